@@ -1,0 +1,105 @@
+//! Who may use whom. The table is the design; `cargo metadata` is what was built.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+/// Crate, then the workspace crates that it may use outside its tests.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("wa-crypto", &[]),
+    ("wa-binary", &[]),
+    ("wa-proto", &[]),
+    ("wa-noise", &["wa-crypto", "wa-proto"]),
+    ("wa-signal", &["wa-crypto", "wa-proto"]),
+    ("wa-store", &["wa-binary"]),
+    ("wa-client", &["wa-binary", "wa-crypto", "wa-noise", "wa-proto", "wa-signal", "wa-store"]),
+    ("wa-simulator", &["wa-binary", "wa-crypto", "wa-noise", "wa-proto", "wa-signal"]),
+    ("storage", &[]),
+    ("storage-sql", &["storage", "wa-binary", "wa-store"]),
+    ("webhook", &["storage"]),
+    ("services", &["storage", "wa-binary", "wa-client", "wa-proto", "wa-store", "webhook"]),
+    (
+        "trunkline",
+        &["services", "storage", "storage-sql", "wa-client", "wa-simulator", "wa-store", "webhook"],
+    ),
+    ("trunkline-tests", &[]),
+];
+
+/// Service and database crates that no protocol crate may name, in any kind of dependency.
+const NOT_FOR_PROTOCOL: &[&str] =
+    &["actix-web", "diesel", "rusqlite", "libsqlite3-sys", "storage", "storage-sql", "services", "webhook"];
+
+/// The crates below `wa-client` do no IO and take time and randomness as arguments.
+const SANS_IO: &[&str] = &["wa-crypto", "wa-binary", "wa-proto", "wa-noise", "wa-signal"];
+const NOT_FOR_SANS_IO: &[&str] = &["tokio", "rand", "getrandom", "chrono", "reqwest", "hyper", "async-std"];
+
+#[test]
+fn every_crate_uses_only_what_its_row_lists() {
+    let metadata = metadata();
+    let table: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
+    let names: BTreeSet<_> = metadata.workspace_packages().iter().map(|p| p.name.to_string()).collect();
+    let rows: BTreeSet<_> = table.keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(names, rows, "every workspace crate has a row, and every row a crate");
+
+    for package in metadata.workspace_packages() {
+        for used in normal_dependencies(package).filter(|name| names.contains(*name)) {
+            let allowed = table[package.name.as_str()].contains(&used);
+            assert!(allowed, "{} must not depend on {used}", package.name);
+        }
+    }
+}
+
+#[test]
+fn no_protocol_crate_names_a_service_crate_or_a_database() {
+    for package in metadata().workspace_packages().iter().filter(|p| p.name.starts_with("wa-")) {
+        for dependency in &package.dependencies {
+            let refused = NOT_FOR_PROTOCOL.contains(&dependency.name.as_str());
+            assert!(!refused, "{} must not name {}", package.name, dependency.name);
+        }
+    }
+}
+
+#[test]
+fn below_the_client_there_is_no_runtime_no_clock_and_no_global_rng() {
+    let metadata = metadata();
+    for package in metadata.workspace_packages().iter().filter(|p| SANS_IO.contains(&p.name.as_str())) {
+        for used in normal_dependencies(package) {
+            assert!(!NOT_FOR_SANS_IO.contains(&used), "{} must not use {used}", package.name);
+        }
+    }
+}
+
+#[test]
+fn the_simulator_never_uses_the_client_not_even_in_its_tests() {
+    let metadata = metadata();
+    let simulator =
+        metadata.workspace_packages().into_iter().find(|p| p.name == "wa-simulator").expect("wa-simulator");
+    assert!(simulator.dependencies.iter().all(|d| d.name != "wa-client"));
+}
+
+#[test]
+fn no_tls_but_rustls_with_ring() {
+    for package in &metadata_with_dependencies().packages {
+        let refused = ["openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys"];
+        assert!(!refused.contains(&package.name.as_str()), "{} is in the dependency graph", package.name);
+    }
+}
+
+fn normal_dependencies(package: &Package) -> impl Iterator<Item = &str> {
+    package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal).map(|d| d.name.as_str())
+}
+
+fn metadata() -> Metadata {
+    command().no_deps().exec().expect("cargo metadata")
+}
+
+fn metadata_with_dependencies() -> Metadata {
+    command().exec().expect("cargo metadata")
+}
+
+fn command() -> MetadataCommand {
+    let mut command = MetadataCommand::new();
+    command.manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    command.other_options(vec!["--locked".to_owned(), "--offline".to_owned()]);
+    command
+}

@@ -1,0 +1,4 @@
+//! Acceptance tests of the workspace, as one binary.
+#![allow(missing_docs, clippy::disallowed_methods)]
+
+mod layering;

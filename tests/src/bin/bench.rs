@@ -1,0 +1,3 @@
+//! The whole-process benchmark of `make bench`.
+
+fn main() {}
