@@ -1,1 +1,33 @@
 #![doc = include_str!("../README.md")]
+
+/// Account device verification: how the phone vouches for its companions.
+pub mod adv {
+    include!(concat!(env!("OUT_DIR"), "/wa.adv.rs"));
+}
+
+/// The server's certificate chain, sent inside the Noise handshake.
+pub mod cert {
+    include!(concat!(env!("OUT_DIR"), "/wa.cert.rs"));
+}
+
+/// What a companion tells the phone about itself, and the messages of pairing.
+#[allow(missing_docs)]
+pub mod companion {
+    include!(concat!(env!("OUT_DIR"), "/wa.companion.rs"));
+}
+
+/// The three messages of the Noise handshake.
+pub mod handshake {
+    include!(concat!(env!("OUT_DIR"), "/wa.handshake.rs"));
+}
+
+/// The client's registration or login, sent inside the Noise handshake.
+#[allow(missing_docs)]
+pub mod payload {
+    include!(concat!(env!("OUT_DIR"), "/wa.payload.rs"));
+}
+
+/// Bodies of the Signal wire formats.
+pub mod signal {
+    include!(concat!(env!("OUT_DIR"), "/wa.signal.rs"));
+}
