@@ -1,0 +1,68 @@
+//! AES-256-GCM with a 12-byte nonce and a 16-byte tag.
+
+use std::fmt;
+
+use aes_gcm::{AeadInOut, KeyInit, Tag};
+
+/// Bytes of a tag, the difference between ciphertext and plaintext.
+pub const TAG_LEN: usize = 16;
+
+/// The ciphertext is shorter than a tag, or key, nonce, associated data and ciphertext do not
+/// belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("AES-GCM authentication failed")]
+pub struct OpenError;
+
+/// A key, expanded once and used for many messages. Wiped when dropped.
+///
+/// Whoever calls [`seal`](Self::seal) answers for never using a nonce twice.
+#[derive(Clone)]
+pub struct Aes256Gcm(aes_gcm::Aes256Gcm);
+
+impl Aes256Gcm {
+    /// Expands the key.
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(aes_gcm::Aes256Gcm::new(key.into()))
+    }
+
+    /// Encrypts `buf` in place and appends the tag; it only allocates if the tag does not fit into
+    /// the buffer's capacity.
+    pub fn seal(&self, nonce: &[u8; 12], aad: &[u8], buf: &mut Vec<u8>) {
+        let tag = self.seal_detached(nonce, aad, buf);
+        buf.extend_from_slice(&tag);
+    }
+
+    /// Authenticates `buf`, which ends in the tag, decrypts it in place and cuts off the tag.
+    /// After an error `buf` is as it was.
+    pub fn open(&self, nonce: &[u8; 12], aad: &[u8], buf: &mut Vec<u8>) -> Result<(), OpenError> {
+        let (text, tag) = buf.split_last_chunk_mut::<TAG_LEN>().ok_or(OpenError)?;
+        self.open_detached(nonce, aad, text, tag)?;
+        buf.truncate(buf.len() - TAG_LEN);
+        Ok(())
+    }
+
+    /// Encrypts `text` in place and returns its tag, for messages that lie within a larger buffer.
+    pub fn seal_detached(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
+        match self.0.encrypt_inout_detached(nonce.into(), aad, text.into()) {
+            Ok(tag) => tag.into(),
+            Err(_) => unreachable!("GCM takes 64 GiB, far beyond any frame or file"),
+        }
+    }
+
+    /// Authenticates and decrypts `text` in place. After an error `text` is as it was.
+    pub fn open_detached(
+        &self,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), OpenError> {
+        self.0.decrypt_inout_detached(nonce.into(), aad, text.into(), &Tag::from(*tag)).map_err(|_| OpenError)
+    }
+}
+
+impl fmt::Debug for Aes256Gcm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Aes256Gcm(..)")
+    }
+}
