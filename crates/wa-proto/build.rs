@@ -1,13 +1,41 @@
 //! Compiles `proto/*.proto` with protox, so that no protoc is needed.
+use prost_types::field_descriptor_proto::{Label, Type};
 use std::path::Path;
 
-const TOPICS: [&str; 6] = ["adv", "cert", "companion", "handshake", "payload", "signal"];
+const FILES: [&str; 8] = [
+    "adv.proto",
+    "cert.proto",
+    "companion.proto",
+    "e2e.proto",
+    "e2e_peer.proto",
+    "handshake.proto",
+    "payload.proto",
+    "signal.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     println!("cargo:rerun-if-changed={}", folder.display());
-    let files = TOPICS.map(|topic| format!("{topic}.proto"));
-    let descriptors = protox::compile(files, [&folder])?;
-    prost_build::Config::new().bytes(["."]).compile_fds(descriptors)?;
+    let descriptors = protox::compile(FILES, [&folder])?;
+
+    let mut config = prost_build::Config::new();
+    config.bytes(["."]);
+    for field in kinds_of_message(&descriptors) {
+        config.boxed(field);
+    }
+    config.compile_fds(descriptors)?;
     Ok(())
+}
+
+/// The fields of `e2e.Message` that are messages. Few are ever set, so a `Message` holds them boxed:
+/// inline it would take kilobytes for a line of text.
+fn kinds_of_message(descriptors: &prost_types::FileDescriptorSet) -> Vec<String> {
+    let package = descriptors.file.iter().filter(|file| file.package() == "wa.e2e");
+    let message = package.flat_map(|file| &file.message_type).find(|message| message.name() == "Message");
+    message
+        .into_iter()
+        .flat_map(|message| &message.field)
+        .filter(|field| field.r#type() == Type::Message && field.label() == Label::Optional)
+        .map(|field| format!(".wa.e2e.Message.{}", field.name()))
+        .collect()
 }

@@ -16,6 +16,12 @@ pub mod companion {
     include!(concat!(env!("OUT_DIR"), "/wa.companion.rs"));
 }
 
+/// What is inside an end-to-end encrypted message. The parts of [`e2e::Message`] are boxed.
+#[allow(missing_docs)]
+pub mod e2e {
+    include!(concat!(env!("OUT_DIR"), "/wa.e2e.rs"));
+}
+
 /// The three messages of the Noise handshake.
 pub mod handshake {
     include!(concat!(env!("OUT_DIR"), "/wa.handshake.rs"));
