@@ -1,1 +1,20 @@
 #![doc = include_str!("../README.md")]
+// Test support: a failed expectation is the report, and real time is what is tested.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr
+)]
+
+pub mod bench;
+mod process;
+mod receiver;
+mod rest;
+mod until;
+
+pub use process::Trunkline;
+pub use receiver::{Hook, WebhookReceiver};
+pub use rest::{Gateway, GatewayOptions, Simulator, call};
+pub use until::until;

@@ -1,3 +1,19 @@
-//! The whole-process benchmark of `make bench`.
+//! The whole-process benchmark of `make bench`: one gateway on SQLite, one simulator, this process as the load.
+//!
+//! `BENCH_INSTANCES` (500), `BENCH_SECONDS` (10 per round) and `BENCH_ROUNDS` (3) scale it.
 
-fn main() {}
+#![allow(clippy::print_stdout)]
+
+use std::io;
+
+use trunkline_tests::bench::{Plan, run};
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let report = run(&Plan::from_environment()).await;
+    println!("{report}");
+    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench.json");
+    std::fs::write(target, report.to_json())?;
+    println!("written to target/bench.json");
+    Ok(())
+}

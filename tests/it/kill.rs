@@ -1,0 +1,212 @@
+//! The gateway loses power twenty times while a thousand messages come and a thousand go. Nothing may be lost,
+//! nothing stored twice, nothing shown twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use reqwest::Method;
+use serde_json::{Value, json};
+use trunkline_tests::{Gateway, GatewayOptions, Hook, Simulator, WebhookReceiver, call, until};
+
+const KILLS: usize = 20;
+const MESSAGES: usize = 1_000;
+const SENDERS: usize = 8;
+const OURS: &str = "15550000031";
+const PEER: &str = "15550000032";
+const SECRET: &str = "kill-test-secret";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_repeated_when_the_gateway_is_killed_again_and_again() {
+    let seed =
+        std::env::var("KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    println!("KILL_SEED={seed}");
+    let simulator = Arc::new(Simulator::start().await);
+    let receiver = WebhookReceiver::listen(SECRET).await;
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let mut options = GatewayOptions { folder: folder.path(), listen: "127.0.0.1:0".to_owned() };
+    let mut gateway = Gateway::start(&simulator, &options).await;
+    simulator.phone(PEER).await;
+    let id = gateway.link(&simulator, OURS, Some((&receiver.url(), SECRET))).await;
+
+    // The same address after every start, as a supervised service has.
+    options.listen = gateway.process().url().trim_start_matches("http://").to_owned();
+    let progress = Arc::new(AtomicUsize::new(0));
+    let sending = send_all(&gateway, &id, &progress);
+    let receiving = receive_all(Arc::clone(&simulator), Arc::clone(&progress));
+
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for kill in 1..=KILLS {
+        // A random moment within each twentieth of the traffic, so that no kill meets an idle gateway.
+        let moment = (kill - 1) * 2 * MESSAGES / KILLS + rng.random_range(0..2 * MESSAGES / KILLS - 10);
+        until("traffic goes on", Duration::from_secs(120), || async {
+            (progress.load(Ordering::Relaxed) >= moment).then_some(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_micros(rng.random_range(0..20_000))).await;
+        gateway.process().kill();
+        gateway = Gateway::start(&simulator, &options).await;
+    }
+    let sent_ids = sending.await.expect("all sent");
+    let received_ids = receiving.await.expect("all received");
+    gateway.connected(&id).await;
+
+    every_message_is_stored_once(&gateway, &id, &sent_ids, &received_ids).await;
+    every_event_arrived_with_a_stable_id(&receiver, &sent_ids, &received_ids).await;
+    every_send_is_shown_once(&simulator, &sent_ids).await;
+}
+
+/// Sends the texts through REST, repeating each call under its idempotency key until it is answered.
+fn send_all(
+    gateway: &Gateway,
+    id: &str,
+    progress: &Arc<AtomicUsize>,
+) -> tokio::task::JoinHandle<BTreeSet<String>> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let workers: Vec<_> = (0..SENDERS)
+        .map(|_| {
+            let (progress, next) = (Arc::clone(progress), Arc::clone(&next));
+            let (key, path) = (gateway.api_key().to_owned(), format!("/api/whatsapp/{id}/send"));
+            let url = gateway.url().to_owned();
+            tokio::spawn(async move {
+                let client = reqwest::Client::builder().no_proxy().build().expect("client");
+                let mut ids = Vec::new();
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= MESSAGES {
+                        return ids;
+                    }
+                    ids.push(send_one(&client, &url, &key, &path, n).await);
+                    progress.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    tokio::spawn(async move {
+        let mut ids = BTreeSet::new();
+        for worker in workers {
+            ids.extend(worker.await.expect("sender"));
+        }
+        ids
+    })
+}
+
+async fn send_one(client: &reqwest::Client, url: &str, key: &str, path: &str, n: usize) -> String {
+    until("the send is answered", Duration::from_secs(90), || async {
+        let body = json!({ "phone": PEER, "message": format!("out {n}") });
+        let idempotency = format!("send-{n}");
+        let (status, answer) =
+            call(client, url, key, Method::POST, path, Some(body), Some(&idempotency)).await?;
+        // Not connected yet, or the first call under this key is still under way.
+        if status.as_u16() == 409 || status.is_server_error() {
+            return None;
+        }
+        assert!(status.is_success(), "send {n}: {status} {answer}");
+        Some(answer["id"].as_str().expect("id").to_owned())
+    })
+    .await
+}
+
+/// Lets the peer's phone send its texts, whatever the gateway is doing.
+fn receive_all(
+    simulator: Arc<Simulator>,
+    progress: Arc<AtomicUsize>,
+) -> tokio::task::JoinHandle<BTreeSet<String>> {
+    tokio::spawn(async move {
+        let mut ids = BTreeSet::new();
+        for n in 0..MESSAGES {
+            ids.insert(simulator.send(PEER, OURS, &format!("in {n}")).await);
+            // Keeps step with the sends, so that both directions see every kill.
+            until("the other direction", Duration::from_secs(120), || async {
+                (progress.load(Ordering::Relaxed) + 50 >= 2 * n).then_some(())
+            })
+            .await;
+            progress.fetch_add(1, Ordering::Relaxed);
+        }
+        ids
+    })
+}
+
+async fn every_message_is_stored_once(
+    gateway: &Gateway,
+    id: &str,
+    sent: &BTreeSet<String>,
+    received: &BTreeSet<String>,
+) {
+    let expected = (MESSAGES, MESSAGES);
+    assert_eq!((sent.len(), received.len()), expected, "distinct ids");
+    until("all messages are stored", Duration::from_secs(120), || async {
+        let stored = stored_messages(gateway, id).await?;
+        let done = |m: &&Value| m["status"] != "pending";
+        (stored.iter().filter(done).count() >= 2 * MESSAGES).then_some(())
+    })
+    .await;
+    let stored = stored_messages(gateway, id).await.expect("answered");
+    let mut ours: Vec<_> = stored.iter().filter(|m| m["fromMe"] == true).map(message_id).collect();
+    let mut theirs: Vec<_> = stored.iter().filter(|m| m["fromMe"] == false).map(message_id).collect();
+    ours.sort_unstable();
+    theirs.sort_unstable();
+    assert!(ours.iter().eq(sent.iter()), "each send is stored exactly once");
+    assert!(theirs.iter().eq(received.iter()), "each received message is stored exactly once");
+}
+
+async fn stored_messages(gateway: &Gateway, id: &str) -> Option<Vec<Value>> {
+    let mut all = Vec::new();
+    loop {
+        let path =
+            format!("/api/instances/{id}/chats/{PEER}@s.whatsapp.net/messages?limit=100&skip={}", all.len());
+        let (status, page) = gateway.call(Method::GET, &path, None).await?;
+        assert!(status.is_success(), "messages: {status} {page}");
+        all.extend(page["messages"].as_array().expect("messages").iter().cloned());
+        if page["pagination"]["hasMore"] == false {
+            return Some(all);
+        }
+    }
+}
+
+fn message_id(message: &Value) -> String {
+    message["messageId"].as_str().expect("messageId").to_owned()
+}
+
+async fn every_event_arrived_with_a_stable_id(
+    receiver: &WebhookReceiver,
+    sent: &BTreeSet<String>,
+    received: &BTreeSet<String>,
+) {
+    for (kind, messages) in [("message_sent", sent), ("message_received", received)] {
+        until(kind, Duration::from_secs(120), || async {
+            let seen = events_by_message(&receiver.hooks(), kind);
+            messages.iter().all(|id| seen.contains_key(id)).then_some(())
+        })
+        .await;
+        for (message, events) in events_by_message(&receiver.hooks(), kind) {
+            assert_eq!(events.len(), 1, "one stable event id for {kind} of {message}: {events:?}");
+        }
+    }
+    assert_eq!(receiver.refused(), 0, "every call was signed");
+}
+
+fn events_by_message(hooks: &[Hook], kind: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for hook in hooks.iter().filter(|hook| hook.event == kind) {
+        seen.entry(message_id(&hook.data)).or_default().insert(hook.id.clone());
+    }
+    seen
+}
+
+async fn every_send_is_shown_once(simulator: &Simulator, sent: &BTreeSet<String>) {
+    let shown = until("the phone shows every send", Duration::from_secs(60), || async {
+        let inbox = simulator.inbox(PEER).await;
+        let shown: Vec<Value> = inbox.into_iter().filter(|m| m["fromMe"] != true).collect();
+        (shown.len() >= MESSAGES).then_some(shown)
+    })
+    .await;
+    let mut ids: Vec<_> = shown.iter().map(|m| m["id"].as_str().expect("id").to_owned()).collect();
+    ids.sort_unstable();
+    assert!(ids.iter().eq(sent.iter()), "each send is shown exactly once");
+    let repeats: u64 = shown.iter().map(|m| m["repeats"].as_u64().unwrap_or(0)).sum();
+    println!("repeats under the same id, not shown again: {repeats}");
+}

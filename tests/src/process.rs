@@ -1,0 +1,95 @@
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A running `trunkline` subcommand that has printed the URL at which it listens.
+pub struct Trunkline {
+    child: Child,
+    url: String,
+}
+
+impl Trunkline {
+    /// Starts `trunkline ARGS` with nothing but the given environment, and waits for its URL.
+    ///
+    /// # Panics
+    /// When it ends, or prints no URL within 60 s.
+    pub fn start(args: &[&str], environment: &[(&str, String)]) -> Self {
+        let mut child = Command::new(binary())
+            .args(args)
+            .env_clear()
+            .envs(["PATH", "HOME", "TMPDIR"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .env("LOG", std::env::var("LOG").unwrap_or_else(|_| "warn".to_owned()))
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("trunkline starts");
+        let url = announced_url(&mut child, args);
+        Self { child, url }
+    }
+
+    /// The base URL, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the process as a power cut would (SIGKILL), and reaps it.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("SIGKILL");
+        self.child.wait().expect("reaped");
+    }
+
+    /// Asks the process to end (SIGTERM) and returns whether it exited with 0.
+    pub fn stop(&mut self) -> bool {
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill runs");
+        assert!(sent.success(), "SIGTERM");
+        self.child.wait().expect("reaped").success()
+    }
+}
+
+impl Drop for Trunkline {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The `trunkline` binary beside the running test or bench, built when need be.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let running = std::env::current_exe().expect("path of this executable");
+        let profile =
+            running.ancestors().find(|folder| folder.join(".fingerprint").is_dir()).expect("profile folder");
+        let release = profile.file_name().is_some_and(|name| name == "release");
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--locked", "--quiet", "--bin", "trunkline"]);
+        cargo.args(release.then_some("--release")).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        assert!(cargo.status().expect("cargo runs").success(), "trunkline builds");
+        profile.join("trunkline")
+    })
+}
+
+fn announced_url(child: &mut Child, args: &[&str]) -> String {
+    let stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let (found, wait) = mpsc::channel();
+    // Goes on reading after the URL, so that the child never blocks on a full pipe.
+    std::thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok) {
+            if let Some(at) = line.find("http://127.0.0.1:") {
+                let url: String =
+                    line[at..].chars().take_while(|c| !c.is_whitespace() && *c != '"').collect();
+                let _ = found.send(url.trim_end_matches('/').to_owned());
+            }
+        }
+    });
+    wait.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("trunkline {args:?} printed no URL"))
+}

@@ -1,0 +1,112 @@
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use ring::hmac;
+use serde_json::Value;
+
+/// One webhook call whose signature was right.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// The event's stable id, from the body.
+    pub id: String,
+    /// The event's name.
+    pub event: String,
+    /// The event's `data`.
+    pub data: Value,
+}
+
+/// A webhook receiver on loopback that checks the signature of every call.
+pub struct WebhookReceiver {
+    address: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    hooks: Vec<Hook>,
+    refused: usize,
+}
+
+impl WebhookReceiver {
+    /// Listens on a free port; calls must be signed with `secret`.
+    pub async fn listen(secret: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()));
+        tokio::spawn(serve(listener, key, Arc::clone(&seen)));
+        Self { address, seen }
+    }
+
+    /// The URL to configure.
+    pub fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    /// Everything received so far, repeats included.
+    pub fn hooks(&self) -> Vec<Hook> {
+        self.seen.lock().expect("not poisoned").hooks.clone()
+    }
+
+    /// How many calls were received so far, repeats included.
+    pub fn count(&self) -> usize {
+        self.seen.lock().expect("not poisoned").hooks.len()
+    }
+
+    /// How many calls had a wrong signature.
+    pub fn refused(&self) -> usize {
+        self.seen.lock().expect("not poisoned").refused
+    }
+}
+
+async fn serve(listener: tokio::net::TcpListener, key: Arc<hmac::Key>, seen: Arc<Mutex<Seen>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        let (key, seen) = (Arc::clone(&key), Arc::clone(&seen));
+        tokio::spawn(async move {
+            let service = service_fn(move |request| receive(request, Arc::clone(&key), Arc::clone(&seen)));
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn receive(
+    request: Request<Incoming>,
+    key: Arc<hmac::Key>,
+    seen: Arc<Mutex<Seen>>,
+) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let signature = request.headers().get("x-webhook-signature").and_then(|v| hex::decode(v.as_bytes()).ok());
+    let Ok(body) = request.into_body().collect().await else { return Ok(answer(StatusCode::BAD_REQUEST)) };
+    let body = body.to_bytes();
+    let valid = signature.is_some_and(|signature| hmac::verify(&key, &body, &signature).is_ok());
+    let parsed = serde_json::from_slice::<Value>(&body).ok().filter(|_| valid).and_then(hook);
+    let mut seen = seen.lock().expect("not poisoned");
+    let Some(hook) = parsed else {
+        seen.refused += 1;
+        return Ok(answer(StatusCode::UNAUTHORIZED));
+    };
+    seen.hooks.push(hook);
+    Ok(answer(StatusCode::OK))
+}
+
+fn hook(mut body: Value) -> Option<Hook> {
+    Some(Hook {
+        id: body["id"].as_str()?.to_owned(),
+        event: body["event"].as_str()?.to_owned(),
+        data: body["data"].take(),
+    })
+}
+
+fn answer(status: StatusCode) -> Response<Empty<Bytes>> {
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,187 @@
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{Trunkline, until};
+
+/// The e-mail and password of the administrator in every test.
+const ADMIN: (&str, &str) = ("admin@trunkline.test", "correct horse battery staple");
+
+/// A `trunkline simulate` process and its control API.
+pub struct Simulator {
+    process: Trunkline,
+    client: reqwest::Client,
+    info: Value,
+}
+
+impl Simulator {
+    /// Starts a simulator on a free port.
+    pub async fn start() -> Self {
+        let process = Trunkline::start(&["simulate", "--listen", "127.0.0.1:0"], &[]);
+        let client = client();
+        let info = client.get(format!("{}/sim/info", process.url())).send().await.expect("/sim/info");
+        let info = info.json().await.expect("JSON");
+        Self { process, client, info }
+    }
+
+    /// The running process.
+    pub fn process(&self) -> &Trunkline {
+        &self.process
+    }
+
+    /// Creates (or finds) the account with this number.
+    pub async fn phone(&self, number: &str) {
+        self.post("/sim/phones", json!({ "number": number })).await;
+    }
+
+    /// Lets the phone scan a QR text.
+    pub async fn scan(&self, number: &str, qr: &str) {
+        self.post(&format!("/sim/phones/{number}/scan"), json!({ "qr": qr })).await;
+    }
+
+    /// Lets the phone send a text; returns the message id.
+    pub async fn send(&self, from: &str, to: &str, text: &str) -> String {
+        let sent = self.post(&format!("/sim/phones/{from}/send"), json!({ "to": to, "text": text })).await;
+        sent["id"].as_str().expect("id").to_owned()
+    }
+
+    /// What the phone has received and could decrypt.
+    pub async fn inbox(&self, number: &str) -> Vec<Value> {
+        let url = format!("{}/sim/phones/{number}/inbox", self.process.url());
+        let answer: Value = self.client.get(url).send().await.expect("inbox").json().await.expect("JSON");
+        let entries = answer.as_array().or_else(|| answer["messages"].as_array());
+        entries.expect("a list").clone()
+    }
+
+    /// One call of the control API that must succeed.
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.process.url());
+        let response = self.client.post(url).json(&body).send().await.expect("simulator answers");
+        let status = response.status();
+        let answer = response.json().await.unwrap_or(Value::Null);
+        assert!(status.is_success(), "POST {path}: {status} {answer}");
+        answer
+    }
+}
+
+/// What a gateway under test is started with.
+pub struct GatewayOptions<'a> {
+    /// Where its database and keys live.
+    pub folder: &'a Path,
+    /// `LISTEN`; port 0 picks one.
+    pub listen: String,
+}
+
+/// A `trunkline serve` process, signed in as its administrator.
+pub struct Gateway {
+    process: Trunkline,
+    client: reqwest::Client,
+    api_key: String,
+}
+
+impl Gateway {
+    /// Starts a gateway that talks to this simulator, and signs in.
+    pub async fn start(simulator: &Simulator, options: &GatewayOptions<'_>) -> Self {
+        let text = |name: &str| simulator.info[name].as_str().expect("text").to_owned();
+        let process = Trunkline::start(
+            &["serve"],
+            &[
+                ("LISTEN", options.listen.clone()),
+                ("DATA_DIR", options.folder.display().to_string()),
+                ("WHATSAPP_URL", text("wsUrl")),
+                ("WHATSAPP_ROOT_KEY", text("rootKey")),
+                ("OUTBOUND_ALLOW", "127.0.0.0/8".to_owned()),
+                ("ADMIN_EMAIL", ADMIN.0.to_owned()),
+                ("ADMIN_PASSWORD", ADMIN.1.to_owned()),
+            ],
+        );
+        let client = client();
+        let mut gateway = Self { process, client, api_key: String::new() };
+        let body = json!({ "email": ADMIN.0, "password": ADMIN.1 });
+        let (status, login) = gateway.call(Method::POST, "/api/auth/login", Some(body)).await.expect("login");
+        assert_eq!(status, StatusCode::OK, "login: {login}");
+        gateway.api_key = login["user"]["apiKey"].as_str().expect("apiKey").to_owned();
+        gateway
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Trunkline {
+        &mut self.process
+    }
+
+    /// The base URL, without a slash at its end.
+    pub fn url(&self) -> &str {
+        self.process.url()
+    }
+
+    /// The administrator's API key.
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// Creates an instance, lets the phone scan its QR and waits until it is connected; returns its id.
+    pub async fn link(&self, simulator: &Simulator, number: &str, webhook: Option<(&str, &str)>) -> String {
+        simulator.phone(number).await;
+        let (url, secret) = webhook.unzip();
+        let body = json!({
+            "name": number, "webhookUrl": url, "webhookEnabled": url.is_some(), "webhookSecret": secret,
+            "notifyReceived": true, "notifySent": true, "notifyDelivery": false, "notifyRead": false,
+            "maxRetries": 10, "retryInterval": 500,
+        });
+        let (status, created) = self.call(Method::POST, "/api/instances", Some(body)).await.expect("create");
+        assert_eq!(status, StatusCode::CREATED, "create: {created}");
+        let id = created["id"].as_str().expect("id").to_owned();
+        let qr = until("the instance's QR", Duration::from_secs(30), || async {
+            let (status, body) = self.call(Method::GET, &format!("/api/instances/{id}/qr"), None).await?;
+            (status == StatusCode::OK).then(|| body["qrCode"].as_str().expect("qrCode").to_owned())
+        })
+        .await;
+        simulator.scan(number, &qr).await;
+        self.connected(&id).await;
+        id
+    }
+
+    /// Waits until the instance is ready to send.
+    pub async fn connected(&self, id: &str) {
+        until("the instance is connected", Duration::from_secs(60), || async {
+            let (_, body) = self.call(Method::GET, &format!("/api/whatsapp/{id}/status"), None).await?;
+            (body["ready"] == true).then_some(())
+        })
+        .await;
+    }
+
+    /// One call; `None` when the gateway did not answer (it may be dead, that is what some tests are about).
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Option<(StatusCode, Value)> {
+        call(&self.client, self.process.url(), &self.api_key, method, path, body, None).await
+    }
+}
+
+/// One call of a gateway's API by URL and key, with an optional `Idempotency-Key`.
+pub async fn call(
+    client: &reqwest::Client,
+    url: &str,
+    api_key: &str,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+    idempotency_key: Option<&str>,
+) -> Option<(StatusCode, Value)> {
+    let mut request = client.request(method, format!("{url}{path}")).header("x-api-key", api_key);
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    if let Some(key) = idempotency_key {
+        request = request.header("idempotency-key", key);
+    }
+    let response = request.send().await.ok()?;
+    let status = response.status();
+    let text = response.text().await.ok()?;
+    Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("HTTP client")
+}
