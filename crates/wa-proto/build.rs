@@ -2,13 +2,15 @@
 use prost_types::field_descriptor_proto::{Label, Type};
 use std::path::Path;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
     "adv.proto",
+    "appstate.proto",
     "cert.proto",
     "companion.proto",
     "e2e.proto",
     "e2e_peer.proto",
     "handshake.proto",
+    "history.proto",
     "payload.proto",
     "signal.proto",
 ];

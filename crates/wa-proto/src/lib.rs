@@ -5,6 +5,12 @@ pub mod adv {
     include!(concat!(env!("OUT_DIR"), "/wa.adv.rs"));
 }
 
+/// App state: settings and marks that an account's devices keep in step.
+#[allow(missing_docs)]
+pub mod appstate {
+    include!(concat!(env!("OUT_DIR"), "/wa.appstate.rs"));
+}
+
 /// The server's certificate chain, sent inside the Noise handshake.
 pub mod cert {
     include!(concat!(env!("OUT_DIR"), "/wa.cert.rs"));
@@ -25,6 +31,12 @@ pub mod e2e {
 /// The three messages of the Noise handshake.
 pub mod handshake {
     include!(concat!(env!("OUT_DIR"), "/wa.handshake.rs"));
+}
+
+/// The phone's history, as it hands it to a new companion.
+#[allow(missing_docs)]
+pub mod history {
+    include!(concat!(env!("OUT_DIR"), "/wa.history.rs"));
 }
 
 /// The client's registration or login, sent inside the Noise handshake.
