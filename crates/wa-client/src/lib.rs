@@ -1,3 +1,28 @@
 #![doc = include_str!("../README.md")]
 // The clock and the random generator enter the workspace here and above (see .clippy.toml).
 #![allow(clippy::disallowed_methods)]
+
+mod backoff;
+mod client;
+mod clock;
+mod config;
+mod event;
+mod handle;
+mod handler;
+mod instance;
+mod message;
+mod state;
+mod transport;
+
+pub use client::{Client, ClientBuilder};
+pub use clock::{Clock, SystemClock};
+pub use config::{Config, Companion};
+pub use event::{
+    AppStateKey, Event, IncomingMessage, Notification, Paired, PeerMessage, QrCode, ReceiptKind,
+    ReceiptUpdate, Undecryptable, UndecryptableReason,
+};
+pub use handle::{Handle, LogoutError, OnWhatsApp, Presence, RequestError};
+pub use handler::{Handler, HandlerError};
+pub use message::{Ack, MessageId, Outgoing, SendError};
+pub use state::{Cause, PairingFailure, State};
+pub use transport::{ConnectRequest, Connection, Connector, TransportError, memory, websocket};

@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use wa_proto::companion::device_props::PlatformType;
+
+/// Time-outs, bounds and the identity under which a companion shows up on the phone.
+///
+/// The defaults are those of WhatsApp Web where protocol.md names one.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// What the phone shows under "Linked devices".
+    pub companion: Companion,
+    /// Longest wait for TCP, TLS and the WebSocket upgrade.
+    pub connect_timeout: Duration,
+    /// Longest wait for the server's half of the Noise handshake (protocol.md 2: 20 s).
+    pub handshake_timeout: Duration,
+    /// Longest wait for `<success>` or a QR reference once the handshake is done.
+    pub login_timeout: Duration,
+    /// Longest wait for the answer of an IQ (protocol.md 8: 75 s).
+    pub iq_timeout: Duration,
+    /// Longest wait for the acknowledgement of a sent message (protocol.md 11.3: 75 s).
+    pub ack_timeout: Duration,
+    /// Shortest and longest pause between two pings (protocol.md 7.4: 20 to 30 s).
+    pub keepalive: (Duration, Duration),
+    /// A connection on which nothing arrived for this long after a ping is dead.
+    pub keepalive_deadline: Duration,
+    /// How long the first QR code of a pairing is valid (protocol.md 6.1: 60 s).
+    pub first_qr: Duration,
+    /// How long each later QR code is valid (protocol.md 6.1: 20 s).
+    pub next_qr: Duration,
+    /// Pause before the first reconnection; each further one doubles it.
+    pub backoff_first: Duration,
+    /// Longest pause between two reconnections.
+    pub backoff_max: Duration,
+    /// Most stanzas that one handler call and one store commit cover.
+    pub batch: usize,
+    /// Most Signal sessions kept in memory.
+    pub session_cache: usize,
+    /// Most sent messages kept in memory until a store commit takes them along.
+    pub recent_sent: usize,
+    /// Without messages for this long, the caches are written back and emptied.
+    pub idle_after: Duration,
+    /// How often the signed prekey is replaced.
+    pub signed_prekey_lifetime: Duration,
+    /// A cached device list older than this is asked again.
+    pub device_list_lifetime: Duration,
+    /// Largest stanza accepted from the embedder or the server, in bytes before encryption.
+    pub max_stanza: usize,
+    /// Whether to announce the companion as available after login.
+    pub available: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            companion: Companion::default(),
+            connect_timeout: Duration::from_secs(20),
+            handshake_timeout: Duration::from_secs(20),
+            login_timeout: Duration::from_secs(60),
+            iq_timeout: Duration::from_secs(75),
+            ack_timeout: Duration::from_secs(75),
+            keepalive: (Duration::from_secs(20), Duration::from_secs(30)),
+            keepalive_deadline: Duration::from_secs(20),
+            first_qr: Duration::from_secs(60),
+            next_qr: Duration::from_secs(20),
+            backoff_first: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(120),
+            batch: 64,
+            session_cache: 256,
+            recent_sent: 256,
+            idle_after: Duration::from_secs(60),
+            signed_prekey_lifetime: Duration::from_secs(7 * 24 * 3600),
+            device_list_lifetime: Duration::from_secs(24 * 3600),
+            max_stanza: 1 << 20,
+            available: false,
+        }
+    }
+}
+
+/// How the companion presents itself: in the list of linked devices and in the client payload.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Companion {
+    /// Operating system or product name, shown on the phone.
+    pub os: String,
+    /// Icon and wording on the phone.
+    pub platform: PlatformType,
+    /// Client type id in the QR text (protocol.md 6.4); `1` is Chrome.
+    pub client_type: char,
+    /// Version of WhatsApp Web that is announced. Outdated ones are refused with failure 405.
+    pub version: (u32, u32, u32),
+    /// ISO 639-1 language of the companion.
+    pub language: String,
+    /// ISO 3166-1 alpha-2 country of the companion.
+    pub country: String,
+}
+
+impl Default for Companion {
+    fn default() -> Self {
+        Self {
+            os: "Trunkline".into(),
+            platform: PlatformType::Chrome,
+            client_type: '1',
+            version: (2, 3000, 1_045_649_367),
+            language: "en".into(),
+            country: "US".into(),
+        }
+    }
+}

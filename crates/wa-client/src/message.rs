@@ -1,0 +1,146 @@
+use std::fmt;
+
+use rand::Rng;
+use wa_binary::Jid;
+use wa_proto::e2e;
+
+use crate::state::Cause;
+
+/// Id of a message, chosen by its sender. The same id sent twice is shown once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(String);
+
+impl MessageId {
+    /// A fresh id in the form that WhatsApp Web uses: `3EB0` and 18 upper-case hex digits (protocol.md 11).
+    pub fn generate() -> Self {
+        Self::from_random(rand::rng().random())
+    }
+
+    /// The id that stands for these random bytes.
+    pub fn from_random(random: [u8; 9]) -> Self {
+        use fmt::Write as _;
+        let mut id = String::with_capacity(22);
+        id.push_str("3EB0");
+        for byte in random {
+            let _ = write!(id, "{byte:02X}");
+        }
+        Self(id)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for MessageId {
+    fn from(id: String) -> Self {
+        Self(id)
+    }
+}
+
+impl From<&str> for MessageId {
+    fn from(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A message to send.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// Chosen, and best stored, before sending; sending again under the same id is safe.
+    pub id: MessageId,
+    /// A user, by phone number or LID; the device is ignored.
+    pub to: Jid,
+    /// What to send.
+    pub content: e2e::Message,
+}
+
+impl Outgoing {
+    /// A plain text under a fresh id.
+    pub fn text(to: Jid, text: impl Into<String>) -> Self {
+        let content = e2e::Message { conversation: Some(text.into()), ..Default::default() };
+        Self { id: MessageId::generate(), to, content }
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// WhatsApp's word that it has a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ack {
+    /// Unix seconds that WhatsApp gave the message.
+    pub timestamp: i64,
+}
+
+/// Why a message was not sent, or is not known to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The instance isn't online; nothing left this machine.
+    #[error("not connected: {cause}")]
+    NotConnected {
+        /// Why it isn't.
+        cause: Cause,
+    },
+    /// This kind of recipient isn't supported.
+    #[error("messages to {server} can't be sent by this version")]
+    UnsupportedRecipient {
+        /// Server part of the recipient's address.
+        server: String,
+    },
+    /// The recipient has no WhatsApp account.
+    #[error("the recipient is not on WhatsApp")]
+    NotOnWhatsApp,
+    /// The server did not tell the recipient's LID, without which nothing can be addressed.
+    #[error("the server did not tell the recipient's LID")]
+    NoLid,
+    /// None of the recipient's devices has usable keys.
+    #[error("no device of the recipient could be encrypted to")]
+    NoDevice,
+    /// The content is larger than [`crate::Config::max_stanza`].
+    #[error("the message is too large: {size} bytes")]
+    TooLarge {
+        /// Size of the encoded content.
+        size: usize,
+    },
+    /// WhatsApp refused the message (`error` attribute of its ack).
+    #[error("refused by the server with code {code}")]
+    Refused {
+        /// The code.
+        code: u32,
+    },
+    /// A look-up that the message needs was refused or failed.
+    #[error("look-up failed: {0}")]
+    LookUp(String),
+    /// It was transmitted, but no ack came; it may or may not have been accepted. Send again under the same id.
+    #[error("transmitted but not acknowledged")]
+    Unacknowledged,
+    /// The store failed, so nothing was transmitted.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// Called from within [`crate::Handler::handle`] of the same client, which would wait for itself.
+    #[error("send must not be awaited inside the handler; spawn it")]
+    InsideHandler,
+    /// The client has been stopped.
+    #[error("the client has been stopped")]
+    Stopped,
+}
+
+impl SendError {
+    /// Whether the recipient may have got the message all the same.
+    pub fn outcome_unknown(&self) -> bool {
+        matches!(self, Self::Unacknowledged)
+    }
+}

@@ -1,0 +1,62 @@
+//! One item of a connection is one binary WebSocket message.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+
+pub mod memory;
+pub mod websocket;
+
+/// Opens connections to WhatsApp, or to something that behaves like it.
+#[async_trait]
+pub trait Connector: Send + Sync + 'static {
+    /// One try. Time-outs are the caller's.
+    async fn connect(&self, request: ConnectRequest) -> Result<Connection, TransportError>;
+}
+
+/// What a connector may want to know.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ConnectRequest {
+    /// How many tries went before this one since the last success.
+    pub attempt: u32,
+}
+
+/// Where frames go.
+pub type Outbound = Pin<Box<dyn Sink<Bytes, Error = TransportError> + Send>>;
+/// Where frames come from; `None` is an orderly end.
+pub type Inbound = Pin<Box<dyn Stream<Item = Result<Bytes, TransportError>> + Send>>;
+
+/// An open connection.
+pub struct Connection {
+    /// Each item leaves as one binary WebSocket message.
+    pub outgoing: Outbound,
+    /// Each item came as one binary WebSocket message.
+    pub incoming: Inbound,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connection")
+    }
+}
+
+/// Why a connection could not be opened or went away.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The server answered the WebSocket upgrade with this HTTP status.
+    #[error("the server refused the WebSocket upgrade with status {0}")]
+    Refused(u16),
+    /// The URL or the TLS configuration can't be used.
+    #[error("configuration: {0}")]
+    Configuration(String),
+    /// The peer closed the connection.
+    #[error("closed by the peer")]
+    Closed,
+    /// Anything else: DNS, TCP, TLS, WebSocket framing.
+    #[error("{0}")]
+    Io(String),
+}
