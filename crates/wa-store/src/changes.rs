@@ -1,0 +1,140 @@
+use std::fmt;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use wa_binary::Jid;
+
+use crate::{Device, DeviceAddress, DeviceList, SenderKeyName};
+
+/// Everything that one step of the companion changes. All of it is stored, or none.
+///
+/// Applied in this order: `wipe`, then the rest. Within a list a later entry for the same key wins; `None` deletes,
+/// and deleting what isn't there is no error. `prekeys_removed` is applied after `prekeys_added`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The new device record, replacing the old one.
+    pub device: Option<Device>,
+    /// Session records by address.
+    pub sessions: Vec<(DeviceAddress, Option<Bytes>)>,
+    /// Identity public keys by address.
+    pub identities: Vec<(DeviceAddress, Option<[u8; 32]>)>,
+    /// One-time prekeys: id and private key.
+    pub prekeys_added: Vec<(u32, [u8; 32])>,
+    /// One-time prekeys that were used up.
+    pub prekeys_removed: Vec<u32>,
+    /// Sender key records.
+    pub sender_keys: Vec<(SenderKeyName, Option<Bytes>)>,
+    /// (phone number user, LID user). A pair replaces every older pair that names either of the two.
+    pub lid_mappings: Vec<(CompactString, CompactString)>,
+    /// Device lists by user JID (without device).
+    pub device_lists: Vec<(Jid, Option<DeviceList>)>,
+    /// Messages that left, kept for retry receipts. The store keeps a bounded number of the newest.
+    pub sent_messages: Vec<SentMessage>,
+    /// A confirmed logout: forget everything first.
+    pub wipe: bool,
+}
+
+impl Changes {
+    /// A change set that only forgets everything.
+    pub fn forget() -> Self {
+        Self { wipe: true, ..Self::default() }
+    }
+
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Appends a later change set to this one, so that both are stored together.
+    pub fn append(&mut self, later: Self) {
+        if later.wipe {
+            *self = later;
+            return;
+        }
+        self.device = later.device.or(self.device.take());
+        self.sessions.extend(later.sessions);
+        self.identities.extend(later.identities);
+        // Removals win over additions within one change set; a removed id never comes back, since ids aren't reused.
+        self.prekeys_added.extend(later.prekeys_added);
+        self.prekeys_removed.extend(later.prekeys_removed);
+        self.sender_keys.extend(later.sender_keys);
+        self.lid_mappings.extend(later.lid_mappings);
+        self.device_lists.extend(later.device_lists);
+        self.sent_messages.extend(later.sent_messages);
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes")
+            .field("wipe", &self.wipe)
+            .field("device", &self.device)
+            .field("sessions", &self.sessions.len())
+            .field("identities", &self.identities.len())
+            .field("prekeys_added", &self.prekeys_added.len())
+            .field("prekeys_removed", &self.prekeys_removed.len())
+            .field("sender_keys", &self.sender_keys.len())
+            .field("lid_mappings", &self.lid_mappings.len())
+            .field("device_lists", &self.device_lists.len())
+            .field("sent_messages", &self.sent_messages.len())
+            .finish()
+    }
+}
+
+/// A message that left, as a retry receipt needs it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SentMessage {
+    /// The chat as the recipient's retry receipt will name it (user or group JID).
+    pub chat: Jid,
+    /// WhatsApp's message id.
+    pub id: CompactString,
+    /// The JID that stood in the stanza's `to`.
+    pub to: Jid,
+    /// The `Message` protobuf, unpadded, as the recipient decrypts it.
+    pub message: Bytes,
+    /// When it was sent, in Unix milliseconds.
+    pub timestamp: i64,
+}
+
+impl fmt::Debug for SentMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SentMessage")
+            .field("id", &self.id)
+            .field("bytes", &self.message.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_wipe_drops_what_came_before() {
+        let mut changes = Changes::default();
+        changes.prekeys_added.push((1, [1; 32]));
+        changes.append(Changes::forget());
+        assert_eq!(changes, Changes::forget());
+    }
+
+    #[test]
+    fn appended_changes_keep_their_order() {
+        let address = DeviceAddress::new("1", 0);
+        let mut changes = Changes::default();
+        changes.sessions.push((address.clone(), Some(Bytes::from_static(b"old"))));
+        let mut later = Changes::default();
+        later.sessions.push((address.clone(), Some(Bytes::from_static(b"new"))));
+        changes.append(later);
+        assert_eq!(changes.sessions.last(), Some(&(address, Some(Bytes::from_static(b"new")))));
+    }
+
+    #[test]
+    fn debug_counts_and_shows_no_bytes() {
+        let mut changes = Changes::default();
+        changes.prekeys_added.push((1, [0xab; 32]));
+        changes.sessions.push((DeviceAddress::new("15550000001", 0), Some(Bytes::from_static(b"secret"))));
+        let text = format!("{changes:?}");
+        assert!(text.contains("prekeys_added: 1") && text.contains("sessions: 1"));
+        assert!(!text.contains("171") && !text.contains("secret") && !text.contains("1555"));
+    }
+}
