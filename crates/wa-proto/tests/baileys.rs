@@ -1,4 +1,6 @@
 //! Pins encodings to bytes that Baileys' WAProto produced (see `testdata/PROVENANCE`), in both directions.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use bytes::Bytes;
 use std::fmt::Debug;
 use wa_proto::{adv, appstate, cert, companion, e2e, handshake, history, payload};

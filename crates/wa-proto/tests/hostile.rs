@@ -1,4 +1,6 @@
 //! Hostile bytes: decoding ends in a value or an error.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
