@@ -2,6 +2,7 @@
 //! own connection. `HOSTILE_CASES` sets the number of cases over all tests here; `HOSTILE_SEED` repeats a run.
 
 mod frames;
+mod handshakes;
 mod protobufs;
 
 use rand::{Rng, RngExt, SeedableRng};
