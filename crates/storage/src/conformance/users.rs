@@ -1,0 +1,99 @@
+//! Users and settings.
+
+use super::{Backend, sample_user};
+use crate::{ApiKey, Role, SecretText, StorageError, Timestamp, UserId, UserPatch};
+
+/// All three look-ups answer the whole user; emails match whatever the case; unknown ones answer nothing.
+pub async fn users_are_found_by_id_email_and_api_key(mut backend: impl Backend) {
+    let store = backend.storage().await;
+    let (zoe, mut max) = (sample_user("zoe"), sample_user("max"));
+    max.created_at = max.created_at.plus_millis(-1);
+    max.disabled_at = Some(Timestamp::from_millis(5));
+    store.create_user(zoe.clone()).await.unwrap();
+    store.create_user(max.clone()).await.unwrap();
+    drop(store);
+    backend.reopen().await;
+    let store = backend.storage().await;
+
+    assert_eq!(store.user(zoe.id).await.unwrap().as_ref(), Some(&zoe));
+    assert_eq!(store.user_by_email("ZOE@example.COM").await.unwrap().as_ref(), Some(&zoe));
+    assert_eq!(store.user_by_api_key(&ApiKey::new("key of max")).await.unwrap().as_ref(), Some(&max));
+    assert_eq!(store.users().await.unwrap(), [max, zoe]);
+    assert_eq!(store.user(UserId::generate()).await.unwrap(), None);
+    assert_eq!(store.user_by_email("zoe@example.org").await.unwrap(), None);
+    assert_eq!(store.user_by_api_key(&ApiKey::new("key of Max")).await.unwrap(), None);
+}
+
+/// A second user with the same id, email or API key is refused, and the refusal names which.
+pub async fn emails_and_api_keys_are_unique(backend: impl Backend) {
+    let store = backend.storage().await;
+    let (zoe, max) = (sample_user("zoe"), sample_user("max"));
+    store.create_user(zoe.clone()).await.unwrap();
+    store.create_user(max.clone()).await.unwrap();
+
+    let mut other = sample_user("eve");
+    other.id = zoe.id;
+    conflict(store.create_user(other).await, "id");
+    let mut other = sample_user("eve");
+    other.email = "Zoe@Example.com".into();
+    conflict(store.create_user(other).await, "email");
+    let mut other = sample_user("eve");
+    other.api_key = zoe.api_key.clone();
+    conflict(store.create_user(other).await, "API key");
+
+    let patch = UserPatch { email: Some("zoe@example.com".into()), ..UserPatch::default() };
+    conflict(store.update_user(max.id, patch, Timestamp::from_millis(9)).await, "email");
+    assert_eq!(store.user(max.id).await.unwrap(), Some(max));
+    // One's own email in another case is no conflict.
+    let patch = UserPatch { email: Some("Zoe@example.com".into()), ..UserPatch::default() };
+    store.update_user(zoe.id, patch, Timestamp::from_millis(9)).await.unwrap();
+    assert_eq!(store.users().await.unwrap().len(), 2);
+}
+
+/// A patch changes what it names and the time of the update; an old API key stops working at once.
+pub async fn user_patches_change_only_what_they_name(backend: impl Backend) {
+    let store = backend.storage().await;
+    let zoe = sample_user("zoe");
+    store.create_user(zoe.clone()).await.unwrap();
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    let patch = UserPatch {
+        role: Some(Role::Admin),
+        api_key: Some(ApiKey::new("new key")),
+        disabled_at: Some(Some(now)),
+        ..UserPatch::default()
+    };
+    let mut expected = zoe.clone();
+    patch.clone().apply(&mut expected, now);
+    assert_eq!(store.update_user(zoe.id, patch, now).await.unwrap(), expected);
+    assert_eq!(store.user_by_api_key(&ApiKey::new("new key")).await.unwrap(), Some(expected));
+    assert_eq!(store.user_by_api_key(&zoe.api_key).await.unwrap(), None);
+
+    let enabled = UserPatch { disabled_at: Some(None), ..UserPatch::default() };
+    assert_eq!(store.update_user(zoe.id, enabled, now).await.unwrap().disabled_at, None);
+    let missing = store.update_user(UserId::generate(), UserPatch::default(), now).await;
+    assert!(matches!(missing, Err(StorageError::NotFound { what: "user" })), "{missing:?}");
+}
+
+/// `init_setting` keeps the first value, `put_setting` replaces it.
+pub async fn settings_are_stored_and_initialised_once(mut backend: impl Backend) {
+    let store = backend.storage().await;
+    let text = |text: &str| SecretText::new(text);
+    assert_eq!(store.setting("jwt").await.unwrap(), None);
+    assert_eq!(store.init_setting("jwt".into(), text("first")).await.unwrap(), text("first"));
+    assert_eq!(store.init_setting("jwt".into(), text("second")).await.unwrap(), text("first"));
+    drop(store);
+    backend.reopen().await;
+    let store = backend.storage().await;
+    assert_eq!(store.setting("jwt").await.unwrap(), Some(text("first")));
+    store.put_setting("jwt".into(), text("third")).await.unwrap();
+    store.put_setting("other".into(), text("")).await.unwrap();
+    assert_eq!(store.setting("jwt").await.unwrap(), Some(text("third")));
+    assert_eq!(store.setting("other").await.unwrap(), Some(text("")));
+}
+
+fn conflict<T: std::fmt::Debug>(result: Result<T, StorageError>, expected: &str) {
+    match result {
+        Err(StorageError::Conflict { what }) => assert_eq!(what, expected),
+        other => panic!("expected a conflict of the {expected}, got {other:?}"),
+    }
+}

@@ -1,0 +1,93 @@
+use super::word::words;
+use crate::{InstanceId, Timestamp};
+
+/// A reader of an instance's event log with a cursor of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Consumer {
+    /// Whose log it reads.
+    pub instance: InstanceId,
+    /// Distinguishes the consumers of one instance.
+    pub name: String,
+}
+
+impl Consumer {
+    /// The name of the instance's own webhook.
+    pub const WEBHOOK: &'static str = "webhook";
+
+    /// The webhook of an instance.
+    pub fn webhook(instance: InstanceId) -> Self {
+        Self { instance, name: Self::WEBHOOK.to_owned() }
+    }
+}
+
+words! {
+    /// What is to become of a delivery.
+    DeliveryState, "delivery state" {
+        /// To be tried at `next_attempt`.
+        Pending = "pending",
+        /// Given up; kept, and can be replayed.
+        Dead = "dead",
+    }
+}
+
+/// An event whose delivery did not succeed at once, or that waits behind such a one of its chat.
+///
+/// A delivered event has no row: the cursor has passed it and no delivery names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Whose delivery.
+    pub consumer: Consumer,
+    /// The event, by its position in the instance's log. Unique per consumer.
+    pub seq: i64,
+    /// The event's chat, so that order can be kept without reading the event.
+    pub chat: Option<String>,
+    /// Whether it is still tried.
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is to be tried (again).
+    pub next_attempt: Timestamp,
+    /// What went wrong last, for the owner to read. No response bodies.
+    pub last_error: Option<String>,
+    /// HTTP status of the last attempt, when there was an answer.
+    pub status_code: Option<u16>,
+    /// When the row was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a consumer has achieved; stored atomically.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Whose.
+    pub consumer: Consumer,
+    /// Everything up to this position is delivered, or has a delivery of its own. Never moves back.
+    pub cursor: Option<i64>,
+    /// Deliveries to insert or replace, by `seq`.
+    pub put: Vec<Delivery>,
+    /// Deliveries that succeeded, or are dropped: their rows go.
+    pub done: Vec<i64>,
+}
+
+impl Settlement {
+    /// Nothing yet.
+    pub fn new(consumer: Consumer) -> Self {
+        Self { consumer, cursor: None, put: Vec::new(), done: Vec::new() }
+    }
+}
+
+/// What a consumer has before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerWork {
+    /// Whose log.
+    pub instance: InstanceId,
+    /// Where the consumer stands; 0 before the first event.
+    pub cursor: i64,
+    /// The newest position of the log; beyond `cursor` when there is something new.
+    pub last_seq: i64,
+    /// How many deliveries are pending.
+    pub pending: u64,
+    /// When the first of them is due.
+    pub next_attempt: Option<Timestamp>,
+}

@@ -1,0 +1,98 @@
+use super::id::identifier;
+use super::word::words;
+use crate::{InstanceId, Json, Timestamp};
+
+identifier! {
+    /// Identifies an event for consumers: stable over retries and replays.
+    EventId
+}
+
+words! {
+    /// What happened. The words are those of the API and of webhooks.
+    EventKind, "event type" {
+        /// A message came in.
+        MessageReceived = "message_received",
+        /// A message of ours was taken by WhatsApp, or written on another device of ours.
+        MessageSent = "message_sent",
+        /// A message of ours was delivered, read, played or refused.
+        MessageStatus = "message_status",
+        /// Logged in.
+        Connected = "connected",
+        /// The connection ended.
+        Disconnected = "disconnected",
+        /// A new QR code waits to be scanned.
+        QrReceived = "qr_received",
+        /// A usage limit was passed.
+        LimitExceeded = "limit_exceeded",
+        /// Webhook settings changed.
+        WebhookUpdated = "webhook_updated",
+    }
+}
+
+/// An event to append to the log of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Chosen by the caller.
+    pub id: EventId,
+    /// What happened.
+    pub kind: EventKind,
+    /// The chat it belongs to: events of one chat are delivered in order.
+    pub chat: Option<String>,
+    /// When it happened. The log may move it forward, see [`Event::timestamp`].
+    pub timestamp: Timestamp,
+    /// What consumers are told.
+    pub data: Json,
+}
+
+/// A row of the event log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Position in the log of this instance: starts at 1, grows with every event, has gaps.
+    pub seq: i64,
+    /// Stable identifier.
+    pub id: EventId,
+    /// The account it belongs to.
+    pub instance: InstanceId,
+    /// What happened.
+    pub kind: EventKind,
+    /// The chat it belongs to.
+    pub chat: Option<String>,
+    /// Within one instance it never falls as `seq` grows, and events that became visible at different times never
+    /// share a value. So whoever asks for events after the timestamp they saw last misses none and sees none twice.
+    pub timestamp: Timestamp,
+    /// What consumers are told.
+    pub data: Json,
+}
+
+/// Where a page of events begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventStart {
+    /// With the oldest event there is.
+    Oldest,
+    /// So that the page ends with the newest event there is.
+    Newest,
+    /// After this position.
+    AfterSeq(i64),
+    /// After this time. Such a page may be longer than its limit: it never ends between events of the same time.
+    AfterTime(Timestamp),
+}
+
+/// Which events of an instance; always in ascending order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Where to begin.
+    pub start: EventStart,
+    /// Only these kinds; empty means all.
+    pub kinds: Vec<EventKind>,
+    /// How many to return at most (see [`EventStart::AfterTime`]).
+    pub limit: u64,
+}
+
+/// A page of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPage {
+    /// In ascending order of `seq`.
+    pub events: Vec<Event>,
+    /// Whether newer events match the query than the last one of this page.
+    pub has_more: bool,
+}

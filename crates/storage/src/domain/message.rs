@@ -1,0 +1,211 @@
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::id::identifier;
+use super::word::words;
+use crate::{InstanceId, Json, NewEvent, Timestamp};
+
+identifier! {
+    /// Identifies a stored message (WhatsApp's own id is [`Message::message_id`]).
+    StoredMessageId
+}
+
+words! {
+    /// How far a message has come.
+    MessageStatus, "message status" {
+        /// Ours, stored, not acknowledged by WhatsApp yet.
+        Pending = "pending",
+        /// Ours, acknowledged by WhatsApp.
+        Sent = "sent",
+        /// A device of the recipient has it.
+        Delivered = "delivered",
+        /// The recipient has seen it; or we marked an incoming one as read.
+        Read = "read",
+        /// A voice message or the like was played.
+        Played = "played",
+        /// Ours, refused for good.
+        Failed = "failed",
+        /// Incoming.
+        Received = "received",
+    }
+}
+
+impl MessageStatus {
+    /// Whether a message may go from this status to `next`. Never backwards, never to itself.
+    ///
+    /// `Failed` is reached only from `Pending`, and left only when a receipt proves that the message did arrive.
+    pub const fn may_become(self, next: Self) -> bool {
+        use MessageStatus::{Delivered, Failed, Pending, Played, Read, Received, Sent};
+        match self {
+            Pending => matches!(next, Sent | Delivered | Read | Played | Failed),
+            Sent | Failed => matches!(next, Delivered | Read | Played),
+            Delivered | Received => matches!(next, Read | Played),
+            Read => matches!(next, Played),
+            Played => false,
+        }
+    }
+}
+
+/// A message of a chat, incoming or outgoing. `Debug` shows neither its content nor who wrote it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Chosen by the caller.
+    pub id: StoredMessageId,
+    /// The account it belongs to.
+    pub instance: InstanceId,
+    /// The chat as the API names it (`remoteJid`): what messages are listed by.
+    pub chat: String,
+    /// The chat as it stood on the wire, without device: part of the idempotency key.
+    pub wire_chat: String,
+    /// Who wrote it, without device: part of the idempotency key.
+    pub sender: String,
+    /// Whether this account wrote it, on whichever of its devices.
+    pub from_me: bool,
+    /// `text`, `image`, …
+    pub message_type: String,
+    /// Text of a text message.
+    pub content: Option<String>,
+    /// WhatsApp's id: part of the idempotency key.
+    pub message_id: String,
+    /// Whether a file belongs to it.
+    pub has_media: bool,
+    /// Where the file can be fetched from.
+    pub media_url: Option<String>,
+    /// Text under a file.
+    pub caption: Option<String>,
+    /// MIME type of the file.
+    pub mime_type: Option<String>,
+    /// Name of the file.
+    pub file_name: Option<String>,
+    /// How far it has come.
+    pub status: MessageStatus,
+    /// Whatever else is known: a JSON object.
+    pub metadata: Json,
+    /// When it was written, by WhatsApp's clock where known. Lists are sorted and filtered by it.
+    pub created_at: Timestamp,
+    /// When anything of this last changed.
+    pub updated_at: Timestamp,
+    /// When the status last changed.
+    pub status_updated_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("id", &self.id)
+            .field("instance", &self.instance)
+            .field("message_id", &self.message_id)
+            .field("message_type", &self.message_type)
+            .field("from_me", &self.from_me)
+            .field("status", &self.status)
+            .field("created_at", &self.created_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message to store, with the event that tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMessage {
+    /// The message. Its key for idempotency is (instance, wire chat, sender, message id).
+    pub message: Message,
+    /// Of an outgoing `pending` message: its `Message` protobuf, kept until the status leaves `pending`, so that the
+    /// message can be sent again under the same id.
+    pub payload: Option<Bytes>,
+    /// Added to the log only if the message is new.
+    pub event: Option<NewEvent>,
+}
+
+/// A receipt, an acknowledgement or a refusal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StatusUpdate {
+    /// WhatsApp's id of the message.
+    pub message_id: String,
+    /// The chat as it is known: matched against both `chat` and `wire_chat`, so a receipt that names the LID finds
+    /// what was sent to the number when both are given. Empty matches any chat: only for our own server's word.
+    pub chats: Vec<String>,
+    /// Whether the message is ours (receipts of others), or theirs (we read it).
+    pub from_me: bool,
+    /// The new status; ignored where [`MessageStatus::may_become`] says no.
+    pub status: MessageStatus,
+    /// When it changed.
+    pub at: Timestamp,
+    /// Added to the log only if the status of a message did change.
+    pub event: Option<NewEvent>,
+}
+
+impl fmt::Debug for StatusUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatusUpdate")
+            .field("message_id", &self.message_id)
+            .field("status", &self.status)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An outgoing message that WhatsApp has not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingMessage {
+    /// The message, with status `pending`.
+    pub message: Message,
+    /// Its `Message` protobuf.
+    pub payload: Bytes,
+}
+
+/// Which messages of a chat, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageQuery {
+    /// [`Message::chat`].
+    pub chat: String,
+    /// Only messages written at or after this time.
+    pub start: Option<Timestamp>,
+    /// Only messages written at or before this time.
+    pub end: Option<Timestamp>,
+    /// How many to return at most.
+    pub limit: u64,
+    /// How many to leave out first.
+    pub skip: u64,
+}
+
+impl MessageQuery {
+    /// The newest `limit` messages of a chat.
+    pub fn newest(chat: impl Into<String>, limit: u64) -> Self {
+        Self { chat: chat.into(), start: None, end: None, limit, skip: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MessageStatus::{self, Delivered, Failed, Pending, Played, Read, Received, Sent};
+
+    #[test]
+    fn a_status_never_goes_back() {
+        let order = [Pending, Sent, Delivered, Read, Played];
+        for (before, from) in order.iter().enumerate() {
+            for (after, to) in order.iter().enumerate() {
+                assert_eq!(from.may_become(*to), after > before, "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn failed_is_reached_from_pending_and_left_by_receipts_alone() {
+        for status in MessageStatus::ALL {
+            assert_eq!(status.may_become(Failed), *status == Pending, "{status} to failed");
+            assert_eq!(
+                Failed.may_become(*status),
+                matches!(status, Delivered | Read | Played),
+                "failed to {status}"
+            );
+        }
+    }
+
+    #[test]
+    fn incoming_messages_are_only_read_or_played() {
+        for status in MessageStatus::ALL {
+            assert!(!status.may_become(Received));
+            assert_eq!(Received.may_become(*status), matches!(status, Read | Played));
+        }
+    }
+}
