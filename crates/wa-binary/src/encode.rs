@@ -187,29 +187,16 @@ impl WireForm {
         let error = || EncodeError::Jid(jid.server);
         let is_bare = jid.device == 0 && jid.agent == 0 && jid.integrator == 0;
         let is_hosted = matches!(jid.server, Server::Hosted | Server::HostedLid);
-        match (jid.server, jid.server.domain()) {
+        match jid.server {
             _ if jid.user.is_empty() => is_bare.then_some(Self::Pair).ok_or_else(error),
-            (Server::Messenger, _) if jid.agent == 0 && jid.integrator == 0 => Ok(Self::Messenger),
-            (Server::Interop, _) if jid.agent == 0 => Ok(Self::Interop),
-            (_, Some(domain)) if is_hosted || !is_bare => {
-                if jid.integrator != 0 {
-                    return Err(error());
-                }
-                let domain = domain_with_agent(domain, jid.agent).ok_or_else(error)?;
+            Server::Messenger if jid.agent == 0 && jid.integrator == 0 => Ok(Self::Messenger),
+            Server::Interop if jid.agent == 0 => Ok(Self::Interop),
+            server if (is_hosted || !is_bare) && jid.integrator == 0 => {
+                let domain = server.domain_of(jid.agent).ok_or_else(error)?;
                 let device = u8::try_from(jid.device).map_err(|_| error())?;
                 Ok(Self::Ad { domain, device })
             }
             _ => is_bare.then_some(Self::Pair).ok_or_else(error),
         }
-    }
-}
-
-/// Agents share the domain byte with the servers, so only phone numbers (domain 0) can have one, and none
-/// that is another server's.
-fn domain_with_agent(domain: u8, agent: u8) -> Option<u8> {
-    match (domain, agent) {
-        (domain, 0) => Some(domain),
-        (0, agent) => (!matches!(agent, 1 | 128 | 129)).then_some(agent),
-        _ => None,
     }
 }

@@ -61,6 +61,17 @@ impl Server {
         }
     }
 
+    /// The domain byte with an agent. Agents share the byte with the servers, so only phone numbers
+    /// (domain 0) can have one, and none that stands for another server.
+    pub(crate) const fn domain_of(self, agent: u8) -> Option<u8> {
+        match (self.domain(), agent) {
+            (domain, 0) => domain,
+            (Some(0), 1 | 128 | 129) => None,
+            (Some(0), agent) => Some(agent),
+            _ => None,
+        }
+    }
+
     /// Highest device number an address of this server can carry.
     const fn max_device(self) -> u16 {
         match self {
@@ -110,7 +121,9 @@ impl fmt::Display for Server {
 /// | `s.whatsapp.net` | a server (`@s.whatsapp.net` is read too) |
 /// | `3-alice:1@interop` | integrator 3, device 1 (`alice:1@interop` is read too: integrator 0) |
 ///
-/// Whatever this type reads or decodes, it prints so that reading it again gives the same value.
+/// Whatever was read from text or from the wire, prints as text that reads as the same value again, and can
+/// be sent. Fields set by hand can be at odds with each other, such as a device of a group: that is an
+/// [`EncodeError`](crate::EncodeError).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Jid {
     /// Phone number, LID, group id, …; empty for a server.
@@ -137,7 +150,7 @@ pub enum JidError {
     /// The device is no number, too large, or given on a server without devices.
     #[error("malformed device in a JID")]
     Device,
-    /// The agent is no number, or given on a server without agents.
+    /// The agent is no number, given on a server without agents, or one that stands for another server.
     #[error("malformed agent in a JID")]
     Agent,
 }
@@ -307,7 +320,7 @@ fn split_agent(name: &str, server: Server) -> Result<(&str, u8), JidError> {
     }
     let Some((name, agent)) = name.split_once('.') else { return Ok((name, 0)) };
     match number::<u8>(agent) {
-        Some(agent) if agent == 0 || server == Server::Pn => Ok((name, agent)),
+        Some(agent) if server.domain_of(agent).is_some() => Ok((name, agent)),
         _ => Err(JidError::Agent),
     }
 }
@@ -423,6 +436,7 @@ mod tests {
             ("1.256:1@s.whatsapp.net", JidError::Agent),
             ("1.2.3:1@s.whatsapp.net", JidError::Agent),
             ("1.1:1@lid", JidError::Agent),
+            ("1.128:1@s.whatsapp.net", JidError::Agent),
             (":1@lid", JidError::User),
             ("3-@interop", JidError::User),
         ] {
