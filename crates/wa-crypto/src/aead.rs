@@ -66,3 +66,70 @@ impl fmt::Debug for Aes256Gcm {
         f.write_str("Aes256Gcm(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn cipher() -> Aes256Gcm {
+        Aes256Gcm::new(&[1; 32])
+    }
+
+    fn sealed(nonce: &[u8; 12], aad: &[u8], plain: &[u8]) -> Vec<u8> {
+        let mut buf = plain.to_vec();
+        cipher().seal(nonce, aad, &mut buf);
+        buf
+    }
+
+    #[test]
+    fn nothing_shorter_than_a_tag_opens() {
+        for length in 0..=TAG_LEN {
+            let mut buf = vec![7; length];
+            assert_eq!(cipher().open(&[0; 12], b"", &mut buf), Err(OpenError));
+            assert_eq!(buf, vec![7; length]);
+        }
+    }
+
+    #[test]
+    fn debug_prints_no_key() {
+        assert_eq!(format!("{:?}", cipher()), "Aes256Gcm(..)");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_opens_unless_a_bit_was_changed(
+            nonce in any::<[u8; 12]>(),
+            aad in vec(any::<u8>(), 0..40),
+            plain in vec(any::<u8>(), 0..200),
+            position in any::<prop::sample::Index>(),
+            bit in 0..8_u8,
+        ) {
+            let intact = sealed(&nonce, &aad, &plain);
+            prop_assert_eq!(intact.len(), plain.len() + TAG_LEN);
+            let mut opened = intact.clone();
+            prop_assert_eq!(cipher().open(&nonce, &aad, &mut opened), Ok(()));
+            prop_assert_eq!(opened, plain);
+
+            let mut all = [&nonce[..], &aad, &intact].concat();
+            let position = position.index(all.len());
+            all[position] ^= 1_u8 << bit;
+            let (nonce, rest) = all.split_first_chunk().unwrap();
+            let (aad, changed) = rest.split_at(aad.len());
+            let mut buf = changed.to_vec();
+            prop_assert_eq!(cipher().open(nonce, aad, &mut buf), Err(OpenError));
+            prop_assert_eq!(buf, changed, "a refused message stays as it is");
+        }
+
+        #[test]
+        fn detached_is_the_same(plain in vec(any::<u8>(), 0..200)) {
+            let (nonce, aad) = ([3; 12], b"aad");
+            let mut text = plain.clone();
+            let tag = cipher().seal_detached(&nonce, aad, &mut text);
+            prop_assert_eq!([&text[..], &tag].concat(), sealed(&nonce, aad, &plain));
+            prop_assert_eq!(cipher().open_detached(&nonce, aad, &mut text, &tag), Ok(()));
+            prop_assert_eq!(text, plain);
+        }
+    }
+}

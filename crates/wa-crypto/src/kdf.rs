@@ -20,3 +20,21 @@ pub fn hkdf<const N: usize>(ikm: &[u8], salt: &[u8], info: &[u8]) -> [u8; N] {
 pub fn pbkdf2_sha256(password: &[u8], salt: &[u8], rounds: u32) -> [u8; 32] {
     pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, rounds)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shorter_key_is_the_start_of_a_longer_one() {
+        let long: [u8; 8160] = hkdf(b"ikm", b"salt", b"info");
+        let short: [u8; 33] = hkdf(b"ikm", b"salt", b"info");
+        assert_eq!(long[..33], short);
+    }
+
+    #[test]
+    fn an_empty_salt_is_32_zeros() {
+        let none: [u8; 32] = hkdf(b"ikm", b"", b"info");
+        assert_eq!(none, hkdf::<32>(b"ikm", &[0; 32], b"info"));
+    }
+}

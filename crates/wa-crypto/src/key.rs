@@ -209,3 +209,84 @@ fn generate_private(rng: &mut impl CryptoRng) -> PrivateKey {
 pub(crate) fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N], KeyLengthError> {
     bytes.try_into().map_err(|_| KeyLengthError { expected: N, actual: bytes.len() })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    use super::*;
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::from_seed([1; 32])
+    }
+
+    #[test]
+    fn lengths_are_checked() {
+        for actual in [0, 31, 33] {
+            let error = KeyLengthError { expected: 32, actual };
+            assert_eq!(PublicKey::from_slice(&vec![0; actual]), Err(error));
+            assert_eq!(PrivateKey::from_slice(&vec![0; actual]), Err(error));
+        }
+        for actual in [0, 32, 34] {
+            let error = KeyLengthError { expected: 33, actual };
+            let refused = PublicKey::from_signal(&vec![SIGNAL_KEY_TYPE; actual]);
+            assert_eq!(refused, Err(error.into()));
+        }
+    }
+
+    #[test]
+    fn signals_form_has_its_type_in_front() {
+        let key = *KeyPair::generate(&mut rng()).public();
+        let mut signal = key.to_signal();
+        assert_eq!(signal[0], 5);
+        assert_eq!(PublicKey::from_signal(&signal), Ok(key));
+        signal[0] = 6;
+        assert_eq!(PublicKey::from_signal(&signal), Err(SignalKeyError::Type(6)));
+    }
+
+    #[test]
+    fn only_public_keys_are_printed() {
+        let pair = KeyPair::from_private(PrivateKey::from_bytes([0xab; 32]));
+        assert_eq!(format!("{:?}", pair.private()), "PrivateKey(..)");
+        let printed = format!("{pair:?}");
+        assert!(printed.starts_with("KeyPair { public: PublicKey("), "{printed}");
+        assert!(!printed.contains("abab"), "{printed}");
+    }
+
+    #[test]
+    fn a_batch_is_what_single_draws_give() {
+        for count in [0, 1, 2, 50] {
+            let (mut one, mut many) = (rng(), rng());
+            let single: Vec<KeyPair> = (0..count).map(|_| KeyPair::generate(&mut one)).collect();
+            assert_eq!(KeyPair::generate_batch(count, &mut many), single);
+        }
+    }
+
+    #[test]
+    fn generated_private_keys_are_clamped() {
+        for pair in KeyPair::generate_batch(20, &mut rng()) {
+            let bytes = pair.private().as_bytes();
+            assert_eq!(*bytes, curve25519_dalek::scalar::clamp_integer(*bytes));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_sides_agree(ours in any::<[u8; 32]>(), theirs in any::<[u8; 32]>()) {
+            let [ours, theirs] = [ours, theirs]
+                .map(|bytes| KeyPair::from_private(PrivateKey::from_bytes(bytes)));
+            let secret = ours.private().agree(theirs.public());
+            prop_assert!(secret.is_ok());
+            prop_assert_eq!(secret, theirs.private().agree(ours.public()));
+        }
+
+        #[test]
+        fn clamping_changes_nothing(bytes in any::<[u8; 32]>()) {
+            let clamped = curve25519_dalek::scalar::clamp_integer(bytes);
+            let [raw, clamped] = [bytes, clamped].map(PrivateKey::from_bytes);
+            prop_assert_eq!(raw.public_key(), clamped.public_key());
+            prop_assert_eq!(raw.as_bytes(), &bytes);
+        }
+    }
+}

@@ -48,3 +48,44 @@ fn keyed(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     }
     mac
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTS: &[&[u8]] = &[b"two ", b"parts"];
+
+    #[test]
+    fn parts_count_as_one() {
+        assert_eq!(sha256(PARTS), sha256(&[b"two parts"]));
+        assert_eq!(hmac_sha256(b"key", PARTS), hmac_sha256(b"key", &[b"two parts"]));
+    }
+
+    #[test]
+    fn a_whole_mac_is_needed() {
+        let tag = hmac_sha256(b"key", PARTS);
+        assert_eq!(verify_hmac_sha256(b"key", PARTS, &tag), Ok(()));
+        for length in 0..32 {
+            let refused = verify_hmac_sha256(b"key", PARTS, &tag[..length]);
+            assert_eq!(refused, Err(BadMac));
+        }
+        let long = [&tag[..], &[0]].concat();
+        assert_eq!(verify_hmac_sha256(b"key", PARTS, &long), Err(BadMac));
+    }
+
+    #[test]
+    fn every_bit_of_a_mac_counts() {
+        let tag = hmac_sha256(b"key", PARTS);
+        let short: [u8; 8] = *tag.first_chunk().unwrap();
+        assert_eq!(verify_truncated_hmac_sha256(b"key", PARTS, &short), Ok(()));
+        for bit in 0..256 {
+            let mut changed = tag;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(verify_hmac_sha256(b"key", PARTS, &changed), Err(BadMac));
+            let short: [u8; 8] = *changed.first_chunk().unwrap();
+            let verified = verify_truncated_hmac_sha256(b"key", PARTS, &short);
+            assert_eq!(verified.is_ok(), bit >= 64);
+        }
+        assert_eq!(verify_hmac_sha256(b"kex", PARTS, &tag), Err(BadMac));
+    }
+}

@@ -131,3 +131,173 @@ fn hash_to_scalar(prefix: &[&[u8]; 2], message: &[&[u8]], suffix: &[u8]) -> Scal
     let wide = Zeroizing::new(<[u8; 64]>::from(hash.finalize()));
     Scalar::from_bytes_mod_order_wide(&wide)
 }
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::EIGHT_TORSION;
+    use proptest::{collection::vec, prelude::*};
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    use super::*;
+    use crate::KeyPair;
+
+    const MESSAGE: &[&[u8]] = &[b"signed ", b"message"];
+
+    /// The order of the base point, little-endian.
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+
+    /// Key pairs whose Edwards form has sign 0 and sign 1.
+    fn both_signs() -> [(KeyPair, Signature); 2] {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut found = [None, None];
+        while found.iter().any(Option::is_none) {
+            let pair = KeyPair::generate(&mut rng);
+            let signature = pair.private().sign(MESSAGE, &mut rng);
+            found[usize::from(signature.split().2)] = Some((pair, signature));
+        }
+        found.map(Option::unwrap)
+    }
+
+    #[test]
+    fn signatures_with_either_sign_verify() {
+        for (pair, signature) in both_signs() {
+            pair.public().verify(MESSAGE, &signature).unwrap();
+        }
+    }
+
+    #[test]
+    fn parts_are_signed_as_if_they_were_one() {
+        for (pair, signature) in both_signs() {
+            let public = pair.public();
+            public.verify(&[b"signed message"], &signature).unwrap();
+            public.verify(&[b"", b"signed", b" message"], &signature).unwrap();
+            assert!(public.verify(&[b"signed messag"], &signature).is_err());
+            assert!(public.verify(&[], &signature).is_err());
+        }
+    }
+
+    #[test]
+    fn no_bit_of_a_signature_or_key_can_be_changed() {
+        for (pair, signature) in both_signs() {
+            for bit in 0..512 {
+                let mut changed = signature;
+                changed.0[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(pair.public().verify(MESSAGE, &changed), Err(BadSignature));
+            }
+            for bit in 0..256 {
+                let mut changed = *pair.public().as_bytes();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                let changed = PublicKey::from_bytes(changed);
+                assert_eq!(changed.verify(MESSAGE, &signature), Err(BadSignature), "{bit}");
+            }
+        }
+    }
+
+    /// Adding the order to the scalar gives the same point, so a lax verifier takes both.
+    #[test]
+    fn a_scalar_that_is_not_reduced_is_refused() {
+        for (pair, mut signature) in both_signs() {
+            let sign = signature.0[63] & SIGN_BIT;
+            signature.0[63] &= !SIGN_BIT;
+            let mut carry = 0;
+            for (byte, add) in signature.0[32..].iter_mut().zip(ORDER) {
+                carry += u16::from(*byte) + u16::from(add);
+                *byte = carry.to_le_bytes()[0];
+                carry >>= 8;
+            }
+            assert!(signature.0[63] < SIGN_BIT && carry == 0);
+            signature.0[63] |= sign;
+            assert_eq!(pair.public().verify(MESSAGE, &signature), Err(BadSignature));
+        }
+    }
+
+    /// Under a key of small order, commitment = scalar times base signs every eighth message.
+    #[test]
+    fn a_key_of_small_order_is_refused() {
+        let mut tried = 0;
+        for point in EIGHT_TORSION {
+            let key = PublicKey::from_bytes(point.to_montgomery().to_bytes());
+            for message in 0..32_u8 {
+                let scalar = Scalar::from(u64::from(message) + 1);
+                let commitment = EdwardsPoint::mul_base(&scalar).compress();
+                for sign in [0, SIGN_BIT] {
+                    let mut bytes = [0; 64];
+                    bytes[..32].copy_from_slice(commitment.as_bytes());
+                    bytes[32..].copy_from_slice(scalar.as_bytes());
+                    bytes[63] |= sign;
+                    assert_eq!(key.verify(&[&[message]], &Signature(bytes)), Err(BadSignature));
+                    tried += 1;
+                }
+            }
+        }
+        assert_eq!(tried, 8 * 32 * 2);
+    }
+
+    #[test]
+    fn a_key_that_is_not_reduced_is_refused() {
+        // u = 9 + 2^255 - 19 is the base point again, and the top bit counts for nothing.
+        let mut unreduced = FIELD_PRIME;
+        unreduced[0] += 9;
+        let mut top_bit = [0; 32];
+        (top_bit[0], top_bit[31]) = (9, 0x80);
+        for bytes in [FIELD_PRIME, unreduced, top_bit, [0xff; 32]] {
+            assert!(edwards_key(&PublicKey::from_bytes(bytes), 0).is_none());
+        }
+        let mut base = [0; 32];
+        base[0] = 9;
+        assert!(edwards_key(&PublicKey::from_bytes(base), 0).is_some());
+    }
+
+    /// u = 2 belongs to a point of the twist.
+    #[test]
+    fn a_key_off_the_curve_is_refused() {
+        let mut bytes = [0; 32];
+        bytes[0] = 2;
+        assert!(edwards_key(&PublicKey::from_bytes(bytes), 0).is_none());
+    }
+
+    #[test]
+    fn signatures_are_randomised() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let pair = KeyPair::generate(&mut rng);
+        let [first, second] = std::array::from_fn(|_| pair.private().sign(MESSAGE, &mut rng));
+        assert_ne!(first.as_bytes()[..32], second.as_bytes()[..32]);
+    }
+
+    #[test]
+    fn a_signature_has_64_bytes() {
+        for actual in [0, 63, 65] {
+            let error = KeyLengthError { expected: 64, actual };
+            assert_eq!(Signature::from_slice(&vec![0; actual]), Err(error));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_signed_verifies(
+            key in any::<[u8; 32]>(),
+            message in vec(any::<u8>(), 0..300),
+            split in any::<prop::sample::Index>(),
+        ) {
+            let pair = KeyPair::from_private(PrivateKey::from_bytes(key));
+            let (head, tail) = message.split_at(split.index(message.len() + 1));
+            let mut rng = ChaCha20Rng::from_seed(key);
+            let signature = pair.private().sign(&[head, tail], &mut rng);
+            prop_assert_eq!(pair.public().verify(&[&message], &signature), Ok(()));
+            let other = KeyPair::generate(&mut rng);
+            prop_assert!(other.public().verify(&[&message], &signature).is_err());
+        }
+
+        #[test]
+        fn random_signatures_are_refused(
+            key in any::<[u8; 32]>(),
+            halves in any::<[[u8; 32]; 2]>(),
+        ) {
+            let signature = Signature::from_slice(&halves.concat()).unwrap();
+            prop_assert!(PublicKey::from_bytes(key).verify(MESSAGE, &signature).is_err());
+        }
+    }
+}

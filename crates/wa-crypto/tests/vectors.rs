@@ -1,4 +1,5 @@
 //! The primitives against vectors of independent origin; see `testdata/PROVENANCE`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::convert::Infallible;
 

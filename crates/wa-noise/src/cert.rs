@@ -2,6 +2,8 @@
 //! (protocol facts, section 2).
 
 mod authority;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -125,3 +125,89 @@ pub(crate) fn nonce(counter: u32) -> [u8; 12] {
     nonce[8..].copy_from_slice(&counter.to_be_bytes());
     nonce
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (Ciphers, Ciphers) {
+        let (up, down) = (Secret::new([1; 32]), Secret::new([2; 32]));
+        (Ciphers::new(&up, &down), Ciphers::new(&down, &up))
+    }
+
+    fn sealed(cipher: &mut SealCipher, plain: &[u8]) -> Vec<u8> {
+        let mut buf = plain.to_vec();
+        cipher.seal(&mut buf).unwrap();
+        buf
+    }
+
+    #[test]
+    fn directions_have_their_own_keys_and_counters() {
+        let (mut client, mut server) = pair();
+        for plain in [&b"one"[..], b"", b"three"] {
+            let mut up = sealed(&mut client.seal, plain);
+            let mut down = sealed(&mut server.seal, plain);
+            assert_ne!(up, down);
+            server.open.open(&mut up).unwrap();
+            client.open.open(&mut down).unwrap();
+            assert_eq!((&up[..], &down[..]), (plain, plain));
+        }
+    }
+
+    #[test]
+    fn a_lost_repeated_or_short_frame_does_not_open() {
+        let (mut client, mut server) = pair();
+        let first = sealed(&mut client.seal, b"first");
+        let second = sealed(&mut client.seal, b"second");
+
+        let (_, mut lost) = pair();
+        assert_eq!(lost.open.open(&mut second.clone()), Err(OpenError::Authentication));
+        server.open.open(&mut first.clone()).unwrap();
+        assert_eq!(server.open.open(&mut first.clone()), Err(OpenError::Authentication));
+        for length in 0..TAG_LEN {
+            let mut short = first[..length].to_vec();
+            let (_, mut server) = pair();
+            assert_eq!(server.open.open(&mut short), Err(OpenError::Authentication));
+        }
+    }
+
+    #[test]
+    fn no_nonce_is_used_twice() {
+        let (mut client, mut server) = pair();
+        client.seal.0.counter = Some(u32::MAX);
+        server.open.0.counter = Some(u32::MAX);
+        let mut last = sealed(&mut client.seal, b"last");
+        server.open.open(&mut last).unwrap();
+
+        let mut buf = b"beyond".to_vec();
+        assert_eq!(client.seal.seal(&mut buf), Err(SealError::Exhausted));
+        assert_eq!(client.seal.seal_frame(&mut buf, |_| ()), Err(SealError::Exhausted));
+        assert_eq!(buf, b"beyond");
+        assert_eq!(server.open.open(&mut buf), Err(OpenError::Exhausted));
+    }
+
+    #[test]
+    fn a_sealed_frame_is_a_frame_of_what_was_sealed() {
+        let (mut client, _) = pair();
+        let (mut other, _) = pair();
+        let (mut out, mut expected) = (b"before".to_vec(), b"before".to_vec());
+        for plain in [&b"stanza"[..], b""] {
+            client.seal.seal_frame(&mut out, |buf| buf.extend_from_slice(plain)).unwrap();
+            frame::put_frame(&mut expected, &sealed(&mut other.seal, plain)).unwrap();
+        }
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn too_long_a_frame_uses_no_nonce() {
+        let (mut client, mut server) = pair();
+        let mut out = b"before".to_vec();
+        let long = frame::MAX_FRAME - TAG_LEN + 1;
+        let refused = client.seal.seal_frame(&mut out, |buf| buf.resize(buf.len() + long, 0));
+        assert_eq!(refused, Err(SealError::TooLong(FrameTooLong(long + TAG_LEN))));
+        assert_eq!(out, b"before");
+
+        let mut next = sealed(&mut client.seal, b"next");
+        server.open.open(&mut next).unwrap();
+    }
+}

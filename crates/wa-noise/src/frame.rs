@@ -113,3 +113,100 @@ impl Default for FrameDecoder {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn drain(decoder: &mut FrameDecoder) -> Result<Vec<Vec<u8>>, FrameError> {
+        std::iter::from_fn(|| decoder.next().transpose()).collect()
+    }
+
+    #[test]
+    fn the_header_is_big_endian() {
+        let mut out = Vec::new();
+        put_frame(&mut out, &[9; 0x0102]).unwrap();
+        assert_eq!(out[..4], [0, 1, 2, 9]);
+        assert_eq!(header(MAX_FRAME), Ok([0xff; 3]));
+        assert_eq!(header(MAX_FRAME + 1), Err(FrameTooLong(MAX_FRAME + 1)));
+    }
+
+    #[test]
+    fn a_frame_beyond_the_limit_is_refused_before_it_arrives() {
+        let mut decoder = FrameDecoder::with_limit(10);
+        decoder.push(&[0, 0, 10]);
+        assert_eq!(decoder.next(), Ok(None));
+        decoder.push(&[7; 10]);
+        assert_eq!(decoder.next(), Ok(Some(vec![7; 10])));
+        decoder.push(&[0, 0, 11]);
+        let error = FrameError { length: 11, limit: 10 };
+        for _ in 0..2 {
+            assert_eq!(decoder.next(), Err(error));
+            decoder.push(&[0; 20]);
+        }
+    }
+
+    #[test]
+    fn a_burst_leaves_no_memory_behind() {
+        let mut out = Vec::new();
+        put_frame(&mut out, &vec![0; 1 << 20]).unwrap();
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&out);
+        assert_eq!(drain(&mut decoder).unwrap().len(), 1);
+        assert_eq!(decoder.pending(), 0);
+        assert!(decoder.buffer.capacity() <= KEPT_CAPACITY);
+    }
+
+    proptest! {
+        #[test]
+        fn frames_survive_any_fragmentation(
+            frames in vec(vec(any::<u8>(), 0..70), 0..20),
+            cuts in vec(1_usize..90, 1..50),
+        ) {
+            let mut stream = Vec::new();
+            for frame in &frames {
+                put_frame(&mut stream, frame).unwrap();
+            }
+            let mut decoder = FrameDecoder::new();
+            let mut decoded = Vec::new();
+            let mut rest = &stream[..];
+            for cut in cuts.iter().cycle() {
+                let (piece, after) = rest.split_at((*cut).min(rest.len()));
+                decoder.push(piece);
+                decoded.extend(drain(&mut decoder).unwrap());
+                rest = after;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert_eq!(decoded, frames);
+            prop_assert_eq!(decoder.pending(), 0);
+        }
+
+        #[test]
+        fn nothing_is_lost_of_random_bytes(
+            pieces in vec(vec(any::<u8>(), 0..300), 0..10),
+            limit in 0_usize..70_000,
+        ) {
+            let mut decoder = FrameDecoder::with_limit(limit);
+            let mut taken = 0;
+            for piece in &pieces {
+                decoder.push(piece);
+                match drain(&mut decoder) {
+                    Ok(frames) => {
+                        taken += frames.iter().map(|frame| HEADER_LEN + frame.len()).sum::<usize>();
+                        let pushed: usize = pieces.iter().map(Vec::len).sum();
+                        prop_assert!(taken + decoder.pending() <= pushed);
+                    }
+                    Err(error) => {
+                        prop_assert!(error.length > limit);
+                        return Ok(());
+                    }
+                }
+            }
+            prop_assert_eq!(taken + decoder.pending(), pieces.iter().map(Vec::len).sum::<usize>());
+        }
+    }
+}

@@ -74,3 +74,64 @@ impl AwaitServerHello {
         Ok(message::encode_client_finish(static_key, payload))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    use super::*;
+
+    /// A server that sends any bytes as its static key, correctly encrypted.
+    fn read_static(bytes: &[u8]) -> HandshakeError {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let (client, hello) = Initiator::start(KeyPair::generate(&mut rng), &mut rng);
+        let hello = message::parse_client_hello(&hello).unwrap();
+        let client_ephemeral = key(Part::Ephemeral, &hello.ephemeral.unwrap()).unwrap();
+
+        let ephemeral = KeyPair::generate(&mut rng);
+        let mut state = SymmetricState::new(Pattern::Xx);
+        state.mix_public(&client_ephemeral);
+        state.mix_public(ephemeral.public());
+        state.mix_key(ephemeral.private().agree(&client_ephemeral)).unwrap();
+        let static_key = state.encrypt(bytes);
+        let answer = message::encode_server_hello(ephemeral.public(), Some(static_key), vec![]);
+        client.read(&answer, &TrustRoot::whatsapp(), 0, b"").unwrap_err()
+    }
+
+    #[test]
+    fn the_servers_static_key_must_have_32_bytes() {
+        let part = Part::Static;
+        for actual in [0, 31, 33] {
+            let error = HandshakeError::KeyLength { part, actual };
+            assert_eq!(read_static(&vec![9; actual]), error);
+        }
+    }
+
+    #[test]
+    fn the_servers_static_key_must_not_be_of_small_order() {
+        let error = read_static(&[0; 32]);
+        assert!(matches!(error, HandshakeError::Agreement(_)), "{error}");
+    }
+
+    #[test]
+    fn every_part_of_a_server_hello_is_needed() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut read = |answer: &[u8]| {
+            let (client, _) = Initiator::start(KeyPair::generate(&mut rng), &mut rng);
+            client.read(answer, &TrustRoot::whatsapp(), 0, b"").unwrap_err()
+        };
+        // Field 3, then the parts as fields 1 to 3.
+        let missing = |part| HandshakeError::Missing(part);
+        assert_eq!(read(&[]), missing(Part::ServerHello));
+        assert_eq!(read(&[0x1a, 0]), missing(Part::Ephemeral));
+        let mut hello = vec![0x1a, 34, 0x0a, 32];
+        hello.extend_from_slice(&[9; 32]);
+        assert_eq!(read(&hello), missing(Part::Static));
+        hello[1] += 2;
+        hello.extend_from_slice(&[0x12, 0]);
+        assert_eq!(read(&hello), missing(Part::Payload));
+        hello[1] += 2;
+        hello.extend_from_slice(&[0x1a, 0]);
+        assert_eq!(read(&hello), HandshakeError::Authentication(Part::Static));
+    }
+}

@@ -116,3 +116,76 @@ fn check_header(header: [u8; 4]) -> Result<(), PreambleError> {
         other => Err(PreambleError::Unknown(other)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn push(bytes: &[u8]) -> Result<Progress, PreambleError> {
+        Preamble::default().push(bytes)
+    }
+
+    #[test]
+    fn another_dictionary_is_named() {
+        // Baileys 6.17 announces dictionary 2.
+        let error = PreambleError::Version { protocol: 6, dictionary: 2 };
+        assert_eq!(push(b"WA\x06\x02").unwrap_err(), error);
+        assert_eq!(push(b"ED\x00\x01\x00\x00\x00WA\x06\x02").unwrap_err(), error);
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        assert_eq!(push(b"GET ").unwrap_err(), PreambleError::Unknown(*b"GET "));
+        assert_eq!(
+            push(b"ED\x00\x01\x00\x00\x00ED\x00\x01").unwrap_err(),
+            PreambleError::Unknown(ROUTING_MAGIC)
+        );
+    }
+
+    #[test]
+    fn long_routing_information_is_refused_before_it_arrives() {
+        let long = RoutingTooLong(MAX_ROUTING + 1);
+        assert_eq!(push(b"ED\x00\x01\x00\x10\x01").unwrap_err(), long.into());
+        let mut out = Vec::new();
+        assert_eq!(put_preamble(&mut out, Some(&[0; MAX_ROUTING + 1])), Err(long));
+        assert!(out.is_empty());
+        put_preamble(&mut out, Some(&[0; MAX_ROUTING])).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn a_preamble_survives_any_fragmentation(
+            routing in proptest::option::of(vec(any::<u8>(), 0..40)),
+            rest in vec(any::<u8>(), 0..20),
+            cuts in vec(1_usize..30, 1..10),
+        ) {
+            let mut stream = Vec::new();
+            put_preamble(&mut stream, routing.as_deref()).unwrap();
+            stream.extend_from_slice(&rest);
+
+            let mut preamble = Preamble::default();
+            let mut cuts = cuts.iter().cycle();
+            let mut unread = &stream[..];
+            let (read_routing, mut read_rest) = loop {
+                prop_assert!(!unread.is_empty());
+                let (piece, after) = unread.split_at((*cuts.next().unwrap()).min(unread.len()));
+                unread = after;
+                match preamble.push(piece).unwrap() {
+                    Progress::More(next) => preamble = next,
+                    Progress::Done { routing, rest } => break (routing, rest),
+                }
+            };
+            read_rest.extend_from_slice(unread);
+            prop_assert_eq!(read_routing, routing);
+            prop_assert_eq!(read_rest, rest);
+        }
+
+        #[test]
+        fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..40)) {
+            let _ = push(&bytes);
+            let _ = push(&[&ROUTING_MAGIC[..], &bytes].concat());
+        }
+    }
+}

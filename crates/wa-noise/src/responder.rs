@@ -189,3 +189,82 @@ fn server_ciphers(state: &SymmetricState) -> Ciphers {
     let (to_server, to_client) = state.split();
     Ciphers::new(&to_client, &to_server)
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    use super::*;
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::from_seed([1; 32])
+    }
+
+    /// A client that sends any bytes as its static key, correctly encrypted, in its last message.
+    fn read_static(bytes: &[u8]) -> HandshakeError {
+        let mut rng = rng();
+        let server_key = KeyPair::generate(&mut rng);
+        let ephemeral = KeyPair::generate(&mut rng);
+        let hello = message::encode_client_hello(ephemeral.public());
+        let reply = Responder::start(server_key, Bytes::new()).read(&hello, &mut rng);
+        let Ok(Reply::AwaitFinish { server_hello, next }) = reply else {
+            panic!("XX needs a finish");
+        };
+        let hello = message::parse_server_hello(&server_hello).unwrap();
+        let server_ephemeral = key(Part::Ephemeral, &hello.ephemeral.unwrap()).unwrap();
+
+        let mut state = SymmetricState::new(Pattern::Xx);
+        state.mix_public(ephemeral.public());
+        state.mix_public(&server_ephemeral);
+        let ee = ephemeral.private().agree(&server_ephemeral);
+        state.mix_key(ee).unwrap();
+        let server_static = state.decrypt(&hello.r#static.unwrap()).unwrap();
+        let server_static = key(Part::Static, &server_static).unwrap();
+        let es = ephemeral.private().agree(&server_static);
+        state.mix_key(es).unwrap();
+        state.decrypt(&hello.payload.unwrap()).unwrap();
+        let finish = message::encode_client_finish(state.encrypt(bytes), vec![]);
+        next.read(&finish).unwrap_err()
+    }
+
+    #[test]
+    fn the_clients_static_key_must_have_32_bytes() {
+        let part = Part::Static;
+        for actual in [0, 31, 33] {
+            let error = HandshakeError::KeyLength { part, actual };
+            assert_eq!(read_static(&vec![9; actual]), error);
+        }
+    }
+
+    #[test]
+    fn the_clients_static_key_must_not_be_of_small_order() {
+        let error = read_static(&[0; 32]);
+        assert!(matches!(error, HandshakeError::Agreement(_)), "{error}");
+    }
+
+    /// The key is right and only the proof that the client owns it is missing.
+    #[test]
+    fn somebody_elses_static_key_is_refused() {
+        let somebody = KeyPair::generate(&mut rng());
+        let error = read_static(somebody.public().as_bytes());
+        assert_eq!(error, HandshakeError::Authentication(Part::Payload));
+    }
+
+    /// In IK the same faults leave the hello unread, which the fallback answers.
+    #[test]
+    fn an_ik_hello_with_a_bad_static_key_falls_back() {
+        for bytes in [&[9; 31][..], &[9; 33], &[0; 32]] {
+            let mut rng = rng();
+            let (server_key, ephemeral) = (KeyPair::generate(&mut rng), KeyPair::generate(&mut rng));
+            let mut state = SymmetricState::new(Pattern::Ik);
+            state.mix_public(server_key.public());
+            state.mix_public(ephemeral.public());
+            let es = ephemeral.private().agree(server_key.public());
+            state.mix_key(es).unwrap();
+            let static_key = state.encrypt(bytes);
+            let server = Responder::start(server_key, Bytes::new());
+            let parts = IkParts { static_key: &static_key, payload: &[0; 40] };
+            assert!(server.resume(ephemeral.public(), parts).is_none());
+        }
+    }
+}

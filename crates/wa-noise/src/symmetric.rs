@@ -116,3 +116,25 @@ impl SymmetricState {
         (Secret::new(first), Secret::new(second))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_whatsmeows() {
+        let vector: serde_json::Value =
+            serde_json::from_str(include_str!("../testdata/whatsmeow.json")).unwrap();
+        let bytes = |name: &str| hex::decode(vector[name].as_str().unwrap()).unwrap();
+        assert_eq!(bytes("prologue"), CONNECTION_HEADER);
+
+        let mut state = SymmetricState::new(Pattern::Xx);
+        state.mix_hash(&bytes("hashed"));
+        let mixed = Secret::new(bytes("mixed").try_into().unwrap());
+        state.mix_key(Ok(mixed)).unwrap();
+        assert_eq!(state.encrypt(&bytes("plain")), bytes("cipher"));
+        let (to_server, to_client) = state.split();
+        assert_eq!(to_server.expose()[..], bytes("key_to_server"));
+        assert_eq!(to_client.expose()[..], bytes("key_to_client"));
+    }
+}
