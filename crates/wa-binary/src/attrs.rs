@@ -280,3 +280,67 @@ impl<'a, N: Into<Cow<'a, str>>, V: Into<Value<'a>>> FromIterator<(N, V)> for Att
         attrs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Problem;
+
+    fn attrs() -> Attrs<'static> {
+        Attrs::from_iter([
+            ("id", Value::from("7")),
+            ("from", Value::from(Jid::lid("1").with_device(2))),
+            ("to", Value::from("1@lid")),
+            ("big", Value::from(u64::MAX)),
+            ("last", Value::from(true)),
+        ])
+    }
+
+    #[test]
+    fn values_are_read_as_what_they_are() {
+        let attrs = attrs();
+        assert_eq!(attrs.text("id").as_deref(), Some("7"));
+        assert_eq!(attrs.text("from").as_deref(), Some("1:2@lid"));
+        assert_eq!(attrs.jid("from"), Some(&Jid::lid("1").with_device(2)));
+        assert_eq!(attrs.jid("to"), None);
+        assert_eq!(attrs.parse_jid("to"), Some(Jid::lid("1")));
+        assert_eq!(attrs.parse_jid("id"), None);
+        assert_eq!(attrs.number("id"), Some(Ok(7u8)));
+        assert_eq!(attrs.number("big"), Some(Ok(u64::MAX)));
+        assert_eq!(attrs.get("last"), Some(&Value::from("true")));
+        assert_eq!(attrs.number::<u8>("absent"), None);
+        assert_eq!(attrs.text("absent"), None);
+    }
+
+    #[test]
+    fn what_is_missing_or_malformed_is_named() {
+        let attrs = attrs();
+        let missing = || ShapeError { tag: None, problem: Problem::MissingAttribute("absent".into()) };
+        assert_eq!(attrs.require_text("absent"), Err(missing()));
+        assert_eq!(attrs.require_jid("absent"), Err(missing()));
+        assert_eq!(attrs.require_number::<u8>("absent"), Err(missing()));
+        let error = attrs.require_jid("to").unwrap_err();
+        assert_eq!(error.to_string(), "attribute \"to\" is not a JID");
+        for name in ["to", "from", "big"] {
+            let error = attrs.require_number::<u32>(name).unwrap_err().within("ack");
+            assert_eq!(error.to_string(), format!("<ack>: attribute \"{name}\" is not a number in range"));
+        }
+    }
+
+    #[test]
+    fn a_name_has_one_value_and_no_rank() {
+        let mut attrs = attrs();
+        assert_eq!(attrs.insert("id", 8u8), Some(Value::from("7")));
+        assert_eq!(attrs.insert("new", "x"), None);
+        assert_eq!(attrs.len(), 6);
+        assert_eq!(attrs.remove("new"), Some(Value::from("x")));
+        assert_eq!(attrs.remove("new"), None);
+        let mut other = Attrs::new();
+        for (name, value) in attrs.clone().iter().collect::<Vec<_>>().into_iter().rev() {
+            other.insert(name.to_owned(), value.clone());
+        }
+        assert_eq!(attrs, other);
+        other.insert("id", "9");
+        assert_ne!(attrs, other);
+    }
+}

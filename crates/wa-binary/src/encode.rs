@@ -7,7 +7,8 @@ use flate2::write::ZlibEncoder;
 
 use crate::packed::Packing;
 use crate::token::{self, Token};
-use crate::{Content, Jid, MAX_ATTRIBUTES, MAX_DEPTH, Node, Server, Value, tag, unpack};
+use crate::unpack::COMPRESSED;
+use crate::{Content, Jid, MAX_ATTRIBUTES, MAX_DEPTH, Node, Server, Value, tag};
 
 /// Why a node cannot be sent. All of these are the caller's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +59,7 @@ pub fn encode_into(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError
 /// Like [`encode`], but compressed, as servers send large frames: the flag byte 2 and zlib data.
 pub fn encode_compressed(node: &Node<'_>) -> Result<Vec<u8>, EncodeError> {
     let plain = encode(node)?;
-    let out = vec![unpack::COMPRESSED];
+    let out = vec![COMPRESSED];
     let mut encoder = ZlibEncoder::new(out, Compression::default());
     // Writing to a Vec cannot fail; should it ever, the frame is still right, only larger.
     let written = encoder.write_all(plain.get(1..).unwrap_or_default());
@@ -198,5 +199,93 @@ impl WireForm {
             }
             _ => is_bare.then_some(Self::Pair).ok_or_else(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MAX_LIST, decode, unpack};
+
+    fn error(node: &Node<'_>) -> EncodeError {
+        let mut out = b"kept".to_vec();
+        let error = encode_into(node, &mut out).unwrap_err();
+        assert_eq!(out, b"kept");
+        error
+    }
+
+    fn to(jid: Jid) -> Node<'static> {
+        Node::new("to").attr("jid", jid)
+    }
+
+    #[test]
+    fn frames_are_appended() {
+        let mut out = vec![9];
+        encode_into(&Node::new("iq"), &mut out).unwrap();
+        assert_eq!(out, [9, 0, 248, 1, 25]);
+    }
+
+    #[test]
+    fn empty_attributes_are_left_out() {
+        let node = Node::new("iq").attr("id", "").attr("type", "get").opt_attr("to", None::<&str>);
+        assert_eq!(encode(&node).unwrap(), encode(&Node::new("iq").attr("type", "get")).unwrap());
+    }
+
+    #[test]
+    fn text_that_looks_like_a_jid_stays_text() {
+        let frame = encode(&Node::new("to").attr("jid", "1@lid")).unwrap();
+        let node = decode(&frame[1..]).unwrap();
+        assert_eq!(node.attrs.get("jid"), Some(&Value::from("1@lid")));
+        assert_eq!(node.attrs.jid("jid"), None);
+        assert_eq!(node.attrs.parse_jid("jid"), Some(Jid::lid("1")));
+    }
+
+    #[test]
+    fn nodes_and_attributes_have_names() {
+        assert_eq!(error(&Node::new("")), EncodeError::Unnamed);
+        assert_eq!(error(&Node::new("iq").attr("", "x")), EncodeError::Unnamed);
+        assert_eq!(error(&Node::new("iq").child(Node::new(""))), EncodeError::Unnamed);
+    }
+
+    #[test]
+    fn what_the_decoder_would_refuse_is_not_sent() {
+        let attributes = |count| (0..count).fold(Node::new("x"), |node, at| node.attr(format!("n{at}"), at));
+        assert!(encode(&attributes(MAX_ATTRIBUTES)).is_ok());
+        assert_eq!(error(&attributes(128)), EncodeError::TooManyAttributes(128));
+
+        let children = |count| Node::new("x").with_children((0..count).map(|_| Node::new("y")));
+        assert!(encode(&children(MAX_LIST)).is_ok());
+        assert_eq!(error(&children(MAX_LIST + 1)), EncodeError::TooManyChildren(MAX_LIST + 1));
+
+        let nested = |depth| (1..depth).fold(Node::new("x"), |inner, _| Node::new("x").child(inner));
+        assert!(encode(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(error(&nested(MAX_DEPTH + 1)), EncodeError::TooDeep);
+    }
+
+    #[test]
+    fn jids_without_wire_form_are_not_sent_as_something_else() {
+        for jid in [
+            Jid::pn("1").with_device(256),
+            Jid::lid("1").with_device(256),
+            Jid::group("1").with_device(1),
+            Jid::server().with_device(1),
+            Jid { agent: 1, ..Jid::pn("1") },
+            Jid { agent: 7, ..Jid::lid("1") },
+            Jid { agent: 7, ..Jid::new("1", Server::Messenger) },
+            Jid { agent: 7, ..Jid::new("1", Server::Interop) },
+            Jid { integrator: 1, ..Jid::pn("1").with_device(1) },
+            Jid { integrator: 1, ..Jid::new("1", Server::Hosted) },
+        ] {
+            assert_eq!(error(&to(jid.clone())), EncodeError::Jid(jid.server), "{jid}");
+        }
+    }
+
+    #[test]
+    fn compressed_frames_say_so() {
+        let node = Node::new("enc").with_bytes(vec![7; 1000]);
+        let frame = encode_compressed(&node).unwrap();
+        assert_eq!(frame[0], 2);
+        assert!(frame.len() < 100);
+        assert_eq!(decode(&unpack(&frame).unwrap()), Ok(node));
     }
 }

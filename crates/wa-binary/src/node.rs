@@ -185,3 +185,66 @@ impl<'a> Node<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list() -> Node<'static> {
+        Node::new("list").attr("id", "1").child(Node::new("user").attr("n", 1u8)).with_children([
+            Node::new("item").with_bytes(b"bytes"),
+            Node::new("user").attr("n", 2u8),
+            Node::new("mode").text("text"),
+        ])
+    }
+
+    #[test]
+    fn children_are_found_by_name() {
+        let list = list();
+        assert_eq!(list.children().len(), 4);
+        assert_eq!(list.first_child().map(Node::tag), Some("user"));
+        assert_eq!(list.get_child("item").and_then(Node::content_text), Some("bytes"));
+        assert_eq!(list.children_named("user").count(), 2);
+        assert!(list.get_child("absent").is_none());
+        assert!(list.is("list") && !list.is("user"));
+        assert!(Node::new("x").with_bytes(b"y").children().is_empty());
+    }
+
+    #[test]
+    fn bytes_and_text_are_read_alike() {
+        let list = list();
+        assert_eq!(list.require_child("item").unwrap().require_bytes().unwrap(), &b"bytes"[..]);
+        assert_eq!(list.require_child("mode").unwrap().require_bytes().unwrap(), &b"text"[..]);
+        assert_eq!(list.get_child("mode").unwrap().content_text(), Some("text"));
+        assert_eq!(Node::new("x").with_bytes(&[0xff]).content_text(), None);
+        assert_eq!(list.bytes(), None);
+        assert_eq!(Node::new("x").bytes(), None);
+    }
+
+    #[test]
+    fn no_children_are_no_content() {
+        assert_eq!(Node::new("list").with_children([]), Node::new("list"));
+        assert_eq!(Node::new("list").text("a").with_children([]).content_text(), Some("a"));
+        assert_eq!(Node::new("list").text("a").child(Node::new("b")).content_text(), None);
+    }
+
+    #[test]
+    fn errors_say_who_misses_what() {
+        let list = list();
+        let text = |error: ShapeError| error.to_string();
+        assert_eq!(text(list.require_child("x").unwrap_err()), "<list>: child <x> is missing");
+        assert_eq!(text(list.require_bytes().unwrap_err()), "<list>: content is not bytes");
+        assert_eq!(text(list.require_text("x").unwrap_err()), "<list>: attribute \"x\" is missing");
+        assert_eq!(text(list.require_jid("id").unwrap_err()), "<list>: attribute \"id\" is not a JID");
+        assert_eq!(list.require_number::<u8>("id"), Ok(1));
+    }
+
+    #[test]
+    fn owned_nodes_are_equal_and_keep_tokens_borrowed() {
+        let (tag, name) = ("message".to_owned(), "unusual".to_owned());
+        let node = Node::new(&tag).attr(&name, &tag).text(&name);
+        let owned: Node<'static> = node.clone().into_owned();
+        assert_eq!(owned, node);
+        assert!(matches!(owned.tag, Cow::Borrowed("message")));
+    }
+}

@@ -116,6 +116,21 @@ fn lists_that_promise_too_much_take_no_memory() {
 }
 
 #[test]
+fn the_densest_frames_keep_the_promise() {
+    let list = |node: &[u8]| [&[248, 2, 19, 249, 0x40, 0][..], &node.repeat(0x4000)].concat();
+    assert_frugal(&list(&[248, 1, 19]));
+    assert_frugal(&list(&[248, 2, 19, 0]));
+    assert_frugal(&list(&[248, 2, 19, 251, 1, 0xab]));
+    // 127 attributes of two bytes each.
+    let attributes: Vec<u8> = (1..=127).flat_map(|name| [name, 0]).collect();
+    assert_frugal(&list(&[&[248, 255, 19], &attributes[..]].concat()));
+    // Text that triples because none of it is UTF-8, and JIDs that become text.
+    assert_frugal(&[&[248, 3, 19, 8, 253, 15, 255, 255][..], &[0xff; 0xfffff]].concat());
+    assert_frugal(&list(&[248, 3, 19, 8, 250, 55, 252, 1, b'x']));
+    assert!(decode(&list(&[248, 3, 19, 8, 250, 55, 252, 1, b'x'])).is_ok());
+}
+
+#[test]
 fn attributes_are_bounded_and_unique() {
     let with_attributes = |count: u16, names: &[u8]| {
         let mut data = vec![249];
