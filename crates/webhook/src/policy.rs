@@ -1,0 +1,150 @@
+//! When a failed delivery is tried again. Pure: time and chance are arguments.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+/// No wait is longer than this, whatever the settings or the receiver's `Retry-After` ask for.
+pub const MAX_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Part of the delay that chance may add, so that deliveries which failed together do not return together.
+const JITTER: f64 = 0.25;
+
+/// The retry settings of one webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Retries after the first attempt; 0 makes the first failure final.
+    pub max_retries: u32,
+    /// Delay before the first retry; it doubles with each further one.
+    pub interval: Duration,
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Try again after this long.
+    Retry(Duration),
+    /// All retries are used up: the delivery becomes a dead letter.
+    GiveUp,
+}
+
+impl RetryPolicy {
+    /// Judges the failure of attempt number `attempt` (from 1).
+    ///
+    /// The delay is `interval · 2^(attempt-1)`, plus up to a quarter of it as `jitter` (0 to 1) says; at
+    /// least what the receiver asked for in `Retry-After`; at most [`MAX_DELAY`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use webhook::{RetryPolicy, Verdict};
+    ///
+    /// let policy = RetryPolicy { max_retries: 3, interval: Duration::from_secs(60) };
+    /// assert_eq!(policy.after_failure(3, None, 0.0), Verdict::Retry(Duration::from_secs(240)));
+    /// assert_eq!(policy.after_failure(4, None, 0.0), Verdict::GiveUp);
+    /// ```
+    pub fn after_failure(&self, attempt: u32, retry_after: Option<Duration>, jitter: f64) -> Verdict {
+        if attempt > self.max_retries {
+            return Verdict::GiveUp;
+        }
+        let doublings = attempt.saturating_sub(1).min(31);
+        let base = self.interval.saturating_mul(1 << doublings).min(MAX_DELAY);
+        let delay = base.mul_f64(1.0 + JITTER * jitter.clamp(0.0, 1.0));
+        Verdict::Retry(delay.max(retry_after.unwrap_or_default()).min(MAX_DELAY))
+    }
+}
+
+/// Reads a `Retry-After` header: seconds, or an HTTP date compared with `now`. A date in the past means no
+/// wait.
+pub(crate) fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(value.parse().map_or(MAX_DELAY, Duration::from_secs));
+    }
+    let date = DateTime::parse_from_rfc2822(value).ok()?;
+    Some(date.signed_duration_since(now).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn delays_double_until_the_retries_are_used_up() {
+        let policy = RetryPolicy { max_retries: 4, interval: secs(60) };
+        let table = [(1, 60), (2, 120), (3, 240), (4, 480)];
+        for (attempt, delay) in table {
+            assert_eq!(
+                policy.after_failure(attempt, None, 0.0),
+                Verdict::Retry(secs(delay)),
+                "attempt {attempt}"
+            );
+        }
+        assert_eq!(policy.after_failure(5, None, 0.0), Verdict::GiveUp);
+        assert_eq!(policy.after_failure(u32::MAX, None, 0.0), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn without_retries_the_first_failure_is_final() {
+        let policy = RetryPolicy { max_retries: 0, interval: secs(1) };
+        assert_eq!(policy.after_failure(1, Some(secs(5)), 0.5), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn jitter_adds_up_to_a_quarter_and_never_shortens() {
+        let policy = RetryPolicy { max_retries: 9, interval: secs(100) };
+        let table = [(0.0, 100), (0.5, 112), (1.0, 125), (7.0, 125), (-3.0, 100)];
+        for (jitter, expected) in table {
+            let Verdict::Retry(delay) = policy.after_failure(1, None, jitter) else { panic!("gave up") };
+            assert_eq!(delay.as_secs(), expected, "jitter {jitter}");
+        }
+    }
+
+    #[test]
+    fn retry_after_lengthens_but_never_shortens_the_delay() {
+        let policy = RetryPolicy { max_retries: 9, interval: secs(60) };
+        let table = [(0, 60), (30, 60), (90, 90), (86_400, 86_400), (10_000_000, 86_400)];
+        for (asked, expected) in table {
+            assert_eq!(
+                policy.after_failure(1, Some(secs(asked)), 0.0),
+                Verdict::Retry(secs(expected)),
+                "{asked}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_setting_overflows_or_passes_the_cap() {
+        for interval in [Duration::ZERO, secs(1), secs(86_400), Duration::MAX] {
+            for attempt in [1, 2, 31, 32, 33, 1000] {
+                let policy = RetryPolicy { max_retries: u32::MAX, interval };
+                let Verdict::Retry(delay) = policy.after_failure(attempt, None, 1.0) else {
+                    panic!("gave up")
+                };
+                assert!(delay <= MAX_DELAY);
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let now = DateTime::parse_from_rfc3339("2026-01-02T03:04:05Z").unwrap().to_utc();
+        let table: &[(&str, Option<Duration>)] = &[
+            ("0", Some(secs(0))),
+            (" 120 ", Some(secs(120))),
+            ("99999999999999999999999", Some(MAX_DELAY)),
+            ("Fri, 02 Jan 2026 03:05:05 GMT", Some(secs(60))),
+            ("Fri, 02 Jan 2026 03:00:00 GMT", Some(secs(0))),
+            ("", None),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(parse_retry_after(value, now), *expected, "{value:?}");
+        }
+    }
+}

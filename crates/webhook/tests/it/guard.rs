@@ -1,0 +1,87 @@
+//! The address guard at work in deliveries.
+
+use std::sync::Arc;
+
+use storage::WebhookSettings;
+use webhook::{AddressGuard, Dispatcher, Options};
+
+use crate::fixture::{Fixture, eager};
+use crate::receiver::Receiver;
+
+async fn error_with(allow: &str, url: &str) -> Option<String> {
+    let mut fixture = Fixture::new(WebhookSettings { max_retries: 0, ..eager(url) }).await;
+    let guard = AddressGuard::new(allow.parse().unwrap());
+    let options = Options { guard, ..Options::default() };
+    let storage = Arc::clone(&fixture.storage);
+    fixture.dispatcher = Dispatcher::new(storage, options).unwrap();
+    fixture.record([("a", 1)]).await;
+    fixture.until_settled().await;
+    fixture.dead().await.first().and_then(|dead| dead.last_error.clone())
+}
+
+const REFUSED: &str = "the URL points to a loopback address, which this gateway does not allow";
+
+#[tokio::test]
+async fn a_literal_inside_is_never_called() {
+    let receiver = Receiver::start().await;
+    for url in [receiver.url(), format!("http://0x7f000001:{}/", receiver.port())] {
+        assert_eq!(error_with("", &url).await.as_deref(), Some(REFUSED), "{url}");
+    }
+    assert!(receiver.calls().is_empty());
+}
+
+/// `localhost` passes no check of its text here (a port that is allowed for another host): its address is
+/// judged when connecting, as it is for a name that was public when the settings were saved.
+#[tokio::test]
+async fn a_name_is_judged_by_the_address_it_has_when_connecting() {
+    let receiver = Receiver::start().await;
+    let name = format!("http://{}:{}/", hostname_of_loopback(), receiver.port());
+    if let Some(error) = error_with("", &name).await {
+        assert_eq!(error, REFUSED);
+    }
+    assert!(receiver.calls().is_empty());
+}
+
+/// A name that resolves to loopback on every machine without being called localhost.
+fn hostname_of_loopback() -> &'static str {
+    "localhost"
+}
+
+#[tokio::test]
+async fn configuration_opens_a_network_a_host_or_one_port() {
+    let receiver = Receiver::start().await;
+    let port = receiver.port();
+    let literal = format!("http://127.0.0.1:{port}/");
+    let name = format!("http://localhost:{port}/");
+    for (allow, url) in [
+        ("127.0.0.0/8".to_owned(), &literal),
+        (format!("127.0.0.1:{port}"), &literal),
+        ("127.0.0.0/8,::1".to_owned(), &name),
+        ("localhost".to_owned(), &name),
+        (format!("localhost:{port}"), &name),
+    ] {
+        let before = receiver.calls().len();
+        assert_eq!(error_with(&allow, url).await, None, "{allow} {url}");
+        assert_eq!(receiver.calls().len(), before + 1, "{allow} {url}");
+    }
+    assert!(error_with("localhost:1", &name).await.is_some());
+    assert!(error_with("127.0.0.1:1", &literal).await.is_some());
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_used_fail_with_their_reason() {
+    assert_eq!(
+        error_with("", "ftp://example.com/").await.as_deref(),
+        Some("the URL must start with http:// or https://")
+    );
+    let mut settings = eager("https://example.com/");
+    settings.max_retries = 0;
+    settings.headers.insert("Host".to_owned(), "x".to_owned());
+    let fixture = Fixture::new(settings).await;
+    fixture.record([("a", 1)]).await;
+    fixture.until_settled().await;
+    assert_eq!(
+        fixture.dead().await[0].last_error.as_deref(),
+        Some("custom headers: `Host` is set by the gateway and can't be replaced")
+    );
+}

@@ -1,0 +1,11 @@
+//! Deliveries from a memory store to a receiver on loopback.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+mod contract;
+mod failure;
+mod fixture;
+mod guard;
+mod order;
+mod receiver;
+mod restart;
+mod tls;
