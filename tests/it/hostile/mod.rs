@@ -4,6 +4,7 @@
 mod frames;
 mod handshakes;
 mod protobufs;
+mod sessions;
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
