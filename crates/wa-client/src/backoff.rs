@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use rand::Rng;
+use rand::{Rng, RngExt};
 
 /// Exponential back-off with jitter: thousands of instances that lose the same server come back spread out.
 #[derive(Debug)]

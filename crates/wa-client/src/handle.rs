@@ -89,10 +89,7 @@ impl Handle {
         self.commands.closed().await;
     }
 
-    async fn request<T>(
-        &self,
-        command: impl FnOnce(Reply<T>) -> Command + Send,
-    ) -> Result<T, RequestError> {
+    async fn request<T>(&self, command: impl FnOnce(Reply<T>) -> Command + Send) -> Result<T, RequestError> {
         if handler::is_inside(self.client) {
             return Err(RequestError::InsideHandler);
         }

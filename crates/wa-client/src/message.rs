@@ -1,6 +1,6 @@
 use std::fmt;
 
-use rand::Rng;
+use rand::RngExt;
 use wa_binary::Jid;
 use wa_proto::e2e;
 

@@ -86,7 +86,8 @@ pub enum Cause {
         /// The `code` attribute, empty if there was none.
         code: String,
     },
-    /// Stream error 515: the server asked for a new connection, as it does after pairing.
+    /// Stream error 515, with which the server asks for a new connection after pairing, or
+    /// [`crate::Handle::reconnect`].
     Restart,
     /// The socket could not be opened, was closed or died.
     Network,
@@ -94,6 +95,8 @@ pub enum Cause {
     Untrusted,
     /// What the server sent violates the protocol.
     Protocol,
+    /// Not linked to an account yet.
+    NotPaired,
     /// [`crate::Handle::disconnect`] was called.
     Paused,
     /// All QR codes ran out without a scan.
@@ -152,6 +155,7 @@ impl Cause {
             Self::Network => "network",
             Self::Untrusted => "untrusted",
             Self::Protocol => "protocol",
+            Self::NotPaired => "not_paired",
             Self::Paused => "paused",
             Self::PairingTimedOut => "pairing_timed_out",
             Self::PairingFailed(_) => "pairing_failed",

@@ -139,8 +139,9 @@ where
         .max_write_buffer_size(MAX_MESSAGE * 2)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    let (socket, _) =
-        tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(websocket)?;
+    let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config))
+        .await
+        .map_err(websocket)?;
     let (sink, stream) = socket.split();
     let outgoing = sink
         .with(|frame: Bytes| future::ready(Ok::<_, Error>(Message::Binary(frame))))

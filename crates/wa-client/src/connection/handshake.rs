@@ -1,0 +1,105 @@
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::timeout;
+use wa_crypto::{KeyPair, PrivateKey};
+use wa_noise::frame::{FrameDecoder, put_frame};
+use wa_noise::{CONNECTION_HEADER, Initiator};
+use wa_store::Device;
+
+use super::link::Link;
+use super::payload;
+use crate::instance::{Random, Shared};
+use crate::state::Cause;
+use crate::transport::{ConnectRequest, Connection};
+
+/// Marks a preamble with edge routing (protocol.md 1).
+const EDGE_ROUTING: [u8; 4] = [b'E', b'D', 0, 1];
+/// What fits the preamble's 3-byte length.
+const MAX_ROUTING: usize = 1 << 16;
+
+/// Dials, shakes hands and sends the registration or login payload.
+pub(crate) async fn connect(
+    shared: &Shared,
+    device: &Device,
+    attempt: u32,
+    random: &mut Random,
+) -> Result<Link, Cause> {
+    let request = ConnectRequest { attempt };
+    let connection = match timeout(shared.config.connect_timeout, shared.connector.connect(request)).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            tracing::info!(%error, "connecting failed");
+            return Err(Cause::Network);
+        }
+        Err(_) => return Err(Cause::Network),
+    };
+    let handshake = shake_hands(shared, device, connection, random);
+    timeout(shared.config.handshake_timeout, handshake).await.map_err(|_| Cause::Network)?
+}
+
+async fn shake_hands(
+    shared: &Shared,
+    device: &Device,
+    mut connection: Connection,
+    random: &mut Random,
+) -> Result<Link, Cause> {
+    let static_key = KeyPair::from_private(PrivateKey::from_bytes(device.noise_key));
+    let (waiting, hello) = Initiator::start(static_key, random);
+    let mut first = preamble(device.routing_info.as_deref());
+    put_frame(&mut first, &hello).map_err(|_| Cause::Protocol)?;
+    write(&mut connection, first).await?;
+
+    let mut frames = FrameDecoder::default();
+    let server_hello = read(&mut connection, &mut frames).await?;
+    let now = u64::try_from(shared.clock.unix_millis() / 1000).unwrap_or(0);
+    let payload = payload::client_payload(&shared.config.companion, device);
+    let (ciphers, finish) = waiting.read(&server_hello, &shared.trust, now, &payload).map_err(|error| {
+        tracing::warn!(%error, "the server's handshake was refused");
+        Cause::Untrusted
+    })?;
+    let mut last = Vec::with_capacity(finish.len() + 3);
+    put_frame(&mut last, &finish).map_err(|_| Cause::Protocol)?;
+    write(&mut connection, last).await?;
+    Ok(Link::new(connection, frames, ciphers))
+}
+
+/// The bytes before the first frame; they leave in the same WebSocket message.
+fn preamble(routing_info: Option<&[u8]>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    if let Some(routing) = routing_info.filter(|routing| !routing.is_empty() && routing.len() < MAX_ROUTING) {
+        out.extend_from_slice(&EDGE_ROUTING);
+        let [_, length @ ..] = u32::try_from(routing.len()).unwrap_or(0).to_be_bytes();
+        out.extend_from_slice(&length);
+        out.extend_from_slice(routing);
+    }
+    out.extend_from_slice(&CONNECTION_HEADER);
+    out
+}
+
+async fn write(connection: &mut Connection, message: Vec<u8>) -> Result<(), Cause> {
+    connection.outgoing.send(Bytes::from(message)).await.map_err(|_| Cause::Network)
+}
+
+async fn read(connection: &mut Connection, frames: &mut FrameDecoder) -> Result<Vec<u8>, Cause> {
+    loop {
+        if let Some(frame) = frames.next().map_err(|_| Cause::Protocol)? {
+            return Ok(frame);
+        }
+        match connection.incoming.next().await {
+            Some(Ok(message)) => frames.push(&message),
+            Some(Err(_)) | None => return Err(Cause::Network),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edge_routing_goes_before_the_connection_header() {
+        assert_eq!(preamble(None), *b"WA\x06\x03");
+        assert_eq!(preamble(Some(b"abc")), *b"ED\x00\x01\x00\x00\x03abcWA\x06\x03");
+        assert_eq!(preamble(Some(b"")), *b"WA\x06\x03");
+    }
+}

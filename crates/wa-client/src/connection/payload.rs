@@ -1,0 +1,119 @@
+//! What the client says about itself inside the handshake (protocol.md 3).
+
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use prost::Message;
+use wa_crypto::{PrivateKey, SIGNAL_KEY_TYPE};
+use wa_proto::companion::{AppVersion as CompanionVersion, DeviceProps, HistorySyncConfig};
+use wa_proto::payload::client_payload::{ConnectReason, ConnectType};
+use wa_proto::payload::user_agent::{Platform, ReleaseChannel};
+use wa_proto::payload::web_info::WebSubPlatform;
+use wa_proto::payload::{AppVersion, ClientPayload, DevicePairingRegistrationData, UserAgent, WebInfo};
+use wa_store::Device;
+
+use crate::config::Companion;
+use crate::iq::big_endian;
+
+/// The login payload of a paired device, else the registration payload.
+pub(crate) fn client_payload(companion: &Companion, device: &Device) -> Vec<u8> {
+    let payload = match &device.jid {
+        Some(jid) => ClientPayload {
+            username: jid.user.parse().ok(),
+            device: Some(u32::from(jid.device)),
+            passive: Some(true),
+            pull: Some(true),
+            lid_db_migrated: Some(true),
+            lc: Some(1),
+            ..common(companion)
+        },
+        None => ClientPayload {
+            passive: Some(false),
+            pull: Some(false),
+            device_pairing_data: Some(registration(companion, device)),
+            ..common(companion)
+        },
+    };
+    payload.encode_to_vec()
+}
+
+fn common(companion: &Companion) -> ClientPayload {
+    let (primary, secondary, tertiary) = companion.version;
+    let version = AppVersion {
+        primary: Some(primary),
+        secondary: Some(secondary),
+        tertiary: Some(tertiary),
+        ..Default::default()
+    };
+    let user_agent = UserAgent {
+        platform: Some(Platform::Web.into()),
+        release_channel: Some(ReleaseChannel::Release.into()),
+        app_version: Some(version),
+        mcc: Some("000".into()),
+        mnc: Some("000".into()),
+        os_version: Some("0.1".into()),
+        manufacturer: Some(String::new()),
+        device: Some("Desktop".into()),
+        os_build_number: Some("0.1".into()),
+        locale_language_iso6391: Some(companion.language.clone()),
+        locale_country_iso31661_alpha2: Some(companion.country.clone()),
+        ..Default::default()
+    };
+    ClientPayload {
+        user_agent: Some(user_agent),
+        web_info: Some(WebInfo {
+            web_sub_platform: Some(WebSubPlatform::WebBrowser.into()),
+            ..Default::default()
+        }),
+        connect_type: Some(ConnectType::WifiUnknown.into()),
+        connect_reason: Some(ConnectReason::UserActivated.into()),
+        ..Default::default()
+    }
+}
+
+fn registration(companion: &Companion, device: &Device) -> DevicePairingRegistrationData {
+    let signed = &device.signed_prekey;
+    let public =
+        |private: [u8; 32]| Bytes::copy_from_slice(PrivateKey::from_bytes(private).public_key().as_bytes());
+    let (primary, secondary, tertiary) = companion.version;
+    let build = Md5::digest(format!("{primary}.{secondary}.{tertiary}"));
+    DevicePairingRegistrationData {
+        e_regid: Some(Bytes::copy_from_slice(&device.registration_id.to_be_bytes())),
+        e_keytype: Some(Bytes::from_static(&[SIGNAL_KEY_TYPE])),
+        e_ident: Some(public(device.identity_key)),
+        e_skey_id: Some(Bytes::copy_from_slice(&big_endian::<3>(signed.id))),
+        e_skey_val: Some(public(signed.private_key)),
+        e_skey_sig: Some(Bytes::copy_from_slice(&signed.signature)),
+        build_hash: Some(Bytes::copy_from_slice(&build)),
+        device_props: Some(device_props(companion).encode_to_vec().into()),
+    }
+}
+
+fn device_props(companion: &Companion) -> DeviceProps {
+    // The version of the companion's own software, which WhatsApp Web leaves at 0.1.0.
+    let version =
+        CompanionVersion { primary: Some(0), secondary: Some(1), tertiary: Some(0), ..Default::default() };
+    let history = HistorySyncConfig {
+        storage_quota_mb: Some(10_240),
+        inline_initial_payload_in_e2ee_msg: Some(true),
+        support_call_log_history: Some(true),
+        support_bot_user_agent_chat_history: Some(true),
+        support_cag_reactions_and_polls: Some(true),
+        support_biz_hosted_msg: Some(true),
+        support_recent_sync_chunk_message_count_tuning: Some(true),
+        support_hosted_group_msg: Some(true),
+        support_fbid_bot_chat_history: Some(true),
+        support_message_association: Some(true),
+        support_group_history: Some(true),
+        thumbnail_sync_days_limit: Some(60),
+        support_manus_history: Some(true),
+        support_hatch_history: Some(true),
+        ..Default::default()
+    };
+    DeviceProps {
+        os: Some(companion.os.clone()),
+        version: Some(version),
+        platform_type: Some(companion.platform.into()),
+        require_full_sync: Some(false),
+        history_sync_config: Some(history),
+    }
+}

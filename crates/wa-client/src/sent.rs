@@ -1,0 +1,85 @@
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use wa_binary::Jid;
+use wa_store::SentMessage;
+
+/// Once this many messages, or bytes, wait to be stored, they are, without anybody waiting for it.
+const STORE_AFTER: usize = 128;
+const STORE_AFTER_BYTES: usize = 128 << 10;
+
+/// Messages that left lately, for retry receipts. They reach the store with the next commit that happens
+/// anyway, so that sending a text to a warm session costs no write.
+#[derive(Debug)]
+pub(crate) struct SentMessages {
+    waiting: VecDeque<SentMessage>,
+    bytes: usize,
+    most: usize,
+}
+
+impl SentMessages {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { waiting: VecDeque::new(), bytes: 0, most: most.clamp(1, STORE_AFTER) }
+    }
+
+    pub(crate) fn push(&mut self, sent: SentMessage) {
+        self.bytes += sent.message.len();
+        self.waiting.push_back(sent);
+    }
+
+    /// Whether it is time to store them.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= self.most || self.bytes >= STORE_AFTER_BYTES
+    }
+
+    /// Hands them over to a commit.
+    pub(crate) fn take(&mut self) -> Vec<SentMessage> {
+        self.bytes = 0;
+        std::mem::take(&mut self.waiting).into()
+    }
+
+    /// One that has not been stored yet.
+    pub(crate) fn find(&self, chat: &Jid, id: &str) -> Option<Bytes> {
+        let mut newest_first = self.waiting.iter().rev();
+        newest_first.find(|sent| sent.id == id && sent.chat == *chat).map(|sent| sent.message.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(id: &str, size: usize) -> SentMessage {
+        let chat = Jid::lid("1");
+        SentMessage {
+            chat: chat.clone(),
+            id: id.into(),
+            to: chat,
+            message: vec![7; size].into(),
+            timestamp: 0,
+        }
+    }
+
+    #[test]
+    fn messages_are_found_until_they_are_handed_over() {
+        let mut messages = SentMessages::new(10);
+        messages.push(sent("A", 1));
+        messages.push(sent("B", 2));
+        assert_eq!(messages.find(&Jid::lid("1"), "B").map(|bytes| bytes.len()), Some(2));
+        assert_eq!(messages.find(&Jid::lid("2"), "B"), None);
+        assert_eq!(messages.take().len(), 2);
+        assert_eq!(messages.find(&Jid::lid("1"), "B"), None);
+    }
+
+    #[test]
+    fn number_and_size_are_bounded() {
+        let mut messages = SentMessages::new(2);
+        messages.push(sent("A", 1));
+        assert!(!messages.is_full());
+        messages.push(sent("B", 1));
+        assert!(messages.is_full());
+        messages.take();
+        messages.push(sent("C", STORE_AFTER_BYTES));
+        assert!(messages.is_full());
+    }
+}
