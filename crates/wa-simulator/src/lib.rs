@@ -1,3 +1,33 @@
 #![doc = include_str!("../README.md")]
-// The clock and the random generator enter the workspace here and above (see .clippy.toml).
-#![allow(clippy::disallowed_methods)]
+
+mod account;
+mod adv;
+mod certificate;
+mod clock;
+mod connection;
+mod control;
+mod error;
+mod faults;
+mod handle;
+mod iq;
+mod media;
+mod options;
+mod pairing;
+mod phone;
+mod queue;
+mod routing;
+mod simulator;
+mod stanza;
+mod trace;
+mod world;
+
+pub use account::Addressing;
+pub use clock::Clock;
+pub use connection::Connection;
+pub use error::ControlError;
+pub use faults::{BundleFault, CertificateFault, Fault, FaultKind, InvalidFault, Moment, PairingFault};
+pub use handle::{Device, Outgoing, Phone};
+pub use options::{BootstrapStep, Limits, Options, References};
+pub use phone::{InboxEntry, OutboxEntry, Receipt};
+pub use simulator::{Info, PlacedFault, Simulator, StartError};
+pub use trace::{Direction, TraceEntry};

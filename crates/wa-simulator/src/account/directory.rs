@@ -1,0 +1,146 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use compact_str::CompactString;
+
+use super::{Companion, SignedKey};
+
+/// Highest device id; clients refuse others (whatsapp-rust.md 7).
+const MAX_DEVICE: u16 = 99;
+/// Accounts that are told when devices change; past that the ones with the lowest numbers are.
+const MAX_WATCHERS: usize = 5_000;
+
+/// The server's record of an account: its devices and their published keys, and its settings.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    /// The name that others see.
+    pub(crate) name: String,
+    pub(crate) about: String,
+    /// Id of the profile picture.
+    pub(crate) picture: Option<CompactString>,
+    /// The phone's published keys. One-time keys of phones are made as they are asked for.
+    pub(crate) registration_id: u32,
+    pub(crate) signed_prekey: SignedKey,
+    next_phone_prekey: u32,
+    pub(crate) companions: BTreeMap<u16, Companion>,
+    last_device: u16,
+    last_key_index: u32,
+    /// Random number of the account's device list.
+    pub(crate) raw_id: u32,
+    /// The signed list of valid key indexes, and when it was signed.
+    pub(crate) key_index_list: (Bytes, u64),
+    /// Numbers of accounts that asked for the devices, and are told when they change.
+    watchers: BTreeSet<CompactString>,
+    /// LIDs of blocked users.
+    pub(crate) blocked: BTreeSet<CompactString>,
+    pub(crate) privacy: BTreeMap<CompactString, CompactString>,
+    /// Accounts that subscribed to the presence, by the number, with the form of address they used.
+    pub(crate) subscribers: BTreeMap<CompactString, super::Addressing>,
+    pub(crate) last_seen: Option<u64>,
+    /// Versions and patches of the app state.
+    pub(crate) app_state: crate::iq::Collections,
+}
+
+/// What others may see of an account being there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Available,
+    Unavailable { last_seen: Option<u64> },
+}
+
+impl Directory {
+    pub(crate) fn new(name: String, registration_id: u32, signed_prekey: SignedKey, raw_id: u32) -> Self {
+        Self {
+            name,
+            about: "Hey there! I am using WhatsApp.".to_owned(),
+            picture: None,
+            registration_id,
+            signed_prekey,
+            next_phone_prekey: 1,
+            companions: BTreeMap::new(),
+            last_device: 0,
+            last_key_index: 0,
+            raw_id,
+            key_index_list: (Bytes::new(), 0),
+            watchers: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            privacy: default_privacy(),
+            subscribers: BTreeMap::new(),
+            last_seen: None,
+            app_state: crate::iq::Collections::default(),
+        }
+    }
+
+    /// Device id and key index for a companion that is being paired. Ids are not reused until they run out.
+    pub(crate) fn reserve(&mut self) -> Option<(u16, u32)> {
+        let after = self.last_device + 1..=MAX_DEVICE;
+        let device = after.chain(1..=MAX_DEVICE).find(|device| !self.companions.contains_key(device))?;
+        self.last_device = device;
+        self.last_key_index += 1;
+        Some((device, self.last_key_index))
+    }
+
+    /// The id for the next one-time prekey of the phone.
+    pub(crate) fn take_phone_prekey(&mut self) -> u32 {
+        let id = self.next_phone_prekey;
+        self.next_phone_prekey = if id >= 0xff_ffff { 1 } else { id + 1 };
+        id
+    }
+
+    /// All devices: the phone, then the companions with their key indexes.
+    pub(crate) fn devices(&self) -> Vec<(u16, Option<u32>)> {
+        let companions = self.companions.iter().map(|(id, companion)| (*id, Some(companion.key_index)));
+        std::iter::once((0, None)).chain(companions).collect()
+    }
+
+    pub(crate) fn has_device(&self, device: u16) -> bool {
+        device == 0 || self.companions.contains_key(&device)
+    }
+
+    /// Highest key index and those that are valid, for the signed list.
+    pub(crate) fn key_indexes(&self) -> (u32, Vec<u32>) {
+        // The phone's own index is 0.
+        let valid = std::iter::once(0).chain(self.companions.values().map(|companion| companion.key_index));
+        (self.last_key_index, valid.collect())
+    }
+
+    /// Remembers that `number` knows the devices.
+    pub(crate) fn watch(&mut self, number: &CompactString) {
+        if !self.watchers.contains(number) {
+            self.watchers.insert(number.clone());
+            if self.watchers.len() > MAX_WATCHERS {
+                self.watchers.pop_last();
+            }
+        }
+    }
+
+    pub(crate) fn watchers(&self) -> Vec<CompactString> {
+        self.watchers.iter().cloned().collect()
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        let is_there =
+            |companion: &Companion| companion.connection.as_ref().is_some_and(|live| live.is_available);
+        if self.companions.values().any(is_there) {
+            Presence::Available
+        } else {
+            Presence::Unavailable { last_seen: self.last_seen }
+        }
+    }
+}
+
+fn default_privacy() -> BTreeMap<CompactString, CompactString> {
+    let settings = [
+        ("groupadd", "all"),
+        ("last", "all"),
+        ("status", "all"),
+        ("profile", "all"),
+        ("readreceipts", "all"),
+        ("online", "all"),
+        ("calladd", "all"),
+        ("messages", "all"),
+        ("defense", "off"),
+        ("stickers", "contacts"),
+    ];
+    settings.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}

@@ -1,0 +1,120 @@
+//! Accounts as the server keeps them.
+
+mod companion;
+mod directory;
+mod link;
+mod prekeys;
+
+use compact_str::CompactString;
+use parking_lot::{Mutex, MutexGuard};
+use wa_binary::{Jid, Server};
+use wa_crypto::{BadSignature, PublicKey, Signature};
+
+pub(crate) use companion::Companion;
+pub(crate) use directory::{Directory, Presence};
+pub(crate) use link::{Link, Orders, Outgoing};
+pub(crate) use prekeys::{PreKeyError, PreKeys};
+
+use crate::phone::PhoneLine;
+
+/// A signed prekey as it is published.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedKey {
+    pub(crate) id: u32,
+    pub(crate) public: PublicKey,
+    pub(crate) signature: Signature,
+}
+
+impl SignedKey {
+    /// Checks the signature, which is made over the key with its type byte (protocol.md 3).
+    pub(crate) fn verify(&self, identity: &PublicKey) -> Result<(), BadSignature> {
+        identity.verify(&[&self.public.to_signal()], &self.signature)
+    }
+}
+
+/// How a user is addressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Addressing {
+    /// By phone number.
+    Pn,
+    /// By the number that hides it.
+    Lid,
+}
+
+impl Addressing {
+    /// The name space of a user's JID.
+    pub(crate) fn of(jid: &Jid) -> Option<Self> {
+        match jid.server {
+            _ if jid.is_server() => None,
+            Server::Pn | Server::Legacy => Some(Self::Pn),
+            Server::Lid => Some(Self::Lid),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Pn => Self::Lid,
+            Self::Lid => Self::Pn,
+        }
+    }
+}
+
+/// An account: what never changes about it, the server's record of it, and the line to its phone.
+pub(crate) struct Account {
+    pub(crate) number: CompactString,
+    pub(crate) lid: CompactString,
+    /// Identity key of the phone, which is the account's.
+    pub(crate) identity: PublicKey,
+    pub(crate) phone: PhoneLine,
+    directory: Mutex<Directory>,
+}
+
+impl Account {
+    pub(crate) fn new(
+        number: CompactString,
+        lid: CompactString,
+        identity: PublicKey,
+        phone: PhoneLine,
+        directory: Directory,
+    ) -> Self {
+        Self { number, lid, identity, phone, directory: Mutex::new(directory) }
+    }
+
+    /// The server's record. Held for moments only: no cryptography, and no other account's record meanwhile.
+    pub(crate) fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock()
+    }
+
+    /// The address of a device.
+    pub(crate) fn jid(&self, addressing: Addressing, device: u16) -> Jid {
+        match addressing {
+            Addressing::Pn => Jid::pn(&self.number).with_device(device),
+            Addressing::Lid => Jid::lid(&self.lid).with_device(device),
+        }
+    }
+
+    pub(crate) fn pn(&self) -> Jid {
+        self.jid(Addressing::Pn, 0)
+    }
+
+    pub(crate) fn lid(&self) -> Jid {
+        self.jid(Addressing::Lid, 0)
+    }
+
+    /// Whether the address is this account's, or one of its devices'.
+    pub(crate) fn owns(&self, jid: &Jid) -> bool {
+        match Addressing::of(jid) {
+            Some(Addressing::Pn) => jid.user == self.number,
+            Some(Addressing::Lid) => jid.user == self.lid,
+            None => false,
+        }
+    }
+}
+
+impl PartialEq for Account {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}

@@ -1,0 +1,112 @@
+use wa_binary::Node;
+
+use super::session::{Session, Step};
+use crate::{
+    faults::{FaultKind, Moment},
+    iq::{self, Then},
+    queue::Class,
+    routing::{self, Sender},
+    stanza,
+};
+
+impl Session {
+    /// Handles one stanza of the client. What it does not know it ignores, as servers do.
+    pub(super) fn dispatch(&mut self, node: &Node<'_>) -> Step {
+        match node.tag() {
+            "iq" => self.iq(node),
+            "message" => self.message(node),
+            "receipt" => self.receipt(node),
+            "ack" => self.acknowledged(node),
+            "presence" => self.presence(node),
+            "chatstate" => self.chatstate(node),
+            "xmlstreamend" => Step::End(None),
+            _ => Step::Continue,
+        }
+    }
+
+    fn iq(&mut self, node: &Node<'_>) -> Step {
+        let context = iq::Context { world: &self.world, account: &self.account, device: self.device };
+        let Some((answer, then)) = iq::answer(&context, node) else { return Step::Continue };
+        if let Some(answer) = answer {
+            self.answer(&answer);
+        }
+        match then {
+            Then::Nothing => {}
+            Then::Activate => self.activate(),
+            Then::Deactivate => self.deactivate(),
+            Then::Unlink => {
+                self.world.unlink(&self.account, self.device, &mut self.rng);
+            }
+        }
+        Step::Continue
+    }
+
+    fn message(&mut self, node: &Node<'_>) -> Step {
+        let ending = self.strike(|kind| is_ending(kind, Moment::Send).then(|| kind.clone()));
+        if let Some(kind) = ending {
+            return self.end_by(&kind);
+        }
+        let sender = Sender { account: &self.account, device: self.device };
+        let ack = routing::message(&self.world, sender, node);
+        let ending = self.strike(|kind| is_ending(kind, Moment::Sent).then(|| kind.clone()));
+        if let Some(kind) = ending {
+            return self.end_by(&kind);
+        }
+        let is_silent = self.strike(|kind| (*kind == FaultKind::NoAck).then_some(())).is_some();
+        if !is_silent {
+            self.answer(&ack);
+        }
+        Step::Continue
+    }
+
+    fn receipt(&mut self, node: &Node<'_>) -> Step {
+        let sender = Sender { account: &self.account, device: self.device };
+        let ack = routing::receipt(&self.world, sender, node);
+        self.answer(&ack);
+        Step::Continue
+    }
+
+    fn acknowledged(&mut self, node: &Node<'_>) -> Step {
+        let id = stanza::text(&node.attrs, "id");
+        let kind = stanza::text(&node.attrs, "type");
+        if let Some(class) = Class::named(&stanza::text(&node.attrs, "class"))
+            && let Some(companion) = self.account.directory().companions.get_mut(&self.device)
+        {
+            companion.queue.settle_by_ack(class, &id, &kind);
+        }
+        Step::Continue
+    }
+
+    fn presence(&mut self, node: &Node<'_>) -> Step {
+        let sender = Sender { account: &self.account, device: self.device };
+        if let Some(answer) = routing::presence(&self.world, sender, node) {
+            self.answer(&answer);
+        }
+        Step::Continue
+    }
+
+    fn chatstate(&mut self, node: &Node<'_>) -> Step {
+        routing::chatstate(&self.world, Sender { account: &self.account, device: self.device }, node);
+        Step::Continue
+    }
+
+    fn strike<T>(&self, pick: impl Fn(&FaultKind) -> Option<T>) -> Option<T> {
+        self.world.faults.strike(&self.account.number, self.device, pick)
+    }
+
+    /// Has the connection end the way it would if the server had told it to.
+    fn end_by(&self, kind: &FaultKind) -> Step {
+        if matches!(kind, FaultKind::StreamError { .. }) {
+            self.world.end_connections(&self.account, Some(self.device), kind);
+            return Step::Continue;
+        }
+        Step::End(None)
+    }
+}
+
+fn is_ending(kind: &FaultKind, moment: Moment) -> bool {
+    match kind {
+        FaultKind::Drop { when } | FaultKind::StreamError { when, .. } => *when == moment,
+        _ => false,
+    }
+}

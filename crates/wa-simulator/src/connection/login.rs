@@ -1,0 +1,132 @@
+use std::sync::Arc;
+
+use compact_str::format_compact;
+use wa_binary::Node;
+use wa_crypto::PublicKey;
+use wa_proto::payload::ClientPayload;
+
+use super::{Channel, ChannelError, Newcomer, session};
+use crate::{
+    Addressing,
+    account::{Account, Link},
+    faults::{FaultKind, Moment},
+    pairing, stanza,
+    world::World,
+};
+
+/// What the server says in `<failure>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Details {
+    pub(super) code: Option<u32>,
+    pub(super) expire: Option<u64>,
+}
+
+/// Ends a connection with `<failure>` (protocol.md 7.6).
+pub(super) async fn fail(
+    mut channel: Channel,
+    reason: u16,
+    details: Option<Details>,
+) -> Result<(), ChannelError> {
+    let node = Node::new("failure")
+        .attr("reason", reason)
+        .attr("location", "sim")
+        .opt_attr("code", details.and_then(|details| details.code))
+        .opt_attr("expire", details.and_then(|details| details.expire));
+    channel.send(&node).await?;
+    channel.linger().await;
+    Ok(())
+}
+
+/// The failure that a fault prescribes for this client, if any.
+pub(super) fn prescribed_failure(world: &World, number: Option<&str>, device: u16) -> Option<(u16, Details)> {
+    let pick = |kind: &FaultKind| match kind {
+        FaultKind::Failure { reason, code, expire } => {
+            Some((*reason, Details { code: *code, expire: *expire }))
+        }
+        _ => None,
+    };
+    match number {
+        Some(number) => world.faults.strike(number, device, pick),
+        // A registration belongs to no account: a fault for everybody strikes it.
+        None => world.faults.strike("", 1, pick),
+    }
+}
+
+/// Logs a companion in and serves it.
+pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), ChannelError> {
+    let Newcomer { mut channel, noise, payload, rng, age } = newcomer;
+    let (account, device) = match check(&world, &payload, &noise) {
+        Ok(known) => known,
+        Err(reason) => return fail(channel, reason, None).await,
+    };
+    channel.peer.number = Some(account.number.clone());
+    channel.peer.device = device;
+    if let Some((reason, details)) = prescribed_failure(&world, Some(&account.number), device) {
+        return fail(channel, reason, Some(details)).await;
+    }
+    let (link, orders) = Link::new(channel.peer.connection);
+    if !take_over(&account, device, &link) {
+        return fail(channel, 401, None).await;
+    }
+    welcome(&world, &mut channel, &account, device).await?;
+    if let Some(ending) = ending_after_login(&world, &account, device) {
+        world.end_connections(&account, Some(device), &ending);
+    }
+    let is_passive = payload.passive == Some(true);
+    session::Session::new(world, account, device, channel, orders, rng, age).run(is_passive).await
+}
+
+/// Checks a login, or says the reason of its failure.
+fn check(world: &World, payload: &ClientPayload, noise: &PublicKey) -> Result<(Arc<Account>, u16), u16> {
+    pairing::check_user_agent(payload, world.options.minimum_version).map_err(|error| error.reason())?;
+    // A login without device comes from Baileys when pairing by code was interrupted (baileys.md 4).
+    let (Some(username), Some(device)) = (payload.username, payload.device) else { return Err(401) };
+    let account = world.account(&format_compact!("{username}")).ok_or(401_u16)?;
+    let device = u16::try_from(device).map_err(|_| 401_u16)?;
+    let is_known =
+        account.directory().companions.get(&device).is_some_and(|companion| companion.noise == *noise);
+    if is_known { Ok((account, device)) } else { Err(401) }
+}
+
+/// Makes this the device's only connection. False if the device was unlinked meanwhile.
+fn take_over(account: &Account, device: u16, link: &Link) -> bool {
+    let mut directory = account.directory();
+    let Some(companion) = directory.companions.get_mut(&device) else { return false };
+    if let Some(older) = companion.connect(link.clone()) {
+        older.close(Some(stanza::encode(&stanza::replaced())));
+    }
+    true
+}
+
+async fn welcome(
+    world: &World,
+    channel: &mut Channel,
+    account: &Account,
+    device: u16,
+) -> Result<(), ChannelError> {
+    let now = world.clock.unix_seconds();
+    let name = account.directory().name.clone();
+    let success = Node::new("success")
+        .attr("t", now)
+        .attr("props", "27")
+        .attr("location", "sim")
+        .attr("lid", account.jid(Addressing::Lid, device))
+        .attr("display_name", name);
+    channel.feed(&stanza::encode(&success)).await?;
+    if world.options.edge_routing {
+        let routing = world.token(&[b"edge routing", account.number.as_bytes()]);
+        let info = Node::new("routing_info").with_bytes(routing[..8].to_vec());
+        let node = stanza::from_server("ib").child(Node::new("edge_routing").child(info));
+        channel.feed(&stanza::encode(&node)).await?;
+    }
+    channel.flush().await
+}
+
+fn ending_after_login(world: &World, account: &Account, device: u16) -> Option<FaultKind> {
+    world.faults.strike(&account.number, device, |kind| match kind {
+        FaultKind::Drop { when: Moment::Login }
+        | FaultKind::StreamError { when: Moment::Login, .. }
+        | FaultKind::Silence => Some(kind.clone()),
+        _ => None,
+    })
+}

@@ -1,0 +1,239 @@
+use std::time::Duration;
+
+use hyper::{Method, Request, StatusCode, body::Incoming, header::ACCEPT};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Doors, Reply, request};
+use crate::{
+    Addressing, ControlError, Fault, Outgoing, Phone,
+    simulator::{canonical, clear, create_phone, place},
+};
+
+/// How long an inbox that is waited for may take, at most.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+type Outcome = Result<Reply, ControlError>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPhone {
+    number: Number,
+    name: Option<String>,
+}
+
+/// A number, which people write with and without quotes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Text(String),
+    Digits(u64),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scan {
+    qr: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkCode {
+    code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Send {
+    to: String,
+    text: String,
+    count: Option<usize>,
+    #[serde(alias = "intervalMs")]
+    interval_ms: Option<u64>,
+    addressing: Option<Addressing>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read {
+    chat: Option<String>,
+    ids: Vec<String>,
+}
+
+/// `/sim/…`: the control API.
+pub(super) async fn answer(doors: &Doors, request: Request<Incoming>) -> Reply {
+    match route(doors, request).await {
+        Ok(reply) => reply,
+        Err(error) => request::refuse(&error),
+    }
+}
+
+async fn route(doors: &Doors, request: Request<Incoming>) -> Outcome {
+    let path = request.uri().path().to_owned();
+    let segments: Vec<String> =
+        path.trim_start_matches("/sim/").trim_end_matches('/').split('/').map(request::decoded).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let get = *request.method() == Method::GET;
+    let post = *request.method() == Method::POST;
+    let delete = *request.method() == Method::DELETE;
+    match *segments.as_slice() {
+        ["info"] if get => ok(&*doors.info),
+        ["phones"] if get => phones(doors),
+        ["phones"] if post => new_phone(doors, request).await,
+        ["phones", number, ref rest @ ..] => of_phone(doors, &phone(doors, number)?, rest, request).await,
+        ["faults"] if get => faults(doors),
+        ["faults"] if post => {
+            let fault = Fault::from_json(request::json_body::<Value>(request).await?)?;
+            ok(&place(&doors.world, fault)?)
+        }
+        ["faults"] if delete => clear(&doors.world, None).and_then(|()| ok(&json!({}))),
+        ["faults", id] if delete => {
+            let id = id.parse().map_err(|_| ControlError::UnknownPath(path.clone()))?;
+            clear(&doors.world, Some(id)).and_then(|()| ok(&json!({})))
+        }
+        ["trace"] if get => trace(doors, &request),
+        ["reset"] if post => {
+            doors.world.reset();
+            ok(&json!({}))
+        }
+        ["info" | "phones" | "faults" | "trace" | "reset"] | ["faults", _] => not_allowed(&request),
+        _ => Err(ControlError::UnknownPath(path)),
+    }
+}
+
+async fn of_phone(doors: &Doors, phone: &Phone, rest: &[&str], request: Request<Incoming>) -> Outcome {
+    let (get, post) = (*request.method() == Method::GET, *request.method() == Method::POST);
+    match *rest {
+        [] if get => ok(&described(phone)),
+        ["scan"] if post => {
+            let device = phone.scan(&request::json_body::<Scan>(request).await?.qr).await?;
+            let linked = phone.devices().into_iter().find(|known| known.id == device);
+            ok(
+                &json!({"device": device, "jid": linked.as_ref().map(|known| &known.jid), "lid": linked.as_ref().map(|known| &known.lid)}),
+            )
+        }
+        ["link-code"] if post => {
+            let device = phone.enter_code(&request::json_body::<LinkCode>(request).await?.code).await?;
+            ok(&json!({"device": device}))
+        }
+        ["send"] if post => send(phone, request::json_body(request).await?).await,
+        ["read"] if post => {
+            let read: Read = request::json_body(request).await?;
+            phone.read(read.chat.as_deref(), &read.ids).await?;
+            ok(&json!({}))
+        }
+        ["inbox"] if get => inbox(phone, &request).await,
+        ["outbox"] if get => ok(&phone.outbox()),
+        ["devices"] if get => ok(&phone.devices()),
+        ["devices", id] if *request.method() == Method::DELETE => {
+            let id = id.parse().map_err(|_| ControlError::UnknownPath(request.uri().path().to_owned()))?;
+            phone.unlink(id)?;
+            ok(&json!({}))
+        }
+        [] | ["scan" | "link-code" | "send" | "read" | "inbox" | "outbox" | "devices"] | ["devices", _] => {
+            not_allowed(&request)
+        }
+        _ => {
+            let _ = doors;
+            Err(ControlError::UnknownPath(request.uri().path().to_owned()))
+        }
+    }
+}
+
+fn phone(doors: &Doors, number: &str) -> Result<Phone, ControlError> {
+    let account = doors.world.phone(&canonical(number)?)?;
+    Ok(Phone::new(doors.world.clone(), account))
+}
+
+fn phones(doors: &Doors) -> Outcome {
+    let accounts = doors.world.accounts();
+    let phones: Vec<Value> =
+        accounts.into_iter().map(|account| described(&Phone::new(doors.world.clone(), account))).collect();
+    ok(&phones)
+}
+
+async fn new_phone(doors: &Doors, request: Request<Incoming>) -> Outcome {
+    let wanted: NewPhone = request::json_body(request).await?;
+    let number = match wanted.number {
+        Number::Text(number) => number,
+        Number::Digits(number) => number.to_string(),
+    };
+    ok(&described(&create_phone(&doors.world, &number, wanted.name.as_deref())?))
+}
+
+fn described(phone: &Phone) -> Value {
+    json!({
+        "number": phone.number(),
+        "jid": phone.jid().to_string(),
+        "lid": phone.lid().to_string(),
+        "name": phone.name(),
+    })
+}
+
+async fn send(phone: &Phone, send: Send) -> Outcome {
+    let outgoing = Outgoing {
+        count: send.count.unwrap_or(1),
+        interval: Duration::from_millis(send.interval_ms.unwrap_or(0)),
+        addressing: send.addressing,
+        ..Outgoing::text(send.to, send.text)
+    };
+    let ids = phone.send_all(outgoing).await?;
+    match send.count {
+        None => ok(&json!({"id": ids.first()})),
+        Some(_) => ok(&json!({"id": ids.first(), "ids": ids})),
+    }
+}
+
+/// The inbox; with `?wait=n`, once the phone has shown n messages, or after `timeout_ms` (10 s).
+async fn inbox(phone: &Phone, request: &Request<Incoming>) -> Outcome {
+    let query = request::query(request);
+    let number = |name: &str| -> Result<Option<u64>, ControlError> {
+        let parse = |value: &str| {
+            value.parse().map_err(|_| ControlError::InvalidRequest(format!("`{name}` is a whole number")))
+        };
+        request::parameter(&query, name).map(parse).transpose()
+    };
+    if let Some(wanted) = number("wait")? {
+        let timeout = Duration::from_millis(number("timeout_ms")?.unwrap_or(10_000)).min(MAX_WAIT);
+        // Too late is no error: the caller sees what there is.
+        tokio::time::timeout(timeout, phone.wait_for_shown(wanted)).await.ok();
+    }
+    ok(&phone.inbox())
+}
+
+fn faults(doors: &Doors) -> Outcome {
+    let faults: Vec<Value> = doors
+        .world
+        .faults
+        .list()
+        .into_iter()
+        .map(|(id, fault)| {
+            let mut json = fault.to_json();
+            if let Value::Object(object) = &mut json {
+                object.insert("id".to_owned(), id.into());
+            }
+            json
+        })
+        .collect();
+    ok(&faults)
+}
+
+/// Text, a stanza a line, or a JSON list for who accepts only that.
+fn trace(doors: &Doors, request: &Request<Incoming>) -> Outcome {
+    let query = request::query(request);
+    let number = request::parameter(&query, "number").map(canonical).transpose()?;
+    let entries = doors.world.trace.entries(number.as_deref());
+    if request.headers().get(ACCEPT).is_some_and(|accept| accept == "application/json") {
+        return ok(&entries);
+    }
+    let lines: String = entries.iter().map(|entry| format!("{entry}\n")).collect();
+    Ok(request::text(lines))
+}
+
+fn ok(value: &(impl Serialize + ?Sized)) -> Outcome {
+    Ok(request::json(StatusCode::OK, &value))
+}
+
+fn not_allowed(request: &Request<Incoming>) -> Outcome {
+    Err(ControlError::MethodNotAllowed(request.method().to_string()))
+}

@@ -1,0 +1,151 @@
+use crate::faults::InvalidFault;
+
+/// Why a control call was refused. Over HTTP: `{"error":{"code","message"}}` with [`status`](Self::status).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// Not a phone number.
+    #[error("`{0}` is no phone number: 7 to 15 digits that don't begin with 0 are expected")]
+    InvalidNumber(String),
+    /// No account has this number.
+    #[error("there is no phone {0}; create it with POST /sim/phones")]
+    UnknownPhone(String),
+    /// The recipient's address can't be understood.
+    #[error("`{0}` is neither a phone number nor a user's JID")]
+    InvalidRecipient(String),
+    /// The recipient has no account.
+    #[error("`{0}` is not on WhatsApp; create it with POST /sim/phones")]
+    UnknownRecipient(String),
+    /// The QR text can't be understood.
+    #[error("this is no QR code of WhatsApp: {0}")]
+    InvalidQr(&'static str),
+    /// No client shows this reference.
+    #[error("no client shows this code (it may have been scanned already, or its client has gone)")]
+    UnknownReference,
+    /// The reference was shown, but too long ago.
+    #[error("this code has expired; scan the one that the client shows now")]
+    ExpiredReference,
+    /// The QR text names other keys than the client registered with.
+    #[error("the {0} in the code is not the one that the client connected with")]
+    QrMismatch(&'static str),
+    /// The account has as many companions as it may have.
+    #[error("the account has {0} linked devices already, which is the limit")]
+    DeviceLimit(usize),
+    /// The companion answered pair-success with an error.
+    #[error("the companion refused the pairing: {code} {text}")]
+    CompanionRefused {
+        /// Code of its error.
+        code: String,
+        /// Text of its error.
+        text: String,
+    },
+    /// What the companion answered does not hold.
+    #[error("the companion's answer to pair-success is wrong: {0}")]
+    CompanionWrong(String),
+    /// The companion did not answer pair-success.
+    #[error("the companion went away or did not answer pair-success in time")]
+    CompanionGone,
+    /// No such companion.
+    #[error("there is no linked device {0}")]
+    UnknownDevice(u16),
+    /// No client asked to be linked to this number by code.
+    #[error("no client waits for a code for this number")]
+    NoCodeExpected,
+    /// The code is not the one shown by the client.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// The code can't be one.
+    #[error("a code has 8 characters of 123456789ABCDEFGHJKLMNPQRSTVWXYZ")]
+    InvalidCode,
+    /// The fault can't be understood.
+    #[error(transparent)]
+    InvalidFault(#[from] InvalidFault),
+    /// No such fault.
+    #[error("there is no fault {0}")]
+    UnknownFault(u64),
+    /// No such message.
+    #[error("the phone has no message {0}")]
+    UnknownMessage(String),
+    /// The request's body or query can't be understood.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// No such door.
+    #[error("there is nothing at {0}")]
+    UnknownPath(String),
+    /// The door exists, but not for this method.
+    #[error("{0} is not possible here")]
+    MethodNotAllowed(String),
+    /// The simulator can't do this yet.
+    #[error("the simulator can't do this yet: {0}")]
+    NotServed(&'static str),
+    /// The server refused what the phone sent.
+    #[error("the server refused the message with error {0}")]
+    Refused(u16),
+    /// The simulator forgot the account while the call ran.
+    #[error("the simulator was reset meanwhile")]
+    Reset,
+}
+
+impl ControlError {
+    /// The HTTP status: 400 for what the caller wrote wrongly, 404 for what is not there, 409 for what the
+    /// state of things forbids.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::InvalidNumber(_)
+            | Self::InvalidRecipient(_)
+            | Self::InvalidQr(_)
+            | Self::InvalidCode
+            | Self::InvalidFault(_)
+            | Self::InvalidRequest(_) => 400,
+            Self::UnknownPhone(_)
+            | Self::UnknownRecipient(_)
+            | Self::UnknownReference
+            | Self::UnknownDevice(_)
+            | Self::UnknownFault(_)
+            | Self::UnknownMessage(_)
+            | Self::UnknownPath(_) => 404,
+            Self::MethodNotAllowed(_) => 405,
+            Self::NotServed(_) => 501,
+            Self::ExpiredReference
+            | Self::QrMismatch(_)
+            | Self::DeviceLimit(_)
+            | Self::CompanionRefused { .. }
+            | Self::CompanionWrong(_)
+            | Self::CompanionGone
+            | Self::NoCodeExpected
+            | Self::WrongCode
+            | Self::Refused(_)
+            | Self::Reset => 409,
+        }
+    }
+
+    /// The stable name of the error in the JSON answer.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidNumber(_) => "invalid_number",
+            Self::UnknownPhone(_) => "unknown_phone",
+            Self::InvalidRecipient(_) => "invalid_recipient",
+            Self::UnknownRecipient(_) => "unknown_recipient",
+            Self::InvalidQr(_) => "invalid_qr",
+            Self::UnknownReference => "unknown_ref",
+            Self::ExpiredReference => "expired_ref",
+            Self::QrMismatch(_) => "qr_mismatch",
+            Self::DeviceLimit(_) => "device_limit",
+            Self::CompanionRefused { .. } => "companion_refused",
+            Self::CompanionWrong(_) => "companion_wrong",
+            Self::CompanionGone => "companion_gone",
+            Self::UnknownDevice(_) => "unknown_device",
+            Self::NoCodeExpected => "no_code_expected",
+            Self::WrongCode => "wrong_code",
+            Self::InvalidCode => "invalid_code",
+            Self::InvalidFault(_) => "invalid_fault",
+            Self::UnknownFault(_) => "unknown_fault",
+            Self::UnknownMessage(_) => "unknown_message",
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::UnknownPath(_) => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::NotServed(_) => "not_served",
+            Self::Refused(_) => "refused",
+            Self::Reset => "reset",
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What can be made to go wrong.
+
+mod active;
+mod json;
+
+pub(crate) use active::Faults;
+pub use json::InvalidFault;
+use serde::{Deserialize, Serialize};
+
+/// Something that goes wrong, for whom, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What goes wrong.
+    pub kind: FaultKind,
+    /// The account it happens to; `None` means any.
+    pub number: Option<String>,
+    /// The device it happens to: 0 is the phone. `None` means every companion, but never the phone.
+    pub device: Option<u16>,
+    /// How often it happens before it is over; `None` means until it is cleared.
+    pub count: Option<u32>,
+}
+
+impl Fault {
+    /// `kind` for everybody, as often as is usual for it: once for what strikes one stanza, until cleared
+    /// for what is a condition.
+    pub fn new(kind: FaultKind) -> Self {
+        let count = if kind.is_condition() { None } else { Some(1) };
+        Self { kind, number: None, device: None, count }
+    }
+
+    /// The same for one account.
+    #[must_use]
+    pub fn number(mut self, number: impl Into<String>) -> Self {
+        self.number = Some(number.into());
+        self
+    }
+
+    /// The same for one device.
+    #[must_use]
+    pub fn device(mut self, device: u16) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    /// The same, this often.
+    #[must_use]
+    pub fn times(mut self, count: u32) -> Self {
+        self.count = Some(count);
+        self
+    }
+
+    /// Whether it happens to this device.
+    pub(crate) fn strikes(&self, number: &str, device: u16) -> bool {
+        self.number.as_deref().is_none_or(|wanted| wanted == number)
+            && match self.device {
+                Some(wanted) => wanted == device,
+                None => device > 0,
+            }
+    }
+}
+
+/// What goes wrong. The JSON form has the variant's name in snake case as `kind`, and its fields beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultKind {
+    /// The connection is cut without a word.
+    Drop {
+        /// When.
+        #[serde(default)]
+        when: Moment,
+    },
+    /// The connection ends with `<stream:error>`.
+    StreamError {
+        /// Its code, such as `503`; empty leaves it out.
+        #[serde(default)]
+        code: String,
+        /// The type of its `<conflict>`, such as `replaced`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conflict: Option<String>,
+        /// When.
+        #[serde(default)]
+        when: Moment,
+    },
+    /// A login or registration ends with `<failure>` (protocol.md 7.6).
+    Failure {
+        /// Its reason, such as 401.
+        reason: u16,
+        /// Its code, such as 101 beside reason 402.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<u32>,
+        /// Seconds until a temporary ban ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expire: Option<u64>,
+    },
+    /// Deliveries to the device take this much longer. A condition.
+    Delay {
+        /// Milliseconds.
+        millis: u64,
+    },
+    /// A message is delivered twice.
+    Duplicate,
+    /// Messages to the device are held until there are `window` of them, then delivered last first.
+    Reorder {
+        /// Messages in one batch, 2 to 1000.
+        window: usize,
+    },
+    /// A message arrives with a damaged ciphertext, so that the device asks for it again.
+    Undecryptable,
+    /// Prekey bundles of the device have no one-time prekey. A condition.
+    EmptyPrekeys,
+    /// Deliveries to the device wait as if it were offline. A condition; clearing it delivers.
+    Backlog,
+    /// The server refuses what the device sends: `<ack error>`, and nothing is delivered.
+    RefuseSend {
+        /// The error, such as 463 or 479.
+        error: u16,
+    },
+    /// What the device sends is delivered, but not acknowledged to it.
+    NoAck,
+    /// The `<ack>` for what the device sends carries another `phash` than the client's.
+    WrongPhash,
+    /// The server takes what the device sends, and says nothing any more: a dead socket. A condition.
+    Silence,
+    /// An IQ of the device is answered with an error.
+    IqError {
+        /// Its name space; absent means any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        xmlns: Option<String>,
+        /// Code of the error.
+        code: u16,
+        /// Text of the error.
+        #[serde(default)]
+        text: String,
+    },
+    /// An IQ of the device is never answered.
+    IqSilence {
+        /// Its name space; absent means any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        xmlns: Option<String>,
+    },
+    /// The certificate of the next handshake is wrong. The device is not known by then: the fault strikes
+    /// whoever connects.
+    Certificate {
+        /// In what.
+        what: CertificateFault,
+    },
+    /// What the phone signs for a new companion is wrong.
+    Pairing {
+        /// In what.
+        what: PairingFault,
+    },
+    /// A prekey bundle of the device is wrong.
+    Bundle {
+        /// In what.
+        what: BundleFault,
+    },
+}
+
+impl FaultKind {
+    /// Whether it lasts until cleared rather than striking one stanza.
+    pub fn is_condition(&self) -> bool {
+        matches!(self, Self::Delay { .. } | Self::EmptyPrekeys | Self::Backlog | Self::Silence)
+    }
+}
+
+/// When a connection is ended by a fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// At once.
+    #[default]
+    Now,
+    /// After the next login, once `<success>` is sent.
+    Login,
+    /// When the device next sends a message: before it is taken.
+    Send,
+    /// When the device next sends a message: after it is taken, before it is acknowledged.
+    Sent,
+    /// When a message would next be delivered to the device.
+    Deliver,
+}
+
+/// How a certificate chain fails one of the checks of protocol.md 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateFault {
+    /// The root did not sign the intermediate.
+    RootSignature,
+    /// The intermediate did not sign the leaf.
+    LeafSignature,
+    /// The signature of the leaf has 63 bytes.
+    SignatureLength,
+    /// There is no intermediate.
+    MissingIntermediate,
+    /// There is no leaf.
+    MissingLeaf,
+    /// The intermediate names another issuer than the root.
+    IntermediateIssuer,
+    /// The intermediate has expired.
+    IntermediateExpired,
+    /// The key of the intermediate has 31 bytes.
+    IntermediateKeyLength,
+    /// The leaf names another issuer than the intermediate.
+    LeafIssuer,
+    /// The leaf certifies another key than the server's.
+    LeafKey,
+    /// The leaf has expired.
+    LeafExpired,
+    /// The leaf is not valid yet.
+    LeafNotYetValid,
+    /// The leaf says no end of its validity, which means 1970.
+    LeafWithoutEnd,
+}
+
+/// How a pair-success fails one of the checks of protocol.md 6.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingFault {
+    /// The HMAC is not made with the secret of the code.
+    Hmac,
+    /// The phone's signature is wrong.
+    AccountSignature,
+    /// The phone's signature has 63 bytes.
+    AccountSignatureLength,
+    /// The phone's key has 33 bytes.
+    AccountKeyLength,
+    /// The container is no protobuf.
+    Container,
+    /// There is no `<device>`.
+    MissingDevice,
+}
+
+/// How a prekey bundle is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BundleFault {
+    /// The signature of the signed prekey is wrong.
+    Signature,
+    /// The signature of the signed prekey has 63 bytes.
+    SignatureLength,
+    /// The identity key has 31 bytes.
+    IdentityLength,
+    /// The registration id has 3 bytes.
+    RegistrationLength,
+    /// The signed prekey has 33 bytes.
+    SignedPrekeyLength,
+    /// The one-time prekey has 31 bytes.
+    PrekeyLength,
+    /// The id of the one-time prekey has 4 bytes.
+    PrekeyIdLength,
+    /// The key type is not 5.
+    KeyType,
+    /// The companion's `device-identity` is signed by nobody.
+    DeviceIdentity,
+    /// The user is answered with an error.
+    Refused,
+}

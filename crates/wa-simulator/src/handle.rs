@@ -1,0 +1,267 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use compact_str::CompactString;
+use serde::Serialize;
+use tokio::sync::oneshot;
+use wa_binary::Jid;
+
+use crate::{
+    Addressing, ControlError, InboxEntry, OutboxEntry,
+    account::Account,
+    phone::{Task, Text, message_id},
+    simulator::canonical,
+    world::World,
+};
+
+/// Most messages of one call.
+const MAX_COUNT: usize = 100_000;
+/// Longest text of a message, in bytes.
+const MAX_TEXT: usize = 64 << 10;
+
+/// A phone and its account, to be told what to do.
+#[derive(Clone)]
+pub struct Phone {
+    world: Arc<World>,
+    account: Arc<Account>,
+}
+
+/// A linked companion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    /// Its number, 1 to 99.
+    pub id: u16,
+    /// Its address by phone number.
+    pub jid: String,
+    /// Its address by LID.
+    pub lid: String,
+    /// Its number in the account's signed list of devices.
+    pub key_index: u32,
+    /// What it calls itself.
+    pub name: String,
+    /// When it was linked, in seconds since 1970.
+    pub linked_at: u64,
+    /// Whether it has a live connection.
+    pub connected: bool,
+    /// Whether it has asked for what comes.
+    pub active: bool,
+    /// How often it has logged in.
+    pub logins: u32,
+    /// One-time prekeys that the server has of it.
+    pub prekeys: usize,
+    /// Stanzas that it has not acknowledged.
+    pub waiting: usize,
+}
+
+/// What a phone is to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The recipient: a phone number, or a user's JID of either form.
+    pub to: String,
+    /// The text. `{n}` becomes the number of the message, from 1.
+    pub text: String,
+    /// How many messages.
+    pub count: usize,
+    /// Time from one message to the next.
+    pub interval: Duration,
+    /// The form of address; that of the options if none.
+    pub addressing: Option<Addressing>,
+}
+
+impl Outgoing {
+    /// One text.
+    pub fn text(to: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { to: to.into(), text: text.into(), count: 1, interval: Duration::ZERO, addressing: None }
+    }
+}
+
+impl Phone {
+    pub(crate) fn new(world: Arc<World>, account: Arc<Account>) -> Self {
+        Self { world, account }
+    }
+
+    /// Its number: digits only.
+    pub fn number(&self) -> &str {
+        &self.account.number
+    }
+
+    /// Its address by phone number.
+    pub fn jid(&self) -> Jid {
+        self.account.pn()
+    }
+
+    /// Its address by LID.
+    pub fn lid(&self) -> Jid {
+        self.account.lid()
+    }
+
+    /// The name that others see.
+    pub fn name(&self) -> String {
+        self.account.directory().name.clone()
+    }
+
+    /// Scans a QR text and links the client that shows it; returns its device number.
+    pub async fn scan(&self, qr: &str) -> Result<u16, ControlError> {
+        self.world.scan(&self.account, qr).await
+    }
+
+    /// Enters a pairing code.
+    pub async fn enter_code(&self, _code: &str) -> Result<u16, ControlError> {
+        Err(ControlError::NotServed("pairing by code"))
+    }
+
+    /// Sends a text, and returns its id once the server has taken it.
+    pub async fn send(&self, to: &str, text: &str) -> Result<String, ControlError> {
+        let sent = self.send_all(Outgoing::text(to, text)).await?;
+        sent.into_iter().next().ok_or(ControlError::Reset)
+    }
+
+    /// Sends texts, and returns their ids. Without an interval the server has taken all of them by then; with
+    /// one, they are sent in the background.
+    pub async fn send_all(&self, outgoing: Outgoing) -> Result<Vec<String>, ControlError> {
+        let texts = self.prepared(&outgoing)?;
+        let ids = texts.iter().map(|text| text.id.to_string()).collect();
+        if outgoing.interval.is_zero() {
+            for text in texts {
+                self.send_one(text).await?;
+            }
+            return Ok(ids);
+        }
+        let (phone, age) = (self.clone(), self.world.age());
+        let sending = async move {
+            let mut ticks = tokio::time::interval(outgoing.interval);
+            for text in texts {
+                ticks.tick().await;
+                if let Err(error) = phone.send_one(text).await {
+                    tracing::debug!(%error, "a phone can't send");
+                }
+            }
+        };
+        self.world.runtime.spawn(async move {
+            tokio::select! {
+                () = age.cancelled() => {}
+                () = sending => {}
+            }
+        });
+        Ok(ids)
+    }
+
+    fn prepared(&self, outgoing: &Outgoing) -> Result<Vec<Text>, ControlError> {
+        if outgoing.count == 0 || outgoing.count > MAX_COUNT {
+            return Err(ControlError::InvalidRequest(format!("`count` is from 1 to {MAX_COUNT}")));
+        }
+        if outgoing.text.is_empty() || outgoing.text.len() > MAX_TEXT {
+            return Err(ControlError::InvalidRequest(format!("`text` has 1 to {MAX_TEXT} bytes")));
+        }
+        let to = self.recipient(&outgoing.to)?;
+        let addressing = outgoing.addressing.unwrap_or(self.world.options.addressing);
+        let mut rng = self.world.fork_rng();
+        let texts = (1..=outgoing.count).map(|number| Text {
+            id: message_id(&mut rng),
+            to: to.clone(),
+            text: outgoing.text.replace("{n}", &number.to_string()),
+            addressing,
+        });
+        Ok(texts.collect())
+    }
+
+    fn recipient(&self, to: &str) -> Result<Arc<Account>, ControlError> {
+        let jid = match to.parse::<Jid>() {
+            Ok(jid) if jid.is_user() || Addressing::of(&jid).is_some() => jid,
+            Ok(_) => return Err(ControlError::InvalidRecipient(to.to_owned())),
+            Err(_) => Jid::pn(canonical(to).map_err(|_| ControlError::InvalidRecipient(to.to_owned()))?),
+        };
+        self.world.resolve(&jid).ok_or_else(|| ControlError::UnknownRecipient(to.to_owned()))
+    }
+
+    async fn send_one(&self, text: Text) -> Result<(), ControlError> {
+        let (reply, sent) = oneshot::channel();
+        self.account.phone.order(Task::Send { text, reply });
+        sent.await.unwrap_or(Err(ControlError::Reset))
+    }
+
+    /// Tells the senders of messages that they were read. Without a chat, that of each message is taken.
+    pub async fn read(&self, chat: Option<&str>, ids: &[String]) -> Result<(), ControlError> {
+        let chat = chat.map(|chat| self.recipient(chat)).transpose()?;
+        let (reply, done) = oneshot::channel();
+        self.account.phone.order(Task::MarkRead { chat, ids: ids.to_vec(), reply });
+        done.await.unwrap_or(Err(ControlError::Reset))
+    }
+
+    /// What the phone received and could decrypt, oldest first.
+    pub fn inbox(&self) -> Vec<InboxEntry> {
+        self.account.phone.inbox.borrow().entries()
+    }
+
+    /// Waits until the inbox is as wanted, and returns it.
+    pub async fn wait_for_inbox(&self, mut wanted: impl FnMut(&[InboxEntry]) -> bool) -> Vec<InboxEntry> {
+        let mut changes = self.account.phone.inbox.subscribe();
+        loop {
+            let entries = changes.borrow_and_update().entries();
+            if wanted(&entries) || changes.changed().await.is_err() {
+                return entries;
+            }
+        }
+    }
+
+    /// Waits until the phone has shown this many messages over its life.
+    pub(crate) async fn wait_for_shown(&self, count: u64) {
+        let mut changes = self.account.phone.inbox.subscribe();
+        // The sender lives as long as this handle's account.
+        changes.wait_for(|inbox| inbox.shown() >= count).await.map(drop).ok();
+    }
+
+    /// How many messages the phone could not decrypt when they came; it asked for each again.
+    pub fn undecryptable(&self) -> u64 {
+        self.account.phone.inbox.borrow().undecryptable
+    }
+
+    /// What the phone sent lately, with the receipts that came back, oldest first.
+    pub fn outbox(&self) -> Vec<OutboxEntry> {
+        self.account.phone.outbox.borrow().entries()
+    }
+
+    /// Waits until the outbox is as wanted, and returns it.
+    pub async fn wait_for_outbox(&self, mut wanted: impl FnMut(&[OutboxEntry]) -> bool) -> Vec<OutboxEntry> {
+        let mut changes = self.account.phone.outbox.subscribe();
+        loop {
+            let entries = changes.borrow_and_update().entries();
+            if wanted(&entries) || changes.changed().await.is_err() {
+                return entries;
+            }
+        }
+    }
+
+    /// The linked companions.
+    pub fn devices(&self) -> Vec<Device> {
+        let directory = self.account.directory();
+        let devices = directory.companions.iter().map(|(id, companion)| Device {
+            id: *id,
+            jid: self.account.jid(Addressing::Pn, *id).to_string(),
+            lid: self.account.jid(Addressing::Lid, *id).to_string(),
+            key_index: companion.key_index,
+            name: companion.name.to_string(),
+            linked_at: companion.linked_at,
+            connected: companion.connection.is_some(),
+            active: companion.active_link().is_some(),
+            logins: companion.logins,
+            prekeys: companion.prekeys.len(),
+            waiting: companion.queue.len(),
+        });
+        devices.collect()
+    }
+
+    /// Unlinks a companion.
+    pub fn unlink(&self, device: u16) -> Result<(), ControlError> {
+        match self.world.unlink(&self.account, device, &mut self.world.fork_rng()) {
+            true => Ok(()),
+            false => Err(ControlError::UnknownDevice(device)),
+        }
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Phone").field(&CompactString::from(self.number())).finish()
+    }
+}

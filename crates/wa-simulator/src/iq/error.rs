@@ -1,0 +1,39 @@
+use wa_binary::{Node, ShapeError};
+
+use crate::account::PreKeyError;
+
+/// Why an IQ is refused: `<error code text/>` (protocol.md 8).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum IqError {
+    #[error("malformed: {0}")]
+    BadRequest(&'static str),
+    #[error("malformed: {0}")]
+    Shape(ShapeError),
+    #[error("malformed: {0}")]
+    PreKeys(#[from] PreKeyError),
+    #[error("not allowed")]
+    Forbidden,
+    #[error("there is no such thing")]
+    NotFound,
+    #[error("not served")]
+    NotImplemented,
+    #[error("a fault refuses it")]
+    Fault { code: u16, text: String },
+}
+
+impl IqError {
+    pub(super) fn node(&self) -> Node<'static> {
+        let (code, text) = match self {
+            Self::BadRequest(_) | Self::Shape(_) => (400, "bad-request"),
+            // Ids that clash are the one thing of an upload that is not its shape.
+            Self::PreKeys(_) => (406, "not-acceptable"),
+            Self::Forbidden => (403, "forbidden"),
+            Self::NotFound => (404, "item-not-found"),
+            Self::NotImplemented => (501, "feature-not-implemented"),
+            Self::Fault { code, text } => {
+                return Node::new("error").attr("code", *code).attr("text", text.clone());
+            }
+        };
+        Node::new("error").attr("code", code).attr("text", text)
+    }
+}

@@ -1,0 +1,52 @@
+use wa_binary::Node;
+
+use super::{Context, IqError, Outcome, Request};
+
+/// The state of the properties below, for clients that ask for changes only.
+const PROPS_HASH: &str = "1";
+
+/// Name space `abt`: properties of the experiment that everybody is part of (whatsapp-rust.md, "Privacy tokens").
+pub(super) fn props(request: &Request<'_>) -> Outcome {
+    let child = request.child()?;
+    if !request.is_get || !child.is("props") {
+        return Err(IqError::BadRequest("props are asked for"));
+    }
+    // Tokens for trusted contacts are on, chats are keyed by LID.
+    let props = [("10518", "1"), ("9435", "1")];
+    let props = props
+        .into_iter()
+        .map(|(code, value)| Node::new("prop").attr("config_code", code).attr("config_value", value));
+    let answer =
+        Node::new("props").attr("protocol", "1").attr("hash", PROPS_HASH).attr("refresh", 86_400_u32);
+    Ok(answer.with_children(props).into())
+}
+
+/// Name space `w:m`: where media goes (protocol.md 19.1).
+pub(super) fn media_connection(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+    if !request.child()?.is("media_conn") {
+        return Err(IqError::BadRequest("media_conn is asked for"));
+    }
+    let hostname = context.world.media_host.get().cloned().unwrap_or_else(|| "mmg.whatsapp.net".to_owned());
+    let host = Node::new("host")
+        .attr("hostname", hostname)
+        .attr("type", "primary")
+        .child(Node::new("upload"))
+        .child(Node::new("download"));
+    let connection = Node::new("media_conn")
+        .attr("auth", context.world.media_auth())
+        .attr("ttl", 3_600_u32)
+        .attr("auth_ttl", 21_600_u32)
+        .attr("max_buckets", 12_u32)
+        .child(host);
+    Ok(connection.into())
+}
+
+/// Name space `w:g2`. Nobody is in a group: lists are empty, and no group is found.
+pub(super) fn groups(request: &Request<'_>) -> Outcome {
+    let child = request.child()?;
+    match (request.is_get, child.tag()) {
+        (true, "participating") => Ok(Node::new("groups").into()),
+        (true, _) if request.to.is_group() => Err(IqError::NotFound),
+        _ => Err(IqError::NotImplemented),
+    }
+}

@@ -1,0 +1,154 @@
+//! What the server answers to IQs.
+
+mod account;
+mod app_state;
+mod bundles;
+mod encrypt;
+mod error;
+mod misc;
+mod pairing;
+mod privacy;
+mod usync;
+
+use std::{borrow::Cow, sync::Arc};
+
+use wa_binary::{Jid, Node, ShapeError};
+
+pub(crate) use app_state::Collections;
+pub(crate) use encrypt::key_node;
+use error::IqError;
+pub(crate) use pairing::{answer_unpaired, client_props};
+
+use crate::{account::Account, faults::FaultKind, stanza, world::World};
+
+/// Who asks.
+pub(crate) struct Context<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) account: &'a Arc<Account>,
+    pub(crate) device: u16,
+}
+
+/// What happens after an answer was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    Nothing,
+    /// Deliver what has waited, and everything that comes.
+    Activate,
+    /// Deliver nothing any more.
+    Deactivate,
+    /// The companion has unlinked itself.
+    Unlink,
+}
+
+/// An IQ with the parts that every one has.
+struct Request<'n> {
+    xmlns: Cow<'n, str>,
+    is_get: bool,
+    to: Jid,
+    node: &'n Node<'n>,
+}
+
+impl<'n> Request<'n> {
+    /// The only child, which says what is asked.
+    fn child(&self) -> Result<&'n Node<'n>, IqError> {
+        self.node.children().first().ok_or(IqError::BadRequest("it asks for nothing"))
+    }
+}
+
+/// The children of a result, and what happens after it.
+struct Answer {
+    children: Vec<Node<'static>>,
+    then: Then,
+}
+
+impl Answer {
+    fn empty() -> Self {
+        Self { children: Vec::new(), then: Then::Nothing }
+    }
+
+    fn then(then: Then) -> Self {
+        Self { children: Vec::new(), then }
+    }
+}
+
+impl From<Node<'static>> for Answer {
+    fn from(child: Node<'static>) -> Self {
+        Self { children: vec![child], then: Then::Nothing }
+    }
+}
+
+type Outcome = Result<Answer, IqError>;
+
+/// Answers an IQ of a companion. None if it is itself an answer. The answer is `None` if a fault swallows it.
+pub(crate) fn answer(context: &Context<'_>, node: &Node<'_>) -> Option<(Option<Node<'static>>, Then)> {
+    let kind = stanza::text(&node.attrs, "type");
+    if kind == "result" || kind == "error" {
+        return None;
+    }
+    let id = stanza::text(&node.attrs, "id");
+    let xmlns = stanza::text(&node.attrs, "xmlns");
+    let to = stanza::destination(node);
+    let outcome = match (&*kind, struck(context, &xmlns)) {
+        (_, Some(Struck::Silence)) => return Some((None, Then::Nothing)),
+        (_, Some(Struck::Error { code, text })) => Err(IqError::Fault { code, text }),
+        ("get" | "set", None) if !id.is_empty() => {
+            let xmlns = Cow::Borrowed(&*xmlns);
+            dispatch(context, &Request { xmlns, is_get: kind == "get", to: to.clone(), node })
+        }
+        _ => Err(IqError::BadRequest("an IQ has an id, and is get or set")),
+    };
+    let reply = Node::new("iq").attr("from", to).attr("id", id);
+    Some(match outcome {
+        Ok(answer) => (Some(reply.attr("type", "result").with_children(answer.children)), answer.then),
+        Err(error) => {
+            tracing::debug!(%error, "an IQ is refused");
+            (Some(reply.attr("type", "error").child(error.node())), Then::Nothing)
+        }
+    })
+}
+
+enum Struck {
+    Silence,
+    Error { code: u16, text: String },
+}
+
+fn struck(context: &Context<'_>, xmlns: &str) -> Option<Struck> {
+    let fits = |wanted: &Option<String>| wanted.as_deref().is_none_or(|wanted| wanted == xmlns);
+    context.world.faults.strike(&context.account.number, context.device, |kind| match kind {
+        FaultKind::IqSilence { xmlns } if fits(xmlns) => Some(Struck::Silence),
+        FaultKind::IqError { xmlns, code, text } if fits(xmlns) => {
+            Some(Struck::Error { code: *code, text: text.clone() })
+        }
+        _ => None,
+    })
+}
+
+fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+    match &*request.xmlns {
+        "encrypt" => encrypt::answer(context, request),
+        "usync" => usync::answer(context, request),
+        "passive" => account::passive(request),
+        "w:p" | "urn:xmpp:ping" => Ok(Answer::empty()),
+        "md" => account::companions(context, request),
+        "privacy" => privacy::answer(context, request),
+        "blocklist" => privacy::blocklist(context, request),
+        "w:sync:app:state" => app_state::answer(context, request),
+        "abt" => misc::props(request),
+        "w:m" => misc::media_connection(context, request),
+        "status" => account::about(context, request),
+        "w:profile:picture" => account::picture(context, request),
+        "w:g2" => misc::groups(request),
+        "urn:xmpp:whatsapp:dirty" | "disappearing_mode" | "tos" if !request.is_get => Ok(Answer::empty()),
+        "w:mex" | "newsletter" => Err(IqError::NotImplemented),
+        // An empty result is what the server says to a set it has nothing to add to
+        // (whatsapp-rust.md, "Connect", 9).
+        _ if !request.is_get => Ok(Answer::empty()),
+        _ => Err(IqError::NotImplemented),
+    }
+}
+
+impl From<ShapeError> for IqError {
+    fn from(error: ShapeError) -> Self {
+        Self::Shape(error)
+    }
+}

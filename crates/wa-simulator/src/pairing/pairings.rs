@@ -1,0 +1,68 @@
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::Registration;
+use crate::{ControlError, account::Account, adv::Vouched};
+
+/// The clients that wait to be paired, by the references that they show.
+#[derive(Default)]
+pub(crate) struct Pairings {
+    by_reference: Mutex<HashMap<String, Shown>>,
+}
+
+struct Shown {
+    expires: Instant,
+    waiting: Arc<Waiting>,
+}
+
+/// A client that waits to be paired.
+pub(crate) struct Waiting {
+    pub(crate) connection: u64,
+    pub(crate) registration: Registration,
+    pub(crate) offers: mpsc::Sender<Offer>,
+}
+
+/// A phone wants the client for its account: what pair-success is made of.
+pub(crate) struct Offer {
+    pub(crate) account: Arc<Account>,
+    pub(crate) device: u16,
+    pub(crate) vouched: Vouched,
+    /// An encoded `ADVSignedDeviceIdentityHMAC`.
+    pub(crate) container: Vec<u8>,
+    /// Leave out the `<device>`.
+    pub(crate) without_device: bool,
+    pub(crate) reply: oneshot::Sender<Result<(), ControlError>>,
+}
+
+impl Pairings {
+    /// Registers the references that a client will show, each with the instant of its end.
+    pub(crate) fn show(&self, waiting: &Arc<Waiting>, references: Vec<(String, Instant)>) {
+        let mut by_reference = self.by_reference.lock();
+        for (reference, expires) in references {
+            by_reference.insert(reference, Shown { expires, waiting: waiting.clone() });
+        }
+    }
+
+    /// The client that shows a reference.
+    pub(crate) fn find(&self, reference: &str) -> Result<Arc<Waiting>, ControlError> {
+        match self.by_reference.lock().get(reference) {
+            None => Err(ControlError::UnknownReference),
+            Some(shown) if shown.expires <= Instant::now() => Err(ControlError::ExpiredReference),
+            Some(shown) => Ok(shown.waiting.clone()),
+        }
+    }
+
+    /// The client is gone or paired: its references mean nothing any more.
+    pub(crate) fn forget(&self, connection: u64) {
+        self.by_reference.lock().retain(|_, shown| shown.waiting.connection != connection);
+    }
+
+    pub(crate) fn clear(&self) {
+        self.by_reference.lock().clear();
+    }
+}

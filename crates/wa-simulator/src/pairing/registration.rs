@@ -1,0 +1,124 @@
+use md5::{Digest, Md5};
+use prost::Message as _;
+use wa_crypto::{PublicKey, Signature};
+use wa_proto::{
+    companion::DeviceProps,
+    payload::{ClientPayload, DevicePairingRegistrationData, user_agent::Platform},
+};
+
+use crate::account::SignedKey;
+
+/// What a companion says about itself before it is paired.
+#[derive(Clone, Debug)]
+pub(crate) struct Registration {
+    pub(crate) noise: PublicKey,
+    pub(crate) identity: PublicKey,
+    pub(crate) registration_id: u32,
+    pub(crate) signed_prekey: SignedKey,
+    pub(crate) props: DeviceProps,
+}
+
+/// Why a registration is refused: each is a `<failure>` for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RegistrationError {
+    #[error("{0} is missing or has a wrong length")]
+    Length(&'static str),
+    #[error("the key type is not 05")]
+    KeyType,
+    #[error("the signature of the signed prekey is wrong")]
+    SignedPrekey,
+    #[error("the build hash is not the MD5 of the version")]
+    BuildHash,
+    #[error("the device props can't be decoded")]
+    DeviceProps,
+    #[error("the user agent is none of a web client")]
+    UserAgent,
+    #[error("the version is too old")]
+    Outdated,
+    #[error("a registration has neither username nor device, and is not passive")]
+    Login,
+}
+
+impl RegistrationError {
+    /// The reason in `<failure reason>` (protocol.md 7.6).
+    pub(crate) fn reason(self) -> u16 {
+        match self {
+            Self::Outdated => 405,
+            Self::UserAgent => 409,
+            _ => 400,
+        }
+    }
+}
+
+impl Registration {
+    /// Checks everything that the server can check about a registration (protocol.md 3).
+    pub(crate) fn check(
+        payload: &ClientPayload,
+        noise: PublicKey,
+        minimum_version: [u32; 3],
+    ) -> Result<Self, RegistrationError> {
+        use RegistrationError as E;
+        let data = payload.device_pairing_data.as_ref().ok_or(E::Length("devicePairingData"))?;
+        if payload.username.is_some() || payload.device.is_some() || payload.passive == Some(true) {
+            return Err(E::Login);
+        }
+        let version = check_user_agent(payload, minimum_version)?;
+        check_build_hash(data, &version)?;
+        if bytes::<1>(data.e_keytype.as_deref(), "eKeytype")? != [5] {
+            return Err(E::KeyType);
+        }
+        let identity = PublicKey::from_bytes(bytes(data.e_ident.as_deref(), "eIdent")?);
+        let props = data.device_props.as_deref().filter(|props| !props.is_empty()).ok_or(E::DeviceProps)?;
+        Ok(Self {
+            noise,
+            identity,
+            registration_id: u32::from_be_bytes(bytes(data.e_regid.as_deref(), "eRegid")?),
+            signed_prekey: signed_prekey(data, &identity)?,
+            props: DeviceProps::decode(props).map_err(|_| E::DeviceProps)?,
+        })
+    }
+}
+
+fn signed_prekey(
+    data: &DevicePairingRegistrationData,
+    identity: &PublicKey,
+) -> Result<SignedKey, RegistrationError> {
+    let [a, b, c] = bytes(data.e_skey_id.as_deref(), "eSkeyID")?;
+    let key = SignedKey {
+        id: u32::from_be_bytes([0, a, b, c]),
+        public: PublicKey::from_bytes(bytes(data.e_skey_val.as_deref(), "eSkeyVal")?),
+        signature: Signature::from_bytes(bytes(data.e_skey_sig.as_deref(), "eSkeySig")?),
+    };
+    key.verify(identity).map_err(|_| RegistrationError::SignedPrekey)?;
+    Ok(key)
+}
+
+/// Checks platform and version, and returns the dotted version. Login payloads pass through it too.
+pub(crate) fn check_user_agent(
+    payload: &ClientPayload,
+    minimum: [u32; 3],
+) -> Result<String, RegistrationError> {
+    let agent = payload.user_agent.as_ref().ok_or(RegistrationError::UserAgent)?;
+    let platform = agent.platform.and_then(|platform| Platform::try_from(platform).ok());
+    let version = agent.app_version.as_ref().ok_or(RegistrationError::UserAgent)?;
+    if platform.is_none() || version.primary.is_none() {
+        return Err(RegistrationError::UserAgent);
+    }
+    let [a, b, c] = [version.primary, version.secondary, version.tertiary].map(Option::unwrap_or_default);
+    if [a, b, c] < minimum {
+        return Err(RegistrationError::Outdated);
+    }
+    Ok(format!("{a}.{b}.{c}"))
+}
+
+fn check_build_hash(data: &DevicePairingRegistrationData, version: &str) -> Result<(), RegistrationError> {
+    let hash: [u8; 16] = bytes(data.build_hash.as_deref(), "buildHash")?;
+    if hash != <[u8; 16]>::from(Md5::digest(version)) {
+        return Err(RegistrationError::BuildHash);
+    }
+    Ok(())
+}
+
+fn bytes<const N: usize>(field: Option<&[u8]>, name: &'static str) -> Result<[u8; N], RegistrationError> {
+    field.and_then(|field| field.try_into().ok()).ok_or(RegistrationError::Length(name))
+}

@@ -1,0 +1,72 @@
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use wa_crypto::Secret;
+
+use super::{Offer, QrCode, Waiting};
+use crate::{
+    ControlError,
+    account::Account,
+    adv::Vouched,
+    faults::{FaultKind, PairingFault},
+    world::World,
+};
+
+impl World {
+    /// The phone of `account` scans a QR text; resolves when the companion is linked, with its device id.
+    pub(crate) async fn scan(&self, account: &Arc<Account>, text: &str) -> Result<u16, ControlError> {
+        let code = QrCode::parse(text)?;
+        let waiting = self.pairings.find(&code.reference)?;
+        if waiting.registration.noise != code.noise {
+            return Err(ControlError::QrMismatch("noise key"));
+        }
+        if waiting.registration.identity != code.identity {
+            return Err(ControlError::QrMismatch("identity key"));
+        }
+        self.offer(account, &waiting, &code.adv_secret).await
+    }
+
+    /// Vouches for a client, offers it to be the account's companion, and waits for its answer.
+    pub(crate) async fn offer(
+        &self,
+        account: &Arc<Account>,
+        waiting: &Waiting,
+        adv_secret: &Secret<32>,
+    ) -> Result<u16, ControlError> {
+        let (device, key_index, raw_id) = self.reserve(account)?;
+        let fault = self.faults.strike(&account.number, device, |kind| match kind {
+            FaultKind::Pairing { what } => Some(*what),
+            _ => None,
+        });
+        let vouched = Vouched::sign(
+            &account.phone.keys.identity.key,
+            &waiting.registration.identity,
+            (raw_id, key_index),
+            self.clock.unix_seconds(),
+            fault,
+            &mut self.fork_rng(),
+        );
+        let (reply, answer) = oneshot::channel();
+        let offer = Offer {
+            account: account.clone(),
+            device,
+            container: vouched.container(adv_secret.expose(), fault),
+            vouched,
+            without_device: fault == Some(PairingFault::MissingDevice),
+            reply,
+        };
+        waiting.offers.send(offer).await.map_err(|_| ControlError::CompanionGone)?;
+        answer.await.map_err(|_| ControlError::CompanionGone)??;
+        Ok(device)
+    }
+
+    fn reserve(&self, account: &Account) -> Result<(u16, u32, u32), ControlError> {
+        let mut directory = account.directory();
+        let limit = self.options.max_companions;
+        if directory.companions.len() >= limit {
+            return Err(ControlError::DeviceLimit(limit));
+        }
+        let (device, key_index) = directory.reserve().ok_or(ControlError::DeviceLimit(limit))?;
+        Ok((device, key_index, directory.raw_id))
+    }
+}

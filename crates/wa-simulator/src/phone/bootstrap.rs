@@ -1,0 +1,131 @@
+use std::io::Write;
+
+use flate2::{Compression, write::ZlibEncoder};
+use prost::Message as _;
+use wa_binary::Node;
+use wa_proto::{
+    e2e::{
+        AppStateSyncKey, AppStateSyncKeyData, AppStateSyncKeyFingerprint, AppStateSyncKeyId,
+        AppStateSyncKeyShare, HistorySyncNotification, HistorySyncType, Message, ProtocolMessage,
+        protocol_message::Type,
+    },
+    history::{HistorySync, PhoneNumberToLidMapping, Pushname},
+};
+
+use super::{Phone, send::message_id};
+use crate::{Addressing, options::BootstrapStep};
+
+impl Phone {
+    /// Sends a new companion the keys of the app state and its history (baileys.md 3.5).
+    pub(super) fn bootstrap(&mut self, device: u16) {
+        let mut chunk = 0;
+        for step in self.world.options.bootstrap.clone() {
+            let content = match step {
+                BootstrapStep::KeyShare => self.key_share(),
+                BootstrapStep::InitialBootstrap => {
+                    self.history(HistorySyncType::InitialBootstrap, &mut chunk)
+                }
+                BootstrapStep::PushNames => self.history(HistorySyncType::PushName, &mut chunk),
+                BootstrapStep::Recent => self.history(HistorySyncType::Recent, &mut chunk),
+            };
+            self.send_peer(device, content);
+        }
+    }
+
+    /// Does what an own companion asks of its phone.
+    pub(super) fn take_in_peer(&mut self, device: u16, message: &Message) {
+        let Some(protocol) = &message.protocol_message else { return };
+        if protocol.r#type == Some(Type::AppStateSyncKeyRequest.into()) {
+            let share = self.key_share();
+            self.send_peer(device, share);
+        }
+    }
+
+    /// A message about the account, to one own companion.
+    fn send_peer(&mut self, device: u16, content: ProtocolMessage) {
+        let account = self.account.clone();
+        let message = Message { protocol_message: Some(Box::new(content)), ..Default::default() };
+        let Some(enc) = self.encrypted(&account, device, &message.encode_to_vec()) else { return };
+        let node = Node::new("message")
+            .attr("to", account.jid(Addressing::Lid, device))
+            .attr("id", message_id(&mut self.state.rng))
+            .attr("type", "text")
+            .attr("category", "peer")
+            .child(Node::new("meta").attr("appdata", "default"))
+            .child(enc);
+        if let Err(error) = self.submit(&node) {
+            tracing::debug!(error, "a peer message is refused");
+        }
+    }
+
+    /// The one key of the account's app state. It depends on the account alone, so that all companions have
+    /// the same.
+    fn key_share(&self) -> ProtocolMessage {
+        let key = self.world.token(&[b"app state key", self.account.number.as_bytes()]);
+        let devices = self.account.directory().devices();
+        let indexes = devices.into_iter().map(|(_, index)| index.unwrap_or(0)).collect::<Vec<_>>();
+        let fingerprint = AppStateSyncKeyFingerprint {
+            raw_id: Some(self.account.directory().raw_id),
+            current_index: indexes.iter().copied().max(),
+            device_indexes: indexes,
+        };
+        let data = AppStateSyncKeyData {
+            key_data: Some(key.to_vec().into()),
+            fingerprint: Some(fingerprint),
+            timestamp: i64::try_from(self.world.clock.unix_millis()).ok(),
+        };
+        // A device number and a counter, as phones number their keys.
+        let id = AppStateSyncKeyId { key_id: Some(vec![0, 0, 0, 0, 0, 1].into()) };
+        let key = AppStateSyncKey { key_id: Some(id), key_data: Some(data) };
+        ProtocolMessage {
+            r#type: Some(Type::AppStateSyncKeyShare.into()),
+            app_state_sync_key_share: Some(AppStateSyncKeyShare { keys: vec![key] }),
+            ..Default::default()
+        }
+    }
+
+    /// A notification that carries its history inside (baileys.md 3.5).
+    fn history(&self, kind: HistorySyncType, chunk: &mut u32) -> ProtocolMessage {
+        *chunk += 1;
+        let history = self.history_of(kind, *chunk);
+        let plain = history.encode_to_vec();
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        let compressed = encoder.write_all(&plain).and_then(|()| encoder.finish()).unwrap_or_default();
+        let notification = HistorySyncNotification {
+            // INITIAL_BOOTSTRAP is 0, and Baileys needs it on the wire (baileys.md 3).
+            sync_type: Some(kind.into()),
+            chunk_order: Some(*chunk),
+            progress: history.progress,
+            file_length: Some(plain.len() as u64),
+            initial_hist_bootstrap_inline_payload: Some(compressed.into()),
+            ..Default::default()
+        };
+        ProtocolMessage {
+            r#type: Some(Type::HistorySyncNotification.into()),
+            history_sync_notification: Some(notification),
+            ..Default::default()
+        }
+    }
+
+    fn history_of(&self, kind: HistorySyncType, chunk: u32) -> HistorySync {
+        let mut history =
+            HistorySync { sync_type: Some(kind.into()), chunk_order: Some(chunk), ..Default::default() };
+        match kind {
+            HistorySyncType::InitialBootstrap => {
+                let mapping = PhoneNumberToLidMapping {
+                    pn_jid: Some(self.account.pn().to_string()),
+                    lid_jid: Some(self.account.lid().to_string()),
+                };
+                history.phone_number_to_lid_mappings = vec![mapping];
+            }
+            HistorySyncType::PushName => {
+                let name = self.account.directory().name.clone();
+                history.pushnames =
+                    vec![Pushname { id: Some(self.account.pn().to_string()), pushname: Some(name) }];
+            }
+            HistorySyncType::Recent => history.progress = Some(100),
+            _ => {}
+        }
+        history
+    }
+}

@@ -1,0 +1,204 @@
+//! Phones: the primary devices of accounts.
+//!
+//! Each is a task that handles one thing after another, so that its ratchets need no lock and its messages
+//! leave in order.
+
+mod bootstrap;
+mod content;
+mod inbox;
+mod keys;
+mod outbox;
+mod receive;
+mod retry;
+mod send;
+mod sessions;
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use wa_binary::Node;
+
+pub(crate) use inbox::Inbox;
+pub use inbox::InboxEntry;
+pub(crate) use keys::PhoneKeys;
+pub(crate) use outbox::Outbox;
+pub use outbox::{OutboxEntry, Receipt};
+pub(crate) use send::{Text, message_id};
+
+use crate::{
+    ControlError,
+    account::Account,
+    phone::{receive::Attempts, sessions::Sessions},
+    routing::{self, Sender},
+    stanza,
+    trace::{Direction, Peer},
+    world::World,
+};
+
+/// What a phone is told to do.
+pub(crate) enum Task {
+    /// A stanza was delivered, and is to be read at the instant.
+    Read { bytes: Bytes, not_before: Option<Instant> },
+    /// Send a text.
+    Send { text: Text, reply: oneshot::Sender<Result<(), ControlError>> },
+    /// Mark messages as read.
+    MarkRead {
+        chat: Option<Arc<Account>>,
+        ids: Vec<String>,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    /// Send a new companion what it needs.
+    Bootstrap { device: u16 },
+}
+
+/// What the rest of the simulator holds of a phone.
+pub(crate) struct PhoneLine {
+    pub(crate) keys: Arc<PhoneKeys>,
+    pub(crate) inbox: Arc<watch::Sender<Inbox>>,
+    pub(crate) outbox: Arc<watch::Sender<Outbox>>,
+    tasks: mpsc::UnboundedSender<Task>,
+}
+
+impl PhoneLine {
+    /// Gives the phone a stanza.
+    pub(crate) fn deliver(&self, bytes: Bytes, not_before: Option<Instant>) {
+        self.order(Task::Read { bytes, not_before });
+    }
+
+    /// Tells the phone to do something.
+    pub(crate) fn order(&self, task: Task) {
+        // A phone that is gone belongs to a world that was reset.
+        self.tasks.send(task).ok();
+    }
+}
+
+/// The phone's own end of its line.
+pub(crate) struct Tasks {
+    receiver: mpsc::UnboundedReceiver<Task>,
+    inbox: Arc<watch::Sender<Inbox>>,
+    outbox: Arc<watch::Sender<Outbox>>,
+}
+
+/// Both ends of the line to a new phone.
+pub(crate) fn line(keys: Arc<PhoneKeys>, inbox_limit: usize, sent_limit: usize) -> (PhoneLine, Tasks) {
+    let (tasks, receiver) = mpsc::unbounded_channel();
+    let inbox = Arc::new(watch::Sender::new(Inbox::new(inbox_limit)));
+    let outbox = Arc::new(watch::Sender::new(Outbox::new(sent_limit)));
+    let line = PhoneLine { keys, inbox: inbox.clone(), outbox: outbox.clone(), tasks };
+    (line, Tasks { receiver, inbox, outbox })
+}
+
+/// A phone at work.
+pub(crate) struct Phone {
+    world: Arc<World>,
+    account: Arc<Account>,
+    state: State,
+}
+
+/// What a phone remembers between two tasks.
+struct State {
+    keys: Arc<PhoneKeys>,
+    inbox: Arc<watch::Sender<Inbox>>,
+    outbox: Arc<watch::Sender<Outbox>>,
+    sessions: Sessions,
+    attempts: Attempts,
+    rng: ChaCha20Rng,
+}
+
+/// Starts a phone. It ends with its account, its world or the age.
+pub(crate) fn spawn(
+    world: &World,
+    account: &Arc<Account>,
+    mut tasks: Tasks,
+    rng: ChaCha20Rng,
+    age: CancellationToken,
+) {
+    let keys = account.phone.keys.clone();
+    let (inbox, outbox) = (tasks.inbox.clone(), tasks.outbox.clone());
+    let mut state =
+        State { keys, inbox, outbox, sessions: Sessions::default(), attempts: Attempts::default(), rng };
+    let (world, account, runtime) = (world.weak(), Arc::downgrade(account), world.runtime.clone());
+    runtime.spawn(async move {
+        let work = async {
+            while let Some(task) = tasks.receiver.recv().await {
+                if let Task::Read { not_before: Some(instant), .. } = task {
+                    sleep_until(instant).await;
+                }
+                let Some(phone) = Phone::awake(&world, &account, state) else { return };
+                state = phone.perform(task);
+            }
+        };
+        tokio::select! {
+            () = age.cancelled() => {}
+            () = work => {}
+        }
+    });
+}
+
+impl Phone {
+    /// The phone holds world and account only while it works: neither is kept alive by its phones.
+    fn awake(world: &Weak<World>, account: &Weak<Account>, state: State) -> Option<Self> {
+        Some(Self { world: world.upgrade()?, account: account.upgrade()?, state })
+    }
+
+    fn perform(mut self, task: Task) -> State {
+        match task {
+            Task::Read { bytes, .. } => self.read(&bytes),
+            Task::Send { text, reply } => {
+                reply.send(self.send_text(text)).ok();
+            }
+            Task::MarkRead { chat, ids, reply } => {
+                reply.send(self.mark_read(chat.as_ref(), &ids)).ok();
+            }
+            Task::Bootstrap { device } => self.bootstrap(device),
+        }
+        self.state
+    }
+
+    /// Reads a delivered stanza.
+    fn read(&mut self, bytes: &Bytes) {
+        let plain = stanza::without_flag(bytes);
+        self.world.trace.record(&self.peer(), Direction::Sent, &plain);
+        let Ok(node) = wa_binary::decode(&plain) else { return };
+        match node.tag() {
+            "message" => self.receive(&node),
+            "receipt" => self.receipt(&node),
+            _ => {}
+        }
+    }
+
+    /// Hands a message to the server; the error of its answer, if any.
+    fn submit(&self, node: &Node<'_>) -> Result<(), u16> {
+        self.world.trace.record(
+            &self.peer(),
+            Direction::Received,
+            &stanza::without_flag(&stanza::encode(node)),
+        );
+        let sender = Sender { account: &self.account, device: 0 };
+        let ack = routing::message(&self.world, sender, node);
+        match ack.attrs.number("error") {
+            Some(Ok(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands a receipt to the server.
+    fn submit_receipt(&self, node: &Node<'_>) {
+        self.world.trace.record(
+            &self.peer(),
+            Direction::Received,
+            &stanza::without_flag(&stanza::encode(node)),
+        );
+        routing::receipt(&self.world, Sender { account: &self.account, device: 0 }, node);
+    }
+
+    fn peer(&self) -> Peer {
+        Peer { connection: 0, number: Some(self.account.number.clone()), device: 0 }
+    }
+}

@@ -1,0 +1,260 @@
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use prost::Message as _;
+use wa_binary::{Jid, Node};
+use wa_proto::e2e::Message;
+use wa_signal::PreKeyMessage;
+
+use super::{
+    InboxEntry, Phone, content,
+    sessions::{Address, OpenError},
+};
+use crate::{Addressing, ControlError, account::Account, adv, stanza};
+
+/// Messages whose retries are counted; past that the counts begin anew.
+const MAX_ATTEMPTS: usize = 10_000;
+
+/// How often each message was asked for again, by sender and id.
+pub(super) type Attempts = HashMap<(Address, CompactString), u32>;
+
+/// Why a phone can't read a message.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error("it has no ciphertext")]
+    Empty,
+    #[error("it is not encrypted as a message")]
+    Kind,
+    #[error("its prekey message is malformed: {0}")]
+    PreKeyMessage(wa_signal::ParseError),
+    #[error("its sender's identity is another")]
+    Identity,
+    #[error("its sender's device identity is wrong: {0}")]
+    DeviceIdentity(#[from] adv::AdvError),
+    #[error("it can't be decrypted: {0}")]
+    Open(#[from] OpenError),
+    #[error("its padding is wrong")]
+    Padding,
+    #[error("it holds no message: {0}")]
+    Protobuf(#[from] prost::DecodeError),
+}
+
+/// Where a message comes from.
+struct Source {
+    account: Arc<Account>,
+    device: u16,
+    jid: Jid,
+    id: CompactString,
+}
+
+impl Phone {
+    /// Reads a message and answers with a receipt: it was received, or is to be sent again.
+    pub(super) fn receive(&mut self, node: &Node<'_>) {
+        let Some(source) = self.source(node) else { return };
+        match self.open(&source, node) {
+            Ok(message) => {
+                self.state.attempts.remove(&source.key());
+                self.take_in(&source, node, &message);
+                self.acknowledge(&source, node);
+            }
+            Err(ReadError::Open(OpenError::Repeated)) => {
+                let from = source.account.pn().to_string();
+                self.state.inbox.send_modify(|inbox| inbox.repeat_sealed(&from, &source.id));
+                self.acknowledge(&source, node);
+            }
+            Err(error) => {
+                tracing::debug!(%error, device = source.device, "a phone can't read a message");
+                self.state.inbox.send_modify(|inbox| inbox.undecryptable += 1);
+                self.ask_again(&source, node);
+            }
+        }
+    }
+
+    fn source(&self, node: &Node<'_>) -> Option<Source> {
+        let jid = node.attrs.jid("from")?.clone();
+        let account = self.world.resolve(&jid)?;
+        Some(Source { account, device: jid.device, jid, id: stanza::text(&node.attrs, "id") })
+    }
+
+    fn open(&mut self, source: &Source, node: &Node<'_>) -> Result<Message, ReadError> {
+        let enc = node.get_child("enc").ok_or(ReadError::Empty)?;
+        let bytes = enc.bytes().ok_or(ReadError::Empty)?;
+        let padded = match &*stanza::text(&enc.attrs, "type") {
+            "pkmsg" => self.open_first(source, node, &bytes)?,
+            "msg" => {
+                let state = &mut self.state;
+                state.sessions.open(&state.keys, &source.address(), &bytes, &mut state.rng)?
+            }
+            _ => return Err(ReadError::Kind),
+        };
+        let plaintext = wa_signal::unpad(&padded).map_err(|_| ReadError::Padding)?;
+        Ok(Message::decode(plaintext)?)
+    }
+
+    /// Decrypts a `pkmsg`, once it is sure that it comes from a device of the sender's account.
+    fn open_first(&mut self, source: &Source, node: &Node<'_>, bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
+        let message = PreKeyMessage::parse(bytes).map_err(ReadError::PreKeyMessage)?;
+        let address = source.address();
+        let state = &mut self.state;
+        if !state.sessions.recognizes(&address, &message) {
+            match (source.device, node.get_child("device-identity").and_then(Node::bytes)) {
+                (0, _) if message.identity == source.account.identity => {}
+                (0, _) => return Err(ReadError::Identity),
+                (_, None) => return Err(adv::AdvError::Malformed.into()),
+                (_, Some(identity)) => {
+                    adv::check_device_identity(&identity, &message.identity, &source.account.identity)?;
+                }
+            }
+        }
+        Ok(state.sessions.accept(&state.keys, &address, &message, &mut state.rng)?)
+    }
+
+    /// Shows a message, or does what it asks for.
+    fn take_in(&mut self, source: &Source, node: &Node<'_>, message: &Message) {
+        let is_own = source.account == self.account;
+        if is_own && stanza::text(&node.attrs, "category") == "peer" {
+            return self.take_in_peer(source.device, message);
+        }
+        let (chat, shown) = match &message.device_sent_message {
+            Some(sent) if is_own => {
+                let chat = sent.destination_jid.as_deref().and_then(|jid| jid.parse::<Jid>().ok());
+                let chat = chat.and_then(|jid| self.world.resolve(&jid));
+                (chat, sent.message.as_deref())
+            }
+            _ => (Some(source.account.clone()), Some(message)),
+        };
+        let (Some(chat), Some(shown)) = (chat, shown) else { return };
+        let (kind, text) = content::described(shown);
+        let entry = InboxEntry {
+            id: source.id.to_string(),
+            from: source.account.pn().to_string(),
+            chat: chat.pn().to_string(),
+            device: source.device,
+            text,
+            kind,
+            timestamp: node.attrs.number("t").and_then(Result::ok).unwrap_or_default(),
+            from_me: is_own,
+            push_name: stanza::text(&node.attrs, "notify").into_string(),
+            repeats: 0,
+        };
+        self.state.inbox.send_modify(|inbox| inbox.show(entry));
+    }
+
+    /// Tells the server that a message was received (protocol.md 13).
+    fn acknowledge(&self, source: &Source, node: &Node<'_>) {
+        let is_peer = stanza::text(&node.attrs, "category") == "peer";
+        let kind = match (source.account == self.account, is_peer) {
+            (true, true) => Some("peer_msg"),
+            (true, false) => Some("sender"),
+            (false, _) => None,
+        };
+        let receipt = Node::new("receipt")
+            .attr("id", source.id.clone())
+            .attr("to", &source.jid)
+            .opt_attr("type", kind)
+            .opt_attr("recipient", node.attrs.jid("recipient"));
+        self.submit_receipt(&receipt);
+    }
+
+    /// Asks the sender to send a message again, with a new bundle from the second time on (protocol.md 14).
+    fn ask_again(&mut self, source: &Source, node: &Node<'_>) {
+        let sent =
+            node.get_child("enc").and_then(|enc| enc.attrs.number::<u32>("count")).and_then(Result::ok);
+        if self.state.attempts.len() > MAX_ATTEMPTS {
+            self.state.attempts.clear();
+        }
+        let attempts = self.state.attempts.entry(source.key()).or_default();
+        let count = sent.unwrap_or(*attempts).max(*attempts) + 1;
+        if count > 5 {
+            return;
+        }
+        *attempts = count;
+        let keys = &self.state.keys;
+        let retry = Node::new("retry")
+            .attr("count", count)
+            .attr("id", source.id.clone())
+            .attr("t", stanza::text(&node.attrs, "t"))
+            .attr("v", "1");
+        let registration = keys.identity.registration_id.to_be_bytes().to_vec();
+        let receipt = Node::new("receipt")
+            .attr("id", source.id.clone())
+            .attr("to", &source.jid)
+            .attr("type", "retry")
+            .opt_attr("category", (stanza::text(&node.attrs, "category") == "peer").then_some("peer"))
+            .opt_attr("recipient", node.attrs.jid("recipient"))
+            .child(retry)
+            .child(Node::new("registration").with_bytes(registration))
+            .with_children((count > 1).then(|| self.bundle_node()));
+        self.submit_receipt(&receipt);
+    }
+
+    /// `<keys>` of a retry receipt.
+    fn bundle_node(&self) -> Node<'static> {
+        let keys = &self.state.keys;
+        let id = self.account.directory().take_phone_prekey();
+        let prekey = keys.prekey(id);
+        let signed = &keys.signed_prekey;
+        Node::new("keys")
+            .child(Node::new("type").with_bytes(vec![5]))
+            .child(Node::new("identity").with_bytes(keys.identity.key.public().as_bytes().to_vec()))
+            .child(crate::iq::key_node("key", id, prekey.public()))
+            .child(
+                crate::iq::key_node("skey", signed.id, signed.key.public())
+                    .child(Node::new("signature").with_bytes(signed.signature.as_bytes().to_vec())),
+            )
+    }
+
+    /// Tells senders that their messages were read. Without a chat, each message's own is taken.
+    pub(super) fn mark_read(
+        &mut self,
+        chat: Option<&Arc<Account>>,
+        ids: &[String],
+    ) -> Result<(), ControlError> {
+        let mut by_chat: Vec<(Jid, Vec<&str>)> = Vec::new();
+        {
+            let inbox = self.state.inbox.borrow();
+            for id in ids {
+                let entry = inbox.find(id).ok_or_else(|| ControlError::UnknownMessage(id.clone()))?;
+                let number = entry.chat.split('@').next().unwrap_or_default();
+                let account = match chat {
+                    Some(account) => account.clone(),
+                    None => self.world.phone(number)?,
+                };
+                let jid = account.jid(Addressing::Lid, 0);
+                match by_chat.iter_mut().find(|(known, _)| *known == jid) {
+                    Some((_, ids)) => ids.push(id),
+                    None => by_chat.push((jid, vec![id])),
+                }
+            }
+        }
+        for (chat, ids) in by_chat {
+            let Some((first, rest)) = ids.split_first() else { continue };
+            let items = rest.iter().map(|id| Node::new("item").attr("id", (*id).to_owned()));
+            let list = (!rest.is_empty()).then(|| Node::new("list").with_children(items));
+            let receipt = Node::new("receipt")
+                .attr("id", (*first).to_owned())
+                .attr("to", chat)
+                .attr("type", "read")
+                .attr("t", self.world.clock.unix_seconds())
+                .with_children(list);
+            self.submit_receipt(&receipt);
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    fn address(&self) -> Address {
+        Address { lid: self.account.lid.clone(), device: self.device }
+    }
+
+    fn key(&self) -> (Address, CompactString) {
+        (self.address(), self.id.clone())
+    }
+}
+
+/// Bytes of a node's child, for readers of bundles.
+pub(super) fn child_bytes(node: &Node<'_>, name: &str) -> Option<Bytes> {
+    Some(Bytes::from(node.get_child(name)?.bytes()?.into_owned()))
+}

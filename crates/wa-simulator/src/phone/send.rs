@@ -1,0 +1,156 @@
+use std::sync::Arc;
+
+use compact_str::{CompactString, format_compact};
+use prost::Message as _;
+use rand::Rng;
+use wa_binary::{Jid, Node};
+use wa_proto::e2e::{DeviceSentMessage, Message, MessageContextInfo};
+use wa_signal::Kind;
+
+use super::{OutboxEntry, Phone, outbox::Sent, sessions::Address};
+use crate::{Addressing, ControlError, account::Account};
+
+/// A text that a phone is to send.
+#[derive(Clone)]
+pub(crate) struct Text {
+    /// Chosen by the caller, who is told it before the message leaves.
+    pub(crate) id: CompactString,
+    pub(crate) to: Arc<Account>,
+    pub(crate) text: String,
+    pub(crate) addressing: Addressing,
+}
+
+/// An id like those of iPhones: `3A` and 18 hexadecimal digits.
+pub(crate) fn message_id(rng: &mut impl Rng) -> CompactString {
+    format_compact!("3A{:016X}{:02X}", rng.next_u64(), rng.next_u32() & 0xff)
+}
+
+impl Phone {
+    /// Encrypts a text for every device of the recipient and the own companions, and sends it.
+    pub(super) fn send_text(&mut self, text: Text) -> Result<(), ControlError> {
+        let Text { id, to, text, addressing } = text;
+        let mut secret = [0; 32];
+        self.state.rng.fill_bytes(&mut secret);
+        let context =
+            MessageContextInfo { message_secret: Some(secret.to_vec().into()), ..Default::default() };
+        let content = Message {
+            conversation: Some(text),
+            message_context_info: Some(Box::new(context)),
+            ..Default::default()
+        };
+        let chat = to.jid(addressing, 0);
+        let participants = self.encrypted_for_all(&to, &chat, &content, addressing);
+        let node = Node::new("message")
+            .attr("id", id.clone())
+            .attr("to", chat)
+            .attr("type", "text")
+            .child(Node::new("participants").with_children(participants));
+        // Receipts may come back while the message is still being handed over.
+        self.remember(&id, &to, &content);
+        self.submit(&node).map_err(ControlError::Refused)
+    }
+
+    fn remember(&self, id: &CompactString, to: &Account, content: &Message) {
+        let entry = OutboxEntry {
+            id: id.to_string(),
+            to: to.pn().to_string(),
+            timestamp: self.world.clock.unix_seconds(),
+            receipts: Vec::new(),
+            resent: 0,
+        };
+        let content = content.encode_to_vec().into();
+        let sent = Sent { entry, recipient: to.number.clone(), content, again: Default::default() };
+        self.state.outbox.send_modify(|outbox| outbox.add(sent));
+    }
+
+    /// `<to jid><enc/></to>` for every device that should have the message and can get it.
+    fn encrypted_for_all(
+        &mut self,
+        to: &Arc<Account>,
+        chat: &Jid,
+        content: &Message,
+        addressing: Addressing,
+    ) -> Vec<Node<'static>> {
+        let own = self.account.clone();
+        let is_self_chat = *to == own;
+        let theirs = if is_self_chat { Vec::new() } else { to.directory().devices() };
+        let ours: Vec<u16> = own.directory().companions.keys().copied().collect();
+        let plain = content.encode_to_vec();
+        let copy = if ours.is_empty() { Vec::new() } else { device_sent(chat, content).encode_to_vec() };
+        let theirs = theirs.into_iter().map(|(device, _)| (to, device, &plain));
+        let ours = ours.into_iter().map(|device| (&own, device, &copy));
+        let mut participants = Vec::new();
+        for (account, device, plaintext) in theirs.chain(ours) {
+            match self.encrypted(account, device, plaintext) {
+                Some(enc) => {
+                    let jid = account.jid(addressing, device);
+                    participants.push(Node::new("to").attr("jid", jid).child(enc));
+                }
+                None => tracing::debug!(device, "a device can't be encrypted for and is left out"),
+            }
+        }
+        participants
+    }
+
+    /// `<enc>` for one device, in a session that is opened if there is none. None if its bundle is bad.
+    pub(super) fn encrypted(
+        &mut self,
+        account: &Arc<Account>,
+        device: u16,
+        plaintext: &[u8],
+    ) -> Option<Node<'static>> {
+        let address = Address { lid: account.lid.clone(), device };
+        let identity = self.world.identity_of(account, device)?;
+        if !self.state.sessions.is_open(&address, &identity) {
+            self.open_session(account, device)?;
+        }
+        let mut padded = plaintext.to_vec();
+        wa_signal::pad(&mut padded, self.state.rng.next_u32().to_le_bytes()[0]);
+        let ciphertext = match self.state.sessions.encrypt(&self.state.keys, &address, &padded)? {
+            Ok(ciphertext) => ciphertext,
+            Err(error) => {
+                tracing::debug!(%error, device, "a phone can't encrypt");
+                return None;
+            }
+        };
+        let kind = match ciphertext.kind {
+            Kind::PreKey => "pkmsg",
+            Kind::Message => "msg",
+        };
+        Some(Node::new("enc").attr("v", "2").attr("type", kind).with_bytes(ciphertext.bytes))
+    }
+
+    /// Opens a session from the bundle that the server has.
+    pub(super) fn open_session(&mut self, account: &Arc<Account>, device: u16) -> Option<()> {
+        let bundle = self.world.take_bundle(account, device)?;
+        if let Some(identity) = &bundle.device_identity
+            && let Err(error) =
+                crate::adv::check_device_identity(identity, &bundle.keys.identity, &account.identity)
+        {
+            tracing::debug!(%error, device, "a bundle's device identity is wrong");
+            return None;
+        }
+        let address = Address { lid: account.lid.clone(), device };
+        let state = &mut self.state;
+        match state.sessions.initiate(&state.keys, &address, &bundle.keys, &mut state.rng) {
+            Ok(()) => Some(()),
+            Err(error) => {
+                tracing::debug!(%error, device, "a bundle is wrong");
+                None
+            }
+        }
+    }
+}
+
+/// The copy of a message for an own companion (protocol.md 11.1).
+pub(super) fn device_sent(chat: &Jid, content: &Message) -> Message {
+    Message {
+        message_context_info: content.message_context_info.clone(),
+        device_sent_message: Some(Box::new(DeviceSentMessage {
+            destination_jid: Some(chat.to_string()),
+            message: Some(Box::new(content.clone())),
+            phash: None,
+        })),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,181 @@
+use std::collections::BTreeSet;
+
+use compact_str::CompactString;
+use wa_binary::{Jid, Node};
+
+use super::Sender;
+use crate::{Addressing, stanza};
+
+/// Kinds of messages, as the `type` attribute names them (protocol.md 11.4).
+const KINDS: [&str; 9] =
+    ["text", "media", "reaction", "poll", "event", "protocol", "pay", "medianotify", "url"];
+/// Longest id that is taken.
+const MAX_ID: usize = 128;
+/// The most devices one message may be encrypted for.
+const MAX_COPIES: usize = 1_000;
+
+/// The answer to a message that WhatsApp finds malformed.
+const MALFORMED: u16 = 479;
+/// The answer to a message for nobody.
+const NO_RECIPIENT: u16 = 404;
+
+/// Why a message is refused: the `error` of its `<ack>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("it has no id, or one that is too long")]
+    Id,
+    #[error("its type is unknown")]
+    Kind,
+    #[error("it is for no user")]
+    Destination,
+    #[error("groups, lists and channels are not served yet")]
+    NotServed,
+    #[error("it has no ciphertext, or one of a wrong shape")]
+    Ciphertext,
+    #[error("it is encrypted for a device of somebody else")]
+    Stranger,
+    #[error("a pkmsg needs the device identity of the sender, and nothing else does")]
+    DeviceIdentity,
+    #[error("a peer message goes to the own account")]
+    Peer,
+    #[error("nobody has this address")]
+    Nobody,
+    #[error("a fault refuses it")]
+    Fault(u16),
+}
+
+impl Refusal {
+    pub(crate) fn code(self) -> u16 {
+        match self {
+            Self::Nobody => NO_RECIPIENT,
+            Self::NotServed => 501,
+            Self::Fault(code) => code,
+            _ => MALFORMED,
+        }
+    }
+}
+
+/// A message as its sender wrote it, with the shape checked.
+pub(crate) struct Letter<'n> {
+    pub(crate) id: CompactString,
+    /// The user, or the one device, that it is for.
+    pub(crate) to: Jid,
+    pub(crate) addressing: Addressing,
+    pub(crate) route: Route,
+    pub(crate) copies: Vec<Copy<'n>>,
+    pub(crate) node: &'n Node<'n>,
+}
+
+/// One ciphertext and the device it is for.
+pub(crate) struct Copy<'n> {
+    pub(crate) device: Jid,
+    pub(crate) enc: &'n Node<'n>,
+}
+
+/// How a message travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// To all devices of the recipient, and the sender's others.
+    Fanout,
+    /// To one device, usually again after a retry receipt (protocol.md 14).
+    Again,
+    /// To one device of the own account, about the account (protocol.md 11.7).
+    Peer,
+}
+
+impl<'n> Letter<'n> {
+    /// Checks the shape of a message from `sender`.
+    pub(crate) fn parse(sender: Sender<'_>, node: &'n Node<'n>) -> Result<Self, Refusal> {
+        let id = stanza::text(&node.attrs, "id");
+        if id.is_empty() || id.len() > MAX_ID {
+            return Err(Refusal::Id);
+        }
+        if !KINDS.contains(&&*stanza::text(&node.attrs, "type")) {
+            return Err(Refusal::Kind);
+        }
+        let to = node.attrs.jid("to").cloned().ok_or(Refusal::Destination)?;
+        if to.is_group() || to.is_newsletter() || to.is_status() {
+            return Err(Refusal::NotServed);
+        }
+        let addressing = Addressing::of(&to).ok_or(Refusal::Destination)?;
+        let route = route(node, &to)?;
+        if route == Route::Peer && !sender.account.owns(&to) {
+            return Err(Refusal::Peer);
+        }
+        let copies = copies(node, &to)?;
+        check_device_identity(sender, node, &copies, route)?;
+        Ok(Self { id, to, addressing, route, copies, node })
+    }
+}
+
+fn route(node: &Node<'_>, to: &Jid) -> Result<Route, Refusal> {
+    match &*stanza::text(&node.attrs, "category") {
+        "peer" => return Ok(Route::Peer),
+        "" => {}
+        _ => return Err(Refusal::Kind),
+    }
+    if node.get_child("participants").is_some() {
+        return if to.device == 0 { Ok(Route::Fanout) } else { Err(Refusal::Destination) };
+    }
+    // A bare ciphertext is for one device, the phone when `to` names none. whatsmeow and Baileys say
+    // `device_fanout="false"` besides (protocol.md 14), whatsapp-rust doesn't.
+    Ok(Route::Again)
+}
+
+fn copies<'n>(node: &'n Node<'n>, to: &Jid) -> Result<Vec<Copy<'n>>, Refusal> {
+    let direct = node.children_named("enc").map(|enc| Ok(Copy { device: to.clone(), enc }));
+    let copies = match node.get_child("participants") {
+        None => direct.collect::<Result<Vec<_>, _>>()?,
+        Some(_) if direct.count() > 0 => return Err(Refusal::Ciphertext),
+        Some(participants) => participants
+            .children()
+            .iter()
+            .map(|participant| {
+                let device = participant.attrs.jid("jid").filter(|_| participant.is("to"));
+                let device = device.ok_or(Refusal::Ciphertext)?.clone();
+                let enc = participant.get_child("enc").ok_or(Refusal::Ciphertext)?;
+                Ok(Copy { device, enc })
+            })
+            .collect::<Result<Vec<_>, _>>()?,
+    };
+    let is_single = node.get_child("participants").is_some() || copies.len() == 1;
+    if copies.is_empty() || copies.len() > MAX_COPIES || !is_single {
+        return Err(Refusal::Ciphertext);
+    }
+    copies.iter().try_for_each(|copy| check_ciphertext(copy.enc))?;
+    Ok(copies)
+}
+
+/// `<enc v="2" type="pkmsg|msg">` with bytes that begin as Signal messages of version 3 do.
+fn check_ciphertext(enc: &Node<'_>) -> Result<(), Refusal> {
+    let kind = stanza::text(&enc.attrs, "type");
+    let bytes = enc.bytes().ok_or(Refusal::Ciphertext)?;
+    let is_sound = stanza::text(&enc.attrs, "v") == "2"
+        && matches!(&*kind, "pkmsg" | "msg")
+        && bytes.first() == Some(&0x33)
+        && bytes.len() > 9;
+    if is_sound { Ok(()) } else { Err(Refusal::Ciphertext) }
+}
+
+/// A companion that opens a session shows who it is (protocol.md 11.1). Phones have nothing to show.
+/// Baileys adds its identity to everything it sends again, which does no harm.
+fn check_device_identity(
+    sender: Sender<'_>,
+    node: &Node<'_>,
+    copies: &[Copy<'_>],
+    route: Route,
+) -> Result<(), Refusal> {
+    let opens = copies.iter().any(|copy| stanza::text(&copy.enc.attrs, "type") == "pkmsg");
+    let shown = node.get_child("device-identity");
+    let is_right = match (sender.device, shown) {
+        (0, shown) => shown.is_none(),
+        (_, Some(identity)) => {
+            (opens || route != Route::Fanout) && identity.bytes().is_some_and(|bytes| !bytes.is_empty())
+        }
+        (_, None) => !opens,
+    };
+    if is_right { Ok(()) } else { Err(Refusal::DeviceIdentity) }
+}
+
+/// Devices as `(is the recipient's, device)`, to compare what a message is encrypted for with what there is.
+pub(crate) type Coverage = BTreeSet<(bool, u16)>;

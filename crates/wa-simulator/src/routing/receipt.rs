@@ -1,0 +1,187 @@
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use wa_binary::Node;
+
+use super::Sender;
+use crate::{
+    Addressing,
+    account::Account,
+    queue::{Class, Stanza},
+    stanza,
+    world::World,
+};
+
+/// What the server does with a receipt besides acknowledging it (whatsapp-rust.md, "Receipts").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// For the server alone.
+    Settles,
+    /// To the device of the message's sender, or to all of them.
+    Forwarded,
+    /// Forwarded, and told to the reader's other devices.
+    Shared,
+    /// Told to the reader's other devices only.
+    Private,
+    /// To the one device that is to send again.
+    Retry,
+    /// To the own phone, which has the media.
+    Phone,
+}
+
+impl Fate {
+    fn of(kind: &str) -> Self {
+        match kind {
+            "" => Self::Forwarded,
+            "read" | "played" => Self::Shared,
+            "read-self" | "played-self" => Self::Private,
+            "retry" => Self::Retry,
+            "server-error" => Self::Phone,
+            _ => Self::Settles,
+        }
+    }
+}
+
+/// Takes a receipt: settles what it acknowledges, passes it on, and returns its `<ack>`.
+pub(crate) fn receipt(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Node<'static> {
+    let id = stanza::text(&node.attrs, "id");
+    let kind = stanza::text(&node.attrs, "type");
+    let fate = Fate::of(&kind);
+    settle(sender, node, &id, fate);
+    let ack = Node::new("ack")
+        .attr("class", "receipt")
+        .attr("id", id)
+        .attr("from", stanza::destination(node))
+        .opt_attr("type", (!kind.is_empty()).then(|| kind.clone()))
+        .opt_attr("participant", node.attrs.jid("participant").cloned());
+    match pass_on(world, sender, node, &kind, fate) {
+        Ok(()) => ack,
+        Err(Malformed) => ack.attr("error", 479_u16),
+    }
+}
+
+/// The receipt has not the shape of its type.
+struct Malformed;
+
+/// Takes the messages out of the sender's queue that it has received.
+fn settle(sender: Sender<'_>, node: &Node<'_>, id: &CompactString, fate: Fate) {
+    let mut directory = sender.account.directory();
+    let Some(companion) = directory.companions.get_mut(&sender.device) else { return };
+    if fate == Fate::Retry {
+        return companion.queue.settle_by_retry(id);
+    }
+    companion.queue.settle(Class::Message, id, "");
+    let items = node.get_child("list").map(Node::children).unwrap_or_default();
+    for item in items.iter().filter(|item| item.is("item")) {
+        companion.queue.settle(Class::Message, &stanza::text(&item.attrs, "id"), "");
+    }
+}
+
+fn pass_on(
+    world: &World,
+    sender: Sender<'_>,
+    node: &Node<'_>,
+    kind: &CompactString,
+    fate: Fate,
+) -> Result<(), Malformed> {
+    if stanza::text(&node.attrs, "id").is_empty() {
+        return Err(Malformed);
+    }
+    let to = node.attrs.jid("to").ok_or(Malformed)?;
+    let receipt = Passing { world, sender, node, kind };
+    match fate {
+        Fate::Settles => {}
+        Fate::Phone => receipt.deliver(sender.account, 0, &receipt.addressed(Addressing::Lid)),
+        Fate::Retry => {
+            check_retry(node)?;
+            if let (Some(account), Some(addressing)) = (world.resolve(to), Addressing::of(to)) {
+                receipt.deliver(&account, to.device, &receipt.addressed(addressing));
+            }
+        }
+        Fate::Forwarded => receipt.forward(to),
+        Fate::Shared => {
+            receipt.forward(to);
+            receipt.share(
+                to,
+                match &**kind {
+                    "read" => "read-self",
+                    _ => "played-self",
+                },
+            );
+        }
+        Fate::Private => receipt.share(to, kind),
+    }
+    Ok(())
+}
+
+/// `<retry count id t v>` and a registration id of four bytes are what the sender goes by (protocol.md 14).
+fn check_retry(node: &Node<'_>) -> Result<(), Malformed> {
+    let retry = node.get_child("retry").ok_or(Malformed)?;
+    let has_count = matches!(retry.attrs.number::<u8>("count"), Some(Ok(1..)));
+    let same_id = stanza::text(&retry.attrs, "id") == stanza::text(&node.attrs, "id");
+    let registration = node.get_child("registration").and_then(Node::bytes);
+    let has_registration = registration.is_some_and(|registration| registration.len() == 4);
+    if has_count && same_id && has_registration { Ok(()) } else { Err(Malformed) }
+}
+
+/// A receipt on its way.
+struct Passing<'a> {
+    world: &'a World,
+    sender: Sender<'a>,
+    node: &'a Node<'a>,
+    kind: &'a CompactString,
+}
+
+impl Passing<'_> {
+    /// To the addressed device, or to all when no device is named. The phone is device 0, which is not
+    /// told apart from the user.
+    fn forward(&self, to: &wa_binary::Jid) {
+        let (Some(account), Some(addressing)) = (self.world.resolve(to), Addressing::of(to)) else { return };
+        let node = self.addressed(addressing);
+        if to.device > 0 {
+            return self.deliver(&account, to.device, &node);
+        }
+        let is_own = account == *self.sender.account;
+        let devices: Vec<_> = account.directory().devices();
+        for (device, _) in
+            devices.into_iter().filter(|(device, _)| !(is_own && *device == self.sender.device))
+        {
+            self.deliver(&account, device, &node);
+        }
+    }
+
+    /// Tells the reader's other devices that a chat was read, as `kind`.
+    fn share(&self, chat: &wa_binary::Jid, kind: &str) {
+        let Some(addressing) = Addressing::of(chat) else { return };
+        let mut node = self.addressed(addressing).attr("recipient", chat.to_user());
+        node.attrs.insert("type", kind.to_owned());
+        let account = self.sender.account;
+        let devices = account.directory().devices();
+        for (device, _) in devices.into_iter().filter(|(device, _)| *device != self.sender.device) {
+            self.deliver(account, device, &node);
+        }
+    }
+
+    /// The receipt as its receiver sees it, from the sending device in the receiver's name space.
+    fn addressed(&self, addressing: Addressing) -> Node<'_> {
+        let children = self.node.children().iter().cloned();
+        let is_retry_of_own = self.kind == "retry";
+        Node::new("receipt")
+            .attr("from", self.sender.account.jid(addressing, self.sender.device))
+            .attr("id", stanza::text(&self.node.attrs, "id"))
+            .opt_attr("type", (!self.kind.is_empty()).then(|| self.kind.clone()))
+            .attr("t", self.world.clock.unix_seconds())
+            .opt_attr("recipient", self.node.attrs.jid("recipient").filter(|_| is_retry_of_own).cloned())
+            .with_children(children)
+    }
+
+    fn deliver(&self, account: &Arc<Account>, device: u16, node: &Node<'_>) {
+        let stanza = Stanza {
+            class: Class::Receipt,
+            id: stanza::text(&node.attrs, "id"),
+            kind: stanza::text(&node.attrs, "type"),
+            bytes: stanza::encode(node),
+        };
+        self.world.deliver(account, device, stanza);
+    }
+}
