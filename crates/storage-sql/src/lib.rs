@@ -1,3 +1,17 @@
 #![doc = include_str!("../README.md")]
-// The clock and the random generator enter the workspace here and above (see .clippy.toml).
-#![allow(clippy::disallowed_methods)]
+
+mod companion;
+mod database;
+mod fault;
+mod master_key;
+mod open;
+mod schema;
+mod seal;
+mod service;
+mod sqlite;
+mod url;
+
+pub use database::{Options, SqliteDatabase};
+pub use master_key::{MasterKey, MasterKeyError};
+pub use open::OpenError;
+pub use url::{DatabaseUrl, InvalidUrl};

@@ -1,0 +1,85 @@
+use std::error::Error;
+use std::sync::Arc;
+
+use storage::StorageError;
+use wa_store::StoreError;
+
+/// Why a read or a write of this crate failed; becomes the error of whichever trait was called.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    #[error("{0} is taken")]
+    Conflict(&'static str),
+    #[error("stored {what} is unreadable")]
+    Corrupt {
+        what: &'static str,
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    #[error("too many writes are waiting")]
+    Overloaded,
+    #[error("the database is closed")]
+    Closed,
+    #[error(transparent)]
+    Commit(#[from] CommitFailure),
+    #[error(transparent)]
+    Database(#[from] diesel::result::Error),
+    #[error(transparent)]
+    Connection(#[from] diesel::ConnectionError),
+    #[error("no randomness from the system")]
+    Randomness,
+}
+
+/// The commit of a whole batch failed; every write in it learns the same.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the commit failed")]
+pub(crate) struct CommitFailure(#[source] pub(crate) Arc<diesel::result::Error>);
+
+impl From<diesel::result::Error> for CommitFailure {
+    fn from(error: diesel::result::Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl Fault {
+    pub(crate) fn corrupt(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Corrupt { what, source: source.into() }
+    }
+}
+
+impl From<Fault> for StorageError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::NotFound(what) => Self::NotFound { what },
+            Fault::Conflict(what) => Self::Conflict { what },
+            Fault::Corrupt { what, source } => Self::Corrupt { what, source },
+            Fault::Overloaded => Self::Overloaded,
+            Fault::Closed => Self::Closed,
+            fault => Self::backend(fault),
+        }
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Corrupt { what, source } => Self::Corrupt { what, source },
+            Fault::Overloaded => Self::Overloaded,
+            Fault::Closed => Self::Closed,
+            fault => Self::backend(fault),
+        }
+    }
+}
+
+impl From<wa_store::RecordError> for Fault {
+    fn from(error: wa_store::RecordError) -> Self {
+        Self::corrupt(error.what(), error)
+    }
+}
+
+impl From<storage::UnknownWord> for Fault {
+    fn from(error: storage::UnknownWord) -> Self {
+        Self::corrupt(error.kind, error)
+    }
+}

@@ -1,0 +1,54 @@
+use async_trait::async_trait;
+use diesel::prelude::*;
+use storage::{Claim, ClaimStore, Json, StorageError, StoredClaim, Timestamp, Write};
+
+use super::{json, time};
+use crate::SqliteDatabase;
+use crate::fault::Fault;
+use crate::schema::claims;
+
+pub(super) fn load(db: &mut SqliteConnection, scope: &str, key: &str) -> Result<Option<StoredClaim>, Fault> {
+    let claim =
+        claims::table.find((scope, key)).select((claims::fingerprint, claims::answer, claims::taken_at));
+    let claim: Option<(Vec<u8>, String, i64)> = claim.first(db).optional()?;
+    let Some((fingerprint, answer, at)) = claim else { return Ok(None) };
+    let fingerprint =
+        fingerprint.try_into().map_err(|_| Fault::corrupt("fingerprint", "it is not 32 bytes long"))?;
+    Ok(Some(StoredClaim { fingerprint, answer: json(answer)?, at: time(at) }))
+}
+
+pub(super) fn insert(db: &mut SqliteConnection, instance: i64, claim: &Claim) -> Result<(), Fault> {
+    let row = (
+        claims::scope.eq(&claim.scope),
+        claims::key.eq(&claim.key),
+        claims::instance.eq(instance),
+        claims::fingerprint.eq(&claim.fingerprint[..]),
+        claims::answer.eq(claim.answer.text()),
+        claims::taken_at.eq(claim.at.millis()),
+    );
+    diesel::insert_into(claims::table).values(row).execute(db)?;
+    Ok(())
+}
+
+#[async_trait]
+impl ClaimStore for SqliteDatabase {
+    async fn claim(&self, scope: &str, key: &str) -> Result<Option<StoredClaim>, StorageError> {
+        let (scope, key) = (scope.to_owned(), key.to_owned());
+        Ok(self.read(move |db| load(db, &scope, &key)).await?)
+    }
+
+    fn answer_claim(&self, scope: String, key: String, answer: Json) -> Write<()> {
+        self.write(move |tx| {
+            let claim = claims::table.find((scope, key));
+            let changed = diesel::update(claim).set(claims::answer.eq(answer.text())).execute(&mut tx.db)?;
+            if changed == 0 { Err(Fault::NotFound("idempotency key")) } else { Ok(()) }
+        })
+    }
+
+    fn prune_claims(&self, before: Timestamp) -> Write<u64> {
+        self.write(move |tx| {
+            let old = claims::table.filter(claims::taken_at.lt(before.millis()));
+            Ok(diesel::delete(old).execute(&mut tx.db)? as u64)
+        })
+    }
+}

@@ -1,0 +1,45 @@
+use async_trait::async_trait;
+use diesel::prelude::*;
+use storage::{SecretText, SettingStore, StorageError, Write};
+
+use crate::SqliteDatabase;
+use crate::fault::Fault;
+use crate::schema::settings;
+use crate::seal::{Place, Sealer};
+
+#[async_trait]
+impl SettingStore for SqliteDatabase {
+    async fn setting(&self, name: &str) -> Result<Option<SecretText>, StorageError> {
+        let (sealer, name) = (self.sealer(), name.to_owned());
+        Ok(self.read(move |db| load(db, &sealer, &name)).await?)
+    }
+
+    fn put_setting(&self, name: String, value: SecretText) -> Write<()> {
+        let sealer = self.sealer();
+        self.write(move |tx| put(&mut tx.db, &sealer, &name, &value))
+    }
+
+    fn init_setting(&self, name: String, value: SecretText) -> Write<SecretText> {
+        let sealer = self.sealer();
+        self.write(move |tx| match load(&mut tx.db, &sealer, &name)? {
+            Some(present) => Ok(present),
+            None => put(&mut tx.db, &sealer, &name, &value).map(|()| value),
+        })
+    }
+}
+
+fn load(db: &mut SqliteConnection, sealer: &Sealer, name: &str) -> Result<Option<SecretText>, Fault> {
+    let sealed = settings::table.find(name).select(settings::value).first::<Vec<u8>>(db).optional()?;
+    let Some(sealed) = sealed else { return Ok(None) };
+    let value = sealer.open(&Place { column: "settings.value", row: &[name.as_bytes()] }, &sealed)?;
+    let value = std::str::from_utf8(&value).map_err(|error| Fault::corrupt("setting", error))?;
+    Ok(Some(SecretText::new(value)))
+}
+
+fn put(db: &mut SqliteConnection, sealer: &Sealer, name: &str, value: &SecretText) -> Result<(), Fault> {
+    let place = Place { column: "settings.value", row: &[name.as_bytes()] };
+    let sealed = sealer.seal(&place, value.expose().as_bytes())?;
+    let row = (settings::name.eq(name), settings::value.eq(sealed));
+    diesel::replace_into(settings::table).values(row).execute(db)?;
+    Ok(())
+}

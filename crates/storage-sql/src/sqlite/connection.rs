@@ -1,0 +1,63 @@
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, ConnectionError, SqliteConnection};
+
+/// How long a statement waits for a lock of another program, a backup tool for instance, in milliseconds.
+const BUSY_TIMEOUT: u32 = 5_000;
+/// Pages in the log before they are moved into the database: hot pages are moved once for many commits.
+const CHECKPOINT_PAGES: u32 = 4_000;
+/// The log file is cut down to this many bytes when it is reset.
+const LOG_LIMIT: u32 = 64 << 20;
+/// Page cache of the writing connection, in KiB.
+const WRITER_CACHE: u32 = 16 << 10;
+/// Page cache of each reading connection, in KiB.
+const READER_CACHE: u32 = 2 << 10;
+
+/// Opens the writing connection; creates the database when it doesn't exist.
+///
+/// `synchronous=FULL`: a commit returns when its pages are on the disk, not just handed to the system.
+pub(crate) fn open_writer(path: &Path) -> Result<SqliteConnection, ConnectionError> {
+    let mut connection = establish(path)?;
+    execute(
+        &mut connection,
+        &format!(
+            "PRAGMA busy_timeout = {BUSY_TIMEOUT};
+             PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -{WRITER_CACHE};
+             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+             PRAGMA journal_size_limit = {LOG_LIMIT};"
+        ),
+    )?;
+    Ok(connection)
+}
+
+/// Opens a reading connection.
+pub(crate) fn open_reader(path: &Path) -> Result<SqliteConnection, ConnectionError> {
+    let mut connection = establish(path)?;
+    execute(
+        &mut connection,
+        &format!(
+            "PRAGMA busy_timeout = {BUSY_TIMEOUT};
+             PRAGMA query_only = ON;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -{READER_CACHE};"
+        ),
+    )?;
+    Ok(connection)
+}
+
+fn establish(path: &Path) -> Result<SqliteConnection, ConnectionError> {
+    let path = path
+        .to_str()
+        .ok_or_else(|| ConnectionError::InvalidConnectionUrl("the path is not UTF-8".to_owned()))?;
+    // SQLite takes `file:…` for a URI with parameters; a path that begins otherwise is a path.
+    let path = if path.starts_with("file:") { format!("./{path}") } else { path.to_owned() };
+    SqliteConnection::establish(&path)
+}
+
+fn execute(connection: &mut SqliteConnection, statements: &str) -> Result<(), ConnectionError> {
+    connection.batch_execute(statements).map_err(ConnectionError::CouldntSetupConfiguration)
+}

@@ -1,0 +1,55 @@
+//! Removes what deleted instances leave behind, a few rows at a time, while nothing else is to be written.
+//!
+//! Deleting an instance takes away at once what identifies it and all its secrets; its messages and events may be many,
+//! so they follow. Keys of instances are never used again, so nobody sees them meanwhile.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+use super::queue::Idle;
+use super::tx::Tx;
+use crate::fault::Fault;
+use crate::schema::{events, messages, retired_instances};
+
+/// Rows of each table removed in one commit: a few milliseconds, so that no write waits long.
+const CHUNK: i64 = 500;
+
+/// Removes the next few rows. Tells whether there may be more.
+pub(super) fn step(tx: &mut Tx) -> Idle {
+    let purged = tx.begin().map_err(Fault::from).and_then(|()| {
+        let idle = purge(&mut tx.db)?;
+        tx.commit()?;
+        Ok(idle)
+    });
+    purged.unwrap_or_else(|fault| {
+        tracing::error!(error = ?fault, "leftovers of deleted instances could not be removed");
+        tx.rollback();
+        Idle::Waiting
+    })
+}
+
+fn purge(db: &mut SqliteConnection) -> Result<Idle, Fault> {
+    let next = retired_instances::table.select(retired_instances::instance).first::<i64>(db).optional()?;
+    let Some(instance) = next else { return Ok(Idle::Waiting) };
+    let some_messages =
+        messages::table.filter(messages::instance.eq(instance)).select(messages::key).limit(CHUNK);
+    let some_messages = some_messages.load::<i64>(db)?;
+    let some_events = events::table.filter(events::instance.eq(instance)).select(events::seq);
+    let last_event = some_events.order(events::seq).limit(CHUNK).load::<i64>(db)?.last().copied();
+    if let Some(seq) = last_event {
+        diesel::delete(events::table.filter(events::instance.eq(instance)).filter(events::seq.le(seq)))
+            .execute(db)?;
+    }
+    diesel::delete(messages::table.filter(messages::key.eq_any(&some_messages))).execute(db)?;
+    if some_messages.is_empty() && last_event.is_none() {
+        diesel::delete(retired_instances::table.find(instance)).execute(db)?;
+    }
+    Ok(Idle::Purging)
+}
+
+/// Leaves a database without a log beside it, when no other connection holds on to it.
+pub(super) fn finish_log(db: &mut SqliteConnection) {
+    if let Err(error) = db.batch_execute("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);") {
+        tracing::warn!(?error, "the database's log could not be folded in; the next start will do it");
+    }
+}

@@ -1,0 +1,10 @@
+DROP TABLE retired_instances;
+DROP TABLE claims;
+DROP TABLE deliveries;
+DROP TABLE cursors;
+DROP TABLE events;
+DROP TABLE outbox;
+DROP TABLE messages;
+DROP TABLE instances;
+DROP TABLE settings;
+DROP TABLE users;
