@@ -146,7 +146,8 @@ impl Session {
 
     async fn write_due(&mut self) -> Result<Step, ChannelError> {
         let now = Instant::now();
-        while let Some((_, bytes)) = self.delayed.pop_front_if(|(due, _)| *due <= now) {
+        while self.delayed.front().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, bytes)) = self.delayed.pop_front() else { break };
             self.channel.feed(&bytes).await?;
         }
         self.channel.flush().await?;
