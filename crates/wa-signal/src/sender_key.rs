@@ -1,5 +1,20 @@
 //! Sender keys: a group member's own chain, which it hands to every other member, so that a message
 //! to the group is encrypted once (protocol facts, section 10).
+//!
+//! ```
+//! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//! use wa_signal::sender_key::SenderKeyRecord;
+//!
+//! let mut rng = ChaCha20Rng::seed_from_u64(7); // an example; seed from the system's randomness
+//! let mut at_alice = SenderKeyRecord::create(&mut rng);
+//! let mut at_bob = SenderKeyRecord::empty();
+//! at_bob.process(&at_alice.distribute()?)?; // travels in a message of their session
+//!
+//! let message = at_alice.encrypt(b"padded text", &mut rng)?;
+//! assert!(at_alice.needs_save());
+//! assert_eq!(at_bob.decrypt(&message)?, b"padded text");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 

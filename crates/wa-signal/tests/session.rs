@@ -399,3 +399,21 @@ fn debug_shows_no_secret() {
     }
     assert!(shown.len() < 1000, "{shown}");
 }
+
+#[test]
+fn a_known_base_key_with_another_identity_is_not_the_known_session() {
+    let (mut alice, mut bob) = (Device::new(1), Device::new(2));
+    alice.initiate(&bob.bundle(Some(1)));
+    let messages = [alice.encrypt(b"1"), alice.encrypt(b"2")];
+    bob.decrypt(&messages[0]).unwrap();
+    let eve = Device::new(3).local.key.public().to_signal();
+    let mut outer = PreKeySignalMessage::decode(&messages[1].bytes[1..]).unwrap();
+    outer.identity_key = Some(eve.to_vec().into());
+    let forged = [&[0x33], &outer.encode_to_vec()[..]].concat();
+
+    let before = bob.snapshot();
+    let forged = Ciphertext { kind: Kind::PreKey, bytes: forged };
+    assert!(!bob.session.as_ref().unwrap().recognizes(&PreKeyMessage::parse(&forged.bytes).unwrap()));
+    assert_eq!(bob.decrypt(&forged), Err(DecryptError::UnknownPreKey(1)));
+    assert_eq!(bob.snapshot(), before);
+}

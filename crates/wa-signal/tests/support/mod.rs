@@ -1,12 +1,15 @@
 //! A device with a store that survives crashes, for tests that play both sides.
 #![allow(dead_code, reason = "each test uses its part")]
 
+use std::sync::LazyLock;
+
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use wa_crypto::KeyPair;
 use wa_signal::{
     Bundle, Ciphertext, DecryptError, Kind, LocalIdentity, PreKey, PreKeyMessage, Session, SignedPreKey,
 };
 
+#[derive(Clone)]
 pub(crate) struct Device {
     pub(crate) rng: ChaCha20Rng,
     pub(crate) local: LocalIdentity,
@@ -99,6 +102,11 @@ impl Device {
 
 /// Two devices in a conversation: both have sent and received.
 pub(crate) fn acquainted() -> (Device, Device) {
+    static PAIR: LazyLock<(Device, Device)> = LazyLock::new(introduce);
+    PAIR.clone()
+}
+
+fn introduce() -> (Device, Device) {
     let (mut alice, mut bob) = (Device::new(1), Device::new(2));
     alice.initiate(&bob.bundle(Some(1)));
     let hello = alice.encrypt(b"hello");
