@@ -102,7 +102,7 @@ impl<'n> Letter<'n> {
         if route == Route::Peer && !sender.account.owns(&to) {
             return Err(Refusal::Peer);
         }
-        let copies = copies(node, &to)?;
+        let copies = copies(node, &to, route)?;
         check_device_identity(sender, node, &copies, route)?;
         Ok(Self { id, to, addressing, route, copies, node })
     }
@@ -114,36 +114,42 @@ fn route(node: &Node<'_>, to: &Jid) -> Result<Route, Refusal> {
         "" => {}
         _ => return Err(Refusal::Kind),
     }
-    if node.get_child("participants").is_some() {
-        return if to.device == 0 { Ok(Route::Fanout) } else { Err(Refusal::Destination) };
+    let has_participants = node.get_child("participants").is_some();
+    let is_alone = stanza::text(&node.attrs, "device_fanout") == "false";
+    match (has_participants, is_alone) {
+        (true, false) if to.device > 0 => Err(Refusal::Destination),
+        (true, false) => Ok(Route::Fanout),
+        // A bare ciphertext is for one device, the phone when `to` names none. whatsmeow and Baileys say
+        // `device_fanout="false"` besides (protocol.md 14), whatsapp-rust doesn't.
+        _ => Ok(Route::Again),
     }
-    // A bare ciphertext is for one device, the phone when `to` names none. whatsmeow and Baileys say
-    // `device_fanout="false"` besides (protocol.md 14), whatsapp-rust doesn't.
-    Ok(Route::Again)
 }
 
-fn copies<'n>(node: &'n Node<'n>, to: &Jid) -> Result<Vec<Copy<'n>>, Refusal> {
-    let direct = node.children_named("enc").map(|enc| Ok(Copy { device: to.clone(), enc }));
-    let copies = match node.get_child("participants") {
-        None => direct.collect::<Result<Vec<_>, _>>()?,
-        Some(_) if direct.count() > 0 => return Err(Refusal::Ciphertext),
-        Some(participants) => participants
-            .children()
-            .iter()
-            .map(|participant| {
-                let device = participant.attrs.jid("jid").filter(|_| participant.is("to"));
-                let device = device.ok_or(Refusal::Ciphertext)?.clone();
-                let enc = participant.get_child("enc").ok_or(Refusal::Ciphertext)?;
-                Ok(Copy { device, enc })
-            })
-            .collect::<Result<Vec<_>, _>>()?,
+fn copies<'n>(node: &'n Node<'n>, to: &Jid, route: Route) -> Result<Vec<Copy<'n>>, Refusal> {
+    let direct: Vec<_> = node.children_named("enc").map(|enc| Copy { device: to.clone(), enc }).collect();
+    let participants = node.get_child("participants");
+    let copies = match (route, participants) {
+        (Route::Fanout, Some(participants)) if direct.is_empty() => {
+            participants.children().iter().map(participant).collect::<Result<Vec<_>, _>>()?
+        }
+        (Route::Fanout, _) => return Err(Refusal::Ciphertext),
+        // What Baileys sends again has `<participants>` with yet another ciphertext for the same device.
+        (Route::Again | Route::Peer, _) if direct.len() == 1 => direct,
+        (Route::Again | Route::Peer, _) => return Err(Refusal::Ciphertext),
     };
-    let is_single = node.get_child("participants").is_some() || copies.len() == 1;
-    if copies.is_empty() || copies.len() > MAX_COPIES || !is_single {
+    if copies.is_empty() || copies.len() > MAX_COPIES {
         return Err(Refusal::Ciphertext);
     }
     copies.iter().try_for_each(|copy| check_ciphertext(copy.enc))?;
     Ok(copies)
+}
+
+/// `<to jid><enc/></to>`.
+fn participant<'n>(node: &'n Node<'n>) -> Result<Copy<'n>, Refusal> {
+    let device = node.attrs.jid("jid").filter(|_| node.is("to"));
+    let device = device.ok_or(Refusal::Ciphertext)?.clone();
+    let enc = node.get_child("enc").ok_or(Refusal::Ciphertext)?;
+    Ok(Copy { device, enc })
 }
 
 /// `<enc v="2" type="pkmsg|msg">` with bytes that begin as Signal messages of version 3 do.
