@@ -1,0 +1,52 @@
+//! Who called lately, so that not each request asks the database.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use storage::UserId;
+use tokio::time::Instant;
+
+use super::Caller;
+
+/// A change that another process makes to a user is noticed after this long; our own at once.
+const FRESH: Duration = Duration::from_secs(10);
+/// Most credentials that are remembered; when there are more, all are asked again.
+const CAPACITY: usize = 10_000;
+
+/// What a credential is remembered by. API keys only as hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Credential {
+    User(UserId),
+    ApiKey([u8; 32]),
+}
+
+/// Callers whose credentials were found good.
+#[derive(Debug, Default)]
+pub(crate) struct Callers {
+    known: Mutex<HashMap<Credential, (Caller, Instant)>>,
+}
+
+impl Callers {
+    pub(crate) fn find(&self, credential: Credential) -> Option<Caller> {
+        let (caller, since) = *self.lock().get(&credential)?;
+        (since.elapsed() < FRESH).then_some(caller)
+    }
+
+    pub(crate) fn remember(&self, credential: Credential, caller: Caller) {
+        let mut known = self.lock();
+        if known.len() >= CAPACITY {
+            known.clear();
+        }
+        known.insert(credential, (caller, Instant::now()));
+    }
+
+    /// The user changed: no credential is taken on trust any more.
+    pub(crate) fn forget(&self, user: UserId) {
+        self.lock().retain(|_, (caller, _)| caller.user != user);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Credential, (Caller, Instant)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

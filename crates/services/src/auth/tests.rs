@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use storage::{MemoryStorage, UserPatch, UserStore};
+
+use super::*;
+
+const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+fn secret(text: &str) -> SecretText {
+    SecretText::new(text)
+}
+
+async fn service() -> (AuthService, Arc<MemoryStorage>, Welcome) {
+    let storage = Arc::new(MemoryStorage::new());
+    let config = AuthConfig { bcrypt_cost: 4, ..AuthConfig::new(secret("jwt secret")) };
+    let auth = AuthService::new(storage.clone(), &config);
+    let admin = FirstAdmin {
+        email: "Admin@Example.com".to_owned(),
+        password: Some(secret("correct horse")),
+        first_name: "Ada".to_owned(),
+        last_name: "Min".to_owned(),
+    };
+    let welcome = auth.first_start(admin).await.unwrap().unwrap();
+    (auth, storage, welcome)
+}
+
+fn is_unauthorized<T>(result: Result<T, ServiceError>) -> bool {
+    matches!(result, Err(ServiceError::Unauthorized { .. }))
+}
+
+#[tokio::test]
+async fn the_first_start_creates_one_administrator() {
+    let (auth, _, welcome) = service().await;
+    assert!(welcome.password.is_none(), "a configured password is not repeated");
+    let again = FirstAdmin {
+        email: "other@example.com".to_owned(),
+        password: None,
+        first_name: String::new(),
+        last_name: String::new(),
+    };
+    assert!(auth.first_start(again).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_generated_password_works() {
+    let storage = Arc::new(MemoryStorage::new());
+    let config = AuthConfig { bcrypt_cost: 4, ..AuthConfig::new(secret("jwt secret")) };
+    let auth = AuthService::new(storage, &config);
+    let admin = FirstAdmin {
+        email: "admin@localhost".to_owned(),
+        password: None,
+        first_name: "Admin".to_owned(),
+        last_name: "User".to_owned(),
+    };
+    let welcome = auth.first_start(admin).await.unwrap().unwrap();
+    let password = welcome.password.unwrap();
+    assert!(password.expose().len() >= 20);
+    let login = auth.login("admin@localhost", &password, HOME).await.unwrap();
+    assert_eq!(login.user.api_key, welcome.api_key);
+}
+
+#[tokio::test]
+async fn login_token_and_api_key_lead_to_the_same_caller() {
+    let (auth, _, welcome) = service().await;
+    let login = auth.login(" admin@example.com ", &secret("correct horse"), HOME).await.unwrap();
+    let by_token = auth.by_token(&login.token).await.unwrap();
+    let by_key = auth.by_api_key(welcome.api_key.expose()).await.unwrap();
+    assert_eq!((by_token, by_token.role), (by_key, Role::Admin));
+    assert_eq!(auth.me(&by_key).await.unwrap().first_name, "Ada");
+}
+
+#[tokio::test]
+async fn wrong_credentials_look_alike() {
+    let (auth, _, _) = service().await;
+    for (email, password) in
+        [("admin@example.com", "wrong horse"), ("nobody@example.com", "correct horse"), ("", "")]
+    {
+        let error = auth.login(email, &secret(password), HOME).await.unwrap_err();
+        assert_eq!(error.to_string(), "email or password is wrong");
+    }
+    assert!(is_unauthorized(auth.by_token("not.a.token").await));
+    assert!(is_unauthorized(auth.by_api_key("").await));
+    assert!(is_unauthorized(auth.by_api_key("tl_unknown").await));
+    assert!(is_unauthorized(auth.by_api_key(&"x".repeat(10_000)).await));
+}
+
+#[tokio::test]
+async fn disabled_users_and_replaced_keys_stop_at_once() {
+    let (auth, storage, welcome) = service().await;
+    let login = auth.login("admin@example.com", &secret("correct horse"), HOME).await.unwrap();
+    let caller = auth.by_api_key(welcome.api_key.expose()).await.unwrap();
+    auth.by_token(&login.token).await.unwrap();
+
+    let patch = UserPatch { api_key: Some(ApiKey::new("new key")), ..UserPatch::default() };
+    storage.update_user(caller.user, patch, now()).await.unwrap();
+    auth.forget(caller.user);
+    assert!(is_unauthorized(auth.by_api_key(welcome.api_key.expose()).await));
+    assert_eq!(auth.by_api_key("new key").await.unwrap(), caller);
+
+    let patch = UserPatch { disabled_at: Some(Some(now())), ..UserPatch::default() };
+    storage.update_user(caller.user, patch, now()).await.unwrap();
+    auth.forget(caller.user);
+    assert!(is_unauthorized(auth.by_api_key("new key").await));
+    assert!(is_unauthorized(auth.by_token(&login.token).await));
+    assert!(is_unauthorized(auth.login("admin@example.com", &secret("correct horse"), HOME).await));
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_per_address_and_account() {
+    let (auth, _, _) = service().await;
+    for _ in 0..FREE_TRIES {
+        assert!(is_unauthorized(auth.login("admin@example.com", &secret("wrong"), HOME).await));
+    }
+    let limited = auth.login("ADMIN@example.com", &secret("correct horse"), HOME).await;
+    assert!(
+        matches!(limited, Err(ServiceError::RateLimited { .. })),
+        "whoever must wait can't even be right"
+    );
+    let elsewhere = IpAddr::from([192, 0, 2, 1]);
+    auth.login("admin@example.com", &secret("correct horse"), elsewhere).await.unwrap();
+}
+
+#[tokio::test]
+async fn success_clears_the_account_but_not_the_address() {
+    let (auth, _, _) = service().await;
+    for n in 0..FREE_TRIES_PER_ADDRESS {
+        let email = format!("user{n}@example.com");
+        assert!(is_unauthorized(auth.login(&email, &secret("guess"), HOME).await));
+    }
+    let limited = auth.login("admin@example.com", &secret("correct horse"), HOME).await;
+    assert!(matches!(limited, Err(ServiceError::RateLimited { .. })));
+}
+
+#[test]
+fn a_client_with_many_ipv6_addresses_is_one() {
+    let of = |text: &str| network(text.parse().unwrap());
+    assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
+    assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+    assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+}

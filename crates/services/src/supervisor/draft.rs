@@ -1,0 +1,351 @@
+//! What a batch of a companion's events amounts to: one record, ready to be committed.
+
+use storage::{
+    Entry, EventId, EventKind, InstanceId, InstanceStatus, Json, Message, MessageStatus, NewEvent,
+    NewMessage, PendingMessage, Record, StateChange, StatusUpdate, StoredMessageId, Timestamp,
+};
+use wa_binary::Jid;
+use wa_client::{Cause, Event, IncomingMessage, MessageId, Paired, QrCode, ReceiptKind, ReceiptUpdate};
+use wa_proto::e2e;
+
+use super::content::Content;
+use super::data::{ConnectedData, DisconnectedData, MessageFacts, QrData, StatusData, json};
+use crate::instance::stored_status;
+
+/// What later events depend on. Holds what has been committed, no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Own JID by phone number, without device.
+    pub(crate) own_jid: Option<String>,
+    /// QR codes since the last connection.
+    pub(crate) qr_codes: u32,
+    /// Whether the last thing told was that it is connected.
+    pub(crate) connected: bool,
+}
+
+/// A record in the making.
+pub(crate) struct Draft {
+    now: Timestamp,
+    memory: Memory,
+    record: Record,
+}
+
+impl Draft {
+    pub(crate) fn new(instance: InstanceId, memory: Memory, now: Timestamp) -> Self {
+        Self { now, memory, record: Record::new(instance) }
+    }
+
+    /// What to commit, if anything, and what to remember once it is committed.
+    pub(crate) fn finish(self) -> (Option<Record>, Memory) {
+        let empty = self.record.entries.is_empty() && self.record.state.is_none();
+        ((!empty).then_some(self.record), self.memory)
+    }
+
+    pub(crate) fn add(&mut self, event: &Event) {
+        match event {
+            Event::Message(message) => self.message(&Incoming::of(message)),
+            Event::Receipt(receipt) => {
+                if let Some(receipt) = Receipt::of(receipt) {
+                    self.receipt(&receipt);
+                }
+            }
+            Event::Qr(code) => self.qr(code),
+            Event::Paired(paired) => self.paired(paired),
+            Event::Connected => self.connected(),
+            Event::Disconnected { cause, will_reconnect } => self.disconnected(cause, *will_reconnect),
+            _ => {}
+        }
+    }
+
+    /// Messages that were never acknowledged belong to the account that was linked when they were written;
+    /// another one must not send them.
+    pub(crate) fn give_up(&mut self, pending: &[PendingMessage], cause: &str) {
+        for pending in pending {
+            let error = "the account was unlinked before it was sent";
+            self.record.entries.push(Entry::Status(failure(&pending.message, cause, error, self.now)));
+        }
+    }
+
+    fn message(&mut self, message: &Incoming<'_>) {
+        let Some(content) = Content::of(message.message) else { return };
+        let (status, kind) = match message.from_me {
+            true => (MessageStatus::Sent, EventKind::MessageSent),
+            false => (MessageStatus::Received, EventKind::MessageReceived),
+        };
+        let facts = MessageFacts {
+            instance: self.record.instance,
+            message_id: message.id,
+            remote_jid: &message.chat.name,
+            pn: message.chat.pn.as_deref(),
+            lid: message.chat.lid.as_deref(),
+            participant: message.participant.as_deref(),
+            from_me: message.from_me,
+            content: &content,
+            timestamp: message.timestamp,
+            push_name: message.push_name,
+            status,
+        };
+        let event = self.event(kind, Some(&message.chat.name), facts.to_json());
+        let message = self.stored(message, &content, json(&facts.metadata()), status);
+        let new = NewMessage { message, payload: None, event: Some(event) };
+        self.record.entries.push(Entry::Message(Box::new(new)));
+    }
+
+    fn stored(
+        &self,
+        message: &Incoming<'_>,
+        content: &Content,
+        metadata: Json,
+        status: MessageStatus,
+    ) -> Message {
+        let media = content.media.as_ref();
+        Message {
+            id: StoredMessageId::generate(),
+            instance: self.record.instance,
+            chat: message.chat.name.clone(),
+            wire_chat: message.chat.wire.clone(),
+            sender: message.sender.clone(),
+            from_me: message.from_me,
+            message_type: content.message_type.to_owned(),
+            content: content.body().map(str::to_owned),
+            message_id: message.id.to_owned(),
+            has_media: media.is_some(),
+            media_url: None,
+            caption: content.caption().map(str::to_owned),
+            mime_type: media.and_then(|media| media.mime_type.clone()),
+            file_name: media.and_then(|media| media.file_name.clone()),
+            status,
+            metadata,
+            created_at: Timestamp::from_seconds(message.timestamp),
+            updated_at: self.now,
+            status_updated_at: None,
+        }
+    }
+
+    fn receipt(&mut self, receipt: &Receipt<'_>) {
+        let chat = &receipt.chat;
+        for id in &receipt.ids {
+            let data = StatusData {
+                instance_id: self.record.instance,
+                message_id: id,
+                status: receipt.status,
+                from: &chat.name,
+                remote_jid: &chat.name,
+                from_me: receipt.ours,
+                timestamp: receipt.timestamp,
+                cause: None,
+                error: None,
+            };
+            let update = StatusUpdate {
+                message_id: (*id).to_owned(),
+                chats: chat.names(),
+                from_me: receipt.ours,
+                status: receipt.status,
+                at: Timestamp::from_seconds(receipt.timestamp),
+                event: Some(self.event(EventKind::MessageStatus, Some(&chat.name), json(&data))),
+            };
+            self.record.entries.push(Entry::Status(update));
+        }
+    }
+
+    fn qr(&mut self, code: &QrCode) {
+        self.memory.qr_codes += 1;
+        let data =
+            QrData { instance_id: self.record.instance, qr_code: &code.text, attempt: self.memory.qr_codes };
+        let data = json(&data);
+        self.state(StateChange::status(InstanceStatus::Pairing, None));
+        self.tell(EventKind::QrReceived, data);
+    }
+
+    fn paired(&mut self, paired: &Paired) {
+        let jid = paired.jid.to_user();
+        self.memory.own_jid = Some(jid.to_string());
+        self.state(StateChange {
+            phone: Some(Some(jid.user.to_string())),
+            lid: Some(paired.lid.as_ref().map(|lid| lid.to_user().to_string())),
+            jid: Some(Some(jid.to_string())),
+            ..StateChange::status(InstanceStatus::Connecting, None)
+        });
+    }
+
+    fn connected(&mut self) {
+        self.memory.qr_codes = 0;
+        self.memory.connected = true;
+        let jid = self.memory.own_jid.as_deref();
+        let data = json(&ConnectedData { instance_id: self.record.instance, jid });
+        self.state(StateChange::status(InstanceStatus::Connected, None));
+        self.tell(EventKind::Connected, data);
+    }
+
+    /// Tells that a connection ended, or that no further one is tried. A failed try after the first says
+    /// nothing new: a day without network must not fill the log.
+    fn disconnected(&mut self, cause: &Cause, will_reconnect: bool) {
+        let was_connected = std::mem::take(&mut self.memory.connected);
+        // A stop of the gateway ends the connection, but not the instance's wish to be connected.
+        let will_reconnect = will_reconnect || *cause == Cause::Shutdown;
+        let cause_name = (*cause != Cause::Shutdown).then(|| cause.name().to_owned());
+        let mut change = StateChange::status(stored_status(cause, will_reconnect), cause_name);
+        if cause.wipes_credentials() {
+            change = StateChange { jid: Some(None), lid: Some(None), phone: Some(None), ..change };
+            self.memory.own_jid = None;
+        }
+        self.state(change);
+        if was_connected || !will_reconnect {
+            let instance_id = self.record.instance;
+            let reason = if *cause == Cause::LoggedOut { "logout" } else { cause.name() };
+            let data = DisconnectedData { instance_id, reason, cause: cause.name(), will_reconnect };
+            self.tell(EventKind::Disconnected, json(&data));
+        }
+    }
+
+    /// Adds to what earlier events of this batch changed.
+    fn state(&mut self, change: StateChange) {
+        let earlier = self.record.state.take().unwrap_or_default();
+        self.record.state = Some(StateChange {
+            status: change.status.or(earlier.status),
+            status_cause: change.status_cause.or(earlier.status_cause),
+            jid: change.jid.or(earlier.jid),
+            lid: change.lid.or(earlier.lid),
+            phone: change.phone.or(earlier.phone),
+            push_name: change.push_name.or(earlier.push_name),
+        });
+    }
+
+    fn tell(&mut self, kind: EventKind, data: Json) {
+        let event = self.event(kind, None, data);
+        self.record.entries.push(Entry::Event(event));
+    }
+
+    fn event(&self, kind: EventKind, chat: Option<&str>, data: Json) -> NewEvent {
+        let chat = chat.map(str::to_owned);
+        NewEvent { id: EventId::generate(), kind, chat, timestamp: self.now, data }
+    }
+}
+
+/// The update that gives a message of ours up, with its event.
+pub(crate) fn failure(message: &Message, cause: &str, error: &str, now: Timestamp) -> StatusUpdate {
+    let data = StatusData {
+        instance_id: message.instance,
+        message_id: &message.message_id,
+        status: MessageStatus::Failed,
+        from: &message.chat,
+        remote_jid: &message.chat,
+        from_me: true,
+        timestamp: now.seconds(),
+        cause: Some(cause),
+        error: Some(error),
+    };
+    let event = NewEvent {
+        id: EventId::generate(),
+        kind: EventKind::MessageStatus,
+        chat: Some(message.chat.clone()),
+        timestamp: now,
+        data: json(&data),
+    };
+    StatusUpdate {
+        message_id: message.message_id.clone(),
+        chats: vec![message.chat.clone()],
+        from_me: true,
+        status: MessageStatus::Failed,
+        at: now,
+        event: Some(event),
+    }
+}
+
+/// A chat under all its names; `name` is the one that the API uses: the phone number where known.
+struct Chat {
+    name: String,
+    wire: String,
+    pn: Option<String>,
+    lid: Option<String>,
+}
+
+impl Chat {
+    fn new(chat: &Jid, pn: Option<&Jid>, lid: Option<&Jid>) -> Self {
+        let text = |jid: &Jid| jid.to_user().to_string();
+        let chat = chat.to_user();
+        let pn = pn.map(text).or_else(|| chat.is_pn().then(|| chat.to_string()));
+        let lid = lid.map(text).or_else(|| chat.is_lid().then(|| chat.to_string()));
+        let wire = chat.to_string();
+        let name = pn.clone().unwrap_or_else(|| wire.clone());
+        Self { name, wire, pn, lid }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = vec![self.name.clone(), self.wire.clone()];
+        names.extend(self.lid.clone());
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// A message, with chat and people under the names that the API uses.
+struct Incoming<'a> {
+    id: &'a str,
+    chat: Chat,
+    /// As it stood on the wire, without device.
+    sender: String,
+    /// Who wrote it, in a group.
+    participant: Option<String>,
+    from_me: bool,
+    push_name: Option<&'a str>,
+    /// Unix seconds.
+    timestamp: i64,
+    message: &'a e2e::Message,
+}
+
+impl<'a> Incoming<'a> {
+    fn of(message: &'a IncomingMessage) -> Self {
+        let sender = message.sender_pn.as_ref().or(message.sender_lid.as_ref()).unwrap_or(&message.sender);
+        Self {
+            id: message.id.as_str(),
+            chat: Chat::new(&message.chat, message.chat_pn.as_ref(), message.chat_lid.as_ref()),
+            sender: message.sender.to_user().to_string(),
+            participant: message.chat.is_group().then(|| sender.to_user().to_string()),
+            from_me: message.from_me,
+            push_name: message.push_name.as_deref(),
+            timestamp: message.timestamp,
+            message: &message.message,
+        }
+    }
+}
+
+/// A receipt that says something about messages.
+struct Receipt<'a> {
+    chat: Chat,
+    ids: Vec<&'a str>,
+    status: MessageStatus,
+    /// Whether the messages are ours.
+    ours: bool,
+    /// Unix seconds.
+    timestamp: i64,
+}
+
+impl<'a> Receipt<'a> {
+    fn of(receipt: &'a ReceiptUpdate) -> Option<Self> {
+        let (status, ours) = meaning(&receipt.kind, receipt.from_me)?;
+        Some(Self {
+            chat: Chat::new(&receipt.chat, receipt.chat_pn.as_ref(), receipt.chat_lid.as_ref()),
+            ids: receipt.ids.iter().map(MessageId::as_str).collect(),
+            status,
+            ours,
+            timestamp: receipt.timestamp,
+        })
+    }
+}
+
+/// What a receipt says: the new status, and whether the message is ours.
+fn meaning(kind: &ReceiptKind, from_me: bool) -> Option<(MessageStatus, bool)> {
+    match kind {
+        ReceiptKind::Delivered | ReceiptKind::Inactive if !from_me => Some((MessageStatus::Delivered, true)),
+        ReceiptKind::Read => Some((MessageStatus::Read, !from_me)),
+        ReceiptKind::Played => Some((MessageStatus::Played, !from_me)),
+        ReceiptKind::ReadSelf => Some((MessageStatus::Read, false)),
+        ReceiptKind::PlayedSelf => Some((MessageStatus::Played, false)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

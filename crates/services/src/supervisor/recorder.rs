@@ -1,0 +1,86 @@
+//! The handler of one instance's companion: what it is told is durable before anything is acknowledged.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use storage::{Instance, InstanceId, InstanceStatus, PendingMessage, Storage, StorageError};
+use wa_client::{Event, Handler, HandlerError};
+use webhook::Dispatcher;
+
+use super::draft::{Draft, Memory};
+use crate::clock::now;
+
+/// Pending messages that are given up in one commit.
+const PENDING_BATCH: u64 = 1_000;
+
+/// Records what one companion tells: each batch in one commit.
+pub(crate) struct Recorder {
+    instance: InstanceId,
+    storage: Arc<dyn Storage>,
+    dispatcher: Dispatcher,
+    memory: Mutex<Memory>,
+}
+
+impl Recorder {
+    pub(crate) fn new(instance: &Instance, storage: Arc<dyn Storage>, dispatcher: Dispatcher) -> Self {
+        let connected = instance.status == InstanceStatus::Connected;
+        let memory = Memory { own_jid: instance.jid.clone(), qr_codes: 0, connected };
+        Self { instance: instance.id, storage, dispatcher, memory: Mutex::new(memory) }
+    }
+
+    /// Own JID by phone number, once paired.
+    pub(crate) fn own_jid(&self) -> Option<String> {
+        self.memory().own_jid.clone()
+    }
+
+    /// Whether an account is linked, as far as is known.
+    pub(crate) fn is_paired(&self) -> bool {
+        self.memory().own_jid.is_some()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pending messages that end with this event, and why.
+    async fn ended_by(&self, event: &Event) -> Result<(Vec<PendingMessage>, &'static str), StorageError> {
+        let cause = match event {
+            Event::Paired(_) => "paired_anew",
+            Event::Disconnected { cause, .. } if cause.wipes_credentials() => cause.name(),
+            _ => return Ok((Vec::new(), "")),
+        };
+        Ok((self.storage.pending_messages(self.instance, PENDING_BATCH).await?, cause))
+    }
+
+    async fn record(&self, events: Vec<Event>) -> Result<(), StorageError> {
+        let mut draft = Draft::new(self.instance, self.memory().clone(), now());
+        for event in &events {
+            let (pending, cause) = self.ended_by(event).await?;
+            draft.give_up(&pending, cause);
+            draft.add(event);
+            if let Event::Undecryptable(message) = event {
+                let (reason, retries) = (&message.reason, message.retries);
+                tracing::info!(instance = %self.instance, ?reason, retries, "a message can't be decrypted yet");
+            }
+        }
+        let (record, memory) = draft.finish();
+        if let Some(record) = record {
+            let recorded = self.storage.record(record).await?;
+            if recorded.last_seq.is_some() {
+                self.dispatcher.notify(self.instance);
+            }
+        }
+        *self.memory() = memory;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Handler for Recorder {
+    async fn handle(&self, events: Vec<Event>) -> Result<(), HandlerError> {
+        self.record(events).await.map_err(|error| {
+            tracing::warn!(instance = %self.instance, %error, "what a companion told could not be stored");
+            HandlerError::new(error.to_string())
+        })
+    }
+}
