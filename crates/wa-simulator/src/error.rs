@@ -74,9 +74,6 @@ pub enum ControlError {
     /// The door exists, but not for this method.
     #[error("{0} is not possible here")]
     MethodNotAllowed(String),
-    /// The simulator can't do this yet.
-    #[error("the simulator can't do this yet: {0}")]
-    NotServed(&'static str),
     /// The server refused what the phone sent.
     #[error("the server refused the message with error {0}")]
     Refused(u16),
@@ -104,7 +101,6 @@ impl ControlError {
             | Self::UnknownMessage(_)
             | Self::UnknownPath(_) => 404,
             Self::MethodNotAllowed(_) => 405,
-            Self::NotServed(_) => 501,
             Self::ExpiredReference
             | Self::QrMismatch(_)
             | Self::DeviceLimit(_)
@@ -143,7 +139,6 @@ impl ControlError {
             Self::InvalidRequest(_) => "invalid_request",
             Self::UnknownPath(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::NotServed(_) => "not_served",
             Self::Refused(_) => "refused",
             Self::Reset => "reset",
         }

@@ -105,9 +105,9 @@ impl Phone {
         self.world.scan(&self.account, qr).await
     }
 
-    /// Enters a pairing code.
-    pub async fn enter_code(&self, _code: &str) -> Result<u16, ControlError> {
-        Err(ControlError::NotServed("pairing by code"))
+    /// Enters the code that a client shows, and links it; returns its device number.
+    pub async fn enter_code(&self, code: &str) -> Result<u16, ControlError> {
+        self.world.enter_code(&self.account, code).await
     }
 
     /// Sends a text, and returns its id once the server has taken it.

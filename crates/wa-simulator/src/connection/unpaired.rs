@@ -13,7 +13,7 @@ use wa_binary::{Jid, Node};
 use super::{Channel, ChannelError, Newcomer, login};
 use crate::{
     Addressing, ControlError, iq,
-    pairing::{Offer, Registration, Waiting},
+    pairing::{Approach, Offer, Registration, Waiting},
     stanza,
     world::World,
 };
@@ -31,17 +31,30 @@ pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), C
     if let Some((reason, details)) = login::prescribed_failure(&world, None, 1) {
         return login::fail(channel, reason, Some(details)).await;
     }
-    let (offers, incoming) = mpsc::channel(1);
+    let (approaches, incoming) = mpsc::channel(1);
     let connection = channel.peer.connection;
-    let waiting = Arc::new(Waiting { connection, registration, offers });
+    let waiting = Arc::new(Waiting { connection, registration, approaches });
+    let shown = Shown { world: &world, connection };
     let last = show_references(&world, &mut channel, &waiting, &mut rng).await?;
-    let outcome = wait(&world, &mut channel, &waiting, incoming, last, &mut rng).await;
-    world.pairings.forget(connection);
-    if let Some(last_word) = outcome? {
+    let outcome = wait(&world, &mut channel, &waiting, incoming, last, &mut rng).await?;
+    drop(shown);
+    if let Some(last_word) = outcome {
         channel.send(&last_word).await?;
         channel.linger().await;
     }
     Ok(())
+}
+
+/// What a client shows means nothing once it is gone, however it went.
+struct Shown<'a> {
+    world: &'a World,
+    connection: u64,
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.world.pairings.forget(self.connection);
+    }
 }
 
 /// Sends pair-device, and returns the instant when its last reference expires.
@@ -78,25 +91,32 @@ fn reference(rng: &mut ChaCha20Rng) -> String {
 async fn wait(
     world: &Arc<World>,
     channel: &mut Channel,
-    waiting: &Waiting,
-    mut offers: mpsc::Receiver<Offer>,
+    waiting: &Arc<Waiting>,
+    mut approaches: mpsc::Receiver<Approach>,
     last: Instant,
     rng: &mut ChaCha20Rng,
 ) -> Result<Option<Node<'static>>, ChannelError> {
+    let mut finish = None;
     loop {
         tokio::select! {
             stanza = channel.receive() => {
                 let stanza = stanza?;
                 let node = wa_binary::decode(&stanza)?;
-                if let Some(answer) = iq::answer_unpaired(world, waiting, &node) {
+                let mut unpaired = iq::Unpaired { world, waiting, rng: &mut *rng, finish: &mut finish };
+                if let Some(answer) = unpaired.answer(&node) {
                     channel.send(&answer).await?;
                 }
             }
-            offer = offers.recv() => {
-                let offer = offer.ok_or(ChannelError::Closed)?;
-                world.pairings.forget(waiting.connection);
-                return pair(world, channel, waiting, offer, rng).await;
-            }
+            approach = approaches.recv() => match approach.ok_or(ChannelError::Closed)? {
+                Approach::Offer(offer) => {
+                    world.pairings.forget(waiting.connection);
+                    return pair(world, channel, waiting, offer, rng).await;
+                }
+                Approach::Code(hello) => {
+                    channel.send(&hello.notification(world)).await?;
+                    finish = Some((hello.reference, hello.finish));
+                }
+            },
             () = sleep_until(last) => return Ok(Some(Node::new("xmlstreamend"))),
         }
     }

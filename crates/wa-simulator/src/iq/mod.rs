@@ -17,7 +17,7 @@ use wa_binary::{Jid, Node, ShapeError};
 pub(crate) use app_state::Collections;
 pub(crate) use encrypt::key_node;
 use error::IqError;
-pub(crate) use pairing::{answer_unpaired, client_props};
+pub(crate) use pairing::{Unpaired, client_props};
 
 use crate::{account::Account, faults::FaultKind, stanza, world::World};
 

@@ -1,11 +1,13 @@
 //! How a client becomes a companion of an account.
 
+mod code;
 mod link;
 mod pairings;
 mod qr;
 mod registration;
 mod scan;
 
-pub(crate) use pairings::{Offer, Pairings, Waiting};
+pub(crate) use code::{CodeFinish, CodeRequest};
+pub(crate) use pairings::{Approach, Offer, Pairings, Waiting};
 pub(crate) use qr::QrCode;
 pub(crate) use registration::{Registration, check_user_agent};

@@ -1,18 +1,23 @@
 use std::{collections::HashMap, sync::Arc};
 
+use compact_str::CompactString;
 use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-use super::Registration;
+use super::{
+    Registration,
+    code::{CodeHello, CodeRequest},
+};
 use crate::{ControlError, account::Account, adv::Vouched};
 
 /// The clients that wait to be paired, by the references that they show.
 #[derive(Default)]
 pub(crate) struct Pairings {
     by_reference: Mutex<HashMap<String, Shown>>,
+    by_number: Mutex<HashMap<CompactString, Arc<CodeRequest>>>,
 }
 
 struct Shown {
@@ -24,7 +29,15 @@ struct Shown {
 pub(crate) struct Waiting {
     pub(crate) connection: u64,
     pub(crate) registration: Registration,
-    pub(crate) offers: mpsc::Sender<Offer>,
+    pub(crate) approaches: mpsc::Sender<Approach>,
+}
+
+/// What a phone does to a client that waits.
+pub(crate) enum Approach {
+    /// It wants the client for its account.
+    Offer(Offer),
+    /// It knows the code that the client shows, or thinks so.
+    Code(CodeHello),
 }
 
 /// A phone wants the client for its account: what pair-success is made of.
@@ -57,12 +70,24 @@ impl Pairings {
         }
     }
 
-    /// The client is gone or paired: its references mean nothing any more.
+    /// A client wants to be linked to a number by code; a request of before is forgotten.
+    pub(crate) fn request(&self, number: CompactString, request: CodeRequest) {
+        self.by_number.lock().insert(number, Arc::new(request));
+    }
+
+    /// The client that wants to be linked to the number by code.
+    pub(crate) fn requested(&self, number: &str) -> Result<Arc<CodeRequest>, ControlError> {
+        self.by_number.lock().get(number).cloned().ok_or(ControlError::NoCodeExpected)
+    }
+
+    /// The client is gone or paired: what it shows means nothing any more.
     pub(crate) fn forget(&self, connection: u64) {
         self.by_reference.lock().retain(|_, shown| shown.waiting.connection != connection);
+        self.by_number.lock().retain(|_, request| request.waiting.connection != connection);
     }
 
     pub(crate) fn clear(&self) {
         self.by_reference.lock().clear();
+        self.by_number.lock().clear();
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use wa_crypto::Secret;
 
-use super::{Offer, QrCode, Waiting};
+use super::{Approach, Offer, QrCode, Waiting};
 use crate::{
     ControlError,
     account::Account,
@@ -55,7 +55,7 @@ impl World {
             without_device: fault == Some(PairingFault::MissingDevice),
             reply,
         };
-        waiting.offers.send(offer).await.map_err(|_| ControlError::CompanionGone)?;
+        waiting.approaches.send(Approach::Offer(offer)).await.map_err(|_| ControlError::CompanionGone)?;
         answer.await.map_err(|_| ControlError::CompanionGone)??;
         Ok(device)
     }
