@@ -85,6 +85,13 @@ impl ClientBuilder {
 
     /// Starts the client's one task on the current tokio runtime; it begins to connect at once.
     pub fn spawn(self) -> Handle {
+        let (handle, driver) = self.build();
+        tokio::spawn(driver.run());
+        handle
+    }
+
+    /// The client and its handle, for embedders who want the task themselves.
+    pub fn build(self) -> (Handle, Driver) {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let (state, watcher) = watch::channel(State::Idle);
@@ -102,8 +109,19 @@ impl ClientBuilder {
             clock: self.clock,
             config: self.config,
         };
-        tokio::spawn(Instance::new(Arc::new(shared), commands, state, rng).run());
-        handle
+        (handle, Driver(Instance::new(Arc::new(shared), commands, state, rng)))
+    }
+}
+
+/// A client that does nothing until it is run. Dropping the future of [`Self::run`] is like a crash: nothing is
+/// finished, and nothing that was acknowledged is lost.
+#[derive(Debug)]
+pub struct Driver(Instance);
+
+impl Driver {
+    /// Connects, serves and reconnects until [`Handle::stop`] or until the last handle is dropped.
+    pub async fn run(self) {
+        self.0.run().await;
     }
 }
 

@@ -30,7 +30,7 @@ mod state;
 mod timers;
 mod transport;
 
-pub use client::{Client, ClientBuilder};
+pub use client::{Client, ClientBuilder, Driver};
 pub use clock::{Clock, SystemClock};
 pub use config::{Companion, Config};
 pub use event::{

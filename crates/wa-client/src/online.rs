@@ -242,11 +242,17 @@ impl<'a> Online<'a> {
 
     async fn log_out(&mut self, reply: Reply<()>) -> Result<(), End> {
         let Some(own) = self.account.device.jid.clone() else { return Ok(()) };
-        match self.ask(iq::account::remove_companion(&own)).await? {
-            Ok(_) => Err(End::asked(Cause::LoggedOut, reply)),
-            Err(error) => {
+        match self.ask(iq::account::remove_companion(&own)).await {
+            Ok(Ok(_)) => Err(End::asked(Cause::LoggedOut, reply)),
+            Ok(Err(error)) => {
                 let _ = reply.send(Err(error));
                 Ok(())
+            }
+            // The server may say that the device was removed before it says that the request was granted.
+            Err(end) if end.cause == Cause::LoggedOut => Err(End::asked(Cause::LoggedOut, reply)),
+            Err(end) => {
+                let _ = reply.send(Err(RequestError::NotConnected { cause: end.cause.clone() }));
+                Err(end)
             }
         }
     }
