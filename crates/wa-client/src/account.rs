@@ -26,7 +26,8 @@ pub(crate) struct Account {
     pub(crate) lids: Lids,
     pub(crate) sent: SentMessages,
     pub(crate) retries: RetryCounts,
-    device_lists: LruCache<Jid, DeviceList>,
+    /// `None`: out of date, though the store may not know it yet.
+    device_lists: LruCache<Jid, Option<DeviceList>>,
     /// Ride along with the next commit.
     pub(crate) changes: Changes,
     /// Whether `changes` holds something that must be stored before anything that follows from it may leave.
@@ -136,28 +137,31 @@ impl Account {
         if !missing.is_empty() {
             let lists = store.device_lists(&missing).await?;
             for (user, list) in missing.into_iter().zip(lists) {
-                if let Some(list) = list {
+                if list.is_some() {
                     self.cache_device_list(user, list);
                 }
             }
         }
-        let fresh = |user| self.device_lists.get(user).filter(|list| list.fetched_at >= oldest).cloned();
-        Ok(users.iter().map(fresh).collect())
+        let mut fresh = |user| {
+            let list = self.device_lists.get(user)?.as_ref();
+            list.filter(|list| list.fetched_at >= oldest).cloned()
+        };
+        Ok(users.iter().map(&mut fresh).collect())
     }
 
     /// Records a user's devices.
     pub(crate) fn save_device_list(&mut self, user: Jid, list: DeviceList) {
         self.changes.device_lists.push((user.clone(), Some(list.clone())));
-        self.cache_device_list(user, list);
+        self.cache_device_list(user, Some(list));
     }
 
     /// Forgets a user's devices, so that they are asked again.
     pub(crate) fn drop_device_list(&mut self, user: &Jid) {
-        self.device_lists.pop(user);
+        self.cache_device_list(user.clone(), None);
         self.changes.device_lists.push((user.clone(), None));
     }
 
-    fn cache_device_list(&mut self, user: Jid, list: DeviceList) {
+    fn cache_device_list(&mut self, user: Jid, list: Option<DeviceList>) {
         self.device_lists.put(user, list);
         if self.device_lists.len() > CACHED_DEVICE_LISTS {
             self.device_lists.pop_lru();

@@ -185,6 +185,8 @@ impl Instance {
         tracing::info!(%cause, "the connection ended");
         let was_online = *self.state.borrow() == State::Online;
         let will_reconnect = cause.reconnects();
+        // Nobody may believe in a connection while the consequences are drawn.
+        self.set_state(State::Idle);
         if was_online || !will_reconnect {
             // The state says the same, so a handler that fails here misses nothing for good.
             let _ = self.emit(vec![Event::Disconnected { cause: cause.clone(), will_reconnect }]).await;

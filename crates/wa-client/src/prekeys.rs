@@ -69,6 +69,8 @@ impl Online<'_> {
             let device = &mut self.account.device;
             device.first_unuploaded_prekey_id = device.first_unuploaded_prekey_id.max(last + 1);
             self.account.device_changed();
+            self.account.must_commit();
+            self.commit_if_urgent().await?;
         }
         self.check_digest(&public).await
     }

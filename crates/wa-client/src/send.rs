@@ -12,6 +12,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use rand::RngExt;
 use wa_binary::{Jid, Node};
+use wa_crypto::PublicKey;
 use wa_signal::{Ciphertext, Session, pad};
 use wa_store::{DeviceAddress, SentMessage};
 
@@ -200,7 +201,10 @@ impl Online<'_> {
         let Some(chat) = chat else {
             return Ok(Err(if asked(lane) { SendError::NoLid } else { SendError::NotOnWhatsApp }));
         };
-        for bundle in &found.bundles {
+        // Primaries first: their identity keys vouch for the companions.
+        let mut bundles: Vec<_> = found.bundles.iter().collect();
+        bundles.sort_by_key(|fetched| fetched.device.device);
+        for bundle in bundles {
             self.start_session(bundle).await?;
         }
         Ok(self.reachable(&chat).await)
@@ -246,9 +250,7 @@ impl Online<'_> {
         if let Some(identity) = &fetched.device_identity
             && device.device != 0
         {
-            let primary = DeviceAddress::from(&device.to_user());
-            let known = self.shared.store.identities(std::slice::from_ref(&primary)).await?;
-            let account_key = known.into_iter().flatten().next().map(wa_crypto::PublicKey::from_bytes);
+            let account_key = self.account_key(device).await?;
             if let Err(error) = adv::check_companion(identity, &fetched.bundle.identity, account_key.as_ref())
             {
                 tracing::warn!(%error, "a bundle was refused");
@@ -266,6 +268,19 @@ impl Online<'_> {
             Err(error) => tracing::warn!(%error, "a bundle was refused"),
         }
         Ok(())
+    }
+
+    /// The identity key of a user's primary device, which vouches for the companions; `None` if it isn't known.
+    async fn account_key(&mut self, device: &Jid) -> Result<Option<PublicKey>, End> {
+        let primary = DeviceAddress::from(&device.to_user());
+        let primary = std::slice::from_ref(&primary);
+        self.account.sessions.load(&*self.shared.store, primary).await?;
+        let session = primary.first().and_then(|address| self.account.sessions.get_mut(address));
+        if let Some(session) = session {
+            return Ok(Some(*session.remote_identity()));
+        }
+        let known = self.shared.store.identities(primary).await?;
+        Ok(known.into_iter().flatten().next().map(PublicKey::from_bytes))
     }
 
     /// Encrypts for all devices; tells the caller if that fails for all.
@@ -291,6 +306,10 @@ impl Online<'_> {
         let mut enveloped = Vec::with_capacity(devices.len());
         let mut introduces = false;
         let for_self = self.account.is_own_user(chat);
+        let reachable = |device: &Jid| self.account.sessions.contains(&DeviceAddress::from(device));
+        if !for_self && !devices.iter().any(|device| device.is_same_user(chat) && reachable(device)) {
+            return Err(SendError::NoDevice);
+        }
         for device in devices {
             if self.account.is_own_device(device) {
                 continue;

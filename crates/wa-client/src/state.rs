@@ -6,7 +6,7 @@ use crate::event::QrCode;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// Spawned, nothing tried yet.
+    /// Between two steps: before the first try, and while the end of a connection is being recorded.
     Idle,
     /// Dialling, shaking hands or logging in.
     Connecting {

@@ -1,3 +1,6 @@
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -7,28 +10,37 @@ use wa_noise::frame::FrameDecoder;
 use wa_noise::{Ciphers, OpenCipher, SealCipher};
 
 use crate::state::Cause;
-use crate::transport::{Connection, Inbound, Outbound};
+use crate::transport::{Connection, Inbound, Outbound, TransportError};
 
 /// A peer that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Room for a text message to one device, so that most frames need one allocation.
-const FRAME_CAPACITY: usize = 512;
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Room for a text message to one device, so that most frames need one allocation.
+const FRAME_CAPACITY: usize = 512;
+/// What is read ahead while a write waits.
+const MAX_UNREAD: usize = 1 << 20;
 
 /// An encrypted connection: stanzas out, decrypted frames in.
 pub(crate) struct Link {
     outgoing: Outbound,
-    incoming: Inbound,
-    frames: FrameDecoder,
+    unread: Unread,
     seal: SealCipher,
     open: OpenCipher,
+}
+
+/// What comes in, and what of it is waiting to be decrypted.
+struct Unread {
+    incoming: Inbound,
+    frames: FrameDecoder,
+    ended: bool,
 }
 
 impl Link {
     pub(crate) fn new(connection: Connection, frames: FrameDecoder, ciphers: Ciphers) -> Self {
         let Connection { outgoing, incoming } = connection;
-        Self { outgoing, incoming, frames, seal: ciphers.seal, open: ciphers.open }
+        let unread = Unread { incoming, frames, ended: false };
+        Self { outgoing, unread, seal: ciphers.seal, open: ciphers.open }
     }
 
     /// Sends a stanza now.
@@ -48,44 +60,38 @@ impl Link {
             return Err(Cause::Protocol);
         }
         sealed.map_err(|_| Cause::Restart)?;
-        timely(self.outgoing.feed(frame.into())).await
+        self.unread.read_while(self.outgoing.feed(frame.into())).await
     }
 
     /// Lets everything that was queued leave.
     pub(crate) async fn flush(&mut self) -> Result<(), Cause> {
-        timely(self.outgoing.flush()).await
+        self.unread.read_while(self.outgoing.flush()).await
     }
 
-    /// Waits for frames and takes what is there, at most about `most`; each is a flag byte and a stanza. Can be
-    /// dropped at any time without losing any.
+    /// Waits for frames and takes what is there, at most `most`; each is a flag byte and a stanza. Can be dropped
+    /// at any time without losing any.
     pub(crate) async fn receive(&mut self, most: usize) -> Result<Vec<Vec<u8>>, Cause> {
         let mut batch = Vec::new();
         loop {
             self.drain(&mut batch, most)?;
-            if batch.len() >= most {
+            if batch.len() >= most || (self.unread.ended && !batch.is_empty()) {
                 return Ok(batch);
             }
-            let message = match self.incoming.next().now_or_never() {
+            if self.unread.ended {
+                return Err(Cause::Network);
+            }
+            let message = match self.unread.incoming.next().now_or_never() {
                 Some(message) => message,
-                None if batch.is_empty() => self.incoming.next().await,
+                None if batch.is_empty() => self.unread.incoming.next().await,
                 None => return Ok(batch),
             };
-            match message {
-                Some(Ok(message)) => self.frames.push(&message),
-                // What came before the end is still worth reading; the end shows again at the next call.
-                _ if !batch.is_empty() => return Ok(batch),
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "the connection ended");
-                    return Err(Cause::Network);
-                }
-                None => return Err(Cause::Network),
-            }
+            self.unread.take(message);
         }
     }
 
     fn drain(&mut self, batch: &mut Vec<Vec<u8>>, most: usize) -> Result<(), Cause> {
         while batch.len() < most {
-            let Some(mut frame) = self.frames.next().map_err(|_| Cause::Protocol)? else { break };
+            let Some(mut frame) = self.unread.frames.next().map_err(|_| Cause::Protocol)? else { break };
             self.open.open(&mut frame).map_err(|_| Cause::Protocol)?;
             batch.push(frame);
         }
@@ -98,13 +104,44 @@ impl Link {
     }
 }
 
-async fn timely<E: std::fmt::Display>(write: impl Future<Output = Result<(), E>>) -> Result<(), Cause> {
-    match timeout(WRITE_TIMEOUT, write).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "the connection ended while writing");
-            Err(Cause::Network)
+impl Unread {
+    fn take(&mut self, message: Option<Result<bytes::Bytes, TransportError>>) {
+        match message {
+            Some(Ok(message)) => self.frames.push(&message),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "the connection ended");
+                self.ended = true;
+            }
+            None => self.ended = true,
         }
-        Err(_) => Err(Cause::Network),
+    }
+
+    /// Finishes a write. While it waits, what comes is read ahead: a peer that is busy writing may read only
+    /// once it is through.
+    async fn read_while(
+        &mut self,
+        write: impl Future<Output = Result<(), TransportError>>,
+    ) -> Result<(), Cause> {
+        let mut write = pin!(write);
+        let written = poll_fn(|cx| {
+            if let Poll::Ready(written) = write.as_mut().poll(cx) {
+                return Poll::Ready(written);
+            }
+            while !self.ended && self.frames.pending() < MAX_UNREAD {
+                match self.incoming.poll_next_unpin(cx) {
+                    Poll::Ready(message) => self.take(message),
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Pending
+        });
+        match timeout(WRITE_TIMEOUT, written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the connection ended while writing");
+                Err(Cause::Network)
+            }
+            Err(_) => Err(Cause::Network),
+        }
     }
 }

@@ -148,6 +148,9 @@ fn parse_user(user: &Node<'_>) -> Result<FetchedBundle, RequestError> {
 
 /// Reads `<identity>`, `<skey>` and the optional `<key>` of a bundle or of a retry receipt.
 pub(crate) fn parse_keys(keys: &Node<'_>, registration_id: u32) -> Result<Bundle, RequestError> {
+    if keys.get_child("type").and_then(Node::bytes).is_some_and(|kind| *kind != KEY_TYPE) {
+        return Err(RequestError::Malformed("unknown key type".into()));
+    }
     let skey = keys.require_child("skey")?;
     let signature = Signature::from_slice(&skey.require_child("signature")?.require_bytes()?)
         .map_err(|_| malformed("signature"))?;

@@ -74,7 +74,7 @@ async fn after_stream_error(code: &str, conflict: Option<&str>) -> (Cause, bool,
     let cause = companion.disconnected().await;
     let came_back = cause.reconnects();
     if came_back {
-        companion.online().await;
+        companion.connected(2).await;
         assert_eq!(alice.devices()[0].logins, 2);
     } else {
         assert_eq!(companion.stopped().await, cause);
@@ -164,7 +164,7 @@ async fn a_dropped_connection_comes_back_with_back_off() {
     let (stage, alice, companion) = paired().await;
     stage.fault(FaultKind::Drop { when: Moment::Now });
     assert_eq!(companion.disconnected().await, Cause::Network);
-    companion.online().await;
+    companion.connected(2).await;
     assert_eq!(alice.devices()[0].logins, 2);
     let told = companion.diary.events();
     let lost =

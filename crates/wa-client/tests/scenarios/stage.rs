@@ -83,9 +83,9 @@ impl Stage {
         self.sim.add_fault(Fault::new(kind).number(phone.number())).unwrap().id
     }
 
-    /// How many stanzas of the trace contain this text.
+    /// How many stanzas, either way, contain this text.
     pub(crate) fn seen(&self, text: &str) -> usize {
-        self.sim.trace(None).iter().filter(|entry| format!("{entry:?}").contains(text)).count()
+        self.sim.trace(None).iter().filter(|entry| entry.xml.contains(text)).count()
     }
 }
 
@@ -142,6 +142,12 @@ impl Companion {
         };
         let events = self.diary.wait_for(|events| events.iter().any(|event| cause(event).is_some())).await;
         events.iter().find_map(cause).unwrap()
+    }
+
+    /// Waits until it has been online so many times.
+    pub(crate) async fn connected(&self, times: usize) {
+        let connected = |event: &&Event| matches!(event, Event::Connected);
+        self.diary.wait_for(|events| events.iter().filter(connected).count() >= times).await;
     }
 
     /// Waits until it waits for the next try, and says why.

@@ -1,0 +1,96 @@
+//! Prekeys: uploaded, used up, refilled, compared, rotated.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use wa_client::Config;
+use wa_simulator::{FaultKind, Options};
+use wa_store::Changes;
+
+use crate::stage::Stage;
+
+#[tokio::test(start_paused = true)]
+async fn one_time_keys_are_refilled_when_the_server_says_that_few_are_left() {
+    let stage = Stage::with(Options { bootstrap: Vec::new(), ..Options::default() }).await;
+    let alice = stage.phone("15550000001");
+    let companion = stage.companion(&alice).await;
+    assert_eq!(alice.devices()[0].prekeys, 812);
+    // Each stranger who writes takes one.
+    for number in 0..809 {
+        let stranger = stage.phone(&format!("1666{number:07}"));
+        stranger.send(alice.number(), "hello").await.unwrap();
+    }
+    companion.diary.messages(809).await;
+    sleep(Duration::from_secs(5)).await;
+    assert!(alice.devices()[0].prekeys > 5, "{}", alice.devices()[0].prekeys);
+    let device = companion.store.device().await.unwrap().unwrap();
+    assert_eq!((device.next_prekey_id, device.first_unuploaded_prekey_id), (863, 863));
+    // Used ones are forgotten.
+    assert_eq!(companion.store.prekey_count().await.unwrap(), 812 + 50 - 809);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_is_asked_for_after_an_upload_and_agrees() {
+    let stage = Stage::new().await;
+    let alice = stage.phone("15550000001");
+    let companion = stage.companion(&alice).await;
+    companion.online().await;
+    assert_eq!(stage.seen("<digest/>"), 1);
+    assert_eq!(stage.seen("<digest><registration>"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_upload_is_continued_with_the_same_keys() {
+    let stage = Stage::new().await;
+    let alice = stage.phone("15550000001");
+    stage.fault(FaultKind::IqError {
+        xmlns: Some("encrypt".into()),
+        code: 503,
+        text: "service-unavailable".into(),
+    });
+    let companion = stage.companion(&alice).await;
+    // The count was refused, so nothing was uploaded; the next login makes up for it.
+    assert_eq!(alice.devices()[0].prekeys, 0);
+    companion.handle.reconnect().await;
+    companion.connected(2).await;
+    assert!(alice.devices()[0].prekeys >= 811);
+    let device = companion.store.device().await.unwrap().unwrap();
+    assert_eq!((device.next_prekey_id, device.first_unuploaded_prekey_id), (813, 813));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_signed_prekey_is_replaced_and_still_usable() {
+    let stage = Stage::new().await;
+    let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
+    let companion = stage.companion(&alice).await;
+    let store = companion.stop().await;
+    let mut device = store.device().await.unwrap().unwrap();
+    device.signed_prekey_rotated_at -= 8 * 24 * 3600;
+    store.commit(Changes { device: Some(device), ..Changes::default() }).await.unwrap();
+    let companion = stage.start(store);
+    companion.online().await;
+    sleep(Duration::from_secs(5)).await;
+    let device = companion.store.device().await.unwrap().unwrap();
+    assert_eq!((device.signed_prekey.id, device.previous_signed_prekeys.len()), (2, 1));
+    assert_eq!(stage.seen("<rotate>"), 1);
+    bob.send(alice.number(), "with the new key").await.unwrap();
+    assert_eq!(companion.diary.texts(1).await, ["with the new key"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_rotation_keeps_the_old_key() {
+    let stage = Stage::new().await;
+    let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
+    let companion = stage.companion(&alice).await;
+    let store = companion.stop().await;
+    let config = Config::default();
+    let mut device = store.device().await.unwrap().unwrap();
+    device.signed_prekey_rotated_at -= i64::try_from(config.signed_prekey_lifetime.as_secs()).unwrap();
+    store.commit(Changes { device: Some(device), ..Changes::default() }).await.unwrap();
+    let companion = stage.start(store);
+    // The login asks for the count first; the rotation comes after it.
+    companion.online().await;
+    sleep(Duration::from_secs(5)).await;
+    bob.send(alice.number(), "hello").await.unwrap();
+    assert_eq!(companion.diary.texts(1).await, ["hello"]);
+}
