@@ -1,3 +1,20 @@
 #![doc = include_str!("../README.md")]
 // The clock and the random generator enter the workspace here and above (see .clippy.toml).
 #![allow(clippy::disallowed_methods)]
+
+pub mod application;
+mod census;
+pub mod cli;
+pub mod commands;
+pub mod config;
+mod dto;
+mod error;
+mod extract;
+mod middleware;
+mod routes;
+pub mod shutdown;
+mod state;
+mod telemetry;
+mod whatsapp;
+
+pub use error::ApiError;

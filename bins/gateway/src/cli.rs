@@ -1,0 +1,76 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::variables;
+
+/// Runs many WhatsApp accounts in one process: REST API, signed webhooks, event log.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline", version, about, after_long_help = variables::help())]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway.
+    ///
+    /// The first start creates the administrator and prints the e-mail, the password and the API key once.
+    #[command(after_long_help = variables::help())]
+    Serve,
+    /// Show the whole thing at work against the built-in WhatsApp simulator.
+    ///
+    /// Two phones scan, a text goes each way through the REST API, both arrive as signed webhooks. Afterwards the
+    /// gateway keeps running; with ONCE=1 in the environment the command ends with "demo: ok" instead.
+    Demo,
+    /// Run the WhatsApp simulator: server, phones, media host and control API on one port.
+    ///
+    /// The first line on stdout is JSON: {"url","wsUrl","rootKey","caFile"?}.
+    Simulate {
+        /// Address and port; port 0 picks a free one.
+        #[arg(long, default_value = "127.0.0.1:4000", value_name = "ADDRESS:PORT")]
+        listen: SocketAddr,
+        /// Serve https and wss with a self-signed certificate.
+        #[arg(long)]
+        tls: bool,
+    },
+    /// Bring the database's schema up to date and say so.
+    #[command(after_long_help = variables::help())]
+    Migrate,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_help_lists_every_variable() {
+        let mut command = Cli::command();
+        let serve = command.find_subcommand_mut("serve").unwrap();
+        let help = serve.render_long_help().to_string();
+        for variable in variables::VARIABLES {
+            assert!(help.contains(variable.name), "{}", variable.name);
+        }
+    }
+
+    #[test]
+    fn simulate_takes_port_0_and_tls() {
+        let cli = Cli::parse_from(["trunkline", "simulate", "--listen", "127.0.0.1:0", "--tls"]);
+        let Command::Simulate { listen, tls } = cli.command else {
+            panic!("not simulate: {:?}", cli.command);
+        };
+        assert_eq!((listen.port(), tls), (0, true));
+    }
+}

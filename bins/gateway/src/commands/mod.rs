@@ -1,0 +1,75 @@
+//! The subcommands. Only here anything is written to stdout.
+
+mod demo;
+mod migrate;
+mod serve;
+mod simulate;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use crate::cli::Command;
+use crate::config::{Config, ConfigError, Environment, LogFormat};
+use crate::telemetry;
+
+/// Runs a subcommand to its end. What went wrong goes to stderr as one sentence.
+pub async fn run(command: Command) -> ExitCode {
+    let outcome: Result<(), Box<dyn std::error::Error>> = match command {
+        Command::Serve => serve::run().await,
+        Command::Migrate => migrate::run().await,
+        Command::Simulate { listen, tls } => {
+            quiet_telemetry();
+            simulate::run(listen, tls).await
+        }
+        Command::Demo => {
+            quiet_telemetry();
+            demo::run(is_set("ONCE")).await.map_err(Into::into)
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when stderr is closed.
+            let _ = writeln!(io::stderr(), "trunkline: {}", sentence(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The configuration from the environment, with logging started as it says.
+fn configure() -> Result<Config, ConfigError> {
+    let config = Config::from_environment(&Environment::of_process()?)?;
+    telemetry::start(&config.log, config.log_format);
+    Ok(config)
+}
+
+/// For commands without a configuration: warnings only, unless `LOG` says otherwise.
+fn quiet_telemetry() {
+    let filter = std::env::var("LOG").unwrap_or_else(|_| "warn".to_owned());
+    telemetry::start(&filter, LogFormat::Text);
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// One line for stdout.
+fn say(line: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// An error with what caused it, as far down as it says something new.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

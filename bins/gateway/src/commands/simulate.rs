@@ -1,0 +1,46 @@
+use std::error::Error;
+use std::net::SocketAddr;
+
+use serde::Serialize;
+use wa_simulator::{Info, Options, Simulator};
+
+use super::say;
+use crate::shutdown;
+
+/// The first line on stdout, for programs.
+#[derive(Serialize)]
+struct Announcement {
+    /// Where the control API is, without a slash at its end.
+    url: String,
+    #[serde(flatten)]
+    info: Info,
+}
+
+/// `trunkline simulate`.
+pub(super) async fn run(listen: SocketAddr, tls: bool) -> Result<(), Box<dyn Error>> {
+    // Whoever names another address wants to be reached there.
+    let allow_remote = !listen.ip().is_loopback();
+    let options = Options { listen: Some(listen), allow_remote, tls, ..Options::default() };
+    let simulator = Simulator::start(options).await?;
+    let info = simulator.info();
+    let url = base_url(&simulator).ok_or("the simulator has no address")?;
+    let environment = environment(&info);
+    say(&serde_json::to_string(&Announcement { url: url.clone(), info })?)?;
+    say(&format!("WhatsApp simulator on {url}; its control API is {url}/sim/. A gateway that uses it:"))?;
+    say(&format!("  {environment} trunkline serve"))?;
+    shutdown::signalled().await;
+    Ok(())
+}
+
+/// Where the simulator's control API is.
+pub(super) fn base_url(simulator: &Simulator) -> Option<String> {
+    let scheme = if simulator.info().certificate.is_some() { "https" } else { "http" };
+    simulator.address().map(|address| format!("{scheme}://{address}"))
+}
+
+fn environment(info: &Info) -> String {
+    let url = info.ws_url.as_deref().unwrap_or_default();
+    let ca =
+        if info.certificate.is_some() { " WHATSAPP_CA_FILE=<\"certificate\" above, as a file>" } else { "" };
+    format!("WHATSAPP_URL={url} WHATSAPP_ROOT_KEY={}{ca}", info.root_key)
+}

@@ -1,0 +1,146 @@
+//! The values' own syntax. Each function answers with the end of a sentence that begins with the variable's name.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use reqwest::Url;
+
+/// A life span such as `90s`, `15m`, `24h`, `7d`, `2w`, or plain seconds.
+pub(super) fn life_span(text: &str) -> Result<Duration, String> {
+    const LONGEST: u64 = 10 * 365 * 24 * 60 * 60;
+    let wrong = || format!("must be a time such as 90s, 15m, 24h or 7d, at most ten years, not {text:?}.");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        "w" => 7 * 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let seconds = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|count| count.checked_mul(unit))
+        .filter(|seconds| (1..=LONGEST).contains(seconds))
+        .ok_or_else(wrong)?;
+    Ok(Duration::from_secs(seconds))
+}
+
+/// What is said of a text that [`key`] doesn't read. It is not repeated: it may be a secret.
+pub(super) const NOT_A_KEY: &str = "must be 64 hexadecimal digits (32 bytes).";
+
+/// 32 bytes as 64 hexadecimal digits.
+pub(super) fn key(text: &str) -> Result<[u8; 32], String> {
+    let mut key = [0; 32];
+    hex::decode_to_slice(text, &mut key).map_err(|_| NOT_A_KEY.to_owned())?;
+    Ok(key)
+}
+
+/// A URL with one of `schemes` and a host.
+pub(super) fn url(text: &str, schemes: &[&str]) -> Result<Url, String> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| schemes.contains(&url.scheme()) && url.has_host())
+        .filter(|url| url.username().is_empty() && url.password().is_none())
+        .ok_or_else(|| format!("must be a {} URL, not {text:?}.", schemes.join(":// or ") + "://"))
+}
+
+/// Addresses and CIDR ranges, separated by commas.
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    entries(text)
+        .map(|entry| {
+            network(entry).ok_or_else(|| {
+                format!("must list IP addresses and CIDR ranges such as 10.0.0.0/8, not {entry:?}.")
+            })
+        })
+        .collect()
+}
+
+/// The non-empty parts of a comma-separated list.
+pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// Levels and `target=level` pairs. A lone word that is no level is refused, though the filter would take it for a
+/// target: `LOG=debgu` is a slip.
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for entry in entries(text) {
+        let level = entry.rsplit_once('=').map_or(entry, |(_, level)| level);
+        if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
+            return Err(format!(
+                "must be one of {}, or target=level pairs, not {entry:?}.",
+                LEVELS.join(", ")
+            ));
+        }
+    }
+    tracing_subscriber::EnvFilter::try_new(text).map_err(|_| format!("isn't a log filter: {text:?}."))?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn life_spans() {
+        assert_eq!(life_span("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(life_span("3600"), Ok(Duration::from_secs(3_600)));
+        assert_eq!(life_span("7d"), Ok(Duration::from_secs(604_800)));
+        for wrong in [
+            "",
+            "h",
+            "0",
+            "0s",
+            "-1h",
+            "1.5h",
+            "24 h",
+            "1y",
+            "99999999999999999999",
+            "18446744073709551615w",
+            "24h ",
+        ] {
+            assert!(life_span(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_exactly_32_bytes_and_never_repeated() {
+        assert_eq!(key(&"ab".repeat(32)), Ok([0xab; 32]));
+        for wrong in ["", "ab", "zz", &"ab".repeat(33), &"g0".repeat(32)] {
+            let error = key(wrong).unwrap_err();
+            assert!(wrong.is_empty() || !error.contains(wrong));
+        }
+    }
+
+    #[test]
+    fn urls_need_their_scheme_and_a_host() {
+        assert!(url("ws://127.0.0.1:4000/ws/chat", &["ws", "wss"]).is_ok());
+        for wrong in ["http://a", "ws:", "127.0.0.1:4000", "ws://user:pw@a/"] {
+            assert!(url(wrong, &["ws", "wss"]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn network_lists() {
+        let networks = networks("10.0.0.0/8, ::1,192.168.1.7").unwrap();
+        assert_eq!(networks.len(), 3);
+        assert!(super::networks("10.0.0.0/33").is_err());
+        assert!(super::networks("example.org").is_err());
+    }
+
+    #[test]
+    fn log_filters() {
+        assert!(log_filter("info").is_ok());
+        assert!(log_filter("warn,trunkline=debug,wa_client::driver=trace").is_ok());
+        for wrong in ["debgu", "trunkline=loud", "=", "trunkline"] {
+            assert!(log_filter(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Every environment variable that the gateway reads: the one list behind the parser, the help text and the
+//! spelling check.
+
+use std::fmt::Write as _;
+
+/// One environment variable.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// The name as it stands in the environment.
+    pub name: &'static str,
+    /// What holds when it isn't set, in words.
+    pub default: &'static str,
+    /// Whether `NAME_FILE` may name a file to read the value from instead.
+    pub secret: bool,
+    /// One sentence for the help text.
+    pub help: &'static str,
+}
+
+const fn plain(name: &'static str, default: &'static str, help: &'static str) -> Variable {
+    Variable { name, default, secret: false, help }
+}
+
+const fn secret(name: &'static str, default: &'static str, help: &'static str) -> Variable {
+    Variable { name, default, secret: true, help }
+}
+
+/// All variables, in the order in which the help shows them.
+pub const VARIABLES: &[Variable] = &[
+    plain("LISTEN", "127.0.0.1:3000", "Address and port of the REST API; port 0 picks a free one."),
+    plain("PUBLIC_URL", "http://LISTEN", "Where clients reach the gateway, for links that it hands out."),
+    plain("DATA_DIR", "./data", "Folder for the database and the generated keys."),
+    plain("DATABASE_PROVIDER", "sqlite", "sqlite; postgres and mongodb are known but not built yet."),
+    plain("SQLITE_DATABASE_URL", "file:DATA_DIR/trunkline.db", "SQLite file: a path, or file:path."),
+    secret("DATABASE_URL", "none", "Server of the other providers; ignored with sqlite."),
+    secret(
+        "MASTER_KEY",
+        "generated into DATA_DIR/master.key",
+        "64 hexadecimal digits; seals credentials and Signal keys at rest.",
+    ),
+    secret("JWT_SECRET", "generated and kept in the database", "Signs login tokens; at least 16 bytes."),
+    plain(
+        "JWT_EXPIRATION",
+        "24h",
+        "How long a login token is good: 90s, 15m, 24h, 7d, 2w, or plain seconds.",
+    ),
+    plain("ADMIN_EMAIL", "admin@localhost", "The first user's e-mail, used at the first start only."),
+    secret(
+        "ADMIN_PASSWORD",
+        "generated and shown once",
+        "The first user's password, used at the first start only.",
+    ),
+    plain("ADMIN_FIRST_NAME", "Admin", "The first user's first name."),
+    plain("ADMIN_LAST_NAME", "User", "The first user's last name."),
+    plain(
+        "WHATSAPP_URL",
+        "WhatsApp's own",
+        "WebSocket to connect instances to, for a simulator: ws://127.0.0.1:4000/ws/chat.",
+    ),
+    plain(
+        "WHATSAPP_ROOT_KEY",
+        "WhatsApp's own",
+        "64 hexadecimal digits: root of the server's certificates, as the simulator prints it.",
+    ),
+    plain(
+        "WHATSAPP_CA_FILE",
+        "none",
+        "PEM file with a further certificate authority for wss://, for a self-signed simulator.",
+    ),
+    plain(
+        "ALLOWED_IPS",
+        "everybody",
+        "Clients that may use the API: addresses and CIDR ranges, separated by commas.",
+    ),
+    plain(
+        "OUTBOUND_ALLOW",
+        "public addresses only",
+        "Private hosts and CIDR ranges that webhooks may go to, separated by commas.",
+    ),
+    plain("LOG", "info", "off, error, warn, info, debug, trace, or target=level pairs, separated by commas."),
+    plain("LOG_FORMAT", "text", "text or json; logs go to stderr."),
+];
+
+/// The section of `--help` that lists every variable.
+#[must_use]
+pub fn help() -> String {
+    let mut text =
+        String::from("Environment (a file named .env is read when present; the environment wins):\n");
+    for variable in VARIABLES {
+        let file = if variable.secret { " (or …_FILE)" } else { "" };
+        let name = format!("{}{file}", variable.name);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {name:<31} {} [{}]", variable.help, variable.default);
+    }
+    text
+}
+
+/// The variable that `name` is one keystroke away from, unless it is one itself.
+///
+/// A misspelt `OUTBOUND_ALOW` would otherwise be ignored in silence. Short names are left alone: too much is one
+/// keystroke away from `LOG`.
+pub(super) fn misspelt(name: &str) -> Option<&'static str> {
+    const SHORTEST_CHECKED: usize = 8;
+    let base = name.strip_suffix("_FILE").unwrap_or(name);
+    if base.len() < SHORTEST_CHECKED || VARIABLES.iter().any(|known| known.name == base || known.name == name)
+    {
+        return None;
+    }
+    VARIABLES.iter().map(|known| known.name).find(|known| one_edit_apart(base.as_bytes(), known.as_bytes()))
+}
+
+/// Whether one insertion, deletion, replacement or swap of neighbours turns `a` into `b`.
+fn one_edit_apart(a: &[u8], b: &[u8]) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    let start = short.iter().zip(long).take_while(|(x, y)| x == y).count();
+    let (short, long) = (short.get(start..).unwrap_or_default(), long.get(start..).unwrap_or_default());
+    match (short, long) {
+        ([s0, s1, rest @ ..], [l0, l1, tail @ ..]) if rest == tail && s0 == l1 && s1 == l0 => true,
+        ([_, rest @ ..], [_, tail @ ..]) if short.len() == long.len() => rest == tail,
+        (rest, [_, tail @ ..]) => rest == tail,
+        (_, []) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_one_keystroke_away_are_recognised() {
+        assert_eq!(misspelt("OUTBOUND_ALOW"), Some("OUTBOUND_ALLOW"));
+        assert_eq!(misspelt("ALOLWED_IPS"), Some("ALLOWED_IPS"));
+        assert_eq!(misspelt("ADMIN_PASWORD_FILE"), Some("ADMIN_PASSWORD"));
+        assert_eq!(misspelt("JWT_SECRETS"), Some("JWT_SECRET"));
+        assert_eq!(misspelt("JWT_SEKRET"), Some("JWT_SECRET"));
+    }
+
+    #[test]
+    fn known_and_foreign_names_are_left_alone() {
+        for variable in VARIABLES {
+            assert_eq!(misspelt(variable.name), None, "{}", variable.name);
+        }
+        for name in ["PATH", "LOGS", "HOME", "LISTENS", "HOSTNAME", "ADMIN_PASSWORD_FILE", "WHATSAPP_PORT"] {
+            assert_eq!(misspelt(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn help_lists_every_variable() {
+        let help = help();
+        for variable in VARIABLES {
+            assert!(help.contains(variable.name), "{}", variable.name);
+        }
+    }
+}

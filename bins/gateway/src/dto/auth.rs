@@ -1,0 +1,55 @@
+use serde::{Deserialize, Serialize};
+use storage::User;
+
+use crate::config::Secret;
+
+/// `POST /api/auth/login`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoginRequest {
+    pub(crate) email: String,
+    pub(crate) password: Secret,
+}
+
+/// What a login answers.
+#[derive(Serialize)]
+pub(crate) struct LoginResponse {
+    token: String,
+    user: LoggedInUser,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LoggedInUser {
+    #[serde(flatten)]
+    user: UserResponse,
+    api_key: String,
+}
+
+/// `GET /api/auth/me`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UserResponse {
+    id: String,
+    email: String,
+    first_name: String,
+    last_name: String,
+}
+
+impl LoginResponse {
+    pub(crate) fn new(token: String, user: &User) -> Self {
+        let api_key = user.api_key.expose().to_owned();
+        Self { token, user: LoggedInUser { user: user.into(), api_key } }
+    }
+}
+
+impl From<&User> for UserResponse {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            email: user.email.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+        }
+    }
+}

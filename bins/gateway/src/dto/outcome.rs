@@ -1,0 +1,19 @@
+use serde::Serialize;
+
+/// `{"success": true}`, with a message for people where the API documents one.
+#[derive(Serialize)]
+pub(crate) struct Outcome {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl Outcome {
+    pub(crate) fn done() -> Self {
+        Self { success: true, message: None }
+    }
+
+    pub(crate) fn saying(message: String) -> Self {
+        Self { success: true, message: Some(message) }
+    }
+}

@@ -1,0 +1,248 @@
+//! The one shape of every error answer:
+//! `{"error":{"code","message","field"?,"cause"?,"retryAfter"?}}`.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use services::ServiceError;
+
+/// An error answer. The message is for people, the code for programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    field: Option<String>,
+    cause: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    /// An error without field, cause or waiting time.
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), field: None, cause: None, retry_after: None }
+    }
+
+    /// 400: the request's content is wrong.
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+    }
+
+    /// 401: no credential, or one that isn't good.
+    #[must_use]
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// 404: there is no such thing, or it isn't the caller's.
+    #[must_use]
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// 503: not at the moment, but in a moment perhaps.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).with_retry_after(BRIEFLY)
+    }
+
+    /// 500: our fault. What happened is in the log, not in the answer.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong on our side. The log has more under this answer's x-request-id.",
+        )
+    }
+
+    /// Names the field of the request that is at fault.
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Names the typed cause, such as `logged_out`.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Says when another try makes sense.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        let message = sentence(&error.to_string());
+        match error {
+            ServiceError::NotFound { .. } => Self::not_found(message),
+            ServiceError::Invalid { field, message } => {
+                Self::invalid(format!("{field:?} {message}.")).with_field(field)
+            }
+            ServiceError::Conflict { cause, .. } => {
+                Self::new(StatusCode::CONFLICT, "conflict", message).with_cause(cause)
+            }
+            ServiceError::NotConnected { status, cause } => {
+                let cause = cause.unwrap_or_else(|| status.as_str().to_owned());
+                Self::new(StatusCode::CONFLICT, "not_connected", message).with_cause(cause)
+            }
+            ServiceError::Refused { cause, .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message).with_cause(cause)
+            }
+            ServiceError::Unauthorized { .. } => Self::unauthorized(message),
+            ServiceError::Forbidden { .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            ServiceError::RateLimited { retry_after } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+                    .with_retry_after(retry_after)
+            }
+            ServiceError::Unavailable { .. } => Self::unavailable(message),
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// When another try makes sense after a passing shortage.
+const BRIEFLY: Duration = Duration::from_secs(1);
+
+/// A message of the services as a sentence: they write them to be embedded.
+fn sentence(message: &str) -> String {
+    let mut rest = message.chars();
+    let first: String = rest.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    let end = if message.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", rest.as_str())
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.status.as_u16(), self.code, self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let retry_after = self.retry_after.map(whole_seconds);
+        let mut response = HttpResponse::build(self.status);
+        if let Some(seconds) = retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.json(Body {
+            error: Detail {
+                code: self.code,
+                message: &self.message,
+                field: self.field.as_deref(),
+                cause: self.cause.as_deref(),
+                retry_after,
+            },
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Detail<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    /// Whole seconds, as in the header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+/// Rounded up, so that a client that waits exactly this long isn't too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::MessageBody as _;
+
+    use super::*;
+
+    fn body(error: &ApiError) -> String {
+        let bytes = error.error_response().into_body().try_into_bytes().unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_body_holds_only_what_is_known() {
+        assert_eq!(
+            body(&ApiError::not_found("No such instance.")),
+            r#"{"error":{"code":"not_found","message":"No such instance."}}"#
+        );
+        let full = ApiError::invalid("x")
+            .with_field("phone")
+            .with_cause("c")
+            .with_retry_after(Duration::from_millis(1500));
+        assert_eq!(
+            body(&full),
+            r#"{"error":{"code":"invalid_request","message":"x","field":"phone","cause":"c","retryAfter":2}}"#
+        );
+        assert_eq!(full.error_response().headers().get("retry-after").unwrap(), "2");
+    }
+
+    #[test]
+    fn services_errors_become_answers() {
+        let of = |error: ServiceError| {
+            let error = ApiError::from(error);
+            (error.status.as_u16(), body(&error))
+        };
+        let (status, shown) = of(ServiceError::NotFound { what: "instance" });
+        assert_eq!(
+            (status, shown.as_str()),
+            (404, r#"{"error":{"code":"not_found","message":"No such instance."}}"#)
+        );
+        let (status, shown) = of(ServiceError::Invalid { field: "phone".into(), message: "is wrong".into() });
+        assert_eq!(status, 400);
+        assert!(shown.contains(r#""message":"\"phone\" is wrong.","field":"phone""#), "{shown}");
+        let cause = Some("banned".to_owned());
+        let (status, shown) =
+            of(ServiceError::NotConnected { status: services::Status::Disconnected, cause });
+        assert_eq!(status, 409);
+        assert!(
+            shown.contains(r#""code":"not_connected""#) && shown.contains(r#""cause":"banned""#),
+            "{shown}"
+        );
+        let (status, shown) = of(ServiceError::Internal("disk on fire".into()));
+        assert_eq!(status, 500);
+        assert!(!shown.contains("fire"), "{shown}");
+    }
+
+    #[test]
+    fn a_401_says_how_to_authenticate() {
+        let response = ApiError::unauthorized("x").error_response();
+        assert_eq!(response.headers().get("www-authenticate").unwrap(), "Bearer");
+    }
+}

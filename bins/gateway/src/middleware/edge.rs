@@ -1,0 +1,138 @@
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError as _, web};
+use ipnet::IpNet;
+use tracing::Instrument as _;
+
+use super::headers::secure;
+use super::request_id::{self, RequestId};
+use crate::ApiError;
+use crate::state::AppState;
+
+/// Longest that a request may take, answer included. A send waits 10 s for WhatsApp and a body 30 s for its client.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// The outermost layer around every route.
+pub(crate) async fn edge(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = RequestId::of(request.headers());
+    // The pattern, not the path: a path holds chat ids, and with them phone numbers.
+    let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
+    let span = tracing::info_span!("request", %id, method = %request.method(), route);
+    let answer = within_limits(request, next).instrument(span.clone()).await;
+    let status = match &answer {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));
+    match answer {
+        Ok(mut response) => {
+            dress(response.headers_mut(), &id);
+            Ok(response)
+        }
+        Err(mut error) => {
+            error.add_response_mapper(move |mut response| {
+                dress(response.headers_mut(), &id);
+                response
+            });
+            Err(error)
+        }
+    }
+}
+
+/// Adds the headers that every answer has.
+fn dress(headers: &mut HeaderMap, id: &RequestId) {
+    if let Some(value) = id.header() {
+        headers.insert(request_id::HEADER, value);
+    }
+    secure(headers);
+}
+
+async fn within_limits(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if !may_enter(&request) {
+        return Ok(request.into_response(forbidden().error_response()));
+    }
+    // Nothing of the request may be kept here: the router wants it for itself.
+    let answer = tokio::time::timeout(TIME_LIMIT, next.call(request)).await;
+    let response = answer.map_err(|_| timed_out())??;
+    Ok(in_our_shape(response.map_into_boxed_body()))
+}
+
+fn may_enter(request: &ServiceRequest) -> bool {
+    let Some(state) = request.app_data::<web::Data<AppState>>() else {
+        return false;
+    };
+    is_allowed(&state.allowed_ips, request.peer_addr())
+}
+
+fn is_allowed(networks: &[IpNet], peer: Option<SocketAddr>) -> bool {
+    if networks.is_empty() {
+        return true;
+    }
+    // A socket that listens on :: sees IPv4 clients as ::ffff:a.b.c.d.
+    let Some(address): Option<IpAddr> = peer.map(|peer| peer.ip().to_canonical()) else {
+        return false;
+    };
+    networks.iter().any(|network| network.contains(&address))
+}
+
+/// The framework answers a wrong method with an empty body; ours tells what is wrong.
+fn in_our_shape(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let is_bare = matches!(response.response().body().size(), BodySize::None | BodySize::Sized(0));
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED || !is_bare {
+        return response;
+    }
+    let mut answer = wrong_method().error_response();
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        answer.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    ServiceResponse::new(response.into_parts().0, answer)
+}
+
+fn forbidden() -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "forbidden", "This gateway does not serve your address.")
+}
+
+fn wrong_method() -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "This path does not know that method; the allow header lists those it does.",
+    )
+}
+
+fn timed_out() -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "timed_out",
+        "The request took too long. What it began may still complete.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_listed_networks_are_served() {
+        let networks: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        let allowed = |peer: &str| is_allowed(&networks, Some(peer.parse().unwrap()));
+        assert!(allowed("10.1.2.3:1"));
+        assert!(allowed("[::ffff:10.1.2.3]:1"));
+        assert!(allowed("[::1]:1"));
+        assert!(!allowed("11.0.0.1:1"));
+        assert!(!is_allowed(&networks, None));
+        assert!(is_allowed(&[], None));
+    }
+}

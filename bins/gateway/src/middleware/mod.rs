@@ -1,0 +1,9 @@
+//! What requests pass through before they reach a route.
+
+mod authenticate;
+mod edge;
+mod headers;
+mod request_id;
+
+pub(crate) use authenticate::authenticate;
+pub(crate) use edge::edge;

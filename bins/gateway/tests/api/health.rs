@@ -1,0 +1,23 @@
+use serde_json::json;
+
+use crate::answer::keys;
+use crate::app::TestApp;
+use crate::until::until;
+
+#[tokio::test]
+async fn health_counts_instances_and_names_the_database() {
+    let app = TestApp::start().await;
+    let anonymous = app.anonymous();
+    anonymous.get("/livez").await.expect(200);
+    until("resumed", || async { (anonymous.get("/readyz").await.status == 200).then_some(()) }).await;
+    app.paired("15550100001").await;
+    app.create("never paired").await;
+    let health = anonymous.get("/health").await.expect(200);
+    assert_eq!(keys(&health), ["database", "instances", "status", "version"]);
+    assert_eq!(health["status"], "ok");
+    assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(health["database"], json!({"provider": "sqlite", "status": "ok"}));
+    assert_eq!(health["instances"]["total"], 2);
+    assert_eq!(health["instances"]["connected"], 1);
+    app.stop().await;
+}

@@ -1,0 +1,269 @@
+use serde_json::{Value, json};
+
+use crate::answer::{assert_time, keys};
+use crate::app::TestApp;
+use crate::until::until;
+
+const CREATED: [&str; 9] = [
+    "createdAt",
+    "description",
+    "id",
+    "name",
+    "status",
+    "updatedAt",
+    "userId",
+    "webhookEnabled",
+    "webhookUrl",
+];
+
+#[tokio::test]
+async fn an_instance_lives_from_creation_to_deletion() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let body = json!({
+        "name": "主要 WhatsApp",
+        "description": "企业账户",
+        "webhookUrl": "http://127.0.0.1:9/webhook",
+        "webhookEnabled": true,
+        "notifyReceived": true,
+        "notifySent": true,
+        "notifyDelivery": false,
+        "notifyRead": false,
+        "maxRetries": 3,
+        "retryInterval": 60000,
+        "webhookSecret": "optional-secret-key",
+        "headers": {"Custom-Header": "custom-value"},
+    });
+    let created = client.post("/api/instances", body).await.expect(201);
+    assert_eq!(keys(&created), CREATED);
+    assert_eq!(created["name"], "主要 WhatsApp");
+    assert_eq!(created["userId"], client.get("/api/auth/me").await.expect(200)["id"]);
+    assert_eq!(created["status"], "connecting");
+    assert_time(&created["createdAt"]);
+    let id = created["id"].as_str().unwrap();
+
+    let listed = client.get("/api/instances").await.expect(200);
+    let entry = &listed["instances"][0];
+    assert_eq!(entry["id"], id);
+    assert_eq!(entry["webhookUrl"], "http://127.0.0.1:9/webhook");
+    assert_connection(&entry["connectionStatus"]);
+
+    let one = client.get(&format!("/api/instances/{id}")).await.expect(200);
+    assert_connection(&one["connectionStatus"]);
+    let settings = json!({
+        "instanceId": id,
+        "notifyReceived": true,
+        "notifySent": true,
+        "notifyDelivery": false,
+        "notifyRead": false,
+        "maxRetries": 3,
+        "retryInterval": 60000,
+        "secret": "optional-secret-key",
+        "headers": {"Custom-Header": "custom-value"},
+    });
+    assert_eq!(one["webhookSettings"], settings);
+
+    let deleted = client.delete(&format!("/api/instances/{id}")).await.expect(200);
+    assert_eq!(deleted, json!({"success": true, "message": format!("Instance {id} deleted successfully")}));
+    client.get(&format!("/api/instances/{id}")).await.expect_error(404, "not_found");
+    assert_eq!(client.get("/api/instances").await.expect(200), json!({"instances": []}));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_defaults_are_the_documented_ones() {
+    let app = TestApp::start().await;
+    let body = json!({"name": "plain", "description": null, "webhookUrl": null, "webhookSecret": null});
+    let created = app.client().post("/api/instances", body).await.expect(201);
+    assert_eq!(created["description"], Value::Null);
+    assert_eq!(created["webhookUrl"], Value::Null);
+    assert_eq!(created["webhookEnabled"], false);
+    let id = created["id"].as_str().unwrap();
+    let one = app.client().get(&format!("/api/instances/{id}")).await.expect(200);
+    let settings = &one["webhookSettings"];
+    assert_eq!(settings["maxRetries"], 3);
+    assert_eq!(settings["retryInterval"], 60_000);
+    assert_eq!(settings["secret"], Value::Null);
+    assert_eq!(settings["headers"], json!({}));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_update_changes_what_it_names_and_merges_the_rest() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let body = json!({
+        "name": "before",
+        "description": "to be removed",
+        "webhookUrl": "http://127.0.0.1:9/before",
+        "webhookEnabled": true,
+        "webhookSecret": "kept",
+        "headers": {"A": "1", "B": "2"},
+    });
+    let created = client.post("/api/instances", body).await.expect(201);
+    let path = format!("/api/instances/{}", created["id"].as_str().unwrap());
+
+    let change = json!({
+        "name": "after",
+        "description": null,
+        "webhookSettings": {"notifySent": false, "notifyRead": true, "maxRetries": 5, "headers": {"C": "3"}},
+    });
+    let updated = client.put(&path, change).await.expect(200);
+    assert_eq!(keys(&updated), ["description", "id", "name", "updatedAt", "webhookEnabled", "webhookUrl"]);
+    assert_eq!((&updated["name"], &updated["description"]), (&json!("after"), &Value::Null));
+    assert_eq!(updated["webhookUrl"], "http://127.0.0.1:9/before");
+    assert_time(&updated["updatedAt"]);
+
+    let settings = client.get(&path).await.expect(200)["webhookSettings"].clone();
+    assert_eq!(settings["notifySent"], false);
+    assert_eq!(settings["notifyReceived"], true);
+    assert_eq!(settings["notifyRead"], true);
+    assert_eq!(settings["maxRetries"], 5);
+    assert_eq!(settings["secret"], "kept");
+    assert_eq!(settings["headers"]["C"], "3");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_settings_are_refused_by_name() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = app.create("settings").await;
+    let with = |name: &str, value: Value| {
+        let mut body = json!({"name": "x"});
+        body[name] = value;
+        body
+    };
+    for (field, value) in [
+        ("name", json!("")),
+        ("name", json!("x".repeat(1000))),
+        ("webhookUrl", json!("not a url")),
+        ("webhookUrl", json!("ftp://example.org/")),
+        ("webhookUrl", json!("http://169.254.169.254/latest/meta-data")),
+        ("webhookUrl", json!("http://10.0.0.1/")),
+        ("maxRetries", json!(100_000)),
+        ("maxRetries", json!(-1)),
+        ("retryInterval", json!(0)),
+        ("webhookEnabled", json!("yes")),
+        ("headers", json!({"X-Webhook-Signature": "mine"})),
+    ] {
+        let answer = client.post("/api/instances", with(field, value)).await;
+        answer.expect_error(400, "invalid_request");
+        let named = answer.body["error"]["field"].as_str().unwrap();
+        assert!(named.starts_with(field), "{field}: {}", answer.body);
+    }
+    client.post("/api/instances", json!({})).await.expect_error(400, "missing_field").about("name");
+    let unknown = json!({"name": "x", "webhookURL": "http://127.0.0.1:9/"});
+    client.post("/api/instances", unknown).await.expect_error(400, "unknown_field").about("webhookURL");
+    let nested = json!({"webhookSettings": {"retries": 1}});
+    let answer = client.put(&format!("/api/instances/{id}"), nested).await;
+    answer.expect_error(400, "unknown_field").about("webhookSettings.retries");
+    assert_eq!(client.get("/api/instances").await.expect(200)["instances"].as_array().unwrap().len(), 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_qr_code_is_generated_shown_and_scanned() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = app.create("qr").await;
+    let paths = [format!("/api/instances/{id}/qr"), format!("/api/whatsapp/{id}/qr")];
+    for path in &paths {
+        let qr = until("the QR code", || async {
+            let answer = client.get(path).await;
+            if answer.status == 202 {
+                assert_eq!(keys(&answer.body), ["message", "status"]);
+                assert_eq!(answer.body["status"], "generating");
+                return None;
+            }
+            let body = answer.expect(200);
+            assert_eq!(keys(&body), ["qrCode"]);
+            Some(body["qrCode"].as_str().unwrap().to_owned())
+        })
+        .await;
+        assert!(!qr.is_empty());
+    }
+    let status = client.get(&format!("/api/instances/{id}/status")).await.expect(200);
+    assert_eq!((&status["hasQr"], &status["ready"]), (&json!(true), &json!(false)));
+
+    app.link(&id, "15550100001").await;
+    for path in &paths {
+        client.get(path).await.expect_error(409, "conflict");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_status_follows_the_connection() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = app.paired("15550100001").await;
+    let status = client.get(&format!("/api/instances/{id}/status")).await.expect(200);
+    assert_eq!(
+        keys(&status),
+        ["connectionDetails", "hasQr", "instanceId", "lastActivity", "ready", "status"]
+    );
+    assert_eq!(status["instanceId"], id);
+    assert_eq!(status["status"], "connected");
+    assert_time(&status["lastActivity"]);
+    let short = json!({"ready": true, "status": "connected", "hasQr": false});
+    assert_eq!(status["connectionDetails"], short);
+    assert_eq!(client.get(&format!("/api/whatsapp/{id}/status")).await.expect(200), short);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_reconnect_brings_a_paired_instance_back() {
+    let app = TestApp::start().await;
+    let id = app.paired("15550100001").await;
+    let answer = app.client().call(&format!("/api/instances/{id}/reconnect")).await.expect(200);
+    assert_eq!(answer, json!({"success": true, "message": format!("Instance {id} reconnected")}));
+    app.until_ready(&id).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_logout_unlinks_the_phone_and_both_doors_do_it() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let first = app.paired("15550100001").await;
+    let second = app.paired("15550100002").await;
+    let answer = client.call(&format!("/api/instances/{first}/logout")).await.expect(200);
+    assert_eq!(answer, json!({"success": true, "message": format!("Instance {first} logged out")}));
+    let answer = client.call(&format!("/api/whatsapp/{second}/logout")).await.expect(200);
+    assert_eq!(answer, json!({"success": true}));
+    for (id, number) in [(first, "15550100001"), (second, "15550100002")] {
+        assert!(app.phones().devices(number).await.is_empty());
+        let status = client.get(&format!("/api/whatsapp/{id}/status")).await.expect(200);
+        assert_eq!((&status["ready"], &status["status"]), (&json!(false), &json!("logged_out")));
+        // Asking for a QR code begins a new pairing.
+        app.link(&id, number).await;
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_phone_that_unlinks_the_instance_ends_it_with_a_typed_cause() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let id = app.paired("15550100001").await;
+    let device = app.phones().devices("15550100001").await[0];
+    app.phones().unlink("15550100001", device).await;
+    until("the instance notices", || async {
+        let status = client.get(&format!("/api/whatsapp/{id}/status")).await.expect(200);
+        (status["status"] == "logged_out").then_some(())
+    })
+    .await;
+    // It can be paired again, with the same phone.
+    client.call(&format!("/api/instances/{id}/reconnect")).await.expect(200);
+    app.link(&id, "15550100001").await;
+    app.stop().await;
+}
+
+#[track_caller]
+fn assert_connection(value: &Value) {
+    for name in ["ready", "hasQr"] {
+        assert!(value[name].is_boolean(), "{value}");
+    }
+    assert!(value["status"].is_string(), "{value}");
+}

@@ -1,0 +1,26 @@
+//! The REST API over real HTTP, with the whole stack below it and a simulated WhatsApp.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod answer;
+mod app;
+mod auth;
+mod client;
+mod errors;
+mod events;
+mod health;
+mod instances;
+mod lifecycle;
+mod messages;
+mod phones;
+mod process;
+mod receiver;
+mod until;
+mod webhooks;
+mod whatsapp;

@@ -1,0 +1,81 @@
+use serde_json::{Value, json};
+use wa_simulator::Simulator;
+
+use crate::answer::Answer;
+
+/// The simulated WhatsApp: its phones are used through the control API, as any other program would.
+pub struct Phones {
+    simulator: Simulator,
+    http: reqwest::Client,
+}
+
+impl Phones {
+    pub fn new(simulator: Simulator) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { simulator, http }
+    }
+
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// Creates the account with this number, or finds it.
+    pub async fn create(&self, number: &str) {
+        self.post("/sim/phones", json!({"number": number})).await;
+    }
+
+    pub async fn scan(&self, number: &str, qr: &str) {
+        self.post(&format!("/sim/phones/{number}/scan"), json!({"qr": qr})).await;
+    }
+
+    /// The phone itself writes a text; the answer is the message's id.
+    pub async fn write(&self, from: &str, to: &str, text: &str) -> String {
+        let sent = self.post(&format!("/sim/phones/{from}/send"), json!({"to": to, "text": text})).await;
+        sent["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The texts that a phone has received, with their ids.
+    pub async fn inbox(&self, number: &str) -> Vec<(String, String)> {
+        let inbox = self.get(&format!("/sim/phones/{number}/inbox")).await;
+        let text = |entry: &Value, name: &str| entry[name].as_str().expect("a text").to_owned();
+        inbox
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|entry| (text(entry, "id"), text(entry, "text")))
+            .collect()
+    }
+
+    /// The numbers of the linked companions.
+    pub async fn devices(&self, number: &str) -> Vec<u64> {
+        let devices = self.get(&format!("/sim/phones/{number}/devices")).await;
+        let devices = devices.as_array().expect("a list").iter();
+        devices.map(|device| device["id"].as_u64().expect("a number")).collect()
+    }
+
+    pub async fn unlink(&self, number: &str, device: u64) {
+        let url = self.url(&format!("/sim/phones/{number}/devices/{device}"));
+        let answer = Answer::of(self.http.delete(url).send().await.expect("an answer")).await;
+        assert!(answer.status.is_success(), "{}", answer.body);
+    }
+
+    pub async fn fault(&self, fault: Value) {
+        self.post("/sim/faults", fault).await;
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let response = self.http.get(self.url(path)).send().await.expect("an answer");
+        Answer::of(response).await.expect(200)
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let response = self.http.post(self.url(path)).json(&body).send().await.expect("an answer");
+        let answer = Answer::of(response).await;
+        assert!(answer.status.is_success(), "POST {path} {body}: {} {}", answer.status, answer.body);
+        answer.body
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.simulator.address().expect("it listens"))
+    }
+}
