@@ -138,3 +138,6 @@ fn check_limit(limit: u64) -> Result<(), ServiceError> {
     }
     Err(ServiceError::invalid("limit", format!("must be 1 to {MAX_PAGE}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,7 +152,7 @@ impl InstanceService {
         update: UpdateInstance,
     ) -> Result<InstanceView, ServiceError> {
         let present = self.stored(caller, id).await?.webhook;
-        let patch = update.check(present.clone(), &self.inner.guard)?;
+        let patch = update.check(&present, &self.inner.guard)?;
         let webhook = patch.webhook.clone();
         if webhook.as_ref().is_some_and(|new| is_on(new) && !is_on(&present)) {
             self.inner.dispatcher.skip_to_newest(caller.user, id).await?;
@@ -294,3 +294,6 @@ pub(crate) fn not_connected(connection: ConnectionStatus) -> ServiceError {
 fn is_on(webhook: &WebhookSettings) -> bool {
     webhook.enabled && webhook.url.is_some()
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,7 +147,8 @@ impl MessagingService {
         if let (Some(claim), Some(earlier)) = (&claim, &recorded.taken) {
             return self.replay(caller, line.instance, claim, earlier).await;
         }
-        outcome(id, line.submit(message, content), false).await
+        let fate = line.submit(message, content);
+        self.outcome(caller, line.instance, id, fate, false).await
     }
 
     /// The message as it is stored first.
@@ -225,25 +226,45 @@ impl MessagingService {
         let line = self.supervisor.line(caller.user, instance);
         // Before the look at the store, so that a fate that is settled in between isn't missed.
         let waiting = line.as_ref().map(|line| line.wait_for(&id));
-        let messages = self.storage.messages_by_id(caller.user, instance, &id).await?;
-        let message = messages.into_iter().find(|message| message.from_me);
-        let status = message.map(|message| message.status);
-        if let (Some(MessageStatus::Pending), Some(fate)) = (status, waiting) {
-            return outcome(id, fate, true).await;
+        let status = self.status(caller, instance, &id).await?;
+        if let (MessageStatus::Pending, Some(fate)) = (status, waiting) {
+            return self.outcome(caller, instance, id, fate, true).await;
         }
         if let Some(line) = line {
             line.stop_waiting(&id);
         }
-        match status {
-            Some(MessageStatus::Pending) => Ok(Sent { id, progress: Progress::Pending, replayed: true }),
-            Some(MessageStatus::Failed) => Err(ServiceError::Refused {
-                cause: "failed_before",
-                code: None,
-                message: "the message sent under this Idempotency-Key has failed".to_owned(),
-            }),
-            Some(_) => Ok(Sent { id, progress: Progress::Sent, replayed: true }),
-            None => Err(ServiceError::NotFound { what: "message" }),
+        answer_of(id, status, true)
+    }
+
+    /// Waits for a message's fate as long as a caller waits.
+    async fn outcome(
+        &self,
+        caller: &Caller,
+        instance: InstanceId,
+        id: String,
+        fate: oneshot::Receiver<Fate>,
+        replayed: bool,
+    ) -> Result<Sent, ServiceError> {
+        match timeout(ACK_TIMEOUT, fate).await {
+            Ok(Ok(Fate::Sent)) => Ok(Sent { id, progress: Progress::Sent, replayed }),
+            Ok(Ok(Fate::Failed(failure))) => Err(refused(failure)),
+            // Too late: the message is stored and goes on. Or the instance ended, and with an unlinked account its messages.
+            Ok(Err(_)) | Err(_) => {
+                let status = self.status(caller, instance, &id).await?;
+                answer_of(id, status, replayed)
+            }
         }
+    }
+
+    async fn status(
+        &self,
+        caller: &Caller,
+        instance: InstanceId,
+        id: &str,
+    ) -> Result<MessageStatus, ServiceError> {
+        let messages = self.storage.messages_by_id(caller.user, instance, id).await?;
+        let ours = messages.into_iter().find(|message| message.from_me);
+        ours.map(|message| message.status).ok_or(ServiceError::NotFound { what: "message" })
     }
 }
 
@@ -253,13 +274,15 @@ impl std::fmt::Debug for MessagingService {
     }
 }
 
-/// Waits for a message's fate as long as a caller waits.
-async fn outcome(id: String, fate: oneshot::Receiver<Fate>, replayed: bool) -> Result<Sent, ServiceError> {
-    match timeout(ACK_TIMEOUT, fate).await {
-        Ok(Ok(Fate::Sent)) => Ok(Sent { id, progress: Progress::Sent, replayed }),
-        Ok(Ok(Fate::Failed(failure))) => Err(refused(failure)),
-        // Too late, or the instance ended: the message is stored and goes on.
-        Ok(Err(_)) | Err(_) => Ok(Sent { id, progress: Progress::Pending, replayed }),
+fn answer_of(id: String, status: MessageStatus, replayed: bool) -> Result<Sent, ServiceError> {
+    match status {
+        MessageStatus::Pending => Ok(Sent { id, progress: Progress::Pending, replayed }),
+        MessageStatus::Failed => Err(ServiceError::Refused {
+            cause: "failed",
+            code: None,
+            message: "the message has failed; its message_status event says why".to_owned(),
+        }),
+        _ => Ok(Sent { id, progress: Progress::Sent, replayed }),
     }
 }
 
@@ -286,3 +309,6 @@ fn check_text(text: &str) -> Result<(), ServiceError> {
 fn answer(id: &str) -> Json {
     Json::of(&Answer { id: id.to_owned() }).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

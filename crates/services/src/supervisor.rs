@@ -118,7 +118,7 @@ impl Supervisor {
     }
 
     /// Where the instance stands now.
-    pub(crate) fn status(&self, instance: &Instance) -> ConnectionStatus {
+    pub fn status(&self, instance: &Instance) -> ConnectionStatus {
         match self.inner.slots().get(&instance.id) {
             Some(Slot::Running(line)) => ConnectionStatus::of_state(&line.state()),
             Some(Slot::Ended(status)) => status.clone(),
@@ -190,7 +190,9 @@ impl Supervisor {
         let mut pause = FIRST_PAUSE;
         loop {
             let started = Instant::now();
-            if let LineEnd::Stopped(cause) = line.run().await {
+            let end = line.run().await;
+            line.abandon();
+            if let LineEnd::Stopped(cause) = end {
                 let status = ConnectionStatus::of_cause(&cause);
                 self.inner.replace(&line, (cause != Cause::Shutdown).then_some(Slot::Ended(status)));
                 let _ = timeout(STOP_TIMEOUT, line.companion.stop()).await;
@@ -277,3 +279,6 @@ impl std::fmt::Debug for Supervisor {
         f.debug_struct("Supervisor").field("running", &self.running()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

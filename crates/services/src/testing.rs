@@ -171,12 +171,15 @@ impl Companions for ScriptedCompanions {
     }
 }
 
+/// A message on its way, and how to answer it.
+pub(crate) type HandedOver = (Outgoing, oneshot::Sender<Result<i64, SendError>>);
+
 /// A companion whose every move is the test's.
 pub(crate) struct ScriptedCompanion {
     handler: Arc<dyn Handler>,
     state: Mutex<Option<watch::Sender<State>>>,
     watcher: watch::Receiver<State>,
-    sends: Mutex<VecDeque<(Outgoing, oneshot::Sender<Result<i64, SendError>>)>>,
+    sends: Mutex<VecDeque<HandedOver>>,
     calls: Mutex<Vec<&'static str>>,
 }
 
@@ -200,7 +203,7 @@ impl ScriptedCompanion {
     }
 
     /// The next message that was handed over, and the way to answer it.
-    pub(crate) async fn next_send(&self) -> (Outgoing, oneshot::Sender<Result<i64, SendError>>) {
+    pub(crate) async fn next_send(&self) -> HandedOver {
         until("a send", || async { self.sends.lock().unwrap().pop_front() }).await
     }
 

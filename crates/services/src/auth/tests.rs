@@ -24,7 +24,7 @@ async fn service() -> (AuthService, Arc<MemoryStorage>, Welcome) {
     (auth, storage, welcome)
 }
 
-fn is_unauthorized<T>(result: Result<T, ServiceError>) -> bool {
+fn is_unauthorized<T>(result: &Result<T, ServiceError>) -> bool {
     matches!(result, Err(ServiceError::Unauthorized { .. }))
 }
 
@@ -78,10 +78,10 @@ async fn wrong_credentials_look_alike() {
         let error = auth.login(email, &secret(password), HOME).await.unwrap_err();
         assert_eq!(error.to_string(), "email or password is wrong");
     }
-    assert!(is_unauthorized(auth.by_token("not.a.token").await));
-    assert!(is_unauthorized(auth.by_api_key("").await));
-    assert!(is_unauthorized(auth.by_api_key("tl_unknown").await));
-    assert!(is_unauthorized(auth.by_api_key(&"x".repeat(10_000)).await));
+    assert!(is_unauthorized(&auth.by_token("not.a.token").await));
+    assert!(is_unauthorized(&auth.by_api_key("").await));
+    assert!(is_unauthorized(&auth.by_api_key("tl_unknown").await));
+    assert!(is_unauthorized(&auth.by_api_key(&"x".repeat(10_000)).await));
 }
 
 #[tokio::test]
@@ -94,22 +94,22 @@ async fn disabled_users_and_replaced_keys_stop_at_once() {
     let patch = UserPatch { api_key: Some(ApiKey::new("new key")), ..UserPatch::default() };
     storage.update_user(caller.user, patch, now()).await.unwrap();
     auth.forget(caller.user);
-    assert!(is_unauthorized(auth.by_api_key(welcome.api_key.expose()).await));
+    assert!(is_unauthorized(&auth.by_api_key(welcome.api_key.expose()).await));
     assert_eq!(auth.by_api_key("new key").await.unwrap(), caller);
 
     let patch = UserPatch { disabled_at: Some(Some(now())), ..UserPatch::default() };
     storage.update_user(caller.user, patch, now()).await.unwrap();
     auth.forget(caller.user);
-    assert!(is_unauthorized(auth.by_api_key("new key").await));
-    assert!(is_unauthorized(auth.by_token(&login.token).await));
-    assert!(is_unauthorized(auth.login("admin@example.com", &secret("correct horse"), HOME).await));
+    assert!(is_unauthorized(&auth.by_api_key("new key").await));
+    assert!(is_unauthorized(&auth.by_token(&login.token).await));
+    assert!(is_unauthorized(&auth.login("admin@example.com", &secret("correct horse"), HOME).await));
 }
 
 #[tokio::test]
 async fn guessing_is_slowed_down_per_address_and_account() {
     let (auth, _, _) = service().await;
     for _ in 0..FREE_TRIES {
-        assert!(is_unauthorized(auth.login("admin@example.com", &secret("wrong"), HOME).await));
+        assert!(is_unauthorized(&auth.login("admin@example.com", &secret("wrong"), HOME).await));
     }
     let limited = auth.login("ADMIN@example.com", &secret("correct horse"), HOME).await;
     assert!(
@@ -125,7 +125,7 @@ async fn success_clears_the_account_but_not_the_address() {
     let (auth, _, _) = service().await;
     for n in 0..FREE_TRIES_PER_ADDRESS {
         let email = format!("user{n}@example.com");
-        assert!(is_unauthorized(auth.login(&email, &secret("guess"), HOME).await));
+        assert!(is_unauthorized(&auth.login(&email, &secret("guess"), HOME).await));
     }
     let limited = auth.login("admin@example.com", &secret("correct horse"), HOME).await;
     assert!(matches!(limited, Err(ServiceError::RateLimited { .. })));

@@ -101,7 +101,7 @@ impl UpdateInstance {
     /// The checked patch, on top of the present webhook.
     pub(crate) fn check(
         self,
-        present: WebhookSettings,
+        present: &WebhookSettings,
         guard: &AddressGuard,
     ) -> Result<InstancePatch, ServiceError> {
         let name = self.name.as_deref().map(check_name).transpose()?;
@@ -116,7 +116,7 @@ impl UpdateInstance {
             webhook.enabled = false;
         }
         check_enabled(&webhook)?;
-        let webhook = (webhook != present).then_some(webhook);
+        let webhook = (webhook != *present).then_some(webhook);
         Ok(InstancePatch { name, description, webhook })
     }
 }
@@ -303,7 +303,7 @@ mod tests {
             },
             ..UpdateInstance::default()
         };
-        let patch = update.check(present(), &guard()).unwrap();
+        let patch = update.check(&present(), &guard()).unwrap();
         let expected = WebhookSettings {
             notify_read: true,
             max_retries: 5,
@@ -311,7 +311,7 @@ mod tests {
             ..present()
         };
         assert_eq!(patch, InstancePatch { webhook: Some(expected), ..InstancePatch::default() });
-        assert_eq!(UpdateInstance::default().check(present(), &guard()).unwrap(), InstancePatch::default());
+        assert_eq!(UpdateInstance::default().check(&present(), &guard()).unwrap(), InstancePatch::default());
     }
 
     #[test]
@@ -320,19 +320,19 @@ mod tests {
             webhook: ChangeWebhook { secret: Some(secret), ..ChangeWebhook::default() },
             ..UpdateInstance::default()
         };
-        assert_eq!(with(None).check(present(), &guard()).unwrap().webhook.unwrap().secret, None);
-        assert_eq!(with(Some(SecretText::new(""))).check(present(), &guard()).unwrap().webhook, None);
-        let new = with(Some(SecretText::new("new"))).check(present(), &guard()).unwrap();
+        assert_eq!(with(None).check(&present(), &guard()).unwrap().webhook.unwrap().secret, None);
+        assert_eq!(with(Some(SecretText::new(""))).check(&present(), &guard()).unwrap().webhook, None);
+        let new = with(Some(SecretText::new("new"))).check(&present(), &guard()).unwrap();
         assert_eq!(new.webhook.unwrap().secret.unwrap().expose(), "new");
     }
 
     #[test]
     fn removing_the_url_switches_the_webhook_off() {
         let without = UpdateInstance { webhook_url: Some(None), ..UpdateInstance::default() };
-        let webhook = without.clone().check(present(), &guard()).unwrap().webhook.unwrap();
+        let webhook = without.clone().check(&present(), &guard()).unwrap().webhook.unwrap();
         assert!(webhook.url.is_none() && !webhook.enabled);
         let contradiction = UpdateInstance { webhook_enabled: Some(true), ..without };
-        assert!(contradiction.check(present(), &guard()).is_err());
+        assert!(contradiction.check(&present(), &guard()).is_err());
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
             webhook: ChangeWebhook { max_retries: Some(99), ..ChangeWebhook::default() },
             ..UpdateInstance::default()
         };
-        let error = update.check(present(), &guard()).unwrap_err().to_string();
+        let error = update.check(&present(), &guard()).unwrap_err().to_string();
         assert_eq!(error, "webhookSettings.maxRetries must be 0 to 50");
     }
 }

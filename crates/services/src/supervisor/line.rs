@@ -117,6 +117,11 @@ impl Line {
         self.outbox().forget_closed(message_id);
     }
 
+    /// Lets go of everybody who waits: nothing goes through this line any more.
+    pub(crate) fn abandon(&self) {
+        self.outbox().abandon();
+    }
+
     /// Follows the companion until it ends; after each connection, sends what is still pending.
     pub(crate) async fn run(self: &Arc<Self>) -> LineEnd {
         let mut state = self.state.clone();

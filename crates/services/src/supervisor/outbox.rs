@@ -96,6 +96,11 @@ impl Outbox {
         }
     }
 
+    /// Lets go of everybody who waits.
+    pub(crate) fn abandon(&mut self) {
+        self.waiters.clear();
+    }
+
     /// From now on, older messages come first.
     pub(crate) fn fall_behind(&mut self) {
         self.catching_up = true;

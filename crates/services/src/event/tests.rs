@@ -1,0 +1,176 @@
+use std::collections::BTreeSet;
+
+use storage::{EventKind, EventStart, Fleet as _, Record};
+use wa_client::{Cause, Event as ClientEvent, QrCode};
+
+use super::*;
+use crate::testing::World;
+
+fn query(start: EventStart, limit: u64) -> EventQuery {
+    EventQuery { start, kinds: Vec::new(), limit }
+}
+
+fn codes(count: usize) -> Vec<ClientEvent> {
+    let code = |n: usize| QrCode { text: n.to_string(), bare: String::new(), expires_at: 0 };
+    (0..count).map(|n| ClientEvent::Qr(code(n))).collect()
+}
+
+/// What the documented Python and Node clients do: ask with the last page's latest timestamp, pass on what comes.
+#[tokio::test]
+async fn polling_as_the_documented_clients_do_misses_nothing_and_repeats_nothing() {
+    let world = World::new().await;
+    let instance = world.instance().await;
+    let companion = world.companions.of(instance);
+    let mut since: Option<Timestamp> = None;
+    let mut seen = Vec::new();
+    // Bursts within one millisecond and single events, between polls of ten.
+    for burst in [0, 1, 25, 0, 3, 60, 1, 1, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0] {
+        companion.tell(codes(burst)).await.unwrap();
+        let start = since.map_or(EventStart::Newest, EventStart::AfterTime);
+        let page = world.services.events.events(&world.caller, instance, &query(start, 10)).await.unwrap();
+        seen.extend(page.events.iter().map(|event| event.seq));
+        // The API shows milliseconds.
+        since = page.events.last().map(|event| event.timestamp.to_string().parse().unwrap()).or(since);
+    }
+    let log: Vec<_> = world.log(instance).await.iter().map(|event| event.seq).collect();
+    assert_eq!(log.len(), 101);
+    let from = log.iter().position(|seq| *seq == seen[0]).unwrap();
+    assert_eq!(seen, log[from..]);
+    assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len());
+}
+
+#[tokio::test]
+async fn kinds_and_limits_are_respected() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    companion.tell(codes(3)).await.unwrap();
+    let ended = ClientEvent::Disconnected { cause: Cause::Outdated, will_reconnect: false };
+    companion.tell([ended]).await.unwrap();
+    let events = &world.services.events;
+    let kinds = vec![EventKind::Connected, EventKind::Disconnected];
+    let only = EventQuery { kinds, ..query(EventStart::Oldest, 10) };
+    let page = events.events(&world.caller, instance, &only).await.unwrap();
+    let found: Vec<_> = page.events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(found, ["connected", "disconnected"]);
+    let page = events.events(&world.caller, instance, &query(EventStart::Oldest, 2)).await.unwrap();
+    assert!(page.events.len() == 2 && page.has_more);
+    for limit in [0, MAX_PAGE + 1] {
+        let error =
+            events.events(&world.caller, instance, &query(EventStart::Oldest, limit)).await.unwrap_err();
+        assert_eq!(error.to_string(), "limit must be 1 to 1000");
+    }
+    let stranger = world.stranger().await;
+    let error = events.events(&stranger, instance, &query(EventStart::Oldest, 2)).await.unwrap_err();
+    assert!(matches!(error, ServiceError::NotFound { what: "instance" }));
+}
+
+fn message(instance: InstanceId, chat: &str, n: i64) -> storage::NewMessage {
+    let message = Message {
+        id: storage::StoredMessageId::generate(),
+        instance,
+        chat: chat.to_owned(),
+        wire_chat: chat.to_owned(),
+        sender: chat.to_owned(),
+        from_me: false,
+        message_type: "text".to_owned(),
+        content: Some(n.to_string()),
+        message_id: format!("{chat}-{n}"),
+        has_media: false,
+        media_url: None,
+        caption: None,
+        mime_type: None,
+        file_name: None,
+        status: storage::MessageStatus::Received,
+        metadata: storage::Json::default(),
+        created_at: Timestamp::from_seconds(n),
+        updated_at: Timestamp::from_seconds(n),
+        status_updated_at: None,
+    };
+    storage::NewMessage { message, payload: None, event: None }
+}
+
+fn chat(name: &str) -> ChatQuery {
+    ChatQuery { chat: name.to_owned(), start: None, end: None, limit: 50, skip: 0 }
+}
+
+#[tokio::test]
+async fn a_chat_is_found_by_number_jid_and_lid() {
+    let world = World::new().await;
+    let instance = world.instance().await;
+    world.companions.learn("900001", "79001234567");
+    let pn = "79001234567@s.whatsapp.net";
+    let record = (1..=3).fold(Record::new(instance), |record, n| record.message(message(instance, pn, n)));
+    world.storage.record(record.message(message(instance, "900002@lid", 9))).await.unwrap();
+    let events = &world.services.events;
+    for name in ["79001234567", "+7 900 123-45-67", pn, "79001234567@c.us", "900001@lid"] {
+        let page = events.messages(&world.caller, instance, chat(name)).await.unwrap();
+        let contents: Vec<_> = page.items.iter().filter_map(|message| message.content.as_deref()).collect();
+        assert_eq!((contents, page.total), (vec!["3", "2", "1"], 3), "{name}");
+    }
+    let page = events.messages(&world.caller, instance, chat("900002@lid")).await.unwrap();
+    assert_eq!(page.total, 1);
+    let nobody = events.messages(&world.caller, instance, chat("900003@lid")).await.unwrap();
+    assert_eq!(nobody.total, 0);
+}
+
+#[tokio::test]
+async fn pages_and_times_bound_a_chat() {
+    let world = World::new().await;
+    let instance = world.instance().await;
+    let pn = "79001234567@s.whatsapp.net";
+    let record = (1..=9).fold(Record::new(instance), |record, n| record.message(message(instance, pn, n)));
+    world.storage.record(record).await.unwrap();
+    let events = &world.services.events;
+    let window = ChatQuery {
+        start: Some(Timestamp::from_seconds(2)),
+        end: Some(Timestamp::from_seconds(8)),
+        limit: 3,
+        skip: 2,
+        ..chat(pn)
+    };
+    let page = events.messages(&world.caller, instance, window).await.unwrap();
+    let contents: Vec<_> = page.items.iter().filter_map(|message| message.content.as_deref()).collect();
+    assert_eq!((contents, page.total, page.has_more(2)), (vec!["6", "5", "4"], 7, true));
+    let error = events.messages(&world.caller, instance, chat("bob")).await.unwrap_err();
+    assert!(error.to_string().starts_with("chatId "), "{error}");
+    let stranger = world.stranger().await;
+    assert!(matches!(
+        events.messages(&stranger, instance, chat(pn)).await,
+        Err(ServiceError::NotFound { .. })
+    ));
+    assert!(matches!(
+        events.messages(&stranger, instance, chat("900001@lid")).await,
+        Err(ServiceError::NotFound { .. })
+    ));
+}
+
+#[tokio::test]
+async fn dead_letters_come_with_their_events_and_can_be_replayed() {
+    use storage::{Consumer, Delivery, DeliveryState, DeliveryStore as _, Settlement};
+    let world = World::new().await;
+    let (instance, _) = world.online().await;
+    let newest = world.log(instance).await.last().unwrap().clone();
+    let consumer = Consumer::webhook(instance);
+    let now = crate::clock::now();
+    let dead = Delivery {
+        consumer: consumer.clone(),
+        seq: newest.seq,
+        chat: None,
+        state: DeliveryState::Dead,
+        attempts: 4,
+        next_attempt: now,
+        last_error: Some("HTTP 500".to_owned()),
+        status_code: Some(500),
+        created_at: now,
+        updated_at: now,
+    };
+    let settlement = Settlement { cursor: Some(newest.seq), put: vec![dead], ..Settlement::new(consumer) };
+    world.storage.settle(vec![settlement]).await.unwrap();
+    let events = &world.services.events;
+    let page = events.dead_letters(&world.caller, instance, 10, 0).await.unwrap();
+    assert_eq!((page.total, page.items[0].event.as_ref()), (1, Some(&newest)));
+    assert_eq!(events.replay(&world.caller, instance, Some(vec![newest.seq])).await.unwrap(), 1);
+    assert_eq!(events.dead_letters(&world.caller, instance, 10, 0).await.unwrap().total, 0);
+    let stranger = world.stranger().await;
+    assert!(events.dead_letters(&stranger, instance, 10, 0).await.is_err());
+}
