@@ -1,13 +1,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use diesel::SqliteConnection;
-use storage::{InstanceId, Write};
+use diesel::prelude::*;
+use storage::{InstanceId, StorageError, Timestamp, Write};
 
-use crate::companion::CompanionStore;
+use crate::companion::{self, CompanionStore};
 use crate::fault::Fault;
 use crate::master_key::MasterKey;
 use crate::open::{DatabaseLock, OpenError, check_master_key, migrate};
+use crate::schema::instances;
 use crate::seal::Sealer;
 use crate::sqlite::queue::WriteQueue;
 use crate::sqlite::readers::Readers;
@@ -85,6 +86,18 @@ impl SqliteDatabase {
     pub fn companion_store(&self, instance: InstanceId) -> Arc<dyn wa_store::Store> {
         let sealer = Sealer::for_instance(&self.shared.master, instance);
         Arc::new(CompanionStore::new(self.clone(), instance, sealer))
+    }
+
+    /// Forgets messages that companions sent before this time and still keep for retry receipts; answers how many. The
+    /// stores bound their number by themselves, so this is for privacy: a week is far more than a retry ever takes.
+    pub async fn prune_sent_messages(&self, before: Timestamp) -> Result<u64, StorageError> {
+        let keys = self.read(|db| Ok(instances::table.select(instances::key).load::<i64>(db)?)).await?;
+        let mut pruned = 0;
+        for key in keys {
+            // A write for each instance, so that others come in between.
+            pruned += self.write(move |tx| companion::prune_sent(&mut tx.db, key, before.millis())).await?;
+        }
+        Ok(pruned)
     }
 
     /// Finishes what is queued, then closes the database for all clones and companions and gives up its lock.

@@ -125,3 +125,50 @@ pub(crate) fn check_master_key(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::sql_types::Text;
+
+    use super::*;
+
+    #[derive(QueryableByName, Debug, PartialEq)]
+    struct Definition {
+        #[diesel(sql_type = Text)]
+        name: String,
+        #[diesel(sql_type = Text)]
+        sql: String,
+    }
+
+    fn schema(db: &mut SqliteConnection) -> Vec<Definition> {
+        let all = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE '\\_\\_diesel%' ESCAPE '\\'
+                   AND name NOT LIKE 'sqlite%' ORDER BY name";
+        diesel::sql_query(all).load(db).unwrap()
+    }
+
+    #[test]
+    fn every_step_can_be_taken_back_and_taken_again() {
+        let mut db = SqliteConnection::establish(":memory:").unwrap();
+        migrate(&mut db).unwrap();
+        let first = schema(&mut db);
+        assert!(first.len() > 20);
+        db.revert_all_migrations(MIGRATIONS).unwrap();
+        assert_eq!(schema(&mut db), []);
+        migrate(&mut db).unwrap();
+        assert_eq!(schema(&mut db), first);
+        migrate(&mut db).unwrap();
+    }
+
+    #[test]
+    fn every_table_is_strict_and_composite_keys_need_no_second_tree() {
+        let mut db = SqliteConnection::establish(":memory:").unwrap();
+        migrate(&mut db).unwrap();
+        for definition in
+            schema(&mut db).iter().filter(|definition| definition.sql.starts_with("CREATE TABLE"))
+        {
+            assert!(definition.sql.contains("STRICT"), "{}", definition.name);
+            let composite = definition.sql.contains("    PRIMARY KEY (");
+            assert!(!composite || definition.sql.contains("WITHOUT ROWID"), "{}", definition.name);
+        }
+    }
+}

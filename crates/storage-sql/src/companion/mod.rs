@@ -22,6 +22,7 @@ mod load;
 mod sent;
 
 pub(crate) use changes::wipe;
+pub(crate) use sent::prune as prune_sent;
 
 /// Reads and writes the records of one instance's companion.
 #[derive(Clone)]

@@ -47,3 +47,11 @@ pub(super) fn load(
     let to = recipient.parse().map_err(|_| Fault::corrupt("sent message", "malformed recipient"))?;
     Ok(Some(SentMessage { chat, id: id.into(), to, message: Bytes::from(message), timestamp }))
 }
+
+/// Forgets messages of one instance that were sent before a time; answers how many.
+pub(crate) fn prune(db: &mut SqliteConnection, key: i64, before: i64) -> Result<u64, Fault> {
+    let old = sent_messages::table
+        .filter(sent_messages::instance.eq(key))
+        .filter(sent_messages::sent_at.lt(before));
+    Ok(diesel::delete(old).execute(db)? as u64)
+}

@@ -195,3 +195,172 @@ pub(super) enum Idle {
     /// Nothing.
     Waiting,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use diesel::connection::SimpleConnection;
+    use diesel::prelude::*;
+    use storage::StorageError;
+
+    use super::*;
+
+    diesel::table! {
+        rows (id) {
+            id -> BigInt,
+            parent -> Nullable<BigInt>,
+        }
+    }
+
+    fn start(length: usize, batch: usize) -> WriteQueue {
+        let mut db = SqliteConnection::establish(":memory:").unwrap();
+        db.batch_execute(
+            "PRAGMA foreign_keys = ON;
+             CREATE TABLE retired_instances (instance INTEGER PRIMARY KEY);
+             CREATE TABLE rows (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES rows DEFERRABLE INITIALLY DEFERRED);",
+        )
+        .unwrap();
+        WriteQueue::start(Tx::new(db), length, batch).unwrap()
+    }
+
+    fn insert(tx: &mut Tx, id: i64, parent: Option<i64>) -> Result<(), Fault> {
+        diesel::insert_into(rows::table)
+            .values((rows::id.eq(id), rows::parent.eq(parent)))
+            .execute(&mut tx.db)?;
+        Ok(())
+    }
+
+    async fn ids(queue: &WriteQueue) -> Vec<i64> {
+        queue.write(|tx| Ok(rows::table.select(rows::id).order(rows::id).load(&mut tx.db)?)).await.unwrap()
+    }
+
+    /// Holds the thread inside of a batch until the sender is dropped, so that what is queued meanwhile joins the batch.
+    fn hold(queue: &WriteQueue) -> (Sender<()>, Write<()>) {
+        let (release, held) = channel::<()>();
+        let (entered, wait) = channel();
+        let write = queue.write(move |_| {
+            entered.send(()).unwrap();
+            let _ = held.recv();
+            Ok(())
+        });
+        wait.recv().unwrap();
+        (release, write)
+    }
+
+    #[tokio::test]
+    async fn a_failing_job_is_undone_alone() {
+        let queue = start(16, 16);
+        let (release, held) = hold(&queue);
+        let first = queue.write(|tx| insert(tx, 1, None));
+        let failing = queue.write(|tx| {
+            insert(tx, 2, None)?;
+            insert(tx, 1, None)
+        });
+        let refusing = queue.write::<()>(|tx| {
+            insert(tx, 3, None)?;
+            Err(Fault::NotFound("instance"))
+        });
+        let last = queue.write(|tx| insert(tx, 4, None));
+        drop(release);
+        held.await.unwrap();
+        first.await.unwrap();
+        assert!(matches!(failing.await, Err(StorageError::Backend(_))));
+        assert!(matches!(refusing.await, Err(StorageError::NotFound { what: "instance" })));
+        last.await.unwrap();
+        assert_eq!(ids(&queue).await, [1, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_failing_commit_fails_and_undoes_all_of_its_batch() {
+        let queue = start(16, 16);
+        queue.write(|tx| insert(tx, 1, None)).await.unwrap();
+        let (release, held) = hold(&queue);
+        let innocent = queue.write(|tx| insert(tx, 2, None));
+        // Allowed by its savepoint, refused by the commit.
+        let guilty = queue.write(|tx| insert(tx, 3, Some(99)));
+        drop(release);
+        for answer in [held.await, innocent.await, guilty.await] {
+            let error = answer.unwrap_err();
+            assert!(
+                matches!(&error, StorageError::Backend(cause) if cause.to_string() == "the commit failed")
+            );
+        }
+        assert_eq!(ids(&queue).await, [1]);
+        queue.write(|tx| insert(tx, 2, Some(1))).await.unwrap();
+        assert_eq!(ids(&queue).await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_the_database_gave_up_fails_as_a_whole_and_the_next_one_works() {
+        let queue = start(16, 16);
+        let (release, held) = hold(&queue);
+        let before = queue.write(|tx| insert(tx, 1, None));
+        // As SQLite does by itself when the disk is full.
+        let broken = queue.write(|tx| Ok(tx.db.batch_execute("ROLLBACK")?));
+        let after = queue.write(|tx| insert(tx, 2, None));
+        drop(release);
+        assert!(held.await.is_err() && before.await.is_err() && broken.await.is_err());
+        after.await.unwrap();
+        assert_eq!(ids(&queue).await, [2]);
+    }
+
+    #[tokio::test]
+    async fn jobs_run_in_the_order_of_their_calls_in_batches_of_limited_size() {
+        let queue = start(64, 4);
+        let (release, held) = hold(&queue);
+        let writes: Vec<_> = (1..=10)
+            .map(|id| {
+                queue.write(move |tx| {
+                    insert(tx, id, None)?;
+                    let seen = rows::table.count().get_result::<i64>(&mut tx.db)?;
+                    Ok((tx.batch(), seen))
+                })
+            })
+            .collect();
+        drop(release);
+        held.await.unwrap();
+        let mut batches = Vec::new();
+        for (position, write) in (1..).zip(writes) {
+            let (batch, seen) = write.await.unwrap();
+            assert_eq!(seen, position);
+            batches.push(batch);
+        }
+        let first = batches[0];
+        assert_eq!(
+            batches.iter().map(|batch| batch - first).collect::<Vec<_>>(),
+            [0, 0, 0, 1, 1, 1, 1, 2, 2, 2]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_works_again() {
+        let queue = start(2, 16);
+        let (release, held) = hold(&queue);
+        let waiting = [queue.write(|tx| insert(tx, 1, None)), queue.write(|tx| insert(tx, 2, None))];
+        let refused = queue.write(|tx| insert(tx, 3, None));
+        assert!(matches!(refused.await, Err(StorageError::Overloaded)));
+        drop(release);
+        held.await.unwrap();
+        for write in waiting {
+            write.await.unwrap();
+        }
+        queue.write(|tx| insert(tx, 4, None)).await.unwrap();
+        assert_eq!(ids(&queue).await, [1, 2, 4]);
+    }
+
+    #[tokio::test]
+    async fn closing_finishes_what_waits_and_refuses_the_rest() {
+        let queue = start(64, 4);
+        let (release, held) = hold(&queue);
+        let writes: Vec<_> = (1..=10).map(|id| queue.write(move |tx| insert(tx, id, None))).collect();
+        drop(release);
+        queue.close();
+        held.await.unwrap();
+        for write in writes {
+            write.await.unwrap();
+        }
+        assert!(matches!(queue.write(|tx| insert(tx, 11, None)).await, Err(StorageError::Closed)));
+        queue.close();
+    }
+}

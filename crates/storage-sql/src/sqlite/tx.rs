@@ -46,6 +46,12 @@ impl Tx {
         std::mem::take(&mut self.retired)
     }
 
+    /// Number of the batch; jobs with the same number become visible together.
+    #[cfg(test)]
+    pub(super) fn batch(&self) -> u64 {
+        self.batch
+    }
+
     pub(super) fn begin(&mut self) -> Result<(), CommitFailure> {
         self.batch += 1;
         self.execute(Begin)

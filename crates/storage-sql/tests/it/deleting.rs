@@ -1,0 +1,151 @@
+//! Deleted instances leave nothing behind.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use serde_json::json;
+use storage::conformance::{sample_incoming, sample_outgoing};
+use storage::{
+    Claim, Consumer, Delivery, DeliveryState, DeliveryStore, Fleet, InstanceId, InstanceStore, Json, Record,
+    Settlement, Timestamp,
+};
+use storage_sql::SqliteDatabase;
+use wa_binary::Jid;
+use wa_store::conformance::{sample_device, sample_device_list, sample_sent_message};
+use wa_store::{Changes, DeviceAddress, SenderKeyName};
+
+use crate::fixture::{Fixture, KEY};
+
+#[tokio::test]
+async fn no_table_keeps_a_row_of_a_deleted_instance() {
+    let mut fixture = Fixture::start();
+    let (user, gone) = fixture.instance().await;
+    let (_, kept) = fixture.instance().await;
+    fill(&fixture.database, gone).await;
+    fill(&fixture.database, kept).await;
+    let before = fixture.rows();
+    assert!(before.iter().all(|(table, rows)| *rows > 0 || table == "retired_instances"), "{before:?}");
+
+    // Closed at once: what is left over is removed after the next opening.
+    fixture.database.delete_instance(user.id, gone).await.unwrap();
+    fixture.restart().await;
+    let half: Vec<_> = before.iter().map(|(table, rows)| (table.clone(), rows / 2)).collect();
+    let emptied = async {
+        while fixture.rows() != half {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let emptied = tokio::time::timeout(Duration::from_secs(30), emptied).await;
+    assert!(emptied.is_ok(), "left over: {:?} instead of {half:?}", fixture.rows());
+}
+
+#[tokio::test]
+async fn keys_of_instances_are_not_used_again() {
+    let fixture = Fixture::start();
+    let (user, gone) = fixture.instance().await;
+    let instance = fixture.database.instance(user.id, gone).await.unwrap().unwrap();
+    let companion = fixture.database.companion_store(gone);
+    companion.commit(Changes { device: Some(sample_device()), ..Changes::default() }).await.unwrap();
+    assert!(companion.device().await.unwrap().is_some());
+    fixture.database.delete_instance(user.id, gone).await.unwrap();
+    assert!(companion.commit(Changes::default()).await.is_err(), "there is nothing left to write to");
+    fixture.database.create_instance(instance).await.unwrap();
+    assert!(fixture.database.companion_store(gone).device().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn old_sent_messages_are_pruned() {
+    let fixture = Fixture::start();
+    let chat = Jid::pn("15550000002");
+    let mut stores = Vec::new();
+    for _ in 0..2 {
+        let store = fixture.database.companion_store(fixture.instance().await.1);
+        let sent_messages = (1..=5).map(|n| sample_sent_message(&chat, &n.to_string(), n * 1_000)).collect();
+        store.commit(Changes { sent_messages, ..Changes::default() }).await.unwrap();
+        stores.push(store);
+    }
+    let pruned = fixture.database.prune_sent_messages(Timestamp::from_millis(3_000)).await.unwrap();
+    assert_eq!(pruned, 4);
+    for store in stores {
+        assert!(store.sent_message(&chat, "2").await.unwrap().is_none());
+        assert!(store.sent_message(&chat, "3").await.unwrap().is_some());
+    }
+}
+
+/// Puts rows into every table that knows instances; more messages and events than one step of the removal takes.
+async fn fill(database: &SqliteDatabase, instance: InstanceId) {
+    let claim = Claim {
+        scope: instance.to_string(),
+        key: "key".into(),
+        fingerprint: KEY,
+        answer: Json::from(json!(null)),
+        at: Timestamp::from_millis(1),
+    };
+    let record =
+        Record::new(instance).claim(Some(claim)).message(sample_outgoing(instance, "1555", "out", 1));
+    let record = (0..1_200).fold(record, |record, n| {
+        record.message(sample_incoming(instance, "15550000002", &n.to_string(), n))
+    });
+    database.record(record).await.unwrap();
+    let consumer = Consumer::webhook(instance);
+    let delivery = Delivery {
+        consumer: consumer.clone(),
+        seq: 1,
+        chat: None,
+        state: DeliveryState::Dead,
+        attempts: 1,
+        next_attempt: Timestamp::from_millis(1),
+        last_error: None,
+        status_code: None,
+        created_at: Timestamp::from_millis(1),
+        updated_at: Timestamp::from_millis(1),
+    };
+    database
+        .settle(vec![Settlement { cursor: Some(1), put: vec![delivery], ..Settlement::new(consumer) }])
+        .await
+        .unwrap();
+    let (peer, chat) = (DeviceAddress::new("15550000002", 1), Jid::pn("15550000002"));
+    let changes = Changes {
+        device: Some(sample_device()),
+        sessions: vec![(peer.clone(), Some(Bytes::from_static(b"session")))],
+        identities: vec![(peer.clone(), Some([1; 32]))],
+        prekeys_added: vec![(1, [1; 32])],
+        sender_keys: vec![(SenderKeyName::new("1203@g.us", peer), Some(Bytes::from_static(b"key")))],
+        lid_mappings: vec![("15550000002".into(), "100000000000002".into())],
+        device_lists: vec![(chat.clone(), Some(sample_device_list()))],
+        sent_messages: vec![sample_sent_message(&chat, "out", 1)],
+        ..Changes::default()
+    };
+    database.companion_store(instance).commit(changes).await.unwrap();
+}
+
+#[derive(QueryableByName)]
+struct Table {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Rows {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+impl Fixture {
+    /// Every table that belongs to instances, with how many rows it has.
+    fn rows(&self) -> Vec<(String, i64)> {
+        let path = self.database.path().to_str().unwrap();
+        let mut connection = SqliteConnection::establish(path).unwrap();
+        let tables = "SELECT m.name AS name FROM sqlite_schema m WHERE m.type = 'table' AND (m.name = 'instances' OR
+                      EXISTS (SELECT 1 FROM pragma_table_info(m.name) c WHERE c.name = 'instance')) ORDER BY m.name";
+        let tables = diesel::sql_query(tables).load::<Table>(&mut connection).unwrap();
+        let count = |table: Table| {
+            let rows = diesel::sql_query(format!("SELECT count(*) AS rows FROM {}", table.name));
+            let rows = rows.get_result::<Rows>(&mut connection).unwrap().rows;
+            (table.name, rows)
+        };
+        tables.into_iter().map(count).collect()
+    }
+}
