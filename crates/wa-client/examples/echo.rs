@@ -21,11 +21,13 @@ struct Echo {
 impl Handler for Echo {
     async fn handle(&self, events: Vec<Event>) -> Result<(), HandlerError> {
         for event in events {
-            let Event::Message(message) = event else { continue };
-            let (Some(text), false) = (message.message.conversation, message.from_me) else { continue };
-            let Some(handle) = self.handle.get().cloned() else { continue };
+            let (Event::Message(message), Some(handle)) = (event, self.handle.get().cloned()) else {
+                continue;
+            };
+            let (chat, from_me) = (message.chat, message.from_me);
+            let Some(text) = message.message.conversation.filter(|_| !from_me) else { continue };
             // Spawned: the client waits for this handler before it sends anything.
-            tokio::spawn(async move { handle.send(Outgoing::text(message.chat, text)).await });
+            tokio::spawn(async move { handle.send(Outgoing::text(chat, text)).await });
         }
         Ok(())
     }
@@ -41,10 +43,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => TrustRoot::whatsapp(),
     };
     let echo = Arc::new(Echo::default());
-    let handle = Client::builder(Arc::new(MemoryStore::new()), echo.clone())
-        .connector(Arc::new(WebSocket::new(url)))
-        .trust_root(trust)
-        .spawn();
+    let builder = Client::builder(Arc::new(MemoryStore::new()), echo.clone());
+    let handle = builder.connector(Arc::new(WebSocket::new(url))).trust_root(trust).spawn();
     let mut states = handle.watch();
     let _ = echo.handle.set(handle);
     while states.changed().await.is_ok() {

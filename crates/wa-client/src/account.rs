@@ -203,7 +203,7 @@ impl Account {
             let session = self.sessions.delete(&old);
             // What is already known under the LID is newer.
             if let Some(session) = session.filter(|_| !self.sessions.contains(&new)) {
-                self.sessions.put(new.clone(), session);
+                self.sessions.put(&new, session);
                 if identity.is_some() {
                     self.changes.identities.push((new, identity));
                 }

@@ -34,7 +34,7 @@ pub enum Event {
     /// a [`Event::Message`] with the same id follows when the resend works.
     Undecryptable(Undecryptable),
     /// Internal traffic from the own phone that belongs to a later layer.
-    Peer(Box<PeerMessage>),
+    Peer(PeerMessage),
     /// A notification that this client acknowledges but does not interpret.
     Notification(Notification),
     /// The server has delivered everything that waited while this companion was offline.
@@ -212,9 +212,9 @@ pub enum PeerMessage {
     /// Keys of the app state collections.
     AppStateKeys(Vec<AppStateKey>),
     /// A part of the chat history is ready, inline or on the media host.
-    History(e2e::HistorySyncNotification),
+    History(Box<e2e::HistorySyncNotification>),
     /// Any other protocol message of the phone.
-    Other(e2e::ProtocolMessage),
+    Other(Box<e2e::ProtocolMessage>),
 }
 
 impl fmt::Debug for PeerMessage {
@@ -245,11 +245,11 @@ impl fmt::Debug for AppStateKey {
     }
 }
 
-/// A notification stanza that is passed on as it came.
+/// A notification (or call) stanza that is passed on as it came.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Notification {
-    /// `type` attribute, such as `picture` or `w:gp2`.
+    /// `type` attribute, such as `picture` or `w:gp2`; `call` for calls.
     pub kind: String,
     /// `from` attribute.
     pub from: Option<Jid>,

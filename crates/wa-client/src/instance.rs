@@ -200,11 +200,14 @@ impl Instance {
             let changes = account.release();
             store_quietly(&*self.shared.store, changes).await;
         }
-        if cause == Cause::Restart {
+        // At once, but not in a circle: a server that says so every time is treated like one that is gone.
+        if cause == Cause::Restart && self.backoff.attempts() == 0 {
+            self.backoff.count();
             answer(reply);
             return Next::Connect;
         }
         if will_reconnect {
+            answer(reply);
             return self.wait(cause).await;
         }
         self.set_state(State::Stopped(cause.clone()));

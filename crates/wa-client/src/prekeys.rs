@@ -30,7 +30,14 @@ impl Online<'_> {
     pub(crate) async fn check_prekey_count(&mut self) -> Result<(), End> {
         let Some(answer) = self.tolerate(iq::encrypt::count()).await? else { return Ok(()) };
         match iq::encrypt::parse_count(&answer) {
-            Ok(count) if count >= FEW => Ok(()),
+            Ok(count) if count >= FEW => {
+                let device = &self.account.device;
+                if device.first_unuploaded_prekey_id < device.next_prekey_id {
+                    // An upload whose answer never came: the digest tells whether it arrived.
+                    self.add_chore(Chore::CheckDigest);
+                }
+                Ok(())
+            }
             Ok(count) => self.upload_prekeys(count).await,
             Err(error) => {
                 tracing::warn!(%error, "the prekey count is malformed");
@@ -165,6 +172,7 @@ impl Online<'_> {
         digest: &iq::encrypt::KeyDigest,
         known: &[(u32, PublicKey)],
     ) -> Result<(), End> {
+        self.note_uploaded(&digest.prekey_ids).await?;
         let at_hand: HashMap<_, _> = known.iter().copied().collect();
         let mut keys = Vec::with_capacity(digest.prekey_ids.len());
         for id in &digest.prekey_ids {
@@ -187,6 +195,17 @@ impl Online<'_> {
             );
         }
         Ok(())
+    }
+
+    /// Keys that the server lists must not be uploaded once more.
+    async fn note_uploaded(&mut self, ids: &[u32]) -> Result<(), End> {
+        let device = &mut self.account.device;
+        let open = device.first_unuploaded_prekey_id..device.next_prekey_id;
+        let Some(last) = ids.iter().copied().filter(|id| open.contains(id)).max() else { return Ok(()) };
+        device.first_unuploaded_prekey_id = last + 1;
+        self.account.device_changed();
+        self.account.must_commit();
+        self.commit_if_urgent().await
     }
 
     /// After the login: sees to it that an old signed prekey is replaced.

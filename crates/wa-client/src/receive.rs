@@ -84,6 +84,7 @@ impl Online<'_> {
             "ib" => self.on_info(&node, batch).await,
             "call" => {
                 batch.answers.push(receipt::ack("call", &node));
+                batch.events.push(notification::passed_on(&node, "call"));
                 Ok(())
             }
             "success" => self.on_success(&node).await,

@@ -262,8 +262,8 @@ impl Online<'_> {
         let random = &mut self.instance.random;
         match Session::initiate(&self.account.local, &fetched.bundle, previous, random) {
             Ok(session) => {
-                self.account.save_identity(address.clone(), &fetched.bundle.identity);
-                self.account.sessions.put(address, session);
+                self.account.sessions.put(&address, session);
+                self.account.save_identity(address, &fetched.bundle.identity);
             }
             Err(error) => tracing::warn!(%error, "a bundle was refused"),
         }
@@ -402,6 +402,7 @@ impl Online<'_> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // The shape that `map_err` wants.
 fn store_failed(error: wa_store::StoreError) -> SendError {
     SendError::Store(error.to_string())
 }

@@ -70,11 +70,11 @@ impl Sessions {
     }
 
     /// Replaces a session; the change is part of the next [`Self::records`].
-    pub(crate) fn put(&mut self, address: DeviceAddress, session: Session) {
-        let leased = self.entries.peek(&address).is_some_and(|entry| entry.leased);
+    pub(crate) fn put(&mut self, address: &DeviceAddress, session: Session) {
+        let leased = self.entries.peek(address).is_some_and(|entry| entry.leased);
         self.entries.put(address.clone(), Entry { session: Some(session), changed: false, leased });
-        self.changed.retain(|changed| *changed != address);
-        self.mark(&address);
+        self.changed.retain(|changed| changed != address);
+        self.mark(address);
     }
 
     /// Marks a session as changed.

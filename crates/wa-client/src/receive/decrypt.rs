@@ -96,7 +96,7 @@ impl Online<'_> {
             self.account.save_identity(address.clone(), &message.identity);
         }
         batch.used_prekeys.extend(accepted.used_prekey);
-        self.account.sessions.put(address.clone(), session);
+        self.account.sessions.put(address, session);
         Ok(Ok(padded))
     }
 }

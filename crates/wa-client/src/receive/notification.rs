@@ -96,7 +96,8 @@ impl Online<'_> {
     }
 }
 
-fn passed_on(node: &Node<'_>, kind: &str) -> Event {
+/// For the embedder, as it came.
+pub(super) fn passed_on(node: &Node<'_>, kind: &str) -> Event {
     Event::Notification(Notification {
         kind: kind.to_owned(),
         from: node.attrs.jid("from").cloned(),

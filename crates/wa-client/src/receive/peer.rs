@@ -1,7 +1,7 @@
 use prost::Message as _;
 use wa_binary::{Jid, Node};
 use wa_proto::e2e::protocol_message::Type;
-use wa_proto::e2e::{AppStateSyncKeyShare, LidMigrationMappingSyncPayload, Message, ProtocolMessage};
+use wa_proto::e2e::{AppStateSyncKeyShare, LidMigrationMappingSyncPayload, Message};
 
 use super::Batch;
 use super::envelope::Envelope;
@@ -31,14 +31,17 @@ impl Online<'_> {
             Some(Type::HistorySyncNotification) => {
                 let receipt = Node::new("receipt").attr("id", envelope.id.clone()).attr("to", &envelope.from);
                 batch.answers.push(receipt.attr("type", "hist_sync"));
-                protocol.history_sync_notification.clone().map(PeerMessage::History)
+                protocol
+                    .history_sync_notification
+                    .clone()
+                    .map(|history| PeerMessage::History(Box::new(history)))
             }
             Some(Type::AppStateSyncKeyShare) => protocol.app_state_sync_key_share.as_ref().map(keys),
             Some(Type::Revoke | Type::MessageEdit | Type::EphemeralSetting | Type::SharePhoneNumber)
             | None => return Ok(false),
-            Some(_) => Some(PeerMessage::Other(ProtocolMessage::clone(protocol))),
+            Some(_) => Some(PeerMessage::Other(protocol.clone())),
         };
-        batch.events.extend(peer.map(|peer| Event::Peer(Box::new(peer))));
+        batch.events.extend(peer.map(Event::Peer));
         Ok(true)
     }
 

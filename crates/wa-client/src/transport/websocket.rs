@@ -166,6 +166,7 @@ fn websocket(error: Error) -> TransportError {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // The shape that `map_err` wants.
 fn io(error: std::io::Error) -> TransportError {
     TransportError::Io(error.to_string())
 }

@@ -90,6 +90,18 @@ async fn stream_error_515_reconnects_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_always_says_515_is_not_dialled_in_a_circle() {
+    let (stage, alice, companion) = paired().await;
+    let kind = FaultKind::StreamError { code: "515".into(), conflict: None, when: Moment::Login };
+    stage.sim.add_fault(wa_simulator::Fault::new(kind).times(10_000)).unwrap();
+    stage.fault(FaultKind::Drop { when: Moment::Now });
+    sleep(Duration::from_secs(600)).await;
+    assert!(alice.devices()[0].logins < 30, "{}", alice.devices()[0].logins);
+    stage.sim.clear_faults();
+    companion.connected(2).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn stream_error_503_reconnects_after_a_pause() {
     let cause = Cause::StreamError { code: "503".into() };
     assert_eq!(after_stream_error("503", None).await, (cause, true, true));

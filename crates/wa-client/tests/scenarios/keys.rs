@@ -40,22 +40,35 @@ async fn a_digest_is_asked_for_after_an_upload_and_agrees() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interrupted_upload_is_continued_with_the_same_keys() {
+async fn a_login_without_count_is_made_up_for_later() {
     let stage = Stage::new().await;
     let alice = stage.phone("15550000001");
-    stage.fault(FaultKind::IqError {
-        xmlns: Some("encrypt".into()),
-        code: 503,
-        text: "service-unavailable".into(),
-    });
+    let text = "service-unavailable".to_owned();
+    stage.fault(FaultKind::IqError { xmlns: Some("encrypt".into()), code: 503, text });
     let companion = stage.companion(&alice).await;
-    // The count was refused, so nothing was uploaded; the next login makes up for it.
-    assert_eq!(alice.devices()[0].prekeys, 0);
     companion.handle.reconnect().await;
     companion.connected(2).await;
+    sleep(Duration::from_secs(5)).await;
     assert!(alice.devices()[0].prekeys >= 811);
     let device = companion.store.device().await.unwrap().unwrap();
     assert_eq!((device.next_prekey_id, device.first_unuploaded_prekey_id), (813, 813));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_whose_answer_was_lost_is_not_repeated() {
+    let stage = Stage::new().await;
+    let alice = stage.phone("15550000001");
+    let companion = stage.companion(&alice).await;
+    let store = companion.stop().await;
+    let mut device = store.device().await.unwrap().unwrap();
+    device.first_unuploaded_prekey_id = 1;
+    store.commit(Changes { device: Some(device), ..Changes::default() }).await.unwrap();
+    let companion = stage.start(store);
+    companion.online().await;
+    sleep(Duration::from_secs(5)).await;
+    let device = companion.store.device().await.unwrap().unwrap();
+    assert_eq!((device.next_prekey_id, device.first_unuploaded_prekey_id), (813, 813));
+    assert_eq!(stage.seen("<list><key>"), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,18 @@
 //! What a companion goes through, against the simulator, on paused time and without a socket.
 
+#[cfg(test)]
 mod crashes;
+#[cfg(test)]
 mod endings;
+#[cfg(test)]
 mod keys;
+#[cfg(test)]
 mod pairing;
+#[cfg(test)]
 mod receiving;
+#[cfg(test)]
 mod sending;
+#[cfg(test)]
 mod stage;
+#[cfg(test)]
 mod talking;

@@ -176,12 +176,8 @@ async fn the_phone_is_heard_and_answered() {
         .diary
         .wait_for(|events| events.iter().filter(|event| matches!(event, Event::Peer(_))).count() >= 4)
         .await;
-    let keys = events
-        .iter()
-        .any(|event| matches!(event, Event::Peer(peer) if matches!(**peer, PeerMessage::AppStateKeys(_))));
-    let history = events
-        .iter()
-        .any(|event| matches!(event, Event::Peer(peer) if matches!(**peer, PeerMessage::History(_))));
+    let keys = events.iter().any(|event| matches!(event, Event::Peer(PeerMessage::AppStateKeys(_))));
+    let history = events.iter().any(|event| matches!(event, Event::Peer(PeerMessage::History(_))));
     assert!(keys && history);
     assert!(messages_of(&events).is_empty(), "internal traffic is no message for people");
     assert_eq!(alice.devices()[0].waiting, 0);
