@@ -26,6 +26,8 @@ use crate::{Caller, ServiceError};
 pub const MAX_INSTANCES: usize = 10_000;
 /// How long WhatsApp may take to confirm a logout.
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a deletion waits for that.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An instance and its connection.
 #[derive(Clone, Debug)]
@@ -175,7 +177,7 @@ impl InstanceService {
             && line.state() == State::Online
         {
             // Otherwise a dead companion would stay in the phone's list. It is no reason not to delete.
-            if let Err(error) = self.unlink(&line).await {
+            if let Err(error) = self.unlink(&line, FAREWELL_TIMEOUT).await {
                 tracing::info!(instance = %id, %error, "deleted without being unlinked");
             }
         }
@@ -209,7 +211,7 @@ impl InstanceService {
             let unlinked = view.instance.jid.is_none();
             return if unlinked { Ok(()) } else { Err(not_connected(view.connection)) };
         };
-        self.unlink(&line).await
+        self.unlink(&line, LOGOUT_TIMEOUT).await
     }
 
     /// The QR code to scan. An instance that gave up waiting for a scan, or was unlinked, starts anew.
@@ -245,8 +247,8 @@ impl InstanceService {
         InstanceView { instance, connection }
     }
 
-    async fn unlink(&self, line: &Line) -> Result<(), ServiceError> {
-        match timeout(LOGOUT_TIMEOUT, line.companion.logout()).await {
+    async fn unlink(&self, line: &Line, limit: Duration) -> Result<(), ServiceError> {
+        match timeout(limit, line.companion.logout()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(LogoutError(RequestError::NotConnected { .. } | RequestError::Stopped))) => {
                 Err(not_connected(ConnectionStatus::of_state(&line.state())))

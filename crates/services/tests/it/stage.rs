@@ -1,0 +1,192 @@
+//! A gateway without HTTP beside a WhatsApp without a network.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
+use services::{
+    AuthConfig, Caller, CreateInstance, Dependencies, FirstAdmin, Qr, SendText, Sent, ServiceError, Services,
+    WhatsApp,
+};
+use storage::{
+    Event, EventKind, EventQuery, EventStart, InstanceId, MemoryStorage, Message, MessageStore as _,
+    SecretText,
+};
+use wa_client::{ConnectRequest, Connection, Connector, TransportError};
+use wa_noise::TrustRoot;
+use wa_simulator::{Options, Phone, Simulator};
+use wa_store::{MemoryStore, Store};
+
+/// A point in time that the simulator's certificates cover.
+const NOW: u64 = 1_790_000_000;
+
+pub(crate) struct Stage {
+    pub(crate) simulator: Simulator,
+    clock: wa_simulator::Clock,
+    pub(crate) storage: Arc<MemoryStorage>,
+    keys: Keys,
+    pub(crate) services: Services,
+    pub(crate) caller: Caller,
+}
+
+/// What the companions store; outlives them.
+type Keys = Arc<Mutex<HashMap<InstanceId, Arc<MemoryStore>>>>;
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let clock = wa_simulator::Clock::starting_at(NOW);
+        let options = Options { seed: Some([7; 32]), clock: Some(clock), ..Options::default() };
+        let simulator = Simulator::start(options).await.unwrap();
+        let storage = Arc::new(MemoryStorage::new());
+        let keys = Keys::default();
+        let services = services(&simulator, clock, &storage, &keys);
+        let admin = FirstAdmin {
+            email: "admin@example.com".to_owned(),
+            password: None,
+            first_name: "Ada".to_owned(),
+            last_name: "Min".to_owned(),
+        };
+        let key = services.auth.first_start(admin).await.unwrap().unwrap().api_key;
+        let caller = services.auth.by_api_key(key.expose()).await.unwrap();
+        Self { simulator, clock, storage, keys, services, caller }
+    }
+
+    /// A second process over what the first one stored.
+    pub(crate) async fn restart(&mut self) {
+        self.services = services(&self.simulator, self.clock, &self.storage, &self.keys);
+        self.services.resume().await.unwrap();
+    }
+
+    pub(crate) fn phone(&self, number: &str) -> Phone {
+        self.simulator.create_phone(number, None).unwrap()
+    }
+
+    pub(crate) async fn instance(&self) -> InstanceId {
+        let create = CreateInstance { name: "n".to_owned(), ..CreateInstance::default() };
+        self.services.instances.create(&self.caller, create).await.unwrap().instance.id
+    }
+
+    /// The text of the QR code, as soon as there is one.
+    pub(crate) async fn qr(&self, id: InstanceId) -> String {
+        until("a QR code", || async {
+            match self.services.instances.qr(&self.caller, id).await {
+                Ok(Qr::Code { text, .. }) => Some(text),
+                _ => None,
+            }
+        })
+        .await
+    }
+
+    /// An instance that is linked to this phone and online.
+    pub(crate) async fn linked(&self, phone: &Phone) -> InstanceId {
+        let id = self.instance().await;
+        phone.scan(&self.qr(id).await).await.unwrap();
+        self.online(id).await;
+        id
+    }
+
+    pub(crate) async fn online(&self, id: InstanceId) {
+        until("a connection", || async {
+            let status = self.services.instances.status(&self.caller, id).await.unwrap();
+            status.ready().then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the instance isn't connected, and says why.
+    pub(crate) async fn offline(&self, id: InstanceId) -> String {
+        until("the end of the connection", || async {
+            self.services.instances.status(&self.caller, id).await.unwrap().cause
+        })
+        .await
+    }
+
+    pub(crate) async fn send(&self, id: InstanceId, to: &Phone, text: &str) -> Result<Sent, ServiceError> {
+        let send =
+            SendText { phone: to.number().to_owned(), message: text.to_owned(), idempotency_key: None };
+        self.services.messages.send_text(&self.caller, id, send).await
+    }
+
+    /// The instance's events of these kinds.
+    pub(crate) async fn events(&self, id: InstanceId, kinds: &[EventKind]) -> Vec<Event> {
+        let query = EventQuery { start: EventStart::Oldest, kinds: kinds.to_vec(), limit: 1000 };
+        self.services.events.events(&self.caller, id, &query).await.unwrap().events
+    }
+
+    /// Waits for so many events of a kind, and returns their data.
+    pub(crate) async fn told(&self, id: InstanceId, kind: EventKind, count: usize) -> Vec<Value> {
+        until(kind.as_str(), || async {
+            let events = self.events(id, &[kind]).await;
+            (events.len() >= count).then(|| events.iter().map(|event| event.data.parse().unwrap()).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn message(&self, id: InstanceId, message_id: &str) -> Message {
+        let mut found = self.storage.messages_by_id(self.caller.user, id, message_id).await.unwrap();
+        assert_eq!(found.len(), 1, "stored once");
+        found.remove(0)
+    }
+}
+
+fn services(
+    simulator: &Simulator,
+    clock: wa_simulator::Clock,
+    storage: &Arc<MemoryStorage>,
+    keys: &Keys,
+) -> Services {
+    let (simulator, keys) = (simulator.clone(), Arc::clone(keys));
+    let root = TrustRoot::new(simulator.root_key());
+    let store = move |id| -> Arc<dyn Store> {
+        Arc::clone(keys.lock().unwrap().entry(id).or_default()) as Arc<dyn Store>
+    };
+    Services::new(Dependencies {
+        storage: storage.clone(),
+        companions: Arc::new(WhatsApp::new(store, move |client| {
+            client
+                .connector(Arc::new(InMemory(simulator.clone())))
+                .trust_root(root)
+                .clock(Arc::new(SharedClock(clock)))
+        })),
+        auth: AuthConfig { bcrypt_cost: 4, ..AuthConfig::new(SecretText::new("jwt secret")) },
+        webhooks: webhook::Options::default(),
+    })
+    .unwrap()
+}
+
+struct InMemory(Simulator);
+
+#[async_trait]
+impl Connector for InMemory {
+    async fn connect(&self, _request: ConnectRequest) -> Result<Connection, TransportError> {
+        let connection = self.0.connect();
+        let failed = |error: std::io::Error| TransportError::Io(error.to_string());
+        Ok(Connection {
+            outgoing: Box::pin(connection.outgoing.sink_map_err(failed)),
+            incoming: Box::pin(connection.incoming.map(move |item| item.map_err(failed))),
+        })
+    }
+}
+
+struct SharedClock(wa_simulator::Clock);
+
+impl wa_client::Clock for SharedClock {
+    fn unix_millis(&self) -> i64 {
+        i64::try_from(self.0.unix_millis()).unwrap()
+    }
+}
+
+/// Asks again and again until there is an answer. What has not happened after ten minutes of paused time never happens.
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    for _ in 0..60_000 {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited too long for {what}");
+}
