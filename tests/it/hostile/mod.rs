@@ -3,8 +3,10 @@
 
 mod frames;
 mod handshakes;
+mod live;
 mod protobufs;
 mod sessions;
+mod stage;
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
