@@ -2,27 +2,45 @@
 
 use std::io;
 
-/// Resolves at the first SIGTERM or SIGINT (Ctrl-C).
-pub async fn signalled() {
-    if let Err(error) = signal().await {
-        tracing::error!(%error, "can't listen for signals; only SIGKILL ends this process");
-        std::future::pending::<()>().await;
-    }
-}
-
 #[cfg(unix)]
-async fn signal() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
-    }
-    Ok(())
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Catches SIGTERM and SIGINT (Ctrl-C) from the moment it is made.
+pub struct Signals {
+    #[cfg(unix)]
+    terminate: Signal,
+    #[cfg(unix)]
+    interrupt: Signal,
 }
 
-#[cfg(not(unix))]
-async fn signal() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+impl Signals {
+    /// Starts to catch. Until then a signal ends the process at once.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: signal(SignalKind::terminate())?,
+            #[cfg(unix)]
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Resolves at the next signal.
+    #[cfg(unix)]
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = self.interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+    }
+
+    /// Resolves at the next signal.
+    #[cfg(not(unix))]
+    pub async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }

@@ -32,7 +32,7 @@ pub(crate) fn companions(config: &WhatsAppConfig, database: SqliteDatabase) -> R
         config.root_key.map_or_else(TrustRoot::whatsapp, |key| TrustRoot::new(PublicKey::from_bytes(key)));
     Ok(WhatsApp::new(
         move |instance| database.companion_store(instance),
-        move |client| client.connector(Arc::clone(&connector)).trust_root(trust.clone()),
+        move |client| client.connector(Arc::clone(&connector)).trust_root(trust),
     ))
 }
 

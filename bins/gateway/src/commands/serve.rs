@@ -5,23 +5,32 @@ use tokio_util::sync::CancellationToken;
 
 use super::{configure, say};
 use crate::application::{Application, FirstStart};
-use crate::shutdown;
+use crate::shutdown::Signals;
+
+/// As a shell tells of a process that SIGINT has ended.
+const EXIT_AT_ONCE: i32 = 130;
 
 /// `trunkline serve`.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
-    let application = Application::build(configure()?).await?;
+    let mut signals = Signals::catch()?;
+    let config = configure()?;
+    let public_url = config.public_url.clone();
+    let application = Application::build(config).await?;
     if let Some(first) = application.first_start() {
         introduce(first)?;
     }
     say(&format!("Listening on {}", application.url()))?;
+    if let Some(url) = public_url {
+        say(&format!("Public at {url}"))?;
+    }
     let stop = CancellationToken::new();
-    let stopped_by_signal = stop.clone();
+    let asked = stop.clone();
     tokio::spawn(async move {
-        shutdown::signalled().await;
-        stopped_by_signal.cancel();
+        signals.next().await;
+        asked.cancel();
         // Whoever asks twice doesn't want to wait.
-        shutdown::signalled().await;
-        std::process::exit(130);
+        signals.next().await;
+        std::process::exit(EXIT_AT_ONCE);
     });
     application.run(stop).await?;
     Ok(())

@@ -5,7 +5,7 @@ use serde::Serialize;
 use wa_simulator::{Info, Options, Simulator};
 
 use super::say;
-use crate::shutdown;
+use crate::shutdown::Signals;
 
 /// The first line on stdout, for programs.
 #[derive(Serialize)]
@@ -18,6 +18,7 @@ struct Announcement {
 
 /// `trunkline simulate`.
 pub(super) async fn run(listen: SocketAddr, tls: bool) -> Result<(), Box<dyn Error>> {
+    let mut signals = Signals::catch()?;
     // Whoever names another address wants to be reached there.
     let allow_remote = !listen.ip().is_loopback();
     let options = Options { listen: Some(listen), allow_remote, tls, ..Options::default() };
@@ -28,7 +29,7 @@ pub(super) async fn run(listen: SocketAddr, tls: bool) -> Result<(), Box<dyn Err
     say(&serde_json::to_string(&Announcement { url: url.clone(), info })?)?;
     say(&format!("WhatsApp simulator on {url}; its control API is {url}/sim/. A gateway that uses it:"))?;
     say(&format!("  {environment} trunkline serve"))?;
-    shutdown::signalled().await;
+    signals.next().await;
     Ok(())
 }
 

@@ -119,8 +119,11 @@ fn unreadable(error: &PayloadError) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+
     use actix_web::ResponseError as _;
     use actix_web::test::TestRequest;
+    use futures_util::Stream;
     use serde::Deserialize;
 
     use super::*;
@@ -161,6 +164,16 @@ mod tests {
             let shown = extract(json(body)).await.unwrap_err().to_string();
             assert!(shown.contains(code) && shown.contains(part), "{body}: {shown}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let (request, _) = json("").to_http_parts();
+        let never = futures_util::stream::pending::<Result<Bytes, PayloadError>>();
+        let never: Pin<Box<dyn Stream<Item = _>>> = Box::pin(never);
+        let mut payload = Payload::Stream { payload: never };
+        let error = Json::<Login>::from_request(&request, &mut payload).await.unwrap_err();
+        assert_eq!(error.status_code(), 408);
     }
 
     #[tokio::test]

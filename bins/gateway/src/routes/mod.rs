@@ -17,9 +17,9 @@ use crate::middleware::authenticate;
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
         .app_data(PathConfig::default().error_handler(|_, _| nowhere().into()))
-        .service(web::resource("/livez").get(health::live))
-        .service(web::resource("/readyz").get(health::ready))
-        .service(web::resource("/health").get(health::health))
+        .service(web::resource("/livez").get(health::live).head(health::live))
+        .service(web::resource("/readyz").get(health::ready).head(health::ready))
+        .service(web::resource("/health").get(health::health).head(health::health))
         .service(web::resource("/api/auth/login").post(auth::login))
         .service(web::scope("/api").wrap(from_fn(authenticate)).configure(behind_a_credential))
         .default_service(web::to(async || Err::<&str, ApiError>(nowhere())));

@@ -19,6 +19,7 @@ pub const PASSWORD: &str = "correct horse battery";
 /// A gateway on a free port with a folder of its own, connected to a simulated WhatsApp.
 pub struct TestApp {
     base: String,
+    port: u16,
     api_key: String,
     phones: Arc<Phones>,
     folder: Arc<TempDir>,
@@ -43,10 +44,10 @@ impl TestApp {
     }
 
     fn running(application: Application, api_key: String, phones: Arc<Phones>, folder: Arc<TempDir>) -> Self {
-        let base = application.url();
+        let (base, port) = (application.url(), application.port());
         let stop = CancellationToken::new();
         let running = tokio::spawn(application.run(stop.clone()));
-        Self { base, api_key, phones, folder, stop, running }
+        Self { base, port, api_key, phones, folder, stop, running }
     }
 
     /// Stops the gateway and starts another one on the same folder, against the same WhatsApp.
@@ -82,6 +83,10 @@ impl TestApp {
 
     pub fn phones(&self) -> &Phones {
         &self.phones
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn api_key(&self) -> &str {

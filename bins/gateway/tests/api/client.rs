@@ -3,6 +3,13 @@ use serde_json::Value;
 
 use crate::answer::Answer;
 
+/// A plain HTTP client.
+pub fn http() -> reqwest::Client {
+    // An error says that another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}
+
 /// A client of the API with one credential, or none.
 #[derive(Clone)]
 pub struct Client {
@@ -20,7 +27,7 @@ enum Credential {
 
 impl Client {
     pub fn anonymous(base: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let http = http();
         Self { http, base: base.to_owned(), credential: Credential::None }
     }
 

@@ -85,10 +85,10 @@ async fn a_send_that_is_under_way_when_the_gateway_stops_is_answered() {
     let mut accepted = Vec::new();
     for send in sends {
         // A connection that the stopping gateway no longer took is no answer; every answer given is kept to.
-        if let Ok(answer) = send.await {
-            if answer.status.is_success() {
-                accepted.push(answer.body["id"].as_str().expect("an id").to_owned());
-            }
+        if let Ok(answer) = send.await
+            && answer.status.is_success()
+        {
+            accepted.push(answer.body["id"].as_str().expect("an id").to_owned());
         }
     }
     assert!(!accepted.is_empty());

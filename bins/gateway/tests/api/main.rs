@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    unreachable_pub,
     reason = "tests"
 )]
 
@@ -21,6 +22,7 @@ mod messages;
 mod phones;
 mod process;
 mod receiver;
+mod tls;
 mod until;
 mod webhooks;
 mod whatsapp;

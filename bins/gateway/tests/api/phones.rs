@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 use wa_simulator::Simulator;
 
 use crate::answer::Answer;
+use crate::client::http;
 
 /// The simulated WhatsApp: its phones are used through the control API, as any other program would.
 pub struct Phones {
@@ -11,7 +12,7 @@ pub struct Phones {
 
 impl Phones {
     pub fn new(simulator: Simulator) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let http = http();
         Self { simulator, http }
     }
 
@@ -61,6 +62,11 @@ impl Phones {
 
     pub async fn fault(&self, fault: Value) {
         self.post("/sim/faults", fault).await;
+    }
+
+    pub async fn clear_faults(&self) {
+        let response = self.http.delete(self.url("/sim/faults")).send().await.expect("an answer");
+        Answer::of(response).await.expect(200);
     }
 
     async fn get(&self, path: &str) -> Value {

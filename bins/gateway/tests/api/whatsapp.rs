@@ -1,5 +1,6 @@
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::answer::keys;
 use crate::app::TestApp;
@@ -115,13 +116,48 @@ async fn a_send_without_an_ack_is_answered_as_pending_and_goes_on() {
     let app = TestApp::start().await;
     let alice = app.paired(ALICE).await;
     app.phones().create(BOB).await;
-    app.phones().fault(json!({"kind": "no_ack", "number": ALICE, "count": 1})).await;
+    // Neither the ack nor the receipt that would prove the same comes back.
+    app.phones().fault(json!({"kind": "no_ack", "number": ALICE})).await;
+    app.phones().fault(json!({"kind": "backlog", "number": ALICE})).await;
     let pending = app.send(&alice, BOB, "no ack").await.expect(202);
     assert_eq!(keys(&pending), ["id", "status"]);
     assert_eq!(pending["status"], "pending");
-    let messages =
-        app.client().get(&format!("/api/instances/{alice}/chats/{BOB}/messages")).await.expect(200);
-    assert_eq!(messages["messages"][0]["messageId"], pending["id"]);
+    let path = format!("/api/instances/{alice}/chats/{BOB}/messages");
+    let message = app.client().get(&path).await.expect(200)["messages"][0].clone();
+    assert_eq!((&message["messageId"], &message["status"]), (&pending["id"], &json!("pending")));
+
+    app.phones().clear_faults().await;
+    until("the message is delivered", || async {
+        let message = app.client().get(&path).await.expect(200)["messages"][0].clone();
+        (message["status"] == "delivered").then_some(())
+    })
+    .await;
+    assert_eq!(app.phones().inbox(BOB).await.len(), 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_does_not_cut_a_send_in_half() {
+    let app = TestApp::start().await;
+    let alice = app.paired(ALICE).await;
+    app.phones().create(BOB).await;
+    let body = json!({"phone": BOB, "message": "goodbye"}).to_string();
+    let request = format!(
+        "POST /api/whatsapp/{alice}/send HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        app.api_key(),
+        body.len()
+    );
+    let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", app.port())).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    drop(socket);
+    // Whether the request was read at all before the end is open; if so, it is done to its end.
+    until("the text arrives, or was never taken", || async {
+        let path = format!("/api/instances/{alice}/chats/{BOB}/messages");
+        let stored = app.client().get(&path).await.expect(200)["messages"][0].clone();
+        (stored.is_null() || stored["status"] == "delivered").then_some(())
+    })
+    .await;
     app.stop().await;
 }
 

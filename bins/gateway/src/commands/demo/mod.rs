@@ -23,7 +23,7 @@ use self::stage::{Mark, Stage};
 use super::simulate;
 use crate::application::{Application, FirstStart};
 use crate::config::{Config, WhatsAppConfig};
-use crate::shutdown;
+use crate::shutdown::Signals;
 
 /// The whole play, from the first line to the last webhook.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -36,6 +36,7 @@ const USUAL_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net:
 /// # Errors
 /// What went wrong, in a sentence.
 pub(super) async fn run(once: bool) -> Result<(), DemoError> {
+    let mut signals = Signals::catch()?;
     let mut stage = Stage::new();
     let set = Set::build(&mut stage, once).await?;
     let outcome = match tokio::time::timeout(TIME_LIMIT, set.play(&mut stage)).await {
@@ -44,7 +45,7 @@ pub(super) async fn run(once: bool) -> Result<(), DemoError> {
     };
     if outcome.is_ok() && !once {
         set.show(&mut stage)?;
-        shutdown::signalled().await;
+        signals.next().await;
     }
     set.strike().await;
     outcome?;

@@ -49,12 +49,11 @@ impl Script {
     async fn link(&self, stage: &mut Stage, name: &'static str, number: &str) -> Result<Account, DemoError> {
         let began = Instant::now();
         let instance = self.gateway.create(name, &self.receiver.url(name), WEBHOOK_SECRET).await?;
-        let call = format!("POST /api/instances -> {}", instance.id);
-        stage.step(Mark::Done, &format!("{name}: instance"), &call, began.elapsed())?;
+        stage.step(Mark::Done, &format!("{name}: instance"), "POST /api/instances", began.elapsed())?;
 
         let began = Instant::now();
         let qr = self.gateway.qr(&instance).await?;
-        let call = format!("GET …/qr -> {} characters", qr.len());
+        let call = format!("GET /api/instances/…/qr, {} characters", qr.len());
         stage.step(Mark::Done, &format!("{name}: QR code"), &call, began.elapsed())?;
         stage.qr(&qr)?;
 
