@@ -248,7 +248,8 @@ impl MessagingService {
         match timeout(ACK_TIMEOUT, fate).await {
             Ok(Ok(Fate::Sent)) => Ok(Sent { id, progress: Progress::Sent, replayed }),
             Ok(Ok(Fate::Failed(failure))) => Err(refused(failure)),
-            // Too late: the message is stored and goes on. Or the instance ended, and with an unlinked account its messages.
+            // Too late: the message is stored and goes on. Or the instance ended, and with an unlinked
+            // account its messages.
             Ok(Err(_)) | Err(_) => {
                 let status = self.status(caller, instance, &id).await?;
                 answer_of(id, status, replayed)

@@ -15,7 +15,8 @@ fn codes(count: usize) -> Vec<ClientEvent> {
     (0..count).map(|n| ClientEvent::Qr(code(n))).collect()
 }
 
-/// What the documented Python and Node clients do: ask with the last page's latest timestamp, pass on what comes.
+/// What the documented Python and Node clients do: ask with the last page's latest timestamp, pass on what
+/// comes.
 #[tokio::test]
 async fn polling_as_the_documented_clients_do_misses_nothing_and_repeats_nothing() {
     let world = World::new().await;

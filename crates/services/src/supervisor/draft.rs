@@ -1,5 +1,6 @@
 //! What a batch of a companion's events amounts to: one record, ready to be committed.
 
+use prost::Message as _;
 use storage::{
     Entry, EventId, EventKind, InstanceId, InstanceStatus, Json, Message, MessageStatus, NewEvent,
     NewMessage, PendingMessage, Record, StateChange, StatusUpdate, StoredMessageId, Timestamp,
@@ -63,6 +64,16 @@ impl Draft {
         for pending in pending {
             let error = "the account was unlinked before it was sent";
             self.record.entries.push(Entry::Status(failure(&pending.message, cause, error, self.now)));
+        }
+    }
+
+    /// Messages that a receipt proves to be sent: they are told as sent before the receipt itself is told.
+    pub(crate) fn prove(&mut self, pending: &[PendingMessage], timestamp: i64) {
+        for PendingMessage { message, payload } in pending {
+            let content =
+                e2e::Message::decode(payload.clone()).ok().and_then(|message| Content::of(&message));
+            let update = success(message, &content.unwrap_or_default(), timestamp, self.now);
+            self.record.entries.push(Entry::Status(update));
         }
     }
 
@@ -219,6 +230,39 @@ impl Draft {
     fn event(&self, kind: EventKind, chat: Option<&str>, data: Json) -> NewEvent {
         let chat = chat.map(str::to_owned);
         NewEvent { id: EventId::generate(), kind, chat, timestamp: self.now, data }
+    }
+}
+
+/// The update that tells of a message of ours that WhatsApp has, with its event. `timestamp` is WhatsApp's,
+/// Unix seconds.
+pub(crate) fn success(message: &Message, content: &Content, timestamp: i64, now: Timestamp) -> StatusUpdate {
+    let facts = MessageFacts {
+        instance: message.instance,
+        message_id: &message.message_id,
+        remote_jid: &message.chat,
+        pn: Some(message.chat.as_str()).filter(|chat| chat.ends_with("@s.whatsapp.net")),
+        lid: Some(message.wire_chat.as_str()).filter(|chat| chat.ends_with("@lid")),
+        participant: None,
+        from_me: true,
+        content,
+        timestamp,
+        push_name: None,
+        status: MessageStatus::Sent,
+    };
+    let event = NewEvent {
+        id: EventId::generate(),
+        kind: EventKind::MessageSent,
+        chat: Some(message.chat.clone()),
+        timestamp: now,
+        data: facts.to_json(),
+    };
+    StatusUpdate {
+        message_id: message.message_id.clone(),
+        chats: vec![message.chat.clone()],
+        from_me: true,
+        status: MessageStatus::Sent,
+        at: Timestamp::from_seconds(timestamp),
+        event: Some(event),
     }
 }
 

@@ -6,10 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use prost::Message as _;
-use storage::{
-    EventId, EventKind, InstanceId, Message, MessageStatus, NewEvent, Record, StatusUpdate, Storage,
-    StorageError, Timestamp, UserId,
-};
+use storage::{InstanceId, Message, Record, StatusUpdate, Storage, StorageError, UserId};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
@@ -19,7 +16,6 @@ use wa_proto::e2e;
 use webhook::Dispatcher;
 
 use super::content::Content;
-use super::data::MessageFacts;
 use super::draft;
 use super::outbox::{Failure, Fate, Outbox, Submission};
 use super::recorder::Recorder;
@@ -98,6 +94,7 @@ impl Line {
         message: Message,
         content: e2e::Message,
     ) -> oneshot::Receiver<Fate> {
+        self.recorder.expect_ack(&message.message_id);
         let (submission, fate) = self.outbox().submit(&message.message_id);
         match submission {
             Submission::Send => self.launch(message, content),
@@ -211,7 +208,10 @@ impl Line {
             let id = MessageId::from(message.message_id.as_str());
             let error =
                 match self.companion.send(Outgoing { id, to: to.clone(), content: content.clone() }).await {
-                    Ok(timestamp) => return self.sent(&message, &shown, timestamp).await,
+                    Ok(timestamp) => {
+                        let update = draft::success(&message, &shown, timestamp, now());
+                        return self.settle(&message, update, Fate::Sent).await;
+                    }
                     Err(error) => error,
                 };
             look_ups += u32::from(matches!(error, SendError::LookUp(_)));
@@ -234,38 +234,6 @@ impl Line {
         timeout(pause, offline).await.is_err()
     }
 
-    async fn sent(&self, message: &Message, content: &Content, timestamp: i64) {
-        let facts = MessageFacts {
-            instance: self.instance,
-            message_id: &message.message_id,
-            remote_jid: &message.chat,
-            pn: Some(message.chat.as_str()).filter(|chat| chat.ends_with("@s.whatsapp.net")),
-            lid: Some(message.wire_chat.as_str()).filter(|chat| chat.ends_with("@lid")),
-            participant: None,
-            from_me: true,
-            content,
-            timestamp,
-            push_name: None,
-            status: MessageStatus::Sent,
-        };
-        let event = NewEvent {
-            id: EventId::generate(),
-            kind: EventKind::MessageSent,
-            chat: Some(message.chat.clone()),
-            timestamp: now(),
-            data: facts.to_json(),
-        };
-        let update = StatusUpdate {
-            message_id: message.message_id.clone(),
-            chats: vec![message.chat.clone()],
-            from_me: true,
-            status: MessageStatus::Sent,
-            at: Timestamp::from_seconds(timestamp),
-            event: Some(event),
-        };
-        self.settle(message, update, Fate::Sent).await;
-    }
-
     async fn fail(&self, message: &Message, failure: Failure) {
         let update = draft::failure(message, failure.cause, &failure.message, now());
         self.settle(message, update, Fate::Failed(failure)).await;
@@ -278,7 +246,9 @@ impl Line {
         let mut pause = FIRST_PAUSE;
         loop {
             let record = Record::new(self.instance).status(update.clone());
-            match self.services.storage.record(record).await {
+            let recording = self.services.storage.record(record);
+            self.recorder.settled(&message.message_id);
+            match recording.await {
                 Ok(recorded) => {
                     self.outbox().finish(&message.message_id, &fate);
                     if recorded.last_seq.is_some() {
@@ -289,6 +259,7 @@ impl Line {
                 Err(StorageError::Closed | StorageError::NotFound { .. }) => return,
                 Err(error) => {
                     tracing::warn!(instance = %self.instance, %error, "the fate of a message could not be stored");
+                    self.recorder.expect_ack(&message.message_id);
                 }
             }
             if self.has_ended_after(pause).await {

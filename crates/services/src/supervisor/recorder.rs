@@ -1,17 +1,18 @@
 //! The handler of one instance's companion: what it is told is durable before anything is acknowledged.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use storage::{Instance, InstanceId, InstanceStatus, PendingMessage, Storage, StorageError};
-use wa_client::{Event, Handler, HandlerError};
+use wa_client::{Event, Handler, HandlerError, ReceiptUpdate};
 use webhook::Dispatcher;
 
 use super::draft::{Draft, Memory};
 use crate::clock::now;
 
-/// Pending messages that are given up in one commit.
-const PENDING_BATCH: u64 = 1_000;
+/// Pending messages that are looked at at once; more than a line ever lets through.
+const PENDING_BATCH: u64 = 10_000;
 
 /// Records what one companion tells: each batch in one commit.
 pub(crate) struct Recorder {
@@ -19,13 +20,33 @@ pub(crate) struct Recorder {
     storage: Arc<dyn Storage>,
     dispatcher: Dispatcher,
     memory: Mutex<Memory>,
+    unsettled: Mutex<Unsettled>,
+}
+
+/// The messages of ours that may be pending in the store.
+#[derive(Default)]
+struct Unsettled {
+    ids: HashSet<String>,
+    /// Whether those of an earlier process are among them.
+    complete: bool,
 }
 
 impl Recorder {
     pub(crate) fn new(instance: &Instance, storage: Arc<dyn Storage>, dispatcher: Dispatcher) -> Self {
         let connected = instance.status == InstanceStatus::Connected;
         let memory = Memory { own_jid: instance.jid.clone(), qr_codes: 0, connected };
-        Self { instance: instance.id, storage, dispatcher, memory: Mutex::new(memory) }
+        let unsettled = Mutex::default();
+        Self { instance: instance.id, storage, dispatcher, memory: Mutex::new(memory), unsettled }
+    }
+
+    /// A message of ours was stored as pending.
+    pub(crate) fn expect_ack(&self, message_id: &str) {
+        self.unsettled().ids.insert(message_id.to_owned());
+    }
+
+    /// A record that settles the message has been queued; what is told from now on is recorded after it.
+    pub(crate) fn settled(&self, message_id: &str) {
+        self.unsettled().ids.remove(message_id);
     }
 
     /// Own JID by phone number, once paired.
@@ -40,6 +61,28 @@ impl Recorder {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, Unsettled> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The messages that this receipt proves to be sent although WhatsApp's ack was never seen: the process
+    /// ended between the two, or the receipt was faster.
+    async fn proven_by(&self, receipt: &ReceiptUpdate) -> Result<Vec<PendingMessage>, StorageError> {
+        if !self.unsettled().complete {
+            let pending = self.storage.pending_messages(self.instance, PENDING_BATCH).await?;
+            let mut unsettled = self.unsettled();
+            unsettled.ids.extend(pending.into_iter().map(|pending| pending.message.message_id));
+            unsettled.complete = true;
+        }
+        let is_named = |id: &str| receipt.ids.iter().any(|named| named.as_str() == id);
+        if !self.unsettled().ids.iter().any(|id| is_named(id)) {
+            return Ok(Vec::new());
+        }
+        let mut pending = self.storage.pending_messages(self.instance, PENDING_BATCH).await?;
+        pending.retain(|pending| is_named(&pending.message.message_id));
+        Ok(pending)
     }
 
     /// The pending messages that end with this event, and why.
@@ -57,6 +100,11 @@ impl Recorder {
         for event in &events {
             let (pending, cause) = self.ended_by(event).await?;
             draft.give_up(&pending, cause);
+            if let Event::Receipt(receipt) = event
+                && !receipt.from_me
+            {
+                draft.prove(&self.proven_by(receipt).await?, receipt.timestamp);
+            }
             draft.add(event);
             if let Event::Undecryptable(message) = event {
                 let (reason, retries) = (&message.reason, message.retries);

@@ -127,3 +127,27 @@ async fn a_broken_connection_is_told_once_and_mended() {
     .await;
     stage.send(id, &peer, "still here").await.unwrap();
 }
+
+/// Also what happens when the process dies between the transmission and the ack: a receipt may come first.
+#[tokio::test(start_paused = true)]
+async fn a_message_is_told_as_sent_even_if_only_its_receipt_proves_it() {
+    let stage = Stage::new().await;
+    let (own, peer) = (stage.phone("15550000001"), stage.phone("15550000002"));
+    let id = stage.linked(&own).await;
+    stage.simulator.add_fault(Fault::new(FaultKind::NoAck)).unwrap();
+    let sent = stage.send(id, &peer, "quiet").await.unwrap();
+    let told = stage.events(id, &[EventKind::MessageSent, EventKind::MessageStatus]).await;
+    let told: Vec<serde_json::Value> = told.iter().map(|event| event.data.parse().unwrap()).collect();
+    let steps: Vec<_> =
+        told.iter().map(|data| (&data["messageId"], data["status"].as_str().unwrap())).collect();
+    assert_eq!(steps, [(&json!(sent.id), "sent"), (&json!(sent.id), "delivered")]);
+    assert_eq!((&told[0]["body"], &told[0]["type"]), (&json!("quiet"), &json!("text")));
+    assert_eq!(stage.message(id, &sent.id).await.status, MessageStatus::Delivered);
+    // The next one, acknowledged, is told once as well.
+    let next = stage.send(id, &peer, "loud").await.unwrap();
+    until("its receipt", || async {
+        (stage.message(id, &next.id).await.status == MessageStatus::Delivered).then_some(())
+    })
+    .await;
+    assert_eq!(stage.events(id, &[EventKind::MessageSent]).await.len(), 2);
+}
