@@ -117,13 +117,13 @@ pub(super) fn by_id(
     instance: InstanceId,
     message_id: &str,
 ) -> Result<Vec<Message>, Fault> {
-    let found = messages::table
+    let mut found: Vec<(i64, MessageRow)> = messages::table
         .filter(messages::instance.eq(key))
         .filter(messages::message_id.eq(message_id))
-        .order(messages::key)
-        .select(MessageRow::as_select())
+        .select((messages::key, MessageRow::as_select()))
         .load(db)?;
-    found.into_iter().map(|row| row.open(instance)).collect()
+    found.sort_unstable_by_key(|(key, _)| *key);
+    found.into_iter().map(|(_, row)| row.open(instance)).collect()
 }
 
 #[async_trait]

@@ -125,13 +125,13 @@ fn add_message(tx: &mut Tx, key: i64, new: &NewMessage) -> Result<Outcome, Fault
 
 fn update_status(tx: &mut Tx, key: i64, update: &StatusUpdate) -> Result<Outcome, Fault> {
     use schema::messages;
-    let concerned: Vec<(i64, String, String, String)> = messages::table
+    let mut concerned: Vec<(i64, String, String, String)> = messages::table
         .filter(messages::instance.eq(key))
         .filter(messages::message_id.eq(&update.message_id))
         .filter(messages::from_me.eq(update.from_me))
-        .order(messages::key)
         .select((messages::key, messages::status, messages::chat, messages::wire_chat))
         .load(&mut tx.db)?;
+    concerned.sort_unstable_by_key(|(key, ..)| *key);
     let mut outcome = Outcome::Unknown;
     for (message, status, chat, wire_chat) in concerned {
         if !(update.chats.is_empty() || update.chats.contains(&chat) || update.chats.contains(&wire_chat)) {

@@ -40,7 +40,9 @@ fn purge(db: &mut SqliteConnection) -> Result<Idle, Fault> {
         diesel::delete(events::table.filter(events::instance.eq(instance)).filter(events::seq.le(seq)))
             .execute(db)?;
     }
-    diesel::delete(messages::table.filter(messages::key.eq_any(&some_messages))).execute(db)?;
+    for message in &some_messages {
+        diesel::delete(messages::table.find(message)).execute(db)?;
+    }
     if some_messages.is_empty() && last_event.is_none() {
         diesel::delete(retired_instances::table.find(instance)).execute(db)?;
     }

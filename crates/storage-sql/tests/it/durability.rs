@@ -44,12 +44,12 @@ fn run_and_kill(path: &Path, known: usize, lines: usize) -> usize {
         .spawn()
         .unwrap();
     let answers = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let answers = answers.filter_map(|line| line.strip_prefix("answered ")?.parse::<usize>().ok());
-    let last = answers.take(lines).last();
+    let mut answers = answers.filter_map(|line| line.strip_prefix("answered ")?.parse::<usize>().ok());
+    let last = answers.by_ref().take(lines).last();
     child.kill().unwrap();
     child.wait().unwrap();
     let last = last.expect("the process answered something");
-    assert!(last + 1 >= known + lines);
+    assert!(last + 2 >= known + lines, "it went on where it ended");
     last + 1
 }
 
@@ -58,7 +58,8 @@ async fn write_until_killed(path: &str) {
     let database = SqliteDatabase::open(path, MasterKey::from_bytes(KEY)).unwrap();
     let instance = database.fleet().await.unwrap().remove(0).id;
     let companion = database.companion_store(instance);
-    let mut next = check_whole(&database, instance).await;
+    // The last message may lack its ratchet. It was never acknowledged then, so it is delivered again.
+    let mut next = check_whole(&database, instance).await.saturating_sub(1);
     loop {
         let window: Vec<_> =
             (next..next + 32).map(|n| (n, submit(&database, &*companion, instance, n))).collect();
