@@ -13,8 +13,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use tokio::{runtime::Handle, time::Instant};
 use tokio_util::sync::CancellationToken;
-use wa_binary::{Jid, Node};
+use wa_binary::{Content, Jid, Node};
 use wa_crypto::{KeyPair, Secret};
+use wa_signal::PreKeyMessage;
 
 use crate::{
     Addressing, Clock, ControlError, Options,
@@ -362,21 +363,34 @@ fn delivery_ending(kind: &FaultKind) -> Option<&FaultKind> {
     }
 }
 
-/// The same message with a bit changed near the end of every ciphertext: in the MAC, so that nothing but a
-/// whole decryption finds it.
+/// The same message with a bit changed in the MAC of every ciphertext, so that nothing but a whole
+/// decryption finds it.
 fn damaged(bytes: &Bytes) -> Bytes {
     let plain = stanza::without_flag(bytes);
     let Ok(mut node) = wa_binary::decode(&plain) else { return bytes.clone() };
-    if let wa_binary::Content::Nodes(children) = &mut node.content {
+    if let Content::Nodes(children) = &mut node.content {
         for child in children.iter_mut().filter(|child| child.is("enc")) {
-            if let wa_binary::Content::Bytes(content) = &mut child.content
-                && let Some(byte) = content.to_mut().last_mut()
-            {
-                *byte ^= 1;
+            if let Content::Bytes(content) = &mut child.content {
+                let mac = mac_position(content);
+                if let Some(byte) = content.to_mut().get_mut(mac) {
+                    *byte ^= 1;
+                }
             }
         }
     }
     stanza::encode(&node)
+}
+
+/// The last byte of a `msg`, or of the `msg` inside a `pkmsg`.
+fn mac_position(ciphertext: &[u8]) -> usize {
+    let inner = PreKeyMessage::parse(ciphertext).ok().map(|message| message.inner);
+    let position = inner.and_then(|inner| {
+        ciphertext
+            .windows(inner.len().max(1))
+            .position(|window| window == inner)
+            .map(|start| start + inner.len())
+    });
+    position.unwrap_or(ciphertext.len()).saturating_sub(1)
 }
 
 #[allow(clippy::disallowed_methods)] // The one place where the system's randomness enters.

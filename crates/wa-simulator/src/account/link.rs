@@ -1,6 +1,6 @@
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
@@ -16,8 +16,15 @@ pub(crate) enum Outgoing {
     Stanza { bytes: Bytes, not_before: Option<Instant> },
     /// Write a last stanza, if any, and close.
     Close(Option<Bytes>),
-    /// Go on, but never write again.
-    Silence,
+}
+
+/// What both ends of a link see.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Orders that were not taken yet.
+    waiting: AtomicUsize,
+    /// Nothing is written any more.
+    is_silenced: AtomicBool,
 }
 
 /// The end of a logged-in connection that the rest of the server holds.
@@ -25,54 +32,64 @@ pub(crate) enum Outgoing {
 pub(crate) struct Link {
     pub(crate) connection: u64,
     sender: mpsc::UnboundedSender<Outgoing>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 }
 
 /// The connection's own end.
 pub(crate) struct Orders {
     receiver: mpsc::UnboundedReceiver<Outgoing>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 }
 
 impl Link {
     pub(crate) fn new(connection: u64) -> (Self, Orders) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        (Self { connection, sender, waiting: waiting.clone() }, Orders { receiver, waiting })
+        let shared = Arc::<Shared>::default();
+        (Self { connection, sender, shared: shared.clone() }, Orders { receiver, shared })
     }
 
     /// Has a stanza written, after those of before.
     pub(crate) fn send(&self, bytes: Bytes, not_before: Option<Instant>) {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
+        if self.shared.waiting.load(Ordering::Relaxed) >= MOST_WAITING {
             self.close(None);
         } else {
             // A connection that is gone keeps nothing; its device's queue does.
-            self.sender.send(Outgoing::Stanza { bytes, not_before }).ok();
+            self.push(Outgoing::Stanza { bytes, not_before });
         }
     }
 
     /// Ends the connection, after a last stanza.
     pub(crate) fn close(&self, last: Option<Bytes>) {
-        self.sender.send(Outgoing::Close(last)).ok();
+        self.push(Outgoing::Close(last));
     }
 
+    fn push(&self, order: Outgoing) {
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        self.sender.send(order).ok();
+    }
+
+    /// From now on the connection takes, but writes nothing.
     pub(crate) fn silence(&self) {
-        self.sender.send(Outgoing::Silence).ok();
+        self.shared.is_silenced.store(true, Ordering::Release);
     }
 }
 
 impl Orders {
     /// The next order; `None` when the device was unlinked from the server's records.
     pub(crate) async fn next(&mut self) -> Option<Outgoing> {
-        let order = self.receiver.recv().await;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        order
+        let order = self.receiver.recv().await?;
+        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(order)
+    }
+
+    pub(crate) fn is_silenced(&self) -> bool {
+        self.shared.is_silenced.load(Ordering::Acquire)
     }
 
     /// An order that is there already.
     pub(crate) fn try_next(&mut self) -> Option<Outgoing> {
         let order = self.receiver.try_recv().ok()?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         Some(order)
     }
 }

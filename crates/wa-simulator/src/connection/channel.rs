@@ -50,24 +50,18 @@ pub(crate) struct Channel {
     open: OpenCipher,
     world: Arc<World>,
     pub(crate) peer: Peer,
-    /// A silenced channel takes, but writes nothing.
-    silenced: bool,
 }
 
 impl Channel {
     pub(crate) fn new(world: Arc<World>, wire: Wire, frames: FrameDecoder, ciphers: Ciphers) -> Self {
         let peer = Peer { connection: world.next_connection(), ..Peer::default() };
-        Self { wire, frames, seal: ciphers.seal, open: ciphers.open, world, peer, silenced: false }
-    }
-
-    pub(crate) fn silence(&mut self) {
-        self.silenced = true;
+        Self { wire, frames, seal: ciphers.seal, open: ciphers.open, world, peer }
     }
 
     /// Writes a stanza to the buffer: one frame, alone in its message, since whatsmeow can't put together a
     /// frame of two messages (protocol.md 1).
     pub(crate) async fn feed(&mut self, encoded: &Bytes) -> Result<(), ChannelError> {
-        if self.silenced || encoded.is_empty() {
+        if encoded.is_empty() {
             return Ok(());
         }
         self.world.trace.record(&self.peer, Direction::Sent, &stanza::without_flag(encoded));

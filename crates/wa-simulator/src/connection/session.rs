@@ -122,7 +122,6 @@ impl Session {
             match next {
                 Some(Outgoing::Stanza { bytes, not_before }) => self.write(bytes, not_before).await?,
                 Some(Outgoing::Close(last)) => return Ok(Step::End(last)),
-                Some(Outgoing::Silence) => self.channel.silence(),
                 None => break,
             }
             next = self.orders.try_next();
@@ -136,7 +135,7 @@ impl Session {
 
     async fn write(&mut self, bytes: Bytes, not_before: Option<Instant>) -> Result<(), ChannelError> {
         match not_before {
-            None if self.delayed.is_empty() => self.channel.feed(&bytes).await,
+            None if self.delayed.is_empty() => self.feed(&bytes).await,
             _ => {
                 self.delayed.push_back((not_before.unwrap_or_else(Instant::now), bytes));
                 Ok(())
@@ -148,10 +147,15 @@ impl Session {
         let now = Instant::now();
         while self.delayed.front().is_some_and(|(due, _)| *due <= now) {
             let Some((_, bytes)) = self.delayed.pop_front() else { break };
-            self.channel.feed(&bytes).await?;
+            self.feed(&bytes).await?;
         }
         self.channel.flush().await?;
         Ok(Step::Continue)
+    }
+
+    /// Writes, unless a fault has silenced the connection.
+    async fn feed(&mut self, bytes: &Bytes) -> Result<(), ChannelError> {
+        if self.orders.is_silenced() { Ok(()) } else { self.channel.feed(bytes).await }
     }
 
     async fn write_answers(&mut self) -> Result<(), ChannelError> {
@@ -159,7 +163,7 @@ impl Session {
             return Ok(());
         }
         for answer in std::mem::take(&mut self.answers) {
-            self.channel.feed(&answer).await?;
+            self.feed(&answer).await?;
         }
         self.channel.flush().await
     }

@@ -441,3 +441,24 @@ pub(crate) fn bundle(user: &Node<'_>) -> Bundle {
         prekey: user.get_child("key").map(|key| (id(key), public(key))),
     }
 }
+
+impl Line {
+    /// Sends bytes, and takes what is there. False if the server has closed.
+    pub(crate) async fn is_open(&mut self, plain: &[u8]) -> bool {
+        use futures_util::FutureExt;
+        let mut message = Vec::new();
+        self.ciphers.seal.seal_frame(&mut message, |out| out.extend_from_slice(plain)).unwrap();
+        if self.connection.outgoing.send(message.into()).await.is_err() {
+            return false;
+        }
+        tokio::task::yield_now().await;
+        while let Some(node) = self.try_next().now_or_never() {
+            match node {
+                Some(node) if node.is("stream:error") => return false,
+                Some(_) => {}
+                None => return false,
+            }
+        }
+        true
+    }
+}

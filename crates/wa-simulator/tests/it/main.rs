@@ -3,19 +3,24 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod iqs;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod link_code;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod pairing;
-
-use wa_simulator::{Clock, Options, Simulator};
-
-/// A reproducible simulator without a socket.
 #[cfg(test)]
-async fn simulator() -> Simulator {
-    Simulator::start(options()).await.unwrap()
-}
-
+mod receipts;
 #[cfg(test)]
-fn options() -> Options {
-    Options { seed: Some([7; 32]), clock: Some(Clock::starting_at(client::NOW)), ..Options::default() }
-}
+mod scene;

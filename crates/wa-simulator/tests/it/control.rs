@@ -1,0 +1,312 @@
+//! The doors over real sockets.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use wa_simulator::{Connection, Options, Simulator, StartError};
+
+use crate::{client::*, scene::*};
+
+async fn serving(tls: bool) -> Simulator {
+    let listen = Some("127.0.0.1:0".parse().unwrap());
+    Simulator::start(Options { listen, tls, ..options() }).await.unwrap()
+}
+
+struct Api {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Api {
+    fn new(simulator: &Simulator) -> Self {
+        // Another test may have installed it.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        Self { base: format!("http://{}", simulator.address().unwrap()), http: reqwest::Client::new() }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        let request = match body {
+            Some(body) => request.body(body.to_string()).header("content-type", "application/json"),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let body = answer.text().await.unwrap();
+        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.call(Method::GET, path, None).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let (status, answer) = self.call(Method::POST, path, Some(body)).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    }
+
+    async fn refused(&self, method: Method, path: &str, body: Option<Value>) -> (u16, String) {
+        let (status, answer) = self.call(method, path, body).await;
+        assert!(!answer["error"]["message"].as_str().unwrap().is_empty());
+        (status, answer["error"]["code"].as_str().unwrap().to_owned())
+    }
+}
+
+/// A WebSocket as the scripted client takes it.
+async fn socket<S>(simulator: &Simulator, stream: S) -> Connection
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let url = format!("ws://{}/ws/chat", simulator.address().unwrap());
+    let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+    let (outgoing, incoming) = socket.split();
+    let incoming = incoming.filter_map(|message| async {
+        match message {
+            Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
+            Ok(_) => None,
+            Err(error) => Some(Err(std::io::Error::other(error))),
+        }
+    });
+    let outgoing = outgoing
+        .with(|bytes: Bytes| async { Ok(Message::Binary(bytes)) })
+        .sink_map_err(|error: tokio_tungstenite::tungstenite::Error| std::io::Error::other(error));
+    Connection { outgoing: Box::pin(outgoing), incoming: Box::pin(incoming) }
+}
+
+async fn tcp(simulator: &Simulator) -> TcpStream {
+    TcpStream::connect(simulator.address().unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_client_is_driven_through_the_doors_alone() {
+    let simulator = serving(false).await;
+    let api = Api::new(&simulator);
+    let info = api.get("/sim/info").await;
+    assert_eq!(info["rootKey"], hex::encode(simulator.root_key().as_bytes()));
+    assert_eq!(info["wsUrl"], format!("ws://{}/ws/chat", simulator.address().unwrap()));
+    let alice = api.post("/sim/phones", json!({"number": "+15550000001", "name": "Alice"})).await;
+    assert_eq!((&alice["number"], &alice["jid"]), (&json!(ALICE), &json!("15550000001@s.whatsapp.net")));
+    assert_eq!(api.post("/sim/phones", json!({"number": 15550000001_u64})).await, alice);
+    api.post("/sim/phones", json!({"number": BOB, "name": "Bob"})).await;
+
+    let mut client = Client::new(1);
+    let payload = client.registration();
+    let connection = socket(&simulator, tcp(&simulator).await).await;
+    let mut line =
+        Line::open(&simulator, connection, client.noise.clone(), &payload, &mut client.rng).await.unwrap();
+    let references = references(&mut line).await;
+    let scan = json!({"qr": client.qr(&references[0])});
+    let (scanned, ()) = tokio::join!(api.post("/sim/phones/15550000001/scan", scan), async {
+        let answer = client.accept(&line.next().await);
+        line.send(&answer).await;
+        assert_eq!(text(&line.next().await, "code"), "515");
+    });
+    assert_eq!(scanned["device"], 1);
+
+    let payload = client.login();
+    let connection = socket(&simulator, tcp(&simulator).await).await;
+    let mut line =
+        Line::open(&simulator, connection, client.noise.clone(), &payload, &mut client.rng).await.unwrap();
+    assert!(line.next().await.is("success"));
+    line.ask_iq(&client.upload(&client.prekeys)).await;
+    line.ask("set", "passive", wa_binary::Node::new("active")).await;
+    let sent = api.post("/sim/phones/15550000002/send", json!({"to": ALICE, "text": "hello"})).await;
+    let id = sent["id"].as_str().unwrap();
+    let delivered = line.next_where(|node| text(node, "id") == id).await;
+    assert_eq!(client.decrypt(&delivered).conversation.as_deref(), Some("hello"));
+
+    let inbox = api.get("/sim/phones/15550000001/inbox?wait=1").await;
+    let entry = &inbox[0];
+    assert_eq!(
+        (&entry["id"], &entry["text"], &entry["fromMe"], &entry["repeats"]),
+        (&json!(id), &json!("hello"), &json!(false), &json!(0))
+    );
+    assert_eq!(entry["from"], "15550000002@s.whatsapp.net");
+    assert!(entry["timestamp"].as_u64().unwrap() >= NOW);
+    api.post("/sim/phones/15550000001/read", json!({"ids": [id]})).await;
+    let read = simulator.phone(BOB).unwrap();
+    read.wait_for_outbox(|sent| sent[0].receipts.iter().any(|receipt| receipt.kind == "read")).await;
+    let outbox = api.get("/sim/phones/15550000002/outbox").await;
+    assert_eq!(outbox[0]["id"], id);
+    let many = json!({"to": ALICE, "text": "number {n}", "count": 3, "interval_ms": 1});
+    let many = api.post("/sim/phones/15550000002/send", many).await;
+    assert_eq!(many["ids"].as_array().unwrap().len(), 3);
+    let inbox = api.get("/sim/phones/15550000001/inbox?wait=4").await;
+    assert_eq!(inbox[3]["text"], "number 3");
+
+    let devices = api.get("/sim/phones/15550000001/devices").await;
+    assert_eq!((&devices[0]["id"], &devices[0]["connected"]), (&json!(1), &json!(true)));
+    let trace = api.get("/sim/trace?number=%2B15550000001").await;
+    let trace = trace.as_str().unwrap();
+    assert!(
+        trace.contains("<pair-success>") && trace.contains("C>S <iq") && trace.lines().count() > 10,
+        "{trace}"
+    );
+    let fault = api.post("/sim/faults", json!({"kind": "streamError", "code": 503, "number": ALICE})).await;
+    assert_eq!(fault["struck"], 1);
+    line.next_named("stream:error").await;
+    let fault = api.post("/sim/faults", json!({"kind": "no_ack", "number": ALICE})).await;
+    let listed = api.get("/sim/faults").await;
+    assert_eq!((&listed[0]["id"], &listed[0]["kind"]), (&fault["id"], &json!("no_ack")));
+    let (status, _) = api.call(Method::DELETE, &format!("/sim/faults/{}", fault["id"]), None).await;
+    assert_eq!(status, 200);
+    let (status, _) = api.call(Method::DELETE, "/sim/phones/15550000001/devices/1", None).await;
+    assert_eq!((status, api.get("/sim/phones/15550000001/devices").await), (200, json!([])));
+    api.post("/sim/reset", json!({})).await;
+    assert_eq!(api.get("/sim/phones").await, json!([]));
+}
+
+#[tokio::test]
+async fn calls_that_make_no_sense_are_refused_with_a_reason() {
+    let simulator = serving(false).await;
+    let api = Api::new(&simulator);
+    api.post("/sim/phones", json!({"number": ALICE})).await;
+    let post = |path: &'static str, body: Value| api.refused(Method::POST, path, Some(body));
+    let is = |status: u16, code: &str| (status, code.to_owned());
+    assert_eq!(post("/sim/phones", json!({"number": "12"})).await, is(400, "invalid_number"));
+    assert_eq!(post("/sim/phones", json!({"nummer": ALICE})).await, is(400, "invalid_request"));
+    assert_eq!(post("/sim/phones/15559999999/scan", json!({"qr": "x"})).await, is(404, "unknown_phone"));
+    assert_eq!(post("/sim/phones/15550000001/scan", json!({"qr": "x"})).await, is(400, "invalid_qr"));
+    let nobody = Client::new(1).qr("2@nobody");
+    assert_eq!(post("/sim/phones/15550000001/scan", json!({"qr": nobody})).await, is(404, "unknown_ref"));
+    assert_eq!(
+        post("/sim/phones/15550000001/link-code", json!({"code": "ABCD-1234"})).await,
+        is(409, "no_code_expected")
+    );
+    assert_eq!(
+        post("/sim/phones/15550000001/link-code", json!({"code": "x"})).await,
+        is(400, "invalid_code")
+    );
+    let to_nobody = json!({"to": "15559999999", "text": "x"});
+    assert_eq!(post("/sim/phones/15550000001/send", to_nobody).await, is(404, "unknown_recipient"));
+    assert_eq!(
+        post("/sim/phones/15550000001/send", json!({"to": "x", "text": "x"})).await,
+        is(400, "invalid_recipient")
+    );
+    assert_eq!(
+        post("/sim/phones/15550000001/send", json!({"to": ALICE, "text": ""})).await,
+        is(400, "invalid_request")
+    );
+    assert_eq!(post("/sim/phones/15550000001/read", json!({"ids": ["x"]})).await, is(404, "unknown_message"));
+    assert_eq!(post("/sim/faults", json!({"kind": "x"})).await, is(400, "invalid_fault"));
+    assert_eq!(
+        post("/sim/faults", json!({"kind": "no_ack", "number": "15559999999"})).await,
+        is(404, "unknown_phone")
+    );
+    assert_eq!(post("/sim/nothing", json!({})).await, is(404, "not_found"));
+    assert_eq!(post("/nothing", json!({})).await, is(404, "not_found"));
+    assert_eq!(post("/sim/info", json!({})).await, is(405, "method_not_allowed"));
+    let delete = |path: &'static str| api.refused(Method::DELETE, path, None);
+    assert_eq!(delete("/sim/phones/15550000001/devices/7").await, is(404, "unknown_device"));
+    assert_eq!(delete("/sim/faults/7").await, is(404, "unknown_fault"));
+    assert_eq!(api.refused(Method::GET, "/ws/chat", None).await, is(400, "invalid_request"));
+    assert_eq!(
+        api.refused(Method::GET, "/sim/phones/15550000001/inbox?wait=x", None).await,
+        is(400, "invalid_request")
+    );
+    let large = Value::String("x".repeat(2 << 20));
+    assert_eq!(api.refused(Method::POST, "/sim/phones", Some(large)).await, is(400, "invalid_request"));
+}
+
+#[tokio::test]
+async fn the_media_host_keeps_what_its_token_names() {
+    let simulator = serving(false).await;
+    let api = Api::new(&simulator);
+    let alice = simulator.create_phone(ALICE, None).unwrap();
+    let mut client = Client::new(1);
+    client.pair(&simulator, &alice).await;
+    let mut line = client.come_online(&simulator).await;
+    let answer = line.ask("set", "w:m", wa_binary::Node::new("media_conn")).await;
+    let connection = answer.require_child("media_conn").unwrap();
+    let host = text(connection.require_child("host").unwrap(), "hostname");
+    assert_eq!(host, simulator.address().unwrap().to_string());
+    let auth = text(connection, "auth");
+    let blob = vec![7; 5000];
+    let token = URL_SAFE.encode(wa_crypto::mac::sha256(&[&blob]));
+    let upload = |query: String, body: Vec<u8>| {
+        let request = api.http.post(format!("{}/mms/image/{token}?{query}", api.base)).body(body);
+        async move { request.send().await.unwrap() }
+    };
+    assert_eq!(upload("auth=wrong".to_owned(), blob.clone()).await.status(), 401);
+    assert_eq!(upload(format!("auth={auth}"), vec![8; 10]).await.status(), 400);
+    let stored = upload(format!("auth={auth}&token={token}"), blob.clone()).await;
+    let stored: Value = serde_json::from_str(&stored.text().await.unwrap()).unwrap();
+    let path = stored["direct_path"].as_str().unwrap();
+    assert!(stored["url"].as_str().unwrap().ends_with(path) && path.starts_with("/mms/image/"));
+    // whatsmeow appends with `&`, whatsapp-rust with `?`.
+    for suffix in ["", "&hash=x&mms-type=image", "?auth=x&token=y"] {
+        let got = api.http.get(format!("{}{path}{suffix}", api.base)).send().await.unwrap();
+        assert_eq!(
+            (got.status().as_u16(), got.bytes().await.unwrap()),
+            (200, Bytes::from(blob.clone())),
+            "{suffix}"
+        );
+    }
+    let url = format!("{}{path}", api.base);
+    assert_eq!(api.http.delete(&url).send().await.unwrap().status(), 200);
+    assert_eq!(api.http.get(&url).send().await.unwrap().status(), 404);
+    assert_eq!(api.http.get(format!("{}/mms/image/x", api.base)).send().await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn a_client_pairs_over_tls_with_the_certificate_that_is_shown() {
+    let simulator = serving(true).await;
+    let info = simulator.info();
+    let url = info.ws_url.unwrap();
+    assert!(url.starts_with("wss://") && info.media_url.unwrap().starts_with("https://"));
+    let pem = info.certificate.unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let name = "localhost".try_into().unwrap();
+    let stream = connector.connect(name, tcp(&simulator).await).await.unwrap();
+    let connection = socket(&simulator, stream).await;
+    let alice = simulator.create_phone(ALICE, None).unwrap();
+    let mut client = Client::new(1);
+    let payload = client.registration();
+    let mut line =
+        Line::open(&simulator, connection, client.noise.clone(), &payload, &mut client.rng).await.unwrap();
+    let references = references(&mut line).await;
+    assert_eq!(client.pair_on(line, &references[0], &alice).await, 1);
+}
+
+#[tokio::test]
+async fn others_are_kept_out_unless_they_are_let_in() {
+    let listen = Some("0.0.0.0:0".parse().unwrap());
+    let refused = Simulator::start(Options { listen, ..options() }).await;
+    assert!(matches!(refused, Err(StartError::Remote(_))));
+    Simulator::start(Options { listen, allow_remote: true, ..options() }).await.unwrap();
+    let taken = serving(false).await;
+    let refused = Simulator::start(Options { listen: taken.address(), ..options() }).await;
+    assert!(matches!(refused, Err(StartError::Listen(..))));
+}
+
+#[tokio::test]
+async fn dropping_the_simulator_ends_everything() {
+    let simulator = serving(false).await;
+    let address = simulator.address().unwrap();
+    let alice = simulator.create_phone(ALICE, None).unwrap();
+    let mut client = Client::new(1);
+    client.pair(&simulator, &alice).await;
+    let mut line = client.come_online(&simulator).await;
+    drop(simulator);
+    while line.try_next().await.is_some() {}
+    // The listener goes in a task of its own.
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
