@@ -79,6 +79,7 @@ fn send_all(
                     if n >= MESSAGES {
                         return ids;
                     }
+                    keep_step(&progress, n).await;
                     ids.push(send_one(&client, &url, &key, &path, n).await);
                     progress.fetch_add(1, Ordering::Relaxed);
                 }
@@ -92,6 +93,14 @@ fn send_all(
         }
         ids
     })
+}
+
+/// Keeps the two directions together, so that both see every kill.
+async fn keep_step(progress: &AtomicUsize, n: usize) {
+    until("the other direction", Duration::from_secs(120), || async {
+        (progress.load(Ordering::Relaxed) + 50 >= 2 * n).then_some(())
+    })
+    .await;
 }
 
 async fn send_one(client: &reqwest::Client, url: &str, key: &str, path: &str, n: usize) -> String {
@@ -119,11 +128,7 @@ fn receive_all(
         let mut ids = BTreeSet::new();
         for n in 0..MESSAGES {
             ids.insert(simulator.send(PEER, OURS, &format!("in {n}")).await);
-            // Keeps step with the sends, so that both directions see every kill.
-            until("the other direction", Duration::from_secs(120), || async {
-                (progress.load(Ordering::Relaxed) + 50 >= 2 * n).then_some(())
-            })
-            .await;
+            keep_step(&progress, n).await;
             progress.fetch_add(1, Ordering::Relaxed);
         }
         ids
