@@ -1,7 +1,8 @@
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::time::timeout;
 use wa_binary::Node;
 use wa_noise::{
     Ciphers, OpenCipher, OpenError, SealCipher, SealError,
@@ -18,6 +19,11 @@ use crate::{
 /// Frames longer than this are refused. The longest that a client has reason to send is an upload of
 /// prekeys, about 40 KB.
 pub(crate) const MAX_FRAME: usize = 2 << 20;
+
+/// How long a client has to close the socket after its last stanza.
+const LINGER: Duration = Duration::from_secs(2);
+/// A client that takes nothing for this long is gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a connection can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -67,11 +73,13 @@ impl Channel {
         self.world.trace.record(&self.peer, Direction::Sent, &stanza::without_flag(encoded));
         let mut message = Vec::with_capacity(encoded.len() + 3 + 16);
         self.seal.seal_frame(&mut message, |out| out.extend_from_slice(encoded))?;
-        Ok(self.wire.outgoing.feed(message.into()).await?)
+        let fed = timeout(WRITE_TIMEOUT, self.wire.outgoing.feed(message.into())).await;
+        Ok(fed.map_err(|_| ChannelError::Silent)??)
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), ChannelError> {
-        Ok(self.wire.outgoing.flush().await?)
+        let flushed = timeout(WRITE_TIMEOUT, self.wire.outgoing.flush()).await;
+        Ok(flushed.map_err(|_| ChannelError::Silent)??)
     }
 
     /// Writes a stanza and flushes.
@@ -123,7 +131,7 @@ impl Channel {
                 drop(stanza);
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(2), client_closes).await.ok();
+        timeout(LINGER, client_closes).await.ok();
         self.wire.outgoing.close().await.ok();
     }
 }

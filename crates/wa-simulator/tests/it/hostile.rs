@@ -197,6 +197,8 @@ fn mutated_stanzas_never_stop_the_server() {
         good.open_session(&mut good_line, &scene.alice.lid()).await;
         let message = good.message("still", &scene.alice.lid(), &[scene.alice.lid()], "here");
         good_line.send(&message).await;
+        // Reading lets go what the server has for this companion meanwhile.
+        good_line.next_named("ack").await;
         scene.alice.wait_for_inbox(|entries| entries.iter().any(|entry| entry.id == "still")).await;
         client.open_session(&mut line, &scene.bob.lid()).await;
         let message = client.message("well", &scene.bob.lid(), &[scene.bob.lid()], "again");
