@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::guard::{AddressGuard, Destination, GuardedResolver, Reach, Refused};
+use crate::guard::{AddressGuard, Destination, GuardedResolver, Lookup, Reach, Refused, system_lookup};
 use crate::headers::HeaderError;
 use crate::policy::parse_retry_after;
 
@@ -74,6 +74,14 @@ impl Failure {
 
 impl Courier {
     pub(crate) fn new(guard: &AddressGuard, roots: &RootCertStore) -> Result<Self, SetupError> {
+        Self::with_lookup(guard, roots, system_lookup())
+    }
+
+    fn with_lookup(
+        guard: &AddressGuard,
+        roots: &RootCertStore,
+        lookup: Arc<Lookup>,
+    ) -> Result<Self, SetupError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -90,7 +98,7 @@ impl Courier {
                 .pool_idle_timeout(IDLE_CONNECTION)
                 .user_agent(USER_AGENT)
         };
-        let guarded = client(tls.clone()).dns_resolver(GuardedResolver::new(guard.clone())).build();
+        let guarded = client(tls.clone()).dns_resolver(GuardedResolver::new(guard.clone(), lookup)).build();
         let trusted = client(tls).build();
         Ok(Self {
             guarded: guarded.map_err(|error| SetupError(error.into()))?,
@@ -161,7 +169,14 @@ fn failure(error: &reqwest::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use futures_util::FutureExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::guard::Range;
 
     #[test]
     fn failures_read_as_sentences() {
@@ -171,5 +186,37 @@ mod tests {
             Failure::Refused(Refused::Scheme).to_string(),
             "the URL must start with http:// or https://"
         );
+    }
+
+    /// A name whose address was public when the URL was saved, and is another one when we connect.
+    #[tokio::test]
+    async fn a_rebound_name_is_refused_before_anything_is_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let lookup: Arc<Lookup> = Arc::new(|name| {
+            assert_eq!(name, "rebound.example");
+            Box::pin(async { Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))]) })
+        });
+        let post = async |allow: &str| {
+            let guard = AddressGuard::new(allow.parse().unwrap());
+            let destination = guard.check(&format!("http://rebound.example:{port}/")).unwrap();
+            let courier = Courier::with_lookup(&guard, &RootCertStore::empty(), Arc::clone(&lookup)).unwrap();
+            courier.post(&destination, HeaderMap::new(), Bytes::from_static(b"{}")).await
+        };
+        let refused = Failure::Refused(Refused::Address { range: Range::Loopback });
+        assert_eq!(post("").await, Err(refused));
+        assert!(listener.accept().now_or_never().is_none(), "nobody came");
+
+        let answering = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"{}") {
+                stream.read_buf(&mut request).await.unwrap();
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            stream
+        };
+        let (posted, _stream) = tokio::join!(post("127.0.0.1"), answering);
+        assert_eq!(posted, Ok(()), "the same name, where the address is allowed");
     }
 }

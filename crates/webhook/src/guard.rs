@@ -12,7 +12,7 @@ use thiserror::Error;
 
 pub use allow::{AllowError, OutboundAllow};
 pub use range::Range;
-pub(crate) use resolver::GuardedResolver;
+pub(crate) use resolver::{GuardedResolver, Lookup, system_lookup};
 
 /// Longest URL that is accepted, in bytes.
 pub const MAX_URL_LENGTH: usize = 2048;

@@ -30,23 +30,6 @@ async fn a_literal_inside_is_never_called() {
     assert!(receiver.calls().is_empty());
 }
 
-/// `localhost` passes no check of its text here (a port that is allowed for another host): its address is
-/// judged when connecting, as it is for a name that was public when the settings were saved.
-#[tokio::test]
-async fn a_name_is_judged_by_the_address_it_has_when_connecting() {
-    let receiver = Receiver::start().await;
-    let name = format!("http://{}:{}/", hostname_of_loopback(), receiver.port());
-    if let Some(error) = error_with("", &name).await {
-        assert_eq!(error, REFUSED);
-    }
-    assert!(receiver.calls().is_empty());
-}
-
-/// A name that resolves to loopback on every machine without being called localhost.
-fn hostname_of_loopback() -> &'static str {
-    "localhost"
-}
-
 #[tokio::test]
 async fn configuration_opens_a_network_a_host_or_one_port() {
     let receiver = Receiver::start().await;
