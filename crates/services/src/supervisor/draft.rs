@@ -127,7 +127,7 @@ impl Draft {
             file_name: media.and_then(|media| media.file_name.clone()),
             status,
             metadata,
-            created_at: Timestamp::from_seconds(message.timestamp),
+            created_at: within_second(message.timestamp, self.now),
             updated_at: self.now,
             status_updated_at: None,
         }
@@ -192,6 +192,10 @@ impl Draft {
     /// nothing new: a day without network must not fill the log.
     fn disconnected(&mut self, cause: &Cause, will_reconnect: bool) {
         let was_connected = std::mem::take(&mut self.memory.connected);
+        if *cause == Cause::Shutdown && !was_connected {
+            // Put away without a connection: how the last one ended is what stands.
+            return;
+        }
         // A stop of the gateway ends the connection, but not the instance's wish to be connected.
         let will_reconnect = will_reconnect || *cause == Cause::Shutdown;
         let cause_name = (*cause != Cause::Shutdown).then(|| cause.name().to_owned());
@@ -231,6 +235,14 @@ impl Draft {
         let chat = chat.map(str::to_owned);
         NewEvent { id: EventId::generate(), kind, chat, timestamp: self.now, data }
     }
+}
+
+/// When a message was written. WhatsApp tells only the second, while our own messages have milliseconds: one that comes live is
+/// put as late within its second as may be, so that an answer sorts after what it answers.
+fn within_second(seconds: i64, now: Timestamp) -> Timestamp {
+    const LIVE: i64 = 5_000;
+    let start = Timestamp::from_seconds(seconds);
+    if (start..=start.plus_millis(LIVE)).contains(&now) { now.min(start.plus_millis(999)) } else { start }
 }
 
 /// The update that tells of a message of ours that WhatsApp has, with its event. `timestamp` is WhatsApp's,

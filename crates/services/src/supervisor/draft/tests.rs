@@ -281,6 +281,26 @@ fn a_stop_of_the_gateway_leaves_the_wish_to_be_connected() {
 }
 
 #[test]
+fn a_stop_of_the_gateway_does_not_revive_what_has_ended() {
+    let mut draft = draft();
+    let ended =
+        [Event::Connected, disconnected(Cause::LoggedOut, false), disconnected(Cause::Shutdown, false)];
+    ended.iter().for_each(|event| draft.add(event));
+    let (state, told) = events(draft);
+    let state = state.unwrap();
+    assert_eq!(state.status, Some(InstanceStatus::LoggedOut));
+    assert_eq!(state.status_cause, Some(Some("logged_out".to_owned())));
+    assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn a_live_message_is_dated_as_late_within_its_second_as_may_be() {
+    let at = |millis| within_second(100, Timestamp::from_millis(millis)).millis();
+    assert_eq!((at(100_250), at(101_000)), (100_250, 100_999));
+    assert_eq!((at(99_000), at(200_000)), (100_000, 100_000), "another clock, or a backlog");
+}
+
+#[test]
 fn pending_messages_of_an_account_that_is_gone_fail() {
     let mut draft = draft();
     let message = Message {
