@@ -154,7 +154,8 @@ impl Default for AdminConfig {
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3000);
 const DEFAULT_JWT_LIFE_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_BCRYPT_COST: u32 = 12;
-const DEFAULT_LOG: &str = "info";
+/// The HTTP server tells at `info` of each worker that starts and stops.
+const DEFAULT_LOG: &str = "info,actix_server=warn";
 const DATABASE_FILE: &str = "trunkline.db";
 
 /// Applies `parse` to a variable that is set.
