@@ -123,10 +123,12 @@ impl<'a> Online<'a> {
     }
 
     async fn serve(&mut self) -> Result<Infallible, End> {
-        self.log_in().await?;
+        // What is rare is boxed, so that an idle instance holds no room for it.
+        Box::pin(self.log_in()).await?;
+        self.timers.in_use();
         loop {
             match self.chores.pop_front() {
-                Some(chore) => self.do_chore(chore).await?,
+                Some(chore) => Box::pin(self.do_chore(chore)).await?,
                 None => self.turn().await?,
             }
         }
@@ -181,7 +183,7 @@ impl<'a> Online<'a> {
         match happening {
             Happening::Frames(frames) => self.on_frames(frames).await,
             Happening::Commands(commands) => self.on_commands(commands).await,
-            Happening::LookedUp(answered) => self.on_looked_up(*answered).await,
+            Happening::LookedUp(answered) => Box::pin(self.on_looked_up(*answered)).await,
             Happening::Request(call) => {
                 let node = self.requests.register(*call);
                 Ok(self.link.send(&node).await?)
@@ -327,6 +329,7 @@ impl<'a> Online<'a> {
             let changes = self.account.release();
             instance::store_quietly(&*self.shared.store, changes).await;
             self.acks.shrink();
+            self.link.shrink();
         }
         if let Some(deadline) = self.acks.next_deadline() {
             self.timers.until(deadline);

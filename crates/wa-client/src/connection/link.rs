@@ -98,6 +98,13 @@ impl Link {
         Ok(())
     }
 
+    /// Gives memory back while nothing is under way.
+    pub(crate) fn shrink(&mut self) {
+        if self.unread.frames.pending() == 0 {
+            self.unread.frames = FrameDecoder::default();
+        }
+    }
+
     /// Says goodbye and closes.
     pub(crate) async fn close(mut self) {
         let _ = timeout(CLOSE_TIMEOUT, self.outgoing.close()).await;

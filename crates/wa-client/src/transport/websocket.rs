@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, future};
+use futures_util::{SinkExt, StreamExt, future, stream};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,6 +14,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{ConnectRequest, Connection, Connector, TransportError};
@@ -25,7 +27,10 @@ const ORIGIN: &str = "https://web.whatsapp.com";
 /// Thousands of idle sockets share a process, so each gets little; larger messages still pass.
 const READ_BUFFER: usize = 4 << 10;
 /// Frames of one batch leave together once this much has gathered, or at the flush.
-const WRITE_BUFFER: usize = 8 << 10;
+const WRITE_BUFFER: usize = 4 << 10;
+/// Larger messages leave in fragments of this size, as browsers send them too: the buffer of the library never
+/// shrinks, and the one large message of a companion's life is its first upload of keys.
+const FRAGMENT: usize = 4 << 10;
 /// A frame has a 3-byte length, so nothing legitimate is larger.
 const MAX_MESSAGE: usize = (1 << 24) + 3;
 
@@ -143,9 +148,8 @@ where
         .await
         .map_err(websocket)?;
     let (sink, stream) = socket.split();
-    let outgoing = sink
-        .with(|frame: Bytes| future::ready(Ok::<_, Error>(Message::Binary(frame))))
-        .sink_map_err(websocket);
+    let outgoing =
+        sink.with_flat_map(|message: Bytes| stream::iter(fragments(message)).map(Ok)).sink_map_err(websocket);
     // Text messages carry nothing in this protocol, and tungstenite itself answers pings.
     let incoming = stream.filter_map(|item| {
         future::ready(match item {
@@ -156,6 +160,23 @@ where
         })
     });
     Ok(Connection { outgoing: Box::pin(outgoing), incoming: Box::pin(incoming) })
+}
+
+/// One message in as many frames as it takes.
+fn fragments(mut message: Bytes) -> impl Iterator<Item = Message> {
+    let mut code = Data::Binary;
+    std::iter::from_fn(move || {
+        if code == Data::Continue && message.is_empty() {
+            return None;
+        }
+        if code == Data::Binary && message.len() <= FRAGMENT {
+            code = Data::Continue;
+            return Some(Message::Binary(std::mem::take(&mut message)));
+        }
+        let part = message.split_to(message.len().min(FRAGMENT));
+        let opcode = std::mem::replace(&mut code, Data::Continue);
+        Some(Message::Frame(Frame::message(part, OpCode::Data(opcode), message.is_empty())))
+    })
 }
 
 fn websocket(error: Error) -> TransportError {
@@ -173,4 +194,48 @@ fn io(error: std::io::Error) -> TransportError {
 
 fn configuration(error: impl std::fmt::Display) -> TransportError {
     TransportError::Configuration(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_looks_like_that_of_whatsapp_web() {
+        let request = WebSocket::default().user_agent("Mozilla/5.0").request().unwrap();
+        assert_eq!(request.uri(), WHATSAPP_URL);
+        let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(header("origin"), Some("https://web.whatsapp.com"));
+        assert_eq!(header("cache-control"), Some("no-cache"));
+        assert_eq!(header("pragma"), Some("no-cache"));
+        assert_eq!(header("user-agent"), Some("Mozilla/5.0"));
+        assert!(WebSocket::default().request().unwrap().headers().get("user-agent").is_none());
+    }
+
+    #[test]
+    fn host_port_and_tls_follow_from_the_url() {
+        let target = |url: &str| Target::of(&url.parse().unwrap());
+        let found = target("wss://web.whatsapp.com/ws/chat").unwrap();
+        assert_eq!((found.host.as_str(), found.port, found.tls), ("web.whatsapp.com", 443, true));
+        let found = target("ws://[::1]:4000/ws/chat").unwrap();
+        assert_eq!((found.host.as_str(), found.port, found.tls), ("::1", 4000, false));
+        assert!(matches!(target("http://localhost/"), Err(TransportError::Configuration(_))));
+    }
+
+    #[test]
+    fn a_large_message_leaves_in_fragments_that_make_it_up() {
+        for size in [0, 1, FRAGMENT, FRAGMENT + 1, 3 * FRAGMENT, 36_000] {
+            let message = Bytes::from(vec![7; size]);
+            let frames: Vec<_> = fragments(message.clone()).collect();
+            assert_eq!(frames.len(), size.div_ceil(FRAGMENT).max(1));
+            let joined: Vec<u8> = frames.iter().flat_map(|frame| frame.clone().into_data()).collect();
+            assert_eq!(joined, message);
+            for (index, frame) in frames.iter().enumerate() {
+                let Message::Frame(frame) = frame else { continue };
+                assert_eq!(frame.header().is_final, index + 1 == frames.len());
+                let code = if index == 0 { Data::Binary } else { Data::Continue };
+                assert_eq!(frame.header().opcode, OpCode::Data(code));
+            }
+        }
+    }
 }

@@ -13,6 +13,8 @@ mod receiving;
 #[cfg(test)]
 mod sending;
 #[cfg(test)]
+mod sockets;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod talking;
