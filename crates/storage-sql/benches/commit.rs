@@ -1,4 +1,5 @@
-//! What it costs to store one incoming message for good: the message, its event, and the ratchet behind it.
+//! What it costs to store one message for good, incoming (message, event, ratchet) or outgoing (pending message, ratchet,
+//! ack), and to load a session.
 //!
 //! Each element is one `record` and one companion `commit`; all of an iteration wait together, as the messages of many
 //! instances do. `wall` includes waiting for the disk; `cpu` is the processor's time of all threads, sealing included,
@@ -61,6 +62,14 @@ impl Gateway {
         for (recorded, committed) in answers {
             recorded.await.unwrap();
             committed.await.unwrap();
+        }
+    }
+
+    /// Loads the sessions of `count` peers, one read each, as messages of peers that are not in memory do.
+    async fn load(&self, count: usize) {
+        for n in 0..count {
+            let (_, companion) = &self.instances[n % INSTANCES];
+            companion.sessions(&[DeviceAddress::new(peer(n), 0)]).await.unwrap();
         }
     }
 
@@ -142,6 +151,25 @@ fn cpu(criterion: &mut Criterion) {
     });
 }
 
+fn read(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let mut gateway = runtime.block_on(Gateway::start());
+    runtime.block_on(gateway.receive(INSTANCES * PEERS));
+    let mut group = criterion.benchmark_group("cpu");
+    group.sample_size(20).throughput(Throughput::Elements(256));
+    group.bench_function("load/256", |bencher| {
+        bencher.iter_custom(|rounds| {
+            let before = cpu_time().unwrap_or_default();
+            runtime.block_on(async {
+                for _ in 0..rounds {
+                    gateway.load(256).await;
+                }
+            });
+            cpu_time().unwrap_or_default().saturating_sub(before).max(Duration::from_nanos(1))
+        });
+    });
+}
+
 /// Time that all threads of this process have spent on a processor.
 fn cpu_time() -> Option<Duration> {
     let mut nanos = 0;
@@ -152,5 +180,5 @@ fn cpu_time() -> Option<Duration> {
     Some(Duration::from_nanos(nanos))
 }
 
-criterion_group!(benches, wall, cpu);
+criterion_group!(benches, wall, cpu, read);
 criterion_main!(benches);

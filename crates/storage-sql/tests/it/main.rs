@@ -8,4 +8,5 @@ mod deleting;
 mod durability;
 mod fixture;
 mod opening;
+mod reference;
 mod sealing;
