@@ -38,10 +38,12 @@ const USUAL_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net:
 pub(super) async fn run(once: bool) -> Result<(), DemoError> {
     let mut signals = Signals::catch()?;
     let mut stage = Stage::new();
-    let set = Set::build(&mut stage, once).await?;
-    let outcome = match tokio::time::timeout(TIME_LIMIT, set.play(&mut stage)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(DemoError::new("the demonstration did not end within 60 seconds")),
+    let mut set = Set::build(&mut stage, once).await?;
+    let outcome = tokio::select! {
+        outcome = tokio::time::timeout(TIME_LIMIT, set.play(&mut stage)) => {
+            outcome.unwrap_or_else(|_| Err(DemoError::new("the demonstration did not end within 60 seconds")))
+        }
+        () = signals.next() => Err(DemoError::new("interrupted")),
     };
     if outcome.is_ok() && !once {
         set.show(&mut stage)?;
@@ -61,6 +63,7 @@ struct Set {
     simulator_url: String,
     gateway_url: String,
     first_start: FirstStart,
+    script: Script,
     stop: CancellationToken,
     gateway: tokio::task::JoinHandle<()>,
     _folder: TempDir,
@@ -88,11 +91,21 @@ impl Set {
         let stop = CancellationToken::new();
         let gateway = tokio::spawn(run_gateway(application, stop.clone()));
         stage.step(Mark::Done, "Gateway", &gateway_url, began.elapsed())?;
-        Ok(Self { simulator, simulator_url, gateway_url, first_start, stop, gateway, _folder: folder })
+        let script = Script::new(&gateway_url, &first_start.api_key, &simulator_url)?;
+        Ok(Self {
+            simulator,
+            simulator_url,
+            gateway_url,
+            first_start,
+            script,
+            stop,
+            gateway,
+            _folder: folder,
+        })
     }
 
-    async fn play(&self, stage: &mut Stage) -> Result<(), DemoError> {
-        Script::new(&self.gateway_url, &self.first_start.api_key, &self.simulator_url)?.play(stage).await
+    async fn play(&mut self, stage: &mut Stage) -> Result<(), DemoError> {
+        self.script.play(stage).await
     }
 
     /// What a person can go on with.
@@ -114,6 +127,7 @@ impl Set {
         if self.gateway.await.is_err() {
             tracing::error!("the gateway ended abnormally");
         }
+        self.script.end().await;
         drop(self.simulator);
     }
 }

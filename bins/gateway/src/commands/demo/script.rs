@@ -36,13 +36,17 @@ impl Script {
         })
     }
 
-    pub(super) async fn play(mut self, stage: &mut Stage) -> Result<(), DemoError> {
+    pub(super) async fn play(&mut self, stage: &mut Stage) -> Result<(), DemoError> {
         let alice = self.link(stage, "Alice", "15550100001").await?;
         let bob = self.link(stage, "Bob", "15550100002").await?;
         self.talk(stage, &alice, &bob, "Hello Bob, this went through REST.").await?;
         self.talk(stage, &bob, &alice, "Hello Alice, and this came back.").await?;
-        self.receiver.stop().await;
         Ok(())
+    }
+
+    /// Stops to take webhooks.
+    pub(super) async fn end(&self) {
+        self.receiver.stop().await;
     }
 
     /// Creates an instance and lets a phone scan its QR code.
