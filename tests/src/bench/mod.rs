@@ -132,7 +132,7 @@ async fn receive_rounds(
 
 async fn all_connected(gateway: &Gateway, count: usize) {
     until("all instances are back", Duration::from_secs(300), || async {
-        let (_, list) = gateway.call(Method::GET, "/api/instances?limit=100000", None).await?;
+        let (_, list) = gateway.call(Method::GET, "/api/instances", None).await?;
         let ready = |i: &&serde_json::Value| i["connectionStatus"]["ready"] == true;
         (list["instances"].as_array()?.iter().filter(ready).count() == count).then_some(())
     })
