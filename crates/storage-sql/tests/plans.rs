@@ -101,6 +101,7 @@ async fn run_suites() {
     service::record::pending_messages_keep_their_payload_until_acknowledged(Fixture::start()).await;
     service::messages::messages_round_trip(Fixture::start()).await;
     service::messages::messages_are_filtered_by_chat_and_time(Fixture::start()).await;
+    service::messages::chats_of_one_person_are_merged(Fixture::start()).await;
     service::events::events_are_paged_by_position(Fixture::start()).await;
     service::events::events_are_filtered_by_kind(Fixture::start()).await;
     service::events::polling_by_time_misses_nothing_and_repeats_nothing(Fixture::start()).await;

@@ -146,6 +146,10 @@ pub trait Fleet: Send + Sync + 'static {
         message_id: &str,
     ) -> Result<Vec<Message>, StorageError>;
 
+    /// Moves all messages of one chat to another: both turned out to be the same person's. Answers how many. `NotFound`
+    /// when the instance doesn't exist.
+    fn merge_chats(&self, instance: InstanceId, from: String, into: String) -> Write<u64>;
+
     /// Forgets events from before this time, at most `limit` of them; answers how many. Kept are the newest event of
     /// each instance, events that a known consumer has not passed, and events with a delivery.
     fn prune_events(&self, before: Timestamp, limit: u64) -> Write<u64>;

@@ -29,17 +29,23 @@ pub(crate) struct Draft {
     now: Timestamp,
     memory: Memory,
     record: Record,
+    same_person: Vec<(String, String)>,
 }
 
 impl Draft {
     pub(crate) fn new(instance: InstanceId, memory: Memory, now: Timestamp) -> Self {
-        Self { now, memory, record: Record::new(instance) }
+        Self { now, memory, record: Record::new(instance), same_person: Vec::new() }
     }
 
     /// What to commit, if anything, and what to remember once it is committed.
     pub(crate) fn finish(self) -> (Option<Record>, Memory) {
         let empty = self.record.entries.is_empty() && self.record.state.is_none();
         ((!empty).then_some(self.record), self.memory)
+    }
+
+    /// The LIDs and numbers that the messages so far show to be one person's.
+    pub(crate) fn same_person(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.same_person)
     }
 
     pub(crate) fn add(&mut self, event: &Event) {
@@ -97,6 +103,9 @@ impl Draft {
             status,
         };
         let event = self.event(kind, Some(&message.chat.name), facts.to_json());
+        if let (Some(lid), Some(pn)) = (&message.chat.lid, &message.chat.pn) {
+            self.same_person.push((lid.clone(), pn.clone()));
+        }
         let message = self.stored(message, &content, json(&facts.metadata()), status);
         let new = NewMessage { message, payload: None, event: Some(event) };
         self.record.entries.push(Entry::Message(Box::new(new)));

@@ -68,6 +68,16 @@ impl Fleet for SqliteDatabase {
         Ok(found.await?)
     }
 
+    fn merge_chats(&self, instance: InstanceId, from: String, into: String) -> Write<u64> {
+        use schema::messages;
+        self.write(move |tx| {
+            let key = tx.instance_key(instance)?;
+            let of_chat = messages::table.filter(messages::instance.eq(key)).filter(messages::chat.eq(&from));
+            let moved = diesel::update(of_chat).set(messages::chat.eq(&into)).execute(&mut tx.db)?;
+            Ok(moved as u64)
+        })
+    }
+
     fn prune_events(&self, before: Timestamp, limit: u64) -> Write<u64> {
         self.write(move |tx| {
             let keys = schema::instances::table.select(schema::instances::key).load::<i64>(&mut tx.db)?;

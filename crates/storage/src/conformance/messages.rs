@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::record::instance;
-use super::{Backend, sample_incoming, sample_user};
+use super::{Backend, sample_incoming, sample_instance, sample_user};
 use crate::{InstanceId, Json, Message, MessageQuery, Record, Storage, StorageError, Timestamp, UserId};
 
 const PEER: &str = "15550000002";
@@ -39,6 +39,32 @@ pub async fn messages_round_trip(mut backend: impl Backend) {
     );
     assert_eq!(store.fleet_messages_by_id(instance, "A1").await.unwrap(), [text.message]);
     assert!(store.fleet_messages_by_id(instance, "A3").await.unwrap().is_empty());
+}
+
+/// All messages of a chat move, and only those of this instance; they stay what they were on the wire.
+pub async fn chats_of_one_person_are_merged(backend: impl Backend) {
+    let store = backend.storage().await;
+    let (owner, ours) = instance(&*store).await;
+    let other = sample_instance(owner, "other");
+    store.create_instance(other.clone()).await.unwrap();
+    const LID: &str = "900001@lid";
+    for (instance, message_id, millis) in [(ours, "A", 1_000), (ours, "C", 3_000), (other.id, "A", 1_000)] {
+        let mut new = sample_incoming(instance, PEER, message_id, millis);
+        (new.message.chat, new.message.wire_chat) = (LID.into(), LID.into());
+        store.record(Record::new(instance).message(new)).await.unwrap();
+    }
+    store.record(Record::new(ours).message(sample_incoming(ours, PEER, "B", 2_000))).await.unwrap();
+
+    assert_eq!(store.merge_chats(ours, LID.into(), CHAT.into()).await.unwrap(), 2);
+    let merged = list(&*store, owner, ours, &MessageQuery::newest(CHAT, 10)).await;
+    let chats: Vec<_> = merged.iter().map(|m| (m.message_id.as_str(), m.wire_chat.as_str())).collect();
+    assert_eq!(chats, [("C", LID), ("B", CHAT), ("A", LID)]);
+    assert!(list(&*store, owner, ours, &MessageQuery::newest(LID, 10)).await.is_empty());
+    assert_eq!(list(&*store, owner, other.id, &MessageQuery::newest(LID, 10)).await.len(), 1);
+
+    assert_eq!(store.merge_chats(ours, LID.into(), CHAT.into()).await.unwrap(), 0);
+    let nowhere = store.merge_chats(InstanceId::generate(), LID.into(), CHAT.into()).await;
+    assert!(matches!(nowhere, Err(StorageError::NotFound { what: "instance" })));
 }
 
 /// Newest first; of the same time, the one stored last first; pages join without gap or overlap.

@@ -86,6 +86,7 @@ macro_rules! conformance_tests {
                 messages_round_trip
                 messages_are_listed_newest_first_in_pages
                 messages_are_filtered_by_chat_and_time
+                chats_of_one_person_are_merged
                 another_users_messages_do_not_exist
             }
             events {

@@ -61,6 +61,14 @@ impl Fleet for MemoryStorage {
         Ok(self.lock().account(instance)?.messages_by_id(message_id))
     }
 
+    fn merge_chats(&self, instance: InstanceId, from: String, into: String) -> Write<u64> {
+        self.write(|tables| {
+            let messages = tables.account_mut(instance)?.messages.iter_mut();
+            let moved = messages.map(|stored| &mut stored.message).filter(|message| message.chat == from);
+            Ok(moved.map(|message| message.chat.clone_from(&into)).count() as u64)
+        })
+    }
+
     fn prune_events(&self, before: Timestamp, limit: u64) -> Write<u64> {
         self.write(|tables| {
             let mut pruned = 0;

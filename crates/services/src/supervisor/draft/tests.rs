@@ -59,6 +59,7 @@ fn events(draft: Draft) -> (Option<StateChange>, Vec<(EventKind, Value)>) {
 fn a_message_is_stored_under_the_number_and_keyed_by_the_wire() {
     let mut draft = draft();
     draft.message(&incoming(&text("hi")));
+    assert_eq!(draft.same_person(), [(LID.to_owned(), PN.to_owned())]);
     let Entry::Message(new) = only_entry(draft) else { panic!("a message") };
     let message = &new.message;
     assert_eq!((message.chat.as_str(), message.wire_chat.as_str(), message.sender.as_str()), (PN, LID, LID));
