@@ -185,7 +185,8 @@ fn fingerprint(value: &impl Hash) -> u64 {
 #[cfg(test)]
 mod tests {
     use storage::{
-        InstanceStore as _, MemoryStorage, MessageQuery, MessageStore as _, Record, UserStore as _,
+        Fleet as _, InstanceStore as _, MemoryStorage, MessageQuery, MessageStore as _, Record,
+        UserStore as _,
     };
     use webhook::Options;
 
