@@ -62,10 +62,14 @@ impl Drop for Trunkline {
     }
 }
 
-/// The `trunkline` binary beside the running test or bench, built when need be.
+/// The `trunkline` binary: the one that `TRUNKLINE` names, else the one beside the running test or bench, built
+/// when need be.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(named) = std::env::var_os("TRUNKLINE") {
+            return named.into();
+        }
         let running = std::env::current_exe().expect("path of this executable");
         let profile =
             running.ancestors().find(|folder| folder.join(".fingerprint").is_dir()).expect("profile folder");

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -30,6 +31,7 @@ pub struct WebhookReceiver {
 #[derive(Default)]
 struct Seen {
     hooks: Vec<Hook>,
+    counts: HashMap<String, usize>,
     refused: usize,
 }
 
@@ -57,6 +59,11 @@ impl WebhookReceiver {
     /// How many calls were received so far, repeats included.
     pub fn count(&self) -> usize {
         self.seen.lock().expect("not poisoned").hooks.len()
+    }
+
+    /// How many calls told of an event of this kind so far, repeats included.
+    pub fn count_of(&self, event: &str) -> usize {
+        self.seen.lock().expect("not poisoned").counts.get(event).copied().unwrap_or(0)
     }
 
     /// How many calls had a wrong signature.
@@ -93,6 +100,10 @@ async fn receive(
         seen.refused += 1;
         return Ok(answer(StatusCode::UNAUTHORIZED));
     };
+    match seen.counts.get_mut(&hook.event) {
+        Some(count) => *count += 1,
+        None => drop(seen.counts.insert(hook.event.clone(), 1)),
+    }
     seen.hooks.push(hook);
     Ok(answer(StatusCode::OK))
 }

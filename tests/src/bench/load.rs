@@ -129,7 +129,8 @@ impl Fleet {
     pub(super) async fn receive(&self, sim: &Simulator, receiver: &WebhookReceiver, count: usize) -> Round {
         let each = count.div_ceil(self.active().len());
         let total = each * self.active().len();
-        let before = receiver.count();
+        let received = || receiver.count_of("message_received");
+        let before = received();
         let started = Instant::now();
         let sends = self.active().iter().map(|member| {
             let body = json!({ "to": member.number, "text": "hello from a phone", "count": each });
@@ -137,7 +138,7 @@ impl Fleet {
         });
         join_all(sends).await;
         until("all webhooks arrive", Duration::from_secs(300), || async {
-            (receiver.count() - before >= total).then_some(())
+            (received() - before >= total).then_some(())
         })
         .await;
         Round { count: total, elapsed: started.elapsed(), latencies: Vec::new() }
