@@ -270,3 +270,133 @@ fn new_device(now: i64, random: &mut impl CryptoRng) -> Device {
         server_clock_offset: 0,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bytes::Bytes;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+    use wa_signal::{Bundle, Session};
+    use wa_store::{AddressBook, MemoryStore, SignalStore};
+
+    use super::*;
+
+    /// Device 1 of 15550001, LID 8001.
+    pub(crate) fn account() -> Account {
+        let mut device = new_device(0, &mut ChaCha20Rng::from_seed([1; 32]));
+        device.jid = Some(Jid::pn("15550001").with_device(1));
+        device.lid = Some(Jid::lid("8001").with_device(1));
+        Account::new(device, &Config::default())
+    }
+
+    fn session(account: &Account) -> Session {
+        let mut random = ChaCha20Rng::from_seed([2; 32]);
+        let peer = LocalIdentity { key: KeyPair::generate(&mut random), registration_id: 7 };
+        let signed = SignedPreKey::generate(&peer, 1, &mut random);
+        let bundle = Bundle {
+            registration_id: 7,
+            identity: *peer.key.public(),
+            signed_prekey_id: 1,
+            signed_prekey: *signed.key.public(),
+            signed_prekey_signature: signed.signature,
+            prekey: None,
+        };
+        Session::initiate(&account.local, &bundle, None, &mut random).unwrap()
+    }
+
+    #[tokio::test]
+    async fn sessions_move_to_the_lid_once_it_is_known() {
+        let (store, mut account) = (MemoryStore::new(), account());
+        let old = DeviceAddress::new("15550002", 3);
+        let new = DeviceAddress::new("9002_1", 3);
+        let record: Bytes = session(&account).to_record(0).into();
+        let before = Changes {
+            sessions: vec![(old.clone(), Some(record))],
+            identities: vec![(old.clone(), Some([5; 32]))],
+            ..Changes::default()
+        };
+        store.commit(before).await.unwrap();
+        account.learn_lid(&store, &Jid::pn("15550002"), &Jid::lid("9002")).await.unwrap();
+        assert!(account.sessions.contains(&new) && !account.sessions.contains(&old));
+        assert!(account.is_urgent());
+        store.commit(account.take_changes()).await.unwrap();
+        let sessions = store.sessions(&[old.clone(), new.clone()]).await.unwrap();
+        assert!(sessions[0].is_none() && sessions[1].is_some());
+        assert_eq!(store.identities(&[old, new]).await.unwrap(), [None, Some([5; 32])]);
+        assert_eq!(store.lid_of("15550002").await.unwrap().as_deref(), Some("9002"));
+    }
+
+    #[tokio::test]
+    async fn what_is_known_under_the_lid_already_is_not_replaced() {
+        let (store, mut account) = (MemoryStore::new(), account());
+        let (old, new) = (DeviceAddress::new("15550002", 0), DeviceAddress::new("9002_1", 0));
+        let kept = session(&account);
+        let base_key = *kept.base_key();
+        account.sessions.put(&new, kept);
+        let mut other = account_of_somebody_else();
+        account.sessions.put(&old, session(&other));
+        store.commit(account.take_changes()).await.unwrap();
+        account.learn_lid(&store, &Jid::pn("15550002"), &Jid::lid("9002")).await.unwrap();
+        assert_eq!(account.sessions.get_mut(&new).map(|session| *session.base_key()), Some(base_key));
+        assert!(!account.sessions.contains(&old));
+        other.take_changes();
+    }
+
+    fn account_of_somebody_else() -> Account {
+        Account::new(new_device(0, &mut ChaCha20Rng::from_seed([8; 32])), &Config::default())
+    }
+
+    #[tokio::test]
+    async fn a_dropped_device_list_is_gone_before_the_store_knows() {
+        let (store, mut account) = (MemoryStore::new(), account());
+        let user = Jid::lid("9002");
+        account.save_device_list(user.clone(), DeviceList { fetched_at: 100, ..DeviceList::default() });
+        store.commit(account.take_changes()).await.unwrap();
+        let users = std::slice::from_ref(&user);
+        assert!(account.device_lists(&store, users, 100).await.unwrap()[0].is_some());
+        assert!(account.device_lists(&store, users, 101).await.unwrap()[0].is_none(), "it is too old");
+        account.drop_device_list(&user);
+        assert!(account.device_lists(&store, users, 0).await.unwrap()[0].is_none());
+        assert!(!account.is_urgent());
+    }
+
+    #[tokio::test]
+    async fn a_deleted_session_stays_deleted_before_the_store_knows() {
+        let (store, mut account) = (MemoryStore::new(), account());
+        let address = DeviceAddress::new("9002_1", 0);
+        let fresh = session(&account);
+        account.sessions.put(&address, fresh);
+        store.commit(account.take_changes()).await.unwrap();
+        account.delete_session(&address);
+        account.sessions.load(&store, std::slice::from_ref(&address)).await.unwrap();
+        assert!(!account.sessions.contains(&address) && account.is_urgent());
+        store.commit(account.take_changes()).await.unwrap();
+        assert_eq!(store.sessions(&[address]).await.unwrap(), [None]);
+    }
+
+    #[tokio::test]
+    async fn released_sessions_give_unused_counters_back() {
+        let (store, mut account) = (MemoryStore::new(), account());
+        let address = DeviceAddress::new("9002_1", 0);
+        let mut fresh = session(&account);
+        let mut twin = fresh.clone();
+        fresh.encrypt(&account.local, b"one").unwrap();
+        account.sessions.put(&address, fresh);
+        store.commit(account.take_changes()).await.unwrap();
+        store.commit(account.release()).await.unwrap();
+        account.sessions.load(&store, std::slice::from_ref(&address)).await.unwrap();
+        let next = account.sessions.get_mut(&address).unwrap().encrypt(&account.local, b"two").unwrap();
+        twin.encrypt(&account.local, b"one").unwrap();
+        assert_eq!(next, twin.encrypt(&account.local, b"two").unwrap(), "no counter was skipped");
+    }
+
+    #[test]
+    fn a_new_device_has_a_sound_signed_prekey() {
+        let account = account();
+        let signed = account.signed_prekey();
+        let key = account.local.key.public();
+        assert!(key.verify(&[&signed.key.public().to_signal()], &signed.signature).is_ok());
+        assert!(account.is_own_device(&Jid::pn("15550001").with_device(1)));
+        assert!(account.is_own_user(&Jid::lid("8001")) && !account.is_own_user(&Jid::lid("9002")));
+    }
+}

@@ -41,7 +41,9 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         let command = Command::Send(Box::new(message), reply);
         self.commands.send(command).await.map_err(|_| SendError::Stopped)?;
-        answer.await.unwrap_or(Err(SendError::Stopped))
+        answer.await.unwrap_or_else(|_| {
+            Err(self.absence().map_or(SendError::Stopped, |cause| SendError::NotConnected { cause }))
+        })
     }
 
     /// Tells the sender of these messages, and the own other devices, that they have been read. `sender` is the
@@ -95,7 +97,15 @@ impl Handle {
         }
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| RequestError::Stopped)?;
-        answer.await.unwrap_or(Err(RequestError::Stopped))
+        answer.await.unwrap_or_else(|_| {
+            Err(self.absence().map_or(RequestError::Stopped, |cause| RequestError::NotConnected { cause }))
+        })
+    }
+
+    /// Why a call was dropped unanswered: its connection ended; `None` if the client did.
+    fn absence(&self) -> Option<Cause> {
+        let cause = || self.state.borrow().cause().cloned().unwrap_or(Cause::Network);
+        (!self.commands.is_closed()).then(cause)
     }
 }
 

@@ -88,6 +88,7 @@ impl Online<'_> {
                 self.account.learn_lid(&*self.shared.store, pn, lid).await?;
             }
         }
+        self.timers.in_use();
         let _ = reply.send(contacts);
         self.commit_if_urgent().await
     }

@@ -108,6 +108,10 @@ impl Online<'_> {
             self.account.must_commit();
         }
         self.commit_if_urgent().await?;
+        if !self.account.changes.is_empty() {
+            // What may wait is stored once the instance is idle, at the latest.
+            self.timers.in_use();
+        }
         for answer in &answers {
             self.link.feed(answer).await?;
         }

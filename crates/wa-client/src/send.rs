@@ -67,7 +67,7 @@ impl Online<'_> {
                 }
             };
             let Some(queued) = self.lanes.join(&lane, (message, reply)) else { continue };
-            self.place(lane, queued, &mut prepared).await?;
+            self.place(lane, queued, &mut prepared).await;
         }
         self.transmit(prepared).await
     }
@@ -86,7 +86,7 @@ impl Online<'_> {
         Ok(lid.unwrap_or(user))
     }
 
-    async fn place(&mut self, lane: Jid, queued: Queued, prepared: &mut Vec<Prepared>) -> Result<(), End> {
+    async fn place(&mut self, lane: Jid, queued: Queued, prepared: &mut Vec<Prepared>) {
         match self.plan(&lane).await {
             Ok(Plan::Ready(recipients)) => prepared.extend(self.prepare(recipients, queued)),
             Ok(Plan::LookUp(wanted)) => {
@@ -101,7 +101,6 @@ impl Online<'_> {
             }
             Err(error) => drop(queued.1.send(Err(error))),
         }
-        Ok(())
     }
 
     /// What is known about a chat, or what has to be asked.

@@ -2,8 +2,9 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::timeout;
 use wa_crypto::{KeyPair, PrivateKey};
+use wa_noise::Initiator;
 use wa_noise::frame::{FrameDecoder, put_frame};
-use wa_noise::{CONNECTION_HEADER, Initiator};
+use wa_noise::preamble::put_preamble;
 use wa_store::Device;
 
 use super::link::Link;
@@ -12,10 +13,8 @@ use crate::instance::{Random, Shared};
 use crate::state::Cause;
 use crate::transport::{ConnectRequest, Connection};
 
-/// Marks a preamble with edge routing (protocol.md 1).
-const EDGE_ROUTING: [u8; 4] = [b'E', b'D', 0, 1];
-/// What fits the preamble's 3-byte length.
-const MAX_ROUTING: usize = 1 << 16;
+/// Room for the preamble and the hello.
+const FIRST_MESSAGE: usize = 256;
 
 /// Dials, shakes hands and sends the registration or login payload.
 pub(crate) async fn connect(
@@ -45,7 +44,11 @@ async fn shake_hands(
 ) -> Result<Link, Cause> {
     let static_key = KeyPair::from_private(PrivateKey::from_bytes(device.noise_key));
     let (waiting, hello) = Initiator::start(static_key, random);
-    let mut first = preamble(device.routing_info.as_deref());
+    let mut first = Vec::with_capacity(FIRST_MESSAGE);
+    // Both leave in one WebSocket message with the hello (protocol.md 1).
+    put_preamble(&mut first, device.routing_info.as_deref())
+        .or_else(|_| put_preamble(&mut first, None))
+        .map_err(|_| Cause::Protocol)?;
     put_frame(&mut first, &hello).map_err(|_| Cause::Protocol)?;
     write(&mut connection, first).await?;
 
@@ -63,19 +66,6 @@ async fn shake_hands(
     Ok(Link::new(connection, frames, ciphers))
 }
 
-/// The bytes before the first frame; they leave in the same WebSocket message.
-fn preamble(routing_info: Option<&[u8]>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
-    if let Some(routing) = routing_info.filter(|routing| !routing.is_empty() && routing.len() < MAX_ROUTING) {
-        out.extend_from_slice(&EDGE_ROUTING);
-        let [_, length @ ..] = u32::try_from(routing.len()).unwrap_or(0).to_be_bytes();
-        out.extend_from_slice(&length);
-        out.extend_from_slice(routing);
-    }
-    out.extend_from_slice(&CONNECTION_HEADER);
-    out
-}
-
 async fn write(connection: &mut Connection, message: Vec<u8>) -> Result<(), Cause> {
     connection.outgoing.send(Bytes::from(message)).await.map_err(|_| Cause::Network)
 }
@@ -89,17 +79,5 @@ async fn read(connection: &mut Connection, frames: &mut FrameDecoder) -> Result<
             Some(Ok(message)) => frames.push(&message),
             Some(Err(_)) | None => return Err(Cause::Network),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn edge_routing_goes_before_the_connection_header() {
-        assert_eq!(preamble(None), *b"WA\x06\x03");
-        assert_eq!(preamble(Some(b"abc")), *b"ED\x00\x01\x00\x00\x03abcWA\x06\x03");
-        assert_eq!(preamble(Some(b"")), *b"WA\x06\x03");
     }
 }

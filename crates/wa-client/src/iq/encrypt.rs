@@ -181,3 +181,112 @@ fn public_key(node: &Node<'_>) -> Result<PublicKey, RequestError> {
 fn malformed(what: &str) -> RequestError {
     RequestError::Malformed(format!("{what} of wrong length"))
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+    use wa_crypto::KeyPair;
+    use wa_signal::LocalIdentity;
+
+    use super::*;
+
+    fn own() -> (LocalIdentity, SignedPreKey) {
+        let mut random = ChaCha20Rng::from_seed([6; 32]);
+        let local = LocalIdentity { key: KeyPair::generate(&mut random), registration_id: 83 };
+        let signed = SignedPreKey::generate(&local, 1, &mut random);
+        (local, signed)
+    }
+
+    /// The shape of baileys-stanzas.txt at 5579 ms.
+    #[test]
+    fn an_upload_has_registration_type_identity_list_and_signed_key() {
+        let (local, signed) = own();
+        let key = PublicKey::from_bytes([9; 32]);
+        let upload = upload(local.registration_id, local.key.public(), [(1, key), (2, key)], &signed);
+        assert_eq!(
+            upload.to_string(),
+            "<iq to=\"s.whatsapp.net\" type=\"set\" xmlns=\"encrypt\"><registration>[4B]</registration>\
+             <type>[1B]</type><identity>[32B]</identity><list><key><id>[3B]</id><value>[32B]</value></key>\
+             <key><id>[3B]</id><value>[32B]</value></key></list><skey><id>[3B]</id><value>[32B]</value>\
+             <signature>[64B]</signature></skey></iq>"
+        );
+        assert_eq!(upload.get_child("registration").unwrap().bytes().unwrap()[..], [0, 0, 0, 83]);
+    }
+
+    fn user(device: &Jid) -> Node<'static> {
+        let (local, signed) = own();
+        Node::new("user")
+            .attr("jid", device)
+            .child(Node::new("registration").with_bytes(vec![0, 0, 0, 83]))
+            .child(Node::new("type").with_bytes(KEY_TYPE.to_vec()))
+            .child(Node::new("identity").with_bytes(local.key.public().as_bytes().to_vec()))
+            .child(signed_key(&signed))
+            .child(one_time_key(812, &PublicKey::from_bytes([9; 32])))
+    }
+
+    fn answer(users: impl IntoIterator<Item = Node<'static>>) -> Node<'static> {
+        Node::new("iq").attr("type", "result").child(Node::new("list").with_children(users))
+    }
+
+    #[test]
+    fn bundles_are_read_and_bad_ones_left_out() {
+        let (first, second) = (Jid::lid("1"), Jid::lid("2").with_device(3));
+        let error = Node::new("error").attr("code", 404_u32).attr("text", "item-not-found");
+        let refused = Node::new("user").attr("jid", Jid::lid("3")).child(error);
+        let bundles = parse_fetch(&answer([user(&first), refused, user(&second)])).unwrap();
+        let devices: Vec<_> = bundles.iter().map(|fetched| fetched.device.clone()).collect();
+        assert_eq!(devices, [first, second]);
+        let bundle = &bundles[0].bundle;
+        assert_eq!((bundle.registration_id, bundle.signed_prekey_id), (83, 1));
+        assert_eq!(bundle.prekey, Some((812, PublicKey::from_bytes([9; 32]))));
+        assert!(bundle.verify().is_ok());
+    }
+
+    #[test]
+    fn keys_may_be_nested_and_one_time_keys_absent() {
+        let flat = user(&Jid::lid("1"));
+        let (keys, registration): (Vec<_>, Vec<_>) = flat
+            .children()
+            .iter()
+            .filter(|child| !child.is("key"))
+            .cloned()
+            .partition(|child| !child.is("registration"));
+        let nested = Node::new("user")
+            .attr("jid", Jid::lid("1"))
+            .with_children(registration)
+            .child(Node::new("keys").with_children(keys));
+        let bundles = parse_fetch(&answer([nested])).unwrap();
+        assert_eq!(bundles[0].bundle.prekey, None);
+    }
+
+    #[test]
+    fn a_digest_lists_ids_and_a_hash() {
+        let id = |id: u32| Node::new("id").with_bytes(big_endian::<3>(id).to_vec());
+        let digest = Node::new("digest")
+            .child(Node::new("registration").with_bytes(vec![0, 0, 0, 83]))
+            .child(Node::new("list").child(id(1)).child(id(812)))
+            .child(Node::new("hash").with_bytes(vec![7; 20]));
+        let answer = Node::new("iq").child(digest);
+        let expected = KeyDigest { registration_id: 83, prekey_ids: vec![1, 812], hash: vec![7; 20] };
+        assert_eq!(parse_digest(&answer), Ok(Some(expected)));
+        assert_eq!(parse_digest(&Node::new("iq").child(Node::new("digest"))), Ok(None));
+        assert!(parse_digest(&Node::new("iq")).is_err());
+    }
+
+    #[test]
+    fn the_hash_covers_the_keys_in_their_order() {
+        let (local, signed) = own();
+        let (one, two) = (PublicKey::from_bytes([1; 32]), PublicKey::from_bytes([2; 32]));
+        let hash = |keys: &[PublicKey]| key_hash(local.key.public(), &signed, keys);
+        assert_eq!(hash(&[one, two]).len(), 20);
+        assert_ne!(hash(&[one, two]), hash(&[two, one]));
+    }
+
+    #[test]
+    fn a_count_is_a_number() {
+        let count = |value: &'static str| Node::new("iq").child(Node::new("count").attr("value", value));
+        assert_eq!(parse_count(&count("12")), Ok(12));
+        assert!(parse_count(&count("many")).is_err());
+    }
+}

@@ -93,3 +93,73 @@ fn unhosted(jid: Jid) -> Jid {
 fn with_device_of(alt: Jid, sender: &Jid) -> Jid {
     if alt.device == 0 { alt.with_device(sender.device) } else { alt }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::tests::account;
+
+    fn read(node: Node<'static>) -> Envelope {
+        Envelope::read(&node.attr("id", "A").attr("t", 17_u32), &account()).unwrap()
+    }
+
+    fn message(from: Jid) -> Node<'static> {
+        Node::new("message").attr("from", from)
+    }
+
+    #[test]
+    fn a_message_of_somebody_else_belongs_to_their_chat() {
+        let from = Jid::lid("9002").with_device(3);
+        let envelope =
+            read(message(from.clone()).attr("sender_pn", Jid::pn("15550002")).attr("offline", "1"));
+        assert_eq!((envelope.chat, envelope.sender), (Jid::lid("9002"), from));
+        assert_eq!(envelope.sender_alt, Some(Jid::pn("15550002").with_device(3)));
+        assert!(!envelope.from_me && envelope.offline);
+        assert_eq!((envelope.id.as_str(), envelope.timestamp), ("A", 17));
+    }
+
+    #[test]
+    fn a_message_of_the_own_account_belongs_to_the_chat_of_its_recipient() {
+        for own in [Jid::lid("8001"), Jid::pn("15550001").with_device(2)] {
+            let node = message(own)
+                .attr("recipient", Jid::lid("9002"))
+                .attr("peer_recipient_pn", Jid::pn("15550002"));
+            let envelope = read(node);
+            assert!(envelope.from_me);
+            assert_eq!(envelope.chat, Jid::lid("9002"));
+            assert_eq!(envelope.chat_alt, Some(Jid::pn("15550002")));
+        }
+        // A recipient that a stranger names means nothing.
+        let envelope = read(message(Jid::lid("9002")).attr("recipient", Jid::lid("9003")));
+        assert_eq!((envelope.chat, envelope.from_me), (Jid::lid("9002"), false));
+    }
+
+    #[test]
+    fn a_message_in_a_group_is_of_its_participant() {
+        let node = message(Jid::group("1203630001"))
+            .attr("participant", Jid::lid("9003").with_device(1))
+            .attr("participant_pn", Jid::pn("15550003"))
+            .attr("addressing_mode", "lid");
+        let envelope = read(node);
+        assert_eq!((envelope.chat, envelope.sender.user.as_str()), (Jid::group("1203630001"), "9003"));
+        assert_eq!(envelope.sender_alt, Some(Jid::pn("15550003").with_device(1)));
+        let nobody = message(Jid::group("1203630001")).attr("id", "A").attr("t", 17_u32);
+        assert!(Envelope::read(&nobody, &account()).is_err());
+    }
+
+    #[test]
+    fn a_device_in_the_cloud_belongs_to_the_same_chat() {
+        let envelope = read(message(Jid::new("9002", Server::HostedLid).with_device(99)));
+        assert_eq!(envelope.chat, Jid::lid("9002"));
+        assert_eq!(envelope.sender, Jid::lid("9002").with_device(99));
+    }
+
+    #[test]
+    fn answers_repeat_what_says_which_message_is_meant() {
+        let node = message(Jid::group("1203630001")).attr("participant", Jid::lid("9003").with_device(1));
+        assert_eq!(
+            read(node).ack(Some(491)).to_string(),
+            r#"<ack id="A" to="1203630001@g.us" participant="9003:1@lid" class="message" error="491"/>"#
+        );
+    }
+}

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use wa_binary::Node;
+use wa_noise::preamble::MAX_ROUTING;
 
 use super::Batch;
 use crate::event::Event;
@@ -46,7 +47,7 @@ impl Online<'_> {
     /// Kept, and replayed in front of the next handshake.
     fn on_edge_routing(&mut self, node: &Node<'_>) {
         let Some(info) = node.get_child("routing_info").and_then(Node::bytes) else { return };
-        if self.account.device.routing_info.as_deref() != Some(&*info) {
+        if info.len() <= MAX_ROUTING && self.account.device.routing_info.as_deref() != Some(&*info) {
             self.account.device.routing_info = Some(Bytes::copy_from_slice(&info));
             self.account.device_changed();
             self.account.must_commit();

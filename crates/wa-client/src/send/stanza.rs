@@ -144,3 +144,88 @@ pub(crate) fn device_sent(to: &Jid, message: &Message) -> Vec<u8> {
     };
     envelope.encode_to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use wa_proto::e2e::{
+        AudioMessage, ExtendedTextMessage, FutureProofMessage, ImageMessage, MessageKey, PollUpdateMessage,
+        ProtocolMessage, ReactionMessage,
+    };
+
+    use super::*;
+
+    fn kind(message: &Message) -> (&'static str, Option<&'static str>, Option<&'static str>, bool) {
+        let Kind { stanza, media, edit, hidden } = Kind::of(message);
+        (stanza, media, edit, hidden)
+    }
+
+    fn image() -> Message {
+        Message { image_message: Some(Box::new(ImageMessage::default())), ..Message::default() }
+    }
+
+    #[test]
+    fn texts_and_media_are_told_apart() {
+        let text = Message { conversation: Some("hi".into()), ..Message::default() };
+        assert_eq!(kind(&text), ("text", None, None, false));
+        assert_eq!(kind(&image()), ("media", Some("image"), None, false));
+        let audio = AudioMessage { ptt: Some(true), ..AudioMessage::default() };
+        let voice = Message { audio_message: Some(Box::new(audio)), ..Message::default() };
+        assert_eq!(kind(&voice), ("media", Some("ptt"), None, false));
+    }
+
+    #[test]
+    fn only_a_text_with_a_title_is_a_link() {
+        let text = |title: Option<&str>| {
+            let text = ExtendedTextMessage { title: title.map(Into::into), ..ExtendedTextMessage::default() };
+            Message { extended_text_message: Some(Box::new(text)), ..Message::default() }
+        };
+        assert_eq!(kind(&text(None)), ("text", None, None, false));
+        assert_eq!(kind(&text(Some("A page"))), ("media", Some("url"), None, false));
+    }
+
+    #[test]
+    fn wrappers_are_looked_through() {
+        let wrapper = FutureProofMessage { message: Some(Box::new(image())) };
+        let once = Message { view_once_message_v2: Some(Box::new(wrapper)), ..Message::default() };
+        assert_eq!(kind(&once), ("media", Some("image"), None, false));
+    }
+
+    #[test]
+    fn reactions_votes_and_edits_fail_silently() {
+        let reaction = |text: &str| {
+            let reaction = ReactionMessage { text: Some(text.into()), ..ReactionMessage::default() };
+            Message { reaction_message: Some(Box::new(reaction)), ..Message::default() }
+        };
+        assert_eq!(kind(&reaction("+")), ("reaction", None, None, true));
+        assert_eq!(kind(&reaction("")), ("reaction", None, Some("7"), true));
+        let vote = Message {
+            poll_update_message: Some(Box::new(PollUpdateMessage::default())),
+            ..Message::default()
+        };
+        assert_eq!(kind(&vote), ("poll", None, None, true));
+    }
+
+    #[test]
+    fn a_revoke_says_whose_message_it_was() {
+        let revoke = |from_me| {
+            let key = MessageKey { from_me: Some(from_me), ..MessageKey::default() };
+            let protocol = ProtocolMessage {
+                r#type: Some(Type::Revoke.into()),
+                key: Some(key),
+                ..ProtocolMessage::default()
+            };
+            Message { protocol_message: Some(Box::new(protocol)), ..Message::default() }
+        };
+        assert_eq!(kind(&revoke(true)), ("text", None, Some("7"), true));
+        assert_eq!(kind(&revoke(false)), ("text", None, Some("8"), true));
+    }
+
+    #[test]
+    fn own_devices_are_told_where_a_message_went() {
+        let text = Message { conversation: Some("hi".into()), ..Message::default() };
+        let copy = Message::decode(&device_sent(&Jid::lid("9002"), &text)[..]).unwrap();
+        let sent = copy.device_sent_message.unwrap();
+        assert_eq!(sent.destination_jid.as_deref(), Some("9002@lid"));
+        assert_eq!(sent.message.unwrap().conversation.as_deref(), Some("hi"));
+    }
+}

@@ -5,6 +5,8 @@ mod crashes;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod pairing;
