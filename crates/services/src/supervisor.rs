@@ -3,6 +3,7 @@
 mod content;
 mod data;
 mod draft;
+mod incoming;
 mod line;
 mod outbox;
 mod recorder;

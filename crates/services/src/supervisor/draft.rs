@@ -5,12 +5,12 @@ use storage::{
     Entry, EventId, EventKind, InstanceId, InstanceStatus, Json, Message, MessageStatus, NewEvent,
     NewMessage, PendingMessage, Record, StateChange, StatusUpdate, StoredMessageId, Timestamp,
 };
-use wa_binary::Jid;
-use wa_client::{Cause, Event, IncomingMessage, MessageId, Paired, QrCode, ReceiptKind, ReceiptUpdate};
+use wa_client::{Cause, Event, Paired, QrCode};
 use wa_proto::e2e;
 
 use super::content::Content;
 use super::data::{ConnectedData, DisconnectedData, MessageFacts, QrData, StatusData, json};
+use super::incoming::{Incoming, Receipt};
 use crate::instance::stored_status;
 
 /// What later events depend on. Holds what has been committed, no more.
@@ -314,101 +314,6 @@ pub(crate) fn failure(message: &Message, cause: &str, error: &str, now: Timestam
         status: MessageStatus::Failed,
         at: now,
         event: Some(event),
-    }
-}
-
-/// A chat under all its names; `name` is the one that the API uses: the phone number where known.
-struct Chat {
-    name: String,
-    wire: String,
-    pn: Option<String>,
-    lid: Option<String>,
-}
-
-impl Chat {
-    fn new(chat: &Jid, pn: Option<&Jid>, lid: Option<&Jid>) -> Self {
-        let text = |jid: &Jid| jid.to_user().to_string();
-        let chat = chat.to_user();
-        let pn = pn.map(text).or_else(|| chat.is_pn().then(|| chat.to_string()));
-        let lid = lid.map(text).or_else(|| chat.is_lid().then(|| chat.to_string()));
-        let wire = chat.to_string();
-        let name = pn.clone().unwrap_or_else(|| wire.clone());
-        Self { name, wire, pn, lid }
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names = vec![self.name.clone(), self.wire.clone()];
-        names.extend(self.lid.clone());
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-}
-
-/// A message, with chat and people under the names that the API uses.
-struct Incoming<'a> {
-    id: &'a str,
-    chat: Chat,
-    /// As it stood on the wire, without device.
-    sender: String,
-    /// Who wrote it, in a group.
-    participant: Option<String>,
-    from_me: bool,
-    push_name: Option<&'a str>,
-    /// Unix seconds.
-    timestamp: i64,
-    message: &'a e2e::Message,
-}
-
-impl<'a> Incoming<'a> {
-    fn of(message: &'a IncomingMessage) -> Self {
-        let sender = message.sender_pn.as_ref().or(message.sender_lid.as_ref()).unwrap_or(&message.sender);
-        Self {
-            id: message.id.as_str(),
-            chat: Chat::new(&message.chat, message.chat_pn.as_ref(), message.chat_lid.as_ref()),
-            sender: message.sender.to_user().to_string(),
-            participant: message.chat.is_group().then(|| sender.to_user().to_string()),
-            from_me: message.from_me,
-            push_name: message.push_name.as_deref(),
-            timestamp: message.timestamp,
-            message: &message.message,
-        }
-    }
-}
-
-/// A receipt that says something about messages.
-struct Receipt<'a> {
-    chat: Chat,
-    ids: Vec<&'a str>,
-    status: MessageStatus,
-    /// Whether the messages are ours.
-    ours: bool,
-    /// Unix seconds.
-    timestamp: i64,
-}
-
-impl<'a> Receipt<'a> {
-    fn of(receipt: &'a ReceiptUpdate) -> Option<Self> {
-        let (status, ours) = meaning(&receipt.kind, receipt.from_me)?;
-        Some(Self {
-            chat: Chat::new(&receipt.chat, receipt.chat_pn.as_ref(), receipt.chat_lid.as_ref()),
-            ids: receipt.ids.iter().map(MessageId::as_str).collect(),
-            status,
-            ours,
-            timestamp: receipt.timestamp,
-        })
-    }
-}
-
-/// What a receipt says: the new status, and whether the message is ours.
-fn meaning(kind: &ReceiptKind, from_me: bool) -> Option<(MessageStatus, bool)> {
-    match kind {
-        ReceiptKind::Delivered | ReceiptKind::Inactive if !from_me => Some((MessageStatus::Delivered, true)),
-        ReceiptKind::Read => Some((MessageStatus::Read, !from_me)),
-        ReceiptKind::Played => Some((MessageStatus::Played, !from_me)),
-        ReceiptKind::ReadSelf => Some((MessageStatus::Read, false)),
-        ReceiptKind::PlayedSelf => Some((MessageStatus::Played, false)),
-        _ => None,
     }
 }
 

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 use storage::StoredMessageId;
+use wa_binary::Jid;
+use wa_client::ReceiptKind;
 
 use super::*;
+use crate::supervisor::incoming::{Chat, meaning};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 const PN: &str = "79001234567@s.whatsapp.net";
