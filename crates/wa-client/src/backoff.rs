@@ -24,11 +24,6 @@ impl Backoff {
         self.attempts = 0;
     }
 
-    /// A try that is made without a pause.
-    pub(crate) fn count(&mut self) {
-        self.attempts = self.attempts.saturating_add(1);
-    }
-
     /// The pause before the next try: between half and all of `first · 2^n`, at most `max`.
     pub(crate) fn pause(&mut self, rng: &mut impl Rng) -> Duration {
         let full = self.first.saturating_mul(1 << self.attempts.min(20)).min(self.max);

@@ -38,6 +38,9 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
 }
 
+/// So often the server may ask for a new connection before it is treated like one that is gone.
+const QUICK_RESTARTS: u32 = 3;
+
 /// How a connection ended.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -82,6 +85,8 @@ pub(crate) struct Instance {
     pub(crate) random: Random,
     state: watch::Sender<State>,
     backoff: Backoff,
+    /// Reconnections without a pause since a connection last proved to last.
+    restarts: u32,
     /// Kept between connections; `None` until first needed and after its memory can't be trusted any more.
     account: Option<Account>,
 }
@@ -94,7 +99,7 @@ impl Instance {
         random: Random,
     ) -> Self {
         let backoff = Backoff::new(shared.config.backoff_first, shared.config.backoff_max);
-        Self { shared, commands, random, state, backoff, account: None }
+        Self { shared, commands, random, state, backoff, restarts: 0, account: None }
     }
 
     pub(crate) async fn run(mut self) {
@@ -119,6 +124,7 @@ impl Instance {
     /// The connection works: the next failure starts with a short pause again.
     pub(crate) fn succeeded(&mut self) {
         self.backoff.reset();
+        self.restarts = 0;
     }
 
     /// Tells the embedder. Nothing that depends on it may happen after an error.
@@ -201,8 +207,8 @@ impl Instance {
             store_quietly(&*self.shared.store, changes).await;
         }
         // At once, but not in a circle: a server that says so every time is treated like one that is gone.
-        if cause == Cause::Restart && self.backoff.attempts() == 0 {
-            self.backoff.count();
+        if cause == Cause::Restart && (reply.is_some() || self.restarts < QUICK_RESTARTS) {
+            self.restarts += 1;
             answer(reply);
             return Next::Connect;
         }

@@ -152,7 +152,6 @@ impl<'a> Online<'a> {
             self.announce(crate::handle::Presence::Available).await?;
         }
         self.phase = Phase::Ready;
-        self.instance.succeeded();
         self.instance.set_state(State::Online);
         self.emit(vec![Event::Connected]).await?;
         self.plan_rotation();
@@ -321,6 +320,9 @@ impl<'a> Online<'a> {
             return Err(End::of(Cause::Network));
         }
         if self.timers.ping_is_due(now) {
+            // It has lasted: the next failure starts with a short pause again. Sooner would let a connection
+            // that always fails right after the login be dialled in a circle.
+            self.instance.succeeded();
             let ping = self.requests.unanswered(iq::session::ping());
             self.link.send(&ping).await?;
             self.timers.pinged(now, &mut self.instance.random);

@@ -176,7 +176,6 @@ impl<'a> Pairing<'a> {
         self.link.feed(&iq::session::unified_session(shared.clock.unix_millis())).await?;
         self.link.flush().await?;
         self.paired = true;
-        self.instance.succeeded();
         self.deadline = Instant::now() + RESTART_TIMEOUT;
         Ok(())
     }

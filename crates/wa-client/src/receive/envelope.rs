@@ -24,6 +24,8 @@ pub(super) struct Envelope {
     /// Unix seconds.
     pub(super) timestamp: i64,
     pub(super) offline: bool,
+    /// Whether it is internal traffic of the own account.
+    pub(super) peer: bool,
 }
 
 impl Envelope {
@@ -56,6 +58,7 @@ impl Envelope {
             sender_alt: sender_alt.map(|alt| with_device_of(unhosted(alt), &sender)),
             timestamp: node.require_number("t")?,
             offline: node.attrs.contains("offline"),
+            peer: node.attrs.get("category").is_some_and(|category| *category == "peer"),
             from,
             participant,
             recipient,

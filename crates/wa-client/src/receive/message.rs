@@ -30,11 +30,13 @@ impl Online<'_> {
         self.timers.in_use();
         self.learn_addresses(&envelope).await?;
         if !envelope.chat.is_user() || node.get_child("plaintext").is_some() {
-            return self.on_unsupported(node, &envelope, batch).await;
+            Self::on_unsupported(&envelope, batch);
+            return Ok(());
         }
         let encs: Vec<_> = node.children_named("enc").collect();
         if encs.is_empty() {
-            return self.on_placeholder(node, &envelope, batch).await;
+            Self::on_placeholder(node, &envelope, batch);
+            return Ok(());
         }
         for enc in encs {
             self.on_enc(node, enc, &envelope, batch).await?;
@@ -61,13 +63,14 @@ impl Online<'_> {
         batch: &mut Batch,
     ) -> Result<(), End> {
         if !enc.attrs.get("type").is_some_and(|kind| *kind == "msg" || *kind == "pkmsg") {
-            return self.on_unsupported(node, envelope, batch).await;
+            Self::on_unsupported(envelope, batch);
+            return Ok(());
         }
         let sender = self.signal_jid(&envelope.sender).await?;
         match self.decrypt(enc, &sender, batch).await? {
             Decrypted::Plain(plain) => self.on_plain(node, plain.into(), envelope, batch).await,
             Decrypted::Duplicate => {
-                batch.answers.push(delivery(envelope, node, self.available));
+                batch.answers.push(delivery(envelope, self.available));
                 Ok(())
             }
             Decrypted::Failed(reason) => self.on_undecryptable(enc, envelope, reason, batch).await,
@@ -84,7 +87,7 @@ impl Online<'_> {
         let Ok(mut message) = Message::decode(raw.clone()) else {
             batch.answers.push(envelope.ack(Some(INVALID_PROTOBUF)));
             let reason = UndecryptableReason::BadContent;
-            batch.events.push(self.undecryptable(envelope, reason, 0));
+            batch.events.push(undecryptable(envelope, reason, 0));
             return Ok(());
         };
         self.account.retries.arrived(&envelope.sender, &envelope.id);
@@ -99,7 +102,7 @@ impl Online<'_> {
             }
             message = sent.message.map_or_else(Message::default, |message| *message);
         }
-        batch.answers.push(delivery(envelope, node, self.available));
+        batch.answers.push(delivery(envelope, self.available));
         if envelope.from_me && self.on_own_protocol_message(&message, envelope, batch).await? {
             return Ok(());
         }
@@ -154,47 +157,35 @@ impl Online<'_> {
             batch.answers.push(request);
         }
         batch.answers.push(envelope.ack(None));
-        batch.events.push(self.undecryptable(envelope, reason, count.unwrap_or(0)));
+        batch.events.push(undecryptable(envelope, reason, count.unwrap_or(0)));
         Ok(())
     }
 
     /// No `<enc>`: either the server holds nothing but the fact (view-once on another device), or it is malformed.
-    async fn on_placeholder(
-        &mut self,
-        node: &Node<'_>,
-        envelope: &Envelope,
-        batch: &mut Batch,
-    ) -> Result<(), End> {
+    fn on_placeholder(node: &Node<'_>, envelope: &Envelope, batch: &mut Batch) {
         if node.get_child("unavailable").is_none() {
             batch.answers.push(envelope.ack(Some(UNRECOGNIZED)));
-            return Ok(());
+            return;
         }
         batch.answers.push(envelope.ack(None));
-        batch.events.push(self.undecryptable(envelope, UndecryptableReason::Unavailable, 0));
-        Ok(())
+        batch.events.push(undecryptable(envelope, UndecryptableReason::Unavailable, 0));
     }
 
     /// Groups, broadcasts, channels and bots: acknowledged, so that the server doesn't keep them for ever, and told.
-    async fn on_unsupported(
-        &mut self,
-        _node: &Node<'_>,
-        envelope: &Envelope,
-        batch: &mut Batch,
-    ) -> Result<(), End> {
+    fn on_unsupported(envelope: &Envelope, batch: &mut Batch) {
         batch.answers.push(envelope.ack(None));
-        batch.events.push(self.undecryptable(envelope, UndecryptableReason::Unsupported, 0));
-        Ok(())
+        batch.events.push(undecryptable(envelope, UndecryptableReason::Unsupported, 0));
     }
+}
 
-    fn undecryptable(&self, envelope: &Envelope, reason: UndecryptableReason, retries: u32) -> Event {
-        Event::Undecryptable(Undecryptable {
-            id: MessageId::from(envelope.id.as_str()),
-            chat: envelope.chat.clone(),
-            sender: envelope.sender.clone(),
-            from_me: envelope.from_me,
-            timestamp: envelope.timestamp,
-            reason,
-            retries,
-        })
-    }
+fn undecryptable(envelope: &Envelope, reason: UndecryptableReason, retries: u32) -> Event {
+    Event::Undecryptable(Undecryptable {
+        id: MessageId::from(envelope.id.as_str()),
+        chat: envelope.chat.clone(),
+        sender: envelope.sender.clone(),
+        from_me: envelope.from_me,
+        timestamp: envelope.timestamp,
+        reason,
+        retries,
+    })
 }

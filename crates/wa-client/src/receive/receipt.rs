@@ -27,10 +27,9 @@ pub(super) fn ack(class: &'static str, node: &Node<'_>) -> Node<'static> {
 }
 
 /// What tells the server, and mostly the sender, that a message is here.
-pub(super) fn delivery(envelope: &Envelope, node: &Node<'_>, available: bool) -> Node<'static> {
-    let peer = node.attrs.get("category").is_some_and(|category| *category == "peer");
+pub(super) fn delivery(envelope: &Envelope, available: bool) -> Node<'static> {
     let kind = match () {
-        () if peer => Some("peer_msg"),
+        () if envelope.peer => Some("peer_msg"),
         () if envelope.from_me => Some("sender"),
         () if !available => Some("inactive"),
         () => None,

@@ -85,6 +85,7 @@ impl Online<'_> {
         let receipt = envelope
             .answer("receipt")
             .attr("type", "retry")
+            .opt_attr("category", envelope.peer.then_some("peer"))
             .child(retry)
             .child(Node::new("registration").with_bytes(registration));
         if count < KEYS_FROM {
