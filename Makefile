@@ -4,7 +4,7 @@
 CARGO ?= cargo
 NPM ?= npm
 # A debug build serves the demo just as well, and is the one that `make test` has built already.
-TRUNKLINE := $(CURDIR)/target/debug/trunkline
+TRUNKLINE := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/trunkline
 
 .PHONY: help demo run build test interop bench fuzz fmt lint doc ci
 
