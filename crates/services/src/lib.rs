@@ -7,6 +7,7 @@ mod clock;
 mod companion;
 mod error;
 mod event;
+mod housekeeping;
 mod instance;
 mod messaging;
 mod services;
@@ -18,6 +19,7 @@ pub use auth::{AuthConfig, AuthService, Caller, FirstAdmin, Login, MAX_PASSWORD,
 pub use companion::{Companion, CompanionStores, Companions, ConfigureClient, WhatsApp};
 pub use error::ServiceError;
 pub use event::{ChatQuery, DeadLetter, EventService, MAX_PAGE};
+pub use housekeeping::IDEMPOTENCY_LIFETIME;
 pub use instance::{
     ChangeWebhook, ConnectionStatus, CreateInstance, InstanceService, InstanceView, MAX_DESCRIPTION,
     MAX_INSTANCES, MAX_NAME, MAX_RETRIES, MAX_SECRET, Qr, RETRY_INTERVAL, Status, UpdateInstance,

@@ -10,6 +10,7 @@ use webhook::{Dispatcher, Options, SetupError};
 use crate::auth::{AuthConfig, AuthService};
 use crate::companion::Companions;
 use crate::event::EventService;
+use crate::housekeeping;
 use crate::instance::InstanceService;
 use crate::messaging::MessagingService;
 use crate::supervisor::Supervisor;
@@ -27,7 +28,7 @@ pub struct Dependencies {
 }
 
 /// Everything a gateway can do. Clones are the same services.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Services {
     /// Who is calling.
     pub auth: AuthService,
@@ -41,6 +42,7 @@ pub struct Services {
     pub supervisor: Supervisor,
     /// Webhook deliveries.
     pub webhooks: Dispatcher,
+    storage: Arc<dyn Storage>,
 }
 
 impl Services {
@@ -62,9 +64,10 @@ impl Services {
                 guard,
             ),
             messages: MessagingService::new(Arc::clone(&storage), supervisor.clone()),
-            events: EventService::new(storage, supervisor.clone(), dispatcher.clone()),
+            events: EventService::new(Arc::clone(&storage), supervisor.clone(), dispatcher.clone()),
             supervisor,
             webhooks: dispatcher,
+            storage,
         })
     }
 
@@ -75,6 +78,7 @@ impl Services {
     /// [`StorageError`] if the store can't tell what there is to do.
     pub async fn resume(&self) -> Result<(), StorageError> {
         self.webhooks.resume().await?;
+        self.supervisor.accompany(housekeeping::keep(Arc::clone(&self.storage)));
         self.supervisor.resume().await
     }
 
@@ -91,5 +95,14 @@ impl Services {
 impl std::fmt::Debug for Dependencies {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dependencies").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services")
+            .field("supervisor", &self.supervisor)
+            .field("webhooks", &self.webhooks)
+            .finish_non_exhaustive()
     }
 }

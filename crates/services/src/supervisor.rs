@@ -105,6 +105,12 @@ impl Supervisor {
         timeout(grace, all).await.is_ok()
     }
 
+    /// Runs something beside the instances until [`Self::stop`], which cuts it off wherever it stands.
+    pub(crate) fn accompany(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.inner.closing.clone();
+        self.inner.services.tasks.spawn(async move { closing.run_until_cancelled(work).await });
+    }
+
     /// How many instances run.
     pub fn running(&self) -> usize {
         self.inner.slots().values().filter(|slot| matches!(slot, Slot::Running(_))).count()

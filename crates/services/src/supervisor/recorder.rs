@@ -10,6 +10,7 @@ use wa_client::{Event, Handler, HandlerError, ReceiptUpdate};
 use webhook::Dispatcher;
 
 use super::draft::{Draft, Memory};
+use super::incoming::Receipt;
 use crate::clock::now;
 
 /// Pending messages that are looked at at once; more than a line ever lets through.
@@ -138,7 +139,7 @@ impl Recorder {
             let (pending, cause) = self.ended_by(event).await?;
             draft.give_up(&pending, cause);
             if let Event::Receipt(receipt) = event
-                && !receipt.from_me
+                && Receipt::of(receipt).is_some_and(|receipt| receipt.ours)
             {
                 draft.prove(&self.proven_by(receipt).await?, receipt.timestamp);
             }
