@@ -71,7 +71,7 @@ async fn a_hostile_server_cannot_crash_a_client_or_damage_its_sessions() {
 
     let (connector, mut listener) = wa_client::memory::listen();
     let server = HostileServer::new();
-    let victim = stage.companion_of(companion.store.clone(), Arc::new(connector), server.trust.clone());
+    let victim = stage.companion_of(companion.store.clone(), Arc::new(connector), server.trust);
     let mut left = cases(2);
     while left > 0 {
         let connection = listener.accept().await.expect("the client comes back");
