@@ -97,40 +97,48 @@ impl Session {
     /// Handles a stanza, and those that have arrived behind it.
     fn hear(&mut self, first: &Bytes) -> Result<Step, ChannelError> {
         self.last_heard = Instant::now();
-        let mut next = Some(first.clone());
-        for _ in 0..BATCH {
-            let Some(stanza) = next else { break };
-            let step = match wa_binary::decode(&stanza) {
-                Ok(node) => self.dispatch(&node),
-                Err(error) => {
-                    tracing::debug!(%error, "a frame holds no stanza");
-                    Step::End(Some(stanza::encode(&not_well_formed())))
-                }
-            };
+        let mut step = self.handle(first);
+        for _ in 1..BATCH {
             if let Step::End(_) = step {
-                return Ok(step);
+                break;
             }
-            next = self.channel.receive_ready()?;
+            let Some(stanza) = self.channel.receive_ready()? else { break };
+            step = self.handle(&stanza);
         }
-        Ok(Step::Continue)
+        Ok(step)
+    }
+
+    fn handle(&mut self, stanza: &Bytes) -> Step {
+        match wa_binary::decode(stanza) {
+            Ok(node) => self.dispatch(&node),
+            Err(error) => {
+                tracing::debug!(%error, "a frame holds no stanza");
+                Step::End(Some(stanza::encode(&not_well_formed())))
+            }
+        }
     }
 
     /// Does what the rest of the server tells, and what else it has told meanwhile.
     async fn obey(&mut self, first: Outgoing) -> Result<Step, ChannelError> {
-        let mut next = Some(first);
-        for _ in 0..BATCH {
-            match next {
-                Some(Outgoing::Stanza { bytes, not_before }) => self.write(bytes, not_before).await?,
-                Some(Outgoing::Close(last)) => return Ok(Step::End(last)),
-                None => break,
+        let mut step = self.do_one(first).await?;
+        for _ in 1..BATCH {
+            if let Step::End(_) = step {
+                return Ok(step);
             }
-            next = self.orders.try_next();
-        }
-        if let Some(Outgoing::Stanza { bytes, not_before }) = next {
-            self.write(bytes, not_before).await?;
+            let Some(order) = self.orders.try_next() else { break };
+            step = self.do_one(order).await?;
         }
         self.channel.flush().await?;
-        Ok(Step::Continue)
+        Ok(step)
+    }
+
+    async fn do_one(&mut self, order: Outgoing) -> Result<Step, ChannelError> {
+        match order {
+            Outgoing::Stanza { bytes, not_before } => {
+                self.write(bytes, not_before).await.map(|()| Step::Continue)
+            }
+            Outgoing::Close(last) => Ok(Step::End(last)),
+        }
     }
 
     async fn write(&mut self, bytes: Bytes, not_before: Option<Instant>) -> Result<(), ChannelError> {

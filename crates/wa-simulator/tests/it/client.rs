@@ -66,6 +66,16 @@ impl Line {
         self.connection.outgoing.send(message.into()).await.unwrap();
     }
 
+    /// Sends many stanzas in one message.
+    pub(crate) async fn send_together(&mut self, nodes: &[Node<'_>]) {
+        let mut message = Vec::new();
+        for node in nodes {
+            let plain = wa_binary::encode(node).unwrap();
+            self.ciphers.seal.seal_frame(&mut message, |out| out.extend_from_slice(&plain)).unwrap();
+        }
+        self.connection.outgoing.send(message.into()).await.unwrap();
+    }
+
     /// The next stanza; none when the server has closed.
     pub(crate) async fn try_next(&mut self) -> Option<Node<'static>> {
         loop {

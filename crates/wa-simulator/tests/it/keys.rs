@@ -178,7 +178,7 @@ async fn every_bundle_fault_is_in_the_bundle() {
     let (client, mut line) = scene.companion(1).await;
     let jid = client.lid.clone().unwrap();
     let content = |user: &Node<'_>, path: &[&str]| {
-        let node = path.iter().fold(Some(user), |node, name| node.and_then(|node| node.get_child(name)));
+        let node = path.iter().try_fold(user, |node, name| node.get_child(name));
         node.and_then(Node::bytes).map(|bytes| bytes.into_owned())
     };
     let sound = fetch(&mut line, std::slice::from_ref(&jid)).await.remove(0);

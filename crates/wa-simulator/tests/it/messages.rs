@@ -320,3 +320,25 @@ async fn phones_refuse_recipients_they_do_not_know() {
     }
     assert_eq!(scene.bob.wait_for_inbox(|entries| entries.len() == 4).await.len(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_loses_nothing_either_way() {
+    let scene = Scene::quiet().await;
+    let (mut client, mut line, devices) = ready(&scene).await;
+    // One WebSocket message with many frames, and more of them than the server handles at once.
+    let ids: Vec<String> = (0..300).map(|number| format!("burst {number}")).collect();
+    let burst: Vec<_> = ids.iter().map(|id| client.message(id, &scene.bob.lid(), &devices, id)).collect();
+    line.send_together(&burst).await;
+    for id in &ids {
+        assert_eq!(&text(&line.next_named("ack").await, "id"), id);
+    }
+    assert_eq!(scene.bob.wait_for_inbox(|entries| entries.len() == 300).await[299].id, ids[299]);
+    let outgoing = wa_simulator::Outgoing { count: 300, ..wa_simulator::Outgoing::text(ALICE, "{n}") };
+    let (sent, ()) = tokio::join!(scene.bob.send_all(outgoing), async {
+        for number in 1..=300 {
+            let message = line.next_named("message").await;
+            assert_eq!(client.decrypt(&message).conversation, Some(number.to_string()));
+        }
+    });
+    assert_eq!(sent.unwrap().len(), 300);
+}
