@@ -18,9 +18,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("storage-sql", &["storage", "wa-binary", "wa-store"]),
     ("webhook", &["storage"]),
     ("services", &["storage", "wa-binary", "wa-client", "wa-proto", "wa-store", "webhook"]),
+    // The binary wires everything; it names the codecs only for the trust root that it is configured with.
     (
         "trunkline",
-        &["services", "storage", "storage-sql", "wa-client", "wa-simulator", "wa-store", "webhook"],
+        &[
+            "services",
+            "storage",
+            "storage-sql",
+            "wa-client",
+            "wa-crypto",
+            "wa-noise",
+            "wa-simulator",
+            "wa-store",
+            "webhook",
+        ],
     ),
     ("trunkline-tests", &[]),
 ];
