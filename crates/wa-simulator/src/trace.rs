@@ -100,9 +100,13 @@ impl Trace {
         Self { clock, entries, bytes, ring: Mutex::default() }
     }
 
+    pub(crate) fn is_on(&self) -> bool {
+        self.entries > 0
+    }
+
     /// Records an encoded node (without flag byte).
     pub(crate) fn record(&self, peer: &Peer, direction: Direction, node: &Bytes) {
-        if self.entries == 0 {
+        if !self.is_on() {
             return;
         }
         let body = match node.len() {

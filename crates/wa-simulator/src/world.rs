@@ -270,10 +270,13 @@ impl World {
             _ => None,
         });
         let not_before = delay.map(|delay| Instant::now() + delay);
-        if device == 0 {
-            return account.phone.deliver(stanza.bytes, not_before);
-        }
         let held = self.is_held(account, device);
+        if device == 0 {
+            return match held {
+                true => account.phone.hold(stanza.bytes),
+                false => account.phone.deliver(stanza.bytes, not_before),
+            };
+        }
         if let Some(companion) = account.directory().companions.get_mut(&device) {
             companion.deliver(stanza, held, not_before, self.options.limits.queue);
         }
@@ -287,6 +290,9 @@ impl World {
     /// Writes what has waited to every companion that is there.
     pub(crate) fn release(&self) {
         for account in self.accounts() {
+            if !self.is_held(&account, 0) {
+                account.phone.release();
+            }
             let devices: Vec<u16> = account.directory().companions.keys().copied().collect();
             for device in devices.into_iter().filter(|device| !self.is_held(&account, *device)) {
                 let mut directory = account.directory();

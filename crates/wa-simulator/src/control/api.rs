@@ -80,7 +80,7 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Outcome {
         ["info"] if get => ok(&*doors.info),
         ["phones"] if get => phones(doors),
         ["phones"] if post => new_phone(doors, request).await,
-        ["phones", number, ref rest @ ..] => of_phone(doors, &phone(doors, number)?, rest, request).await,
+        ["phones", number, ref rest @ ..] => of_phone(&phone(doors, number)?, rest, request).await,
         ["faults"] if get => faults(doors),
         ["faults"] if post => {
             let fault = Fault::from_json(request::json_body::<Value>(request).await?)?;
@@ -101,20 +101,17 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Outcome {
     }
 }
 
-async fn of_phone(doors: &Doors, phone: &Phone, rest: &[&str], request: Request<Incoming>) -> Outcome {
+async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> Outcome {
     let (get, post) = (*request.method() == Method::GET, *request.method() == Method::POST);
     match *rest {
         [] if get => ok(&described(phone)),
         ["scan"] if post => {
             let device = phone.scan(&request::json_body::<Scan>(request).await?.qr).await?;
-            let linked = phone.devices().into_iter().find(|known| known.id == device);
-            ok(
-                &json!({"device": device, "jid": linked.as_ref().map(|known| &known.jid), "lid": linked.as_ref().map(|known| &known.lid)}),
-            )
+            ok(&linked(phone, device))
         }
         ["link-code"] if post => {
             let device = phone.enter_code(&request::json_body::<LinkCode>(request).await?.code).await?;
-            ok(&json!({"device": device}))
+            ok(&linked(phone, device))
         }
         ["send"] if post => send(phone, request::json_body(request).await?).await,
         ["read"] if post => {
@@ -133,10 +130,7 @@ async fn of_phone(doors: &Doors, phone: &Phone, rest: &[&str], request: Request<
         [] | ["scan" | "link-code" | "send" | "read" | "inbox" | "outbox" | "devices"] | ["devices", _] => {
             not_allowed(&request)
         }
-        _ => {
-            let _ = doors;
-            Err(ControlError::UnknownPath(request.uri().path().to_owned()))
-        }
+        _ => Err(ControlError::UnknownPath(request.uri().path().to_owned())),
     }
 }
 
@@ -167,6 +161,15 @@ fn described(phone: &Phone) -> Value {
         "jid": phone.jid().to_string(),
         "lid": phone.lid().to_string(),
         "name": phone.name(),
+    })
+}
+
+/// A new companion, by its number and both of its addresses.
+fn linked(phone: &Phone, device: u16) -> Value {
+    json!({
+        "device": device,
+        "jid": phone.jid().with_device(device).to_string(),
+        "lid": phone.lid().with_device(device).to_string(),
     })
 }
 

@@ -108,7 +108,8 @@ pub enum FaultKind {
     Undecryptable,
     /// Prekey bundles of the device have no one-time prekey. A condition.
     EmptyPrekeys,
-    /// Deliveries to the device wait as if it were offline. A condition; clearing it delivers.
+    /// Deliveries to the device wait as if it were offline (device 0: as if the phone were switched off). A
+    /// condition; clearing it delivers.
     Backlog,
     /// The server refuses what the device sends: `<ack error>`, and nothing is delivered.
     RefuseSend {

@@ -6,13 +6,14 @@ use super::{Context, IqError, Outcome, Request};
 const PROPS_HASH: &str = "1";
 
 /// Name space `abt`: properties of the experiment that everybody is part of (whatsapp-rust.md, "Privacy tokens").
-pub(super) fn props(request: &Request<'_>) -> Outcome {
+pub(super) fn props(context: &Context<'_>, request: &Request<'_>) -> Outcome {
     let child = request.child()?;
     if !request.is_get || !child.is("props") {
         return Err(IqError::BadRequest("props are asked for"));
     }
-    // Tokens for trusted contacts are on, chats are keyed by LID.
-    let props = [("10518", "1"), ("9435", "1")];
+    // Tokens for trusted contacts are on; whether chats are keyed by LID.
+    let is_migrated = if context.world.options.lid_migrated { "1" } else { "0" };
+    let props = [("10518", "1"), ("9435", is_migrated)];
     let props = props
         .into_iter()
         .map(|(code, value)| Node::new("prop").attr("config_code", code).attr("config_value", value));

@@ -133,7 +133,7 @@ fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Outcome {
         "privacy" => privacy::answer(context, request),
         "blocklist" => privacy::blocklist(context, request),
         "w:sync:app:state" => app_state::answer(context, request),
-        "abt" => misc::props(request),
+        "abt" => misc::props(context, request),
         "w:m" => misc::media_connection(context, request),
         "status" => account::about(context, request),
         "w:profile:picture" => account::picture(context, request),

@@ -16,8 +16,14 @@ use crate::{ControlError, account::Account, adv::Vouched};
 /// The clients that wait to be paired, by the references that they show.
 #[derive(Default)]
 pub(crate) struct Pairings {
-    by_reference: Mutex<HashMap<String, Shown>>,
+    references: Mutex<References>,
     by_number: Mutex<HashMap<CompactString, Arc<CodeRequest>>>,
+}
+
+#[derive(Default)]
+struct References {
+    shown: HashMap<String, Shown>,
+    by_connection: HashMap<u64, Vec<String>>,
 }
 
 struct Shown {
@@ -55,15 +61,17 @@ pub(crate) struct Offer {
 impl Pairings {
     /// Registers the references that a client will show, each with the instant of its end.
     pub(crate) fn show(&self, waiting: &Arc<Waiting>, references: Vec<(String, Instant)>) {
-        let mut by_reference = self.by_reference.lock();
+        let mut known = self.references.lock();
+        let texts = references.iter().map(|(reference, _)| reference.clone()).collect();
+        known.by_connection.insert(waiting.connection, texts);
         for (reference, expires) in references {
-            by_reference.insert(reference, Shown { expires, waiting: waiting.clone() });
+            known.shown.insert(reference, Shown { expires, waiting: waiting.clone() });
         }
     }
 
     /// The client that shows a reference.
     pub(crate) fn find(&self, reference: &str) -> Result<Arc<Waiting>, ControlError> {
-        match self.by_reference.lock().get(reference) {
+        match self.references.lock().shown.get(reference) {
             None => Err(ControlError::UnknownReference),
             Some(shown) if shown.expires <= Instant::now() => Err(ControlError::ExpiredReference),
             Some(shown) => Ok(shown.waiting.clone()),
@@ -82,12 +90,16 @@ impl Pairings {
 
     /// The client is gone or paired: what it shows means nothing any more.
     pub(crate) fn forget(&self, connection: u64) {
-        self.by_reference.lock().retain(|_, shown| shown.waiting.connection != connection);
+        let mut known = self.references.lock();
+        for reference in known.by_connection.remove(&connection).unwrap_or_default() {
+            known.shown.remove(&reference);
+        }
+        drop(known);
         self.by_number.lock().retain(|_, request| request.waiting.connection != connection);
     }
 
     pub(crate) fn clear(&self) {
-        self.by_reference.lock().clear();
+        *self.references.lock() = References::default();
         self.by_number.lock().clear();
     }
 }

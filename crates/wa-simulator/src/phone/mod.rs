@@ -16,6 +16,7 @@ mod sessions;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use rand_chacha::ChaCha20Rng;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -63,12 +64,26 @@ pub(crate) struct PhoneLine {
     pub(crate) inbox: Arc<watch::Sender<Inbox>>,
     pub(crate) outbox: Arc<watch::Sender<Outbox>>,
     tasks: mpsc::UnboundedSender<Task>,
+    /// What waits while a fault has the phone switched off.
+    held: Mutex<Vec<Bytes>>,
 }
 
 impl PhoneLine {
     /// Gives the phone a stanza.
     pub(crate) fn deliver(&self, bytes: Bytes, not_before: Option<Instant>) {
         self.order(Task::Read { bytes, not_before });
+    }
+
+    /// Keeps a stanza until the phone is switched on.
+    pub(crate) fn hold(&self, bytes: Bytes) {
+        self.held.lock().push(bytes);
+    }
+
+    /// Gives the phone what was held.
+    pub(crate) fn release(&self) {
+        for bytes in std::mem::take(&mut *self.held.lock()) {
+            self.deliver(bytes, None);
+        }
     }
 
     /// Tells the phone to do something.
@@ -90,7 +105,8 @@ pub(crate) fn line(keys: Arc<PhoneKeys>, inbox_limit: usize, sent_limit: usize) 
     let (tasks, receiver) = mpsc::unbounded_channel();
     let inbox = Arc::new(watch::Sender::new(Inbox::new(inbox_limit)));
     let outbox = Arc::new(watch::Sender::new(Outbox::new(sent_limit)));
-    let line = PhoneLine { keys, inbox: inbox.clone(), outbox: outbox.clone(), tasks };
+    let line =
+        PhoneLine { keys, inbox: inbox.clone(), outbox: outbox.clone(), tasks, held: Mutex::default() };
     (line, Tasks { receiver, inbox, outbox })
 }
 
@@ -175,11 +191,7 @@ impl Phone {
 
     /// Hands a message to the server; the error of its answer, if any.
     fn submit(&self, node: &Node<'_>) -> Result<(), u16> {
-        self.world.trace.record(
-            &self.peer(),
-            Direction::Received,
-            &stanza::without_flag(&stanza::encode(node)),
-        );
+        self.trace(node);
         let sender = Sender { account: &self.account, device: 0 };
         let ack = routing::message(&self.world, sender, node);
         match ack.attrs.number("error") {
@@ -190,12 +202,15 @@ impl Phone {
 
     /// Hands a receipt to the server.
     fn submit_receipt(&self, node: &Node<'_>) {
-        self.world.trace.record(
-            &self.peer(),
-            Direction::Received,
-            &stanza::without_flag(&stanza::encode(node)),
-        );
+        self.trace(node);
         routing::receipt(&self.world, Sender { account: &self.account, device: 0 }, node);
+    }
+
+    fn trace(&self, node: &Node<'_>) {
+        if self.world.trace.is_on() {
+            let encoded = stanza::without_flag(&stanza::encode(node));
+            self.world.trace.record(&self.peer(), Direction::Received, &encoded);
+        }
     }
 
     fn peer(&self) -> Peer {

@@ -172,6 +172,18 @@ async fn a_backlog_is_delivered_when_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_phone_that_is_switched_off_reads_later() {
+    let scene = Scene::quiet().await;
+    let off = fault(FaultKind::Backlog).device(0);
+    let placed = scene.simulator.add_fault(off).unwrap();
+    let id = scene.bob.send(ALICE, "later").await.unwrap();
+    assert!(scene.alice.inbox().is_empty() && scene.bob.outbox()[0].receipts.is_empty());
+    scene.simulator.clear_fault(placed.id).unwrap();
+    assert_eq!(scene.alice.wait_for_inbox(|entries| !entries.is_empty()).await[0].id, id);
+    scene.bob.wait_for_outbox(|sent| sent[0].receipts.len() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_socket_says_nothing_any_more() {
     let scene = Scene::quiet().await;
     let (mut client, mut line) = scene.companion(1).await;
