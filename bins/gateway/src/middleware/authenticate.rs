@@ -12,12 +12,13 @@ pub(crate) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let is_known_path = request.match_pattern().is_some();
-    if is_known_path {
-        match identify(request.headers(), &state.services).await {
-            Ok(caller) => request.extensions_mut().insert(caller),
-            Err(error) => return Ok(request.into_response(error.error_response())),
-        };
+    match identify(request.headers(), &state.services).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+        }
+        // A path that doesn't exist is that for everybody.
+        Err(_) if request.match_pattern().is_none() => {}
+        Err(error) => return Ok(request.into_response(error.error_response())),
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
 }

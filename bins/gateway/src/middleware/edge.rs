@@ -6,7 +6,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError as _, web};
+use actix_web::{Error, HttpRequest, ResponseError as _, web};
 use ipnet::IpNet;
 use tracing::Instrument as _;
 
@@ -24,15 +24,9 @@ pub(crate) async fn edge(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::of(request.headers());
-    // The pattern, not the path: a path holds chat ids, and with them phone numbers.
-    let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
-    let span = tracing::info_span!("request", %id, method = %request.method(), route);
+    let span = tracing::info_span!("request", %id, method = %request.method());
     let answer = within_limits(request, next).instrument(span.clone()).await;
-    let status = match &answer {
-        Ok(response) => response.status(),
-        Err(error) => error.as_response_error().status_code(),
-    };
-    span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));
+    span.in_scope(|| log(&answer));
     match answer {
         Ok(mut response) => {
             dress(response.headers_mut(), &id);
@@ -45,6 +39,22 @@ pub(crate) async fn edge(
             });
             Err(error)
         }
+    }
+}
+
+/// Tells how a request was answered: defects of ours always, anything else for whoever looks closely.
+fn log(answer: &Result<ServiceResponse<BoxBody>, Error>) {
+    // The pattern, not the path: a path holds chat ids, and with them phone numbers. It is searched for only here, since
+    // that takes as long as the routing itself.
+    let (status, route) = match answer {
+        Ok(response) => (response.status(), Some(response.request())),
+        Err(error) => (error.as_response_error().status_code(), None),
+    };
+    let route = || route.and_then(HttpRequest::match_pattern).unwrap_or_else(|| "unknown".to_owned());
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::warn!(status = status.as_u16(), route = route(), "answered");
+    } else {
+        tracing::debug!(status = status.as_u16(), route = route(), "answered");
     }
 }
 
