@@ -47,7 +47,7 @@ impl World {
     /// The phone of `account` enters a code; resolves when the companion is linked, with its device id.
     pub(crate) async fn enter_code(&self, account: &Arc<Account>, code: &str) -> Result<u16, ControlError> {
         let code = canonical(code)?;
-        let request = self.pairings.requested(&account.number)?;
+        let request = self.pairings.requested(&account.number).await?;
         let mut rng = self.fork_rng();
         let ephemeral = KeyPair::generate(&mut rng);
         let (theirs, wrapped) = self.exchange_keys(code, request.wrapped, *ephemeral.public(), rng).await?;

@@ -1,10 +1,10 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use compact_str::CompactString;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
+    sync::{Notify, mpsc, oneshot},
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -13,11 +13,15 @@ use super::{
 };
 use crate::{ControlError, account::Account, adv::Vouched};
 
+/// How long a request for a code may take to arrive.
+const ON_ITS_WAY: Duration = Duration::from_secs(3);
+
 /// The clients that wait to be paired, by the references that they show.
 #[derive(Default)]
 pub(crate) struct Pairings {
     references: Mutex<References>,
     by_number: Mutex<HashMap<CompactString, Arc<CodeRequest>>>,
+    requested: Notify,
 }
 
 #[derive(Default)]
@@ -81,11 +85,25 @@ impl Pairings {
     /// A client wants to be linked to a number by code; a request of before is forgotten.
     pub(crate) fn request(&self, number: CompactString, request: CodeRequest) {
         self.by_number.lock().insert(number, Arc::new(request));
+        self.requested.notify_waiters();
     }
 
-    /// The client that wants to be linked to the number by code.
-    pub(crate) fn requested(&self, number: &str) -> Result<Arc<CodeRequest>, ControlError> {
-        self.by_number.lock().get(number).cloned().ok_or(ControlError::NoCodeExpected)
+    /// The client that wants to be linked to the number by code. Clients show their code when they send the
+    /// request, not when it is answered (baileys.md 4): it may be on its way for a moment.
+    pub(crate) async fn requested(&self, number: &str) -> Result<Arc<CodeRequest>, ControlError> {
+        let arrives = async {
+            loop {
+                let next = self.requested.notified();
+                tokio::pin!(next);
+                // Registered before the look, so that nothing is missed between the two.
+                next.as_mut().enable();
+                if let Some(request) = self.by_number.lock().get(number).cloned() {
+                    return request;
+                }
+                next.await;
+            }
+        };
+        timeout(ON_ITS_WAY, arrives).await.map_err(|_| ControlError::NoCodeExpected)
     }
 
     /// The client is gone or paired: what it shows means nothing any more.

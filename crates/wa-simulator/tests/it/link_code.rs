@@ -124,6 +124,20 @@ async fn a_client_with_another_identity_is_not_linked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_code_may_be_entered_before_its_request_has_arrived() {
+    let scene = Scene::quiet().await;
+    let (device, ()) = tokio::join!(scene.alice.enter_code(CODE), async {
+        let mut linking = Linking::begin(&scene).await;
+        let identity = *linking.client.identity.key.public();
+        linking.finish(identity).await;
+        let success = linking.line.next().await;
+        let answer = linking.client.accept(&success);
+        linking.line.send(&answer).await;
+    });
+    assert_eq!(device, Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn codes_that_nobody_shows_are_refused() {
     let scene = Scene::quiet().await;
     assert_eq!(scene.alice.enter_code(CODE).await, Err(ControlError::NoCodeExpected));
