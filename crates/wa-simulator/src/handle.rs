@@ -204,8 +204,9 @@ impl Phone {
         }
     }
 
-    /// Waits until the phone has shown this many messages over its life.
-    pub(crate) async fn wait_for_shown(&self, count: u64) {
+    /// Waits until the phone has shown this many messages over its life; cheaper than
+    /// [`wait_for_inbox`](Self::wait_for_inbox) when there are many.
+    pub async fn wait_for_shown(&self, count: u64) {
         let mut changes = self.account.phone.inbox.subscribe();
         // The sender lives as long as this handle's account.
         changes.wait_for(|inbox| inbox.shown() >= count).await.map(drop).ok();
