@@ -48,6 +48,7 @@ async fn types_filter_and_limits_bound() {
     let app = TestApp::start().await;
     let client = app.client();
     let alice = app.paired(ALICE).await;
+    app.event(&alice, "connected", |_| true).await;
     let path = format!("/api/instances/{alice}/events");
     let page = client.get(&format!("{path}?types=connected,disconnected")).await.expect(200);
     let events = page["events"].as_array().unwrap();
