@@ -29,7 +29,7 @@ interop: build ## real clients (Baileys, from npm) against the simulator and the
 
 bench: ## criterion, and the whole process in a release build: a table, and target/bench.json
 	$(CARGO) build --locked --release --bin trunkline
-	$(CARGO) bench --locked -p wa-binary -p wa-noise -p wa-signal -p storage-sql -p webhook
+	$(CARGO) bench --locked -p wa-binary -p wa-noise -p wa-signal -p storage-sqlite -p webhook
 	$(CARGO) run --locked --release -p trunkline-tests --bin bench
 
 fuzz: ## the hostile-input suite with a hundred times the cases; coverage-guided too where cargo-fuzz is installed

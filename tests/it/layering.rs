@@ -8,23 +8,23 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("wa-crypto", &[]),
     ("wa-binary", &[]),
-    ("wa-proto", &[]),
-    ("wa-noise", &["wa-crypto", "wa-proto"]),
-    ("wa-signal", &["wa-crypto", "wa-proto"]),
+    ("wa-protobuf", &[]),
+    ("wa-noise", &["wa-crypto", "wa-protobuf"]),
+    ("wa-signal", &["wa-crypto", "wa-protobuf"]),
     ("wa-store", &["wa-binary"]),
-    ("wa-client", &["wa-binary", "wa-crypto", "wa-noise", "wa-proto", "wa-signal", "wa-store"]),
-    ("wa-simulator", &["wa-binary", "wa-crypto", "wa-noise", "wa-proto", "wa-signal"]),
+    ("wa-client", &["wa-binary", "wa-crypto", "wa-noise", "wa-protobuf", "wa-signal", "wa-store"]),
+    ("wa-simulator", &["wa-binary", "wa-crypto", "wa-noise", "wa-protobuf", "wa-signal"]),
     ("storage", &[]),
-    ("storage-sql", &["storage", "wa-binary", "wa-store"]),
+    ("storage-sqlite", &["storage", "wa-binary", "wa-store"]),
     ("webhook", &["storage"]),
-    ("services", &["storage", "wa-binary", "wa-client", "wa-proto", "wa-store", "webhook"]),
+    ("services", &["storage", "wa-binary", "wa-client", "wa-protobuf", "wa-store", "webhook"]),
     // The binary wires everything; it names the codecs only for the trust root that it is configured with.
     (
         "trunkline",
         &[
             "services",
             "storage",
-            "storage-sql",
+            "storage-sqlite",
             "wa-client",
             "wa-crypto",
             "wa-noise",
@@ -37,11 +37,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Service and database crates that no protocol crate may name, in any kind of dependency.
-const NOT_FOR_PROTOCOL: &[&str] =
-    &["actix-web", "diesel", "rusqlite", "libsqlite3-sys", "storage", "storage-sql", "services", "webhook"];
+const NOT_FOR_PROTOCOL: &[&str] = &[
+    "actix-web",
+    "diesel",
+    "rusqlite",
+    "libsqlite3-sys",
+    "storage",
+    "storage-sqlite",
+    "services",
+    "webhook",
+];
 
 /// The crates below `wa-client` do no IO and take time and randomness as arguments.
-const SANS_IO: &[&str] = &["wa-crypto", "wa-binary", "wa-proto", "wa-noise", "wa-signal"];
+const SANS_IO: &[&str] = &["wa-crypto", "wa-binary", "wa-protobuf", "wa-noise", "wa-signal"];
 const NOT_FOR_SANS_IO: &[&str] = &["tokio", "rand", "getrandom", "chrono", "reqwest", "hyper", "async-std"];
 
 #[test]

@@ -11,7 +11,7 @@ use actix_web::{App, HttpServer, web};
 use rand::Rng as _;
 use services::{AuthConfig, Dependencies, FirstAdmin, Services, Welcome};
 use storage::{SecretText, SettingStore as _, StorageError};
-use storage_sql::{MasterKey, MasterKeyError, OpenError, SqliteDatabase};
+use storage_sqlite::{MasterKey, MasterKeyError, OpenError, SqliteDatabase};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use webhook::AddressGuard;

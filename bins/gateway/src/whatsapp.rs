@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use services::WhatsApp;
-use storage_sql::SqliteDatabase;
+use storage_sqlite::SqliteDatabase;
 use thiserror::Error;
 use wa_client::Connector;
 use wa_client::websocket::{WHATSAPP_URL, WebSocket};

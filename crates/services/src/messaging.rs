@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use wa_binary::Jid;
 use wa_client::{MessageId, State};
-use wa_proto::e2e;
+use wa_protobuf::e2e;
 
 pub use recipient::{RecipientError, parse_chat, parse_recipient};
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use wa_proto::companion::device_props::PlatformType;
+use wa_protobuf::companion::device_props::PlatformType;
 
 /// Time-outs, bounds and the identity under which a companion shows up on the phone.
 ///

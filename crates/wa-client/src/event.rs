@@ -2,7 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use wa_binary::Jid;
-use wa_proto::e2e;
+use wa_protobuf::e2e;
 
 use crate::message::MessageId;
 use crate::state::{Cause, PairingFailure};

@@ -2,7 +2,7 @@ use std::fmt;
 
 use rand::RngExt;
 use wa_binary::Jid;
-use wa_proto::e2e;
+use wa_protobuf::e2e;
 
 use crate::state::Cause;
 

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use tokio::time::{Instant, sleep_until};
 use wa_binary::{Jid, Node, decode, unpack};
 use wa_crypto::{KeyPair, PrivateKey};
-use wa_proto::companion::ClientPairingProps;
+use wa_protobuf::companion::ClientPairingProps;
 use wa_store::DeviceAddress;
 
 use crate::account::Account;

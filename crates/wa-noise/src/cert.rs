@@ -10,7 +10,7 @@ use std::fmt;
 use bytes::Bytes;
 use prost::Message;
 use wa_crypto::{PublicKey, Signature};
-use wa_proto::cert::{CertChain, NoiseCertificate, noise_certificate::Details};
+use wa_protobuf::cert::{CertChain, NoiseCertificate, noise_certificate::Details};
 
 pub use authority::Authority;
 

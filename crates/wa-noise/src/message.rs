@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use prost::Message;
 use wa_crypto::{AgreementError, PublicKey, aead::OpenError};
-use wa_proto::handshake::{ClientFinish, ClientHello, HandshakeMessage, ServerHello};
+use wa_protobuf::handshake::{ClientFinish, ClientHello, HandshakeMessage, ServerHello};
 
 use crate::cert::CertificateError;
 

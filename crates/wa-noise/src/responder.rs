@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use rand_core::CryptoRng;
 use wa_crypto::{KeyPair, PublicKey};
-use wa_proto::handshake::ClientHello;
+use wa_protobuf::handshake::ClientHello;
 
 use crate::{
     Ciphers, HandshakeError, Part, Pattern,

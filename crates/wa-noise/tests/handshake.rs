@@ -11,7 +11,7 @@ use wa_noise::{
     Responder, TrustRoot,
     cert::{Authority, CertificateError},
 };
-use wa_proto::handshake::{ClientHello, HandshakeMessage, ServerHello};
+use wa_protobuf::handshake::{ClientHello, HandshakeMessage, ServerHello};
 
 const NOW: u64 = 1_800_000_000;
 const PAYLOAD: &[u8] = b"client payload";

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use prost::Message as _;
 use support::Device;
-use wa_proto::signal::{PreKeySignalMessage, SignalMessage};
+use wa_protobuf::signal::{PreKeySignalMessage, SignalMessage};
 use wa_signal::{Ciphertext, DecryptError, Kind};
 
 /// A packet may be overtaken by as many others; more could run past the chains that are kept.

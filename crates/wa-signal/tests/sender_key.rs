@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use prost::Message as _;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use wa_crypto::KeyPair;
-use wa_proto::signal::{SenderKeyDistributionMessage, SenderKeyMessage};
+use wa_protobuf::signal::{SenderKeyDistributionMessage, SenderKeyMessage};
 use wa_signal::{
     MAX_AHEAD, MAX_STORED_KEYS, ParseError,
     sender_key::{DecryptError, EncryptError, MAX_STATES, SenderKeyRecord},

@@ -6,7 +6,7 @@ mod support;
 use prost::Message as _;
 use support::{Device, acquainted};
 use wa_crypto::PublicKey;
-use wa_proto::signal::{PreKeySignalMessage, SignalMessage};
+use wa_protobuf::signal::{PreKeySignalMessage, SignalMessage};
 use wa_signal::{
     Ciphertext, DecryptError, InitiateError, Kind, MAX_AHEAD, MAX_ARCHIVED, MAX_RECEIVE_CHAINS,
     MAX_STORED_KEYS, ParseError, PreKeyMessage, RecordError, Session,

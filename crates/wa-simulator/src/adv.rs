@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use rand::CryptoRng;
 use wa_crypto::{KeyPair, PublicKey, Signature, mac};
-use wa_proto::adv::{
+use wa_protobuf::adv::{
     AdvDeviceIdentity, AdvEncryptionType, AdvKeyIndexList, AdvSignedDeviceIdentity,
     AdvSignedDeviceIdentityHmac, AdvSignedKeyIndexList,
 };

@@ -1,7 +1,7 @@
 use prost::Message as _;
 use rand::CryptoRng;
 use wa_crypto::{KeyPair, PublicKey};
-use wa_proto::cert::{CertChain, NoiseCertificate, noise_certificate::Details};
+use wa_protobuf::cert::{CertChain, NoiseCertificate, noise_certificate::Details};
 
 use crate::faults::CertificateFault;
 

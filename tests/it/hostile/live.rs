@@ -10,7 +10,7 @@ use wa_binary::{Jid, Node, encode};
 use wa_crypto::{KeyPair, PrivateKey};
 use wa_noise::cert::Authority;
 use wa_noise::{Initiator, Reply, Responder, TrustRoot};
-use wa_proto::payload::{AppVersion, ClientPayload, UserAgent, WebInfo};
+use wa_protobuf::payload::{AppVersion, ClientPayload, UserAgent, WebInfo};
 use wa_simulator::Simulator;
 use wa_store::Device;
 

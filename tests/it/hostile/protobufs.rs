@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message;
-use wa_proto::{adv, appstate, cert, companion, e2e, handshake, history, payload, signal};
+use wa_protobuf::{adv, appstate, cert, companion, e2e, handshake, history, payload, signal};
 
 use super::{cases, garbage, mutated, rng};
 

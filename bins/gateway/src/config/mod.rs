@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use reqwest::Url;
-use storage_sql::{DatabaseUrl, MasterKey};
+use storage_sqlite::{DatabaseUrl, MasterKey};
 use webhook::OutboundAllow;
 
 pub use environment::Environment;

@@ -1,7 +1,7 @@
 //! What a person sees in a message.
 
-use wa_proto::e2e::Message;
-use wa_proto::e2e::protocol_message::Type;
+use wa_protobuf::e2e::Message;
+use wa_protobuf::e2e::protocol_message::Type;
 
 /// Wrappers inside wrappers that are still opened.
 const MAX_DEPTH: usize = 8;
@@ -193,7 +193,7 @@ fn is_machinery(message: &Message) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use wa_proto::e2e::{
+    use wa_protobuf::e2e::{
         AudioMessage, DocumentMessage, ExtendedTextMessage, FutureProofMessage, ImageMessage,
         MessageContextInfo, ProtocolMessage, SenderKeyDistributionMessage,
     };

@@ -6,7 +6,7 @@ use storage::{
     NewMessage, PendingMessage, Record, StateChange, StatusUpdate, StoredMessageId, Timestamp,
 };
 use wa_client::{Cause, Event, Paired, QrCode};
-use wa_proto::e2e;
+use wa_protobuf::e2e;
 
 use super::content::Content;
 use super::data::{ConnectedData, DisconnectedData, MessageFacts, QrData, StatusData, json};

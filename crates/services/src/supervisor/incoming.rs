@@ -3,7 +3,7 @@
 use storage::MessageStatus;
 use wa_binary::Jid;
 use wa_client::{IncomingMessage, MessageId, ReceiptKind, ReceiptUpdate};
-use wa_proto::e2e;
+use wa_protobuf::e2e;
 
 /// A chat under all its names; `name` is the one that the API uses: the phone number where known.
 pub(crate) struct Chat {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 use wa_binary::Jid;
 use wa_client::{Cause, MessageId, Outgoing, SendError, State};
-use wa_proto::e2e;
+use wa_protobuf::e2e;
 use webhook::Dispatcher;
 
 use super::content::Content;

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 use prost::Message;
 use wa_crypto::{PrivateKey, SIGNAL_KEY_TYPE};
-use wa_proto::companion::{AppVersion as CompanionVersion, DeviceProps, HistorySyncConfig};
-use wa_proto::payload::client_payload::{ConnectReason, ConnectType};
-use wa_proto::payload::user_agent::{Platform, ReleaseChannel};
-use wa_proto::payload::web_info::WebSubPlatform;
-use wa_proto::payload::{AppVersion, ClientPayload, DevicePairingRegistrationData, UserAgent, WebInfo};
+use wa_protobuf::companion::{AppVersion as CompanionVersion, DeviceProps, HistorySyncConfig};
+use wa_protobuf::payload::client_payload::{ConnectReason, ConnectType};
+use wa_protobuf::payload::user_agent::{Platform, ReleaseChannel};
+use wa_protobuf::payload::web_info::WebSubPlatform;
+use wa_protobuf::payload::{AppVersion, ClientPayload, DevicePairingRegistrationData, UserAgent, WebInfo};
 use wa_store::Device;
 
 use crate::config::Companion;

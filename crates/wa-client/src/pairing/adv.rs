@@ -6,7 +6,7 @@ use prost::Message;
 use rand::CryptoRng;
 use wa_crypto::mac::verify_hmac_sha256;
 use wa_crypto::{KeyPair, PublicKey, Signature};
-use wa_proto::adv::{
+use wa_protobuf::adv::{
     AdvDeviceIdentity, AdvEncryptionType, AdvSignedDeviceIdentity, AdvSignedDeviceIdentityHmac,
 };
 

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 use wa_binary::{Jid, Node};
-use wa_proto::e2e::Message;
+use wa_protobuf::e2e::Message;
 
 use super::Batch;
 use super::decrypt::Decrypted;

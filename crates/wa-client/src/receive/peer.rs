@@ -1,7 +1,7 @@
 use prost::Message as _;
 use wa_binary::{Jid, Node};
-use wa_proto::e2e::protocol_message::Type;
-use wa_proto::e2e::{AppStateSyncKeyShare, LidMigrationMappingSyncPayload, Message};
+use wa_protobuf::e2e::protocol_message::Type;
+use wa_protobuf::e2e::{AppStateSyncKeyShare, LidMigrationMappingSyncPayload, Message};
 
 use super::Batch;
 use super::envelope::Envelope;

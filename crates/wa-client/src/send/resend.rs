@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 use wa_binary::{Jid, Node};
-use wa_proto::e2e::Message;
+use wa_protobuf::e2e::Message;
 use wa_store::DeviceAddress;
 
 use super::stanza::{self, Kind};

@@ -2,8 +2,8 @@
 
 use prost::Message as _;
 use wa_binary::{Jid, Node};
-use wa_proto::e2e::protocol_message::Type;
-use wa_proto::e2e::{DeviceSentMessage, Message};
+use wa_protobuf::e2e::protocol_message::Type;
+use wa_protobuf::e2e::{DeviceSentMessage, Message};
 use wa_signal::Ciphertext;
 
 /// Wrappers inside wrappers that are looked through.
@@ -93,8 +93,9 @@ fn media_of(message: &Message) -> Option<&'static str> {
 fn edit_of(message: &Message) -> Option<&'static str> {
     let protocol = message.protocol_message.as_ref();
     let kind = protocol.and_then(|protocol| protocol.r#type).and_then(|kind| Type::try_from(kind).ok());
-    let of_me =
-        |key: &Option<wa_proto::e2e::MessageKey>| key.as_ref().is_some_and(|key| key.from_me == Some(true));
+    let of_me = |key: &Option<wa_protobuf::e2e::MessageKey>| {
+        key.as_ref().is_some_and(|key| key.from_me == Some(true))
+    };
     if kind == Some(Type::Revoke) {
         let own = protocol.is_some_and(|protocol| of_me(&protocol.key));
         return Some(if own { "7" } else { "8" });
@@ -147,7 +148,7 @@ pub(crate) fn device_sent(to: &Jid, message: &Message) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use wa_proto::e2e::{
+    use wa_protobuf::e2e::{
         AudioMessage, ExtendedTextMessage, FutureProofMessage, ImageMessage, MessageKey, PollUpdateMessage,
         ProtocolMessage, ReactionMessage,
     };

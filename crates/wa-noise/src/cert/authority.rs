@@ -1,7 +1,7 @@
 use prost::Message;
 use rand_core::CryptoRng;
 use wa_crypto::{KeyPair, PublicKey};
-use wa_proto::cert::{CertChain, NoiseCertificate, noise_certificate::Details};
+use wa_protobuf::cert::{CertChain, NoiseCertificate, noise_certificate::Details};
 
 use super::{ROOT_SERIAL, TrustRoot};
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use compact_str::format_compact;
 use wa_binary::Node;
 use wa_crypto::PublicKey;
-use wa_proto::payload::ClientPayload;
+use wa_protobuf::payload::ClientPayload;
 
 use super::{Channel, ChannelError, Newcomer, session};
 use crate::{

@@ -14,7 +14,7 @@ use prost::Message as _;
 use rand_chacha::ChaCha20Rng;
 use tokio_util::sync::CancellationToken;
 use wa_crypto::PublicKey;
-use wa_proto::payload::ClientPayload;
+use wa_protobuf::payload::ClientPayload;
 
 pub(crate) use channel::{Channel, ChannelError};
 pub use wire::Connection;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use prost::Message as _;
 use wa_binary::Node;
-use wa_proto::appstate::{SyncdPatch, SyncdVersion};
+use wa_protobuf::appstate::{SyncdPatch, SyncdVersion};
 
 use super::{Answer, Context, IqError, Outcome, Request, Then};
 

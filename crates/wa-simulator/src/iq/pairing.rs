@@ -6,7 +6,7 @@ use rand_chacha::ChaCha20Rng;
 use tokio::sync::oneshot;
 use wa_binary::{Node, ShapeError};
 use wa_crypto::PublicKey;
-use wa_proto::companion::ClientPairingProps;
+use wa_protobuf::companion::ClientPairingProps;
 
 use super::IqError;
 use crate::{

@@ -1,7 +1,7 @@
 use md5::{Digest, Md5};
 use prost::Message as _;
 use wa_crypto::{PublicKey, Signature};
-use wa_proto::{
+use wa_protobuf::{
     companion::DeviceProps,
     payload::{ClientPayload, DevicePairingRegistrationData, user_agent::Platform},
 };

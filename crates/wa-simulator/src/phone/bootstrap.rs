@@ -3,7 +3,7 @@ use std::io::Write;
 use flate2::{Compression, write::ZlibEncoder};
 use prost::Message as _;
 use wa_binary::Node;
-use wa_proto::{
+use wa_protobuf::{
     e2e::{
         AppStateSyncKey, AppStateSyncKeyData, AppStateSyncKeyFingerprint, AppStateSyncKeyId,
         AppStateSyncKeyShare, HistorySyncNotification, HistorySyncType, Message, ProtocolMessage,

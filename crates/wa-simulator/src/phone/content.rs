@@ -1,4 +1,4 @@
-use wa_proto::e2e::Message;
+use wa_protobuf::e2e::Message;
 
 /// What a message is, and its text, as a phone would show it.
 pub(crate) fn described(message: &Message) -> (&'static str, Option<String>) {

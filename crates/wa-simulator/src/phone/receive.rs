@@ -4,7 +4,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use prost::Message as _;
 use wa_binary::{Jid, Node};
-use wa_proto::e2e::Message;
+use wa_protobuf::e2e::Message;
 use wa_signal::PreKeyMessage;
 
 use super::{

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use wa_binary::{Jid, Node};
 use wa_crypto::{PublicKey, Signature};
-use wa_proto::e2e::Message;
+use wa_protobuf::e2e::Message;
 use wa_signal::Bundle;
 
 use super::{Phone, Receipt, receive::child_bytes, send::device_sent, sessions::Address};

@@ -4,7 +4,7 @@ use compact_str::{CompactString, format_compact};
 use prost::Message as _;
 use rand::Rng;
 use wa_binary::{Jid, Node};
-use wa_proto::e2e::{DeviceSentMessage, Message, MessageContextInfo};
+use wa_protobuf::e2e::{DeviceSentMessage, Message, MessageContextInfo};
 use wa_signal::Kind;
 
 use super::{OutboxEntry, Phone, outbox::Sent, sessions::Address};

@@ -14,7 +14,7 @@ use wa_noise::{
     Ciphers, Initiator, TrustRoot,
     frame::{self, FrameDecoder},
 };
-use wa_proto::{
+use wa_protobuf::{
     adv::{AdvDeviceIdentity, AdvSignedDeviceIdentity, AdvSignedDeviceIdentityHmac},
     companion::DeviceProps,
     e2e::Message,
@@ -390,7 +390,7 @@ pub(crate) fn plain_text(text: &str) -> Message {
 }
 
 pub(crate) fn sent_by_device(to: &Jid, message: Message) -> Message {
-    let sent = wa_proto::e2e::DeviceSentMessage {
+    let sent = wa_protobuf::e2e::DeviceSentMessage {
         destination_jid: Some(to.to_string()),
         message: Some(Box::new(message)),
         phash: None,

@@ -1,7 +1,7 @@
 use prost::Message as _;
 use wa_binary::{Jid, Node, phash};
 use wa_crypto::{PublicKey, Signature};
-use wa_proto::adv::{AdvKeyIndexList, AdvSignedKeyIndexList};
+use wa_protobuf::adv::{AdvKeyIndexList, AdvSignedKeyIndexList};
 
 use crate::{client::*, scene::*};
 

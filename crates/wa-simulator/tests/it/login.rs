@@ -180,7 +180,7 @@ async fn a_login_that_is_not_passive_gets_everything_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn the_phone_sends_keys_and_history_to_a_new_companion_once() {
-    use wa_proto::e2e::protocol_message::Type;
+    use wa_protobuf::e2e::protocol_message::Type;
     let scene = Scene::new().await;
     let (mut client, mut line) = scene.companion(1).await;
     let mut kinds = Vec::new();

@@ -1,5 +1,5 @@
 use wa_binary::{Jid, Node, phash};
-use wa_proto::e2e::Message;
+use wa_protobuf::e2e::Message;
 
 use crate::{client::*, scene::*};
 
@@ -277,7 +277,7 @@ async fn peer_messages_go_to_one_device_and_come_from_a_lid() {
 
 #[tokio::test(start_paused = true)]
 async fn a_phone_answers_a_request_for_the_app_state_key() {
-    use wa_proto::e2e::{AppStateSyncKeyRequest, ProtocolMessage, protocol_message::Type};
+    use wa_protobuf::e2e::{AppStateSyncKeyRequest, ProtocolMessage, protocol_message::Type};
     let scene = Scene::quiet().await;
     let (mut client, mut line, _) = ready(&scene).await;
     let request = ProtocolMessage {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use prost::Message as _;
 use wa_binary::Node;
 use wa_noise::{HandshakeError, cert::CertificateError};
-use wa_proto::adv::{AdvSignedDeviceIdentity, AdvSignedDeviceIdentityHmac};
+use wa_protobuf::adv::{AdvSignedDeviceIdentity, AdvSignedDeviceIdentityHmac};
 use wa_simulator::{CertificateFault, ControlError, Fault, FaultKind, Options, PairingFault, Simulator};
 
 use crate::{client::*, scene::*};
@@ -313,7 +313,7 @@ async fn shake(simulator: &Simulator) -> Result<(), HandshakeError> {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_server_can_check_of_a_registration_it_checks() {
-    type Change = fn(&mut wa_proto::payload::ClientPayload);
+    type Change = fn(&mut wa_protobuf::payload::ClientPayload);
     let cases: [(&str, u16, Change); 12] = [
         ("registration id", 400, |p| pairing(p).e_regid = Some(vec![1; 3].into())),
         ("key type", 400, |p| pairing(p).e_keytype = Some(vec![4].into())),
@@ -345,8 +345,8 @@ async fn what_the_server_can_check_of_a_registration_it_checks() {
 }
 
 fn pairing(
-    payload: &mut wa_proto::payload::ClientPayload,
-) -> &mut wa_proto::payload::DevicePairingRegistrationData {
+    payload: &mut wa_protobuf::payload::ClientPayload,
+) -> &mut wa_protobuf::payload::DevicePairingRegistrationData {
     payload.device_pairing_data.as_mut().unwrap()
 }
 

@@ -11,7 +11,7 @@ use storage::{
     Claim, Consumer, Delivery, DeliveryState, DeliveryStore, Fleet, InstanceId, InstanceStore, Json, Record,
     Settlement, Timestamp,
 };
-use storage_sql::SqliteDatabase;
+use storage_sqlite::SqliteDatabase;
 use wa_binary::Jid;
 use wa_store::conformance::{sample_device, sample_device_list, sample_sent_message};
 use wa_store::{Changes, DeviceAddress, SenderKeyName};

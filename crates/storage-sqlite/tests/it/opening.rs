@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use storage::{Fleet, SettingStore, StorageError, UserStore};
-use storage_sql::{MasterKey, OpenError, SqliteDatabase};
+use storage_sqlite::{MasterKey, OpenError, SqliteDatabase};
 
 use crate::fixture::{Fixture, KEY, open};
 

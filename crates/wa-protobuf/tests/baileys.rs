@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use std::fmt::Debug;
-use wa_proto::{adv, appstate, cert, companion, e2e, handshake, history, payload};
+use wa_protobuf::{adv, appstate, cert, companion, e2e, handshake, history, payload};
 
 fn vector(name: &str) -> Vec<u8> {
     let json: serde_json::Value = serde_json::from_str(include_str!("../testdata/baileys.json")).unwrap();

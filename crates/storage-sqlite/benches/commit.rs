@@ -15,7 +15,7 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use storage::conformance::{sample_incoming, sample_instance, sample_outgoing, sample_receipt, sample_user};
 use storage::{Fleet, InstanceId, InstanceStore, MessageStatus, Record, UserStore};
-use storage_sql::{MasterKey, SqliteDatabase};
+use storage_sqlite::{MasterKey, SqliteDatabase};
 use tokio::runtime::Runtime;
 use wa_store::{Changes, DeviceAddress, Store};
 

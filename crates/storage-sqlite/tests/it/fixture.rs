@@ -5,7 +5,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use storage::conformance::{sample_instance, sample_user};
 use storage::{Fleet, InstanceId, InstanceStore, Storage, User, UserStore};
-use storage_sql::{MasterKey, SqliteDatabase};
+use storage_sqlite::{MasterKey, SqliteDatabase};
 use tempfile::TempDir;
 
 /// A database in a folder that goes with it.

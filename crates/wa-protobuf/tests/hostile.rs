@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
-use wa_proto::{adv, appstate, cert, companion, e2e, handshake, history, payload, signal};
+use wa_protobuf::{adv, appstate, cert, companion, e2e, handshake, history, payload, signal};
 
 fn decode_as_everything(bytes: &Bytes) {
     let _ = adv::AdvSignedDeviceIdentityHmac::decode(bytes.clone());

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use bytes::Bytes;
 use storage::conformance::sample_incoming;
 use storage::{Fleet, InstanceId, Record, Storage};
-use storage_sql::{MasterKey, SqliteDatabase};
+use storage_sqlite::{MasterKey, SqliteDatabase};
 use tempfile::TempDir;
 use wa_store::{Changes, DeviceAddress, Store};
 
