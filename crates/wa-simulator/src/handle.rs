@@ -214,7 +214,13 @@ impl Phone {
 
     /// How many messages the phone could not decrypt when they came; it asked for each again.
     pub fn undecryptable(&self) -> u64 {
-        self.account.phone.inbox.borrow().undecryptable
+        self.account.phone.inbox.borrow().undecryptable()
+    }
+
+    /// How many of them came from this device, named by either form of its address.
+    pub fn undecryptable_from(&self, device: &Jid) -> u64 {
+        let Some(account) = self.world.resolve(device) else { return 0 };
+        self.account.phone.inbox.borrow().undecryptable_from(&account.number, device.device)
     }
 
     /// What the phone sent lately, with the receipts that came back, oldest first.

@@ -37,16 +37,16 @@ pub(crate) struct Inbox {
     first: u64,
     entries: VecDeque<InboxEntry>,
     known: HashMap<Key, u64>,
-    /// Messages that could not be decrypted so far.
-    pub(crate) undecryptable: u64,
+    /// Messages that could not be decrypted so far, by the number and device of their sender.
+    undecryptable: HashMap<(CompactString, u16), u64>,
 }
 
 type Key = (CompactString, CompactString, CompactString);
 
 impl Inbox {
     pub(crate) fn new(limit: usize) -> Self {
-        let (entries, known) = Default::default();
-        Self { limit, first: 0, entries, known, undecryptable: 0 }
+        let (entries, known, undecryptable) = Default::default();
+        Self { limit, first: 0, entries, known, undecryptable }
     }
 
     /// Shows a message, or counts that it came again.
@@ -84,6 +84,21 @@ impl Inbox {
             }
             None => false,
         }
+    }
+
+    /// A message of this sender could not be decrypted.
+    pub(crate) fn count_undecryptable(&mut self, number: &CompactString, device: u16) {
+        *self.undecryptable.entry((number.clone(), device)).or_default() += 1;
+    }
+
+    /// How many messages could not be decrypted so far.
+    pub(crate) fn undecryptable(&self) -> u64 {
+        self.undecryptable.values().sum()
+    }
+
+    /// How many of this sender's could not be decrypted so far.
+    pub(crate) fn undecryptable_from(&self, number: &CompactString, device: u16) -> u64 {
+        self.undecryptable.get(&(number.clone(), device)).copied().unwrap_or_default()
     }
 
     pub(crate) fn entries(&self) -> Vec<InboxEntry> {

@@ -65,7 +65,8 @@ impl Phone {
             }
             Err(error) => {
                 tracing::debug!(%error, device = source.device, "a phone can't read a message");
-                self.state.inbox.send_modify(|inbox| inbox.undecryptable += 1);
+                let number = &source.account.number;
+                self.state.inbox.send_modify(|inbox| inbox.count_undecryptable(number, source.device));
                 self.ask_again(&source, node);
             }
         }
