@@ -156,7 +156,7 @@ impl Application {
         };
         state.set_ready(false);
         handle.stop(true).await;
-        if tokio::time::timeout(SERVICES_GRACE, state.idle()).await.is_err() {
+        if tokio::time::timeout(SERVICES_GRACE, state.changes.idle()).await.is_err() {
             tracing::warn!("requests were still at work when the gateway stopped");
         }
         if !state.services.stop(SERVICES_GRACE).await {

@@ -3,10 +3,11 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod application;
-mod census;
 pub mod cli;
 pub mod commands;
+mod completion;
 pub mod config;
+mod counts;
 mod dto;
 mod error;
 mod extract;

@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
-
 use serde::Serialize;
+
+use crate::counts::Counts;
 
 /// `GET /health`.
 #[derive(Serialize)]
@@ -10,7 +10,7 @@ pub(crate) struct HealthResponse {
     version: &'static str,
     /// How many instances there are in each state, and in `total`; absent when the database can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
-    instances: Option<BTreeMap<&'static str, usize>>,
+    instances: Option<Counts>,
     database: DatabaseHealth,
 }
 
@@ -21,19 +21,19 @@ struct DatabaseHealth {
 }
 
 impl HealthResponse {
-    /// `census` counts instances by state; `None` means that the database failed.
-    pub(crate) fn new(ready: bool, census: Option<&BTreeMap<&'static str, usize>>) -> Self {
-        let status = match (census, ready) {
+    /// `counts` is the number of instances by state; `None` means that the database failed.
+    pub(crate) fn new(ready: bool, counts: Option<&Counts>) -> Self {
+        let status = match (counts, ready) {
             (None, _) => "failing",
             (Some(_), false) => "starting",
             (Some(_), true) => "ok",
         };
-        let instances = census.map(|census| {
-            let total = ("total", census.values().sum());
-            census.iter().map(|(state, count)| (*state, *count)).chain([total]).collect()
+        let instances = counts.map(|counts| {
+            let total = ("total", counts.values().sum());
+            counts.iter().map(|(state, count)| (*state, *count)).chain([total]).collect()
         });
         let database =
-            DatabaseHealth { provider: "sqlite", status: if census.is_some() { "ok" } else { "failing" } };
+            DatabaseHealth { provider: "sqlite", status: if counts.is_some() { "ok" } else { "failing" } };
         Self { status, version: env!("CARGO_PKG_VERSION"), instances, database }
     }
 }

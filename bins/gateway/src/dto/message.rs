@@ -50,9 +50,9 @@ impl FromQuery for HistoryQuery {
 }
 
 impl HistoryQuery {
-    pub(crate) fn of_chat(&self, chat: String) -> ChatQuery {
+    pub(crate) fn of_chat(&self, chat: &str) -> ChatQuery {
         let Window { limit, skip } = self.window;
-        ChatQuery { chat, start: self.start, end: self.end, limit, skip }
+        ChatQuery { chat: chat.to_owned(), start: self.start, end: self.end, limit, skip }
     }
 }
 

@@ -1,8 +1,4 @@
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use services::{Caller, ServiceError, Services};
 
 use crate::ApiError;
@@ -10,17 +6,6 @@ use crate::ApiError;
 /// The caller that the authentication layer has found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Authenticated(pub(crate) Caller);
-
-impl FromRequest for Authenticated {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // Absent only where the layer is missing: then nobody is let in.
-        let caller = request.extensions().get::<Self>().copied();
-        ready(caller.ok_or_else(|| ApiError::unauthorized("A credential is required.")))
-    }
-}
 
 /// Whoever the credential belongs to: `Authorization: Bearer <token>`, else `x-api-key`.
 pub(crate) async fn identify(headers: &HeaderMap, services: &Services) -> Result<Authenticated, ApiError> {

@@ -5,7 +5,7 @@ use storage::SecretText;
 
 use crate::ApiError;
 use crate::dto::auth::{LoginRequest, LoginResponse, UserResponse};
-use crate::extract::{Authenticated, Json};
+use crate::extract::{Call, Json};
 use crate::state::AppState;
 
 pub(super) async fn login(
@@ -19,10 +19,7 @@ pub(super) async fn login(
     Ok(web::Json(LoginResponse::new(login.token, &login.user)))
 }
 
-pub(super) async fn me(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-) -> Result<web::Json<UserResponse>, ApiError> {
-    let user = state.services.auth.me(&caller).await?;
+pub(super) async fn me(call: Call) -> Result<web::Json<UserResponse>, ApiError> {
+    let user = call.services().auth.me(&call.caller).await?;
     Ok(web::Json(UserResponse::from(&user)))
 }

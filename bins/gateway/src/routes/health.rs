@@ -19,9 +19,9 @@ pub(super) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Ap
 
 /// How it is, for people and monitors.
 pub(super) async fn health(state: web::Data<AppState>) -> HttpResponse {
-    let census = state.census().await;
-    let health = HealthResponse::new(state.is_ready(), census.as_ref());
-    if census.is_some() {
+    let counts = state.counts().await;
+    let health = HealthResponse::new(state.is_ready(), counts.as_ref());
+    if counts.is_some() {
         HttpResponse::Ok().json(health)
     } else {
         HttpResponse::ServiceUnavailable().json(health)

@@ -7,94 +7,67 @@ use crate::dto::instance::{
     UpdateRequest, UpdatedResponse,
 };
 use crate::dto::outcome::Outcome;
-use crate::extract::{Authenticated, InstancePath, Json};
-use crate::state::AppState;
+use crate::extract::{Call, InstanceCall, Json};
 
 pub(super) async fn create(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
+    call: Call,
     Json(request): Json<CreateRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let instances = state.services.instances.clone();
-    let created = state.complete(async move { instances.create(&caller, request.into()).await }).await?;
+    let create =
+        |call: Call| async move { call.services().instances.create(&call.caller, request.into()).await };
+    let created = call.complete(create).await?;
     Ok(HttpResponse::Created().json(CreatedResponse::from(created)))
 }
 
-pub(super) async fn list(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-) -> Result<web::Json<ListResponse>, ApiError> {
-    let instances = state.services.instances.list(&caller).await?;
+pub(super) async fn list(call: Call) -> Result<web::Json<ListResponse>, ApiError> {
+    let instances = call.services().instances.list(&call.caller).await?;
     Ok(web::Json(ListResponse::from(instances)))
 }
 
-pub(super) async fn find(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
-) -> Result<web::Json<InstanceResponse>, ApiError> {
-    let instance = state.services.instances.find(&caller, id).await?;
+pub(super) async fn find(call: InstanceCall) -> Result<web::Json<InstanceResponse>, ApiError> {
+    let instance = call.services().instances.find(&call.caller, call.subject).await?;
     Ok(web::Json(InstanceResponse::from(instance)))
 }
 
 pub(super) async fn update(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
+    call: InstanceCall,
     Json(request): Json<UpdateRequest>,
 ) -> Result<web::Json<UpdatedResponse>, ApiError> {
-    let instances = state.services.instances.clone();
-    let updated = state.complete(async move { instances.update(&caller, id, request.into()).await }).await?;
+    let update = |call: InstanceCall| async move {
+        call.services().instances.update(&call.caller, call.subject, request.into()).await
+    };
+    let updated = call.complete(update).await?;
     Ok(web::Json(UpdatedResponse::from(updated)))
 }
 
-pub(super) async fn delete(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
-) -> Result<web::Json<Outcome>, ApiError> {
-    let instances = state.services.instances.clone();
-    state.complete(async move { instances.delete(&caller, id).await }).await?;
+pub(super) async fn delete(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
+    let id = call.subject;
+    call.complete(|call| async move { call.services().instances.delete(&call.caller, id).await }).await?;
     Ok(web::Json(Outcome::saying(format!("Instance {id} deleted successfully"))))
 }
 
-pub(super) async fn status(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
-) -> Result<web::Json<StatusResponse>, ApiError> {
-    let instance = state.services.instances.find(&caller, id).await?;
+pub(super) async fn status(call: InstanceCall) -> Result<web::Json<StatusResponse>, ApiError> {
+    let instance = call.services().instances.find(&call.caller, call.subject).await?;
     Ok(web::Json(StatusResponse::from(instance)))
 }
 
-pub(super) async fn qr(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
-) -> Result<HttpResponse, ApiError> {
-    let instances = state.services.instances.clone();
-    Ok(match state.complete(async move { instances.qr(&caller, id).await }).await? {
+pub(super) async fn qr(call: InstanceCall) -> Result<HttpResponse, ApiError> {
+    let id = call.subject;
+    let qr = call.complete(|call| async move { call.services().instances.qr(&call.caller, id).await });
+    Ok(match qr.await? {
         Qr::Code { text, .. } => HttpResponse::Ok().json(QrResponse::Code { qr_code: text }),
         Qr::Generating => HttpResponse::Accepted().json(QrResponse::generating()),
     })
 }
 
-pub(super) async fn reconnect(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
-) -> Result<web::Json<Outcome>, ApiError> {
-    let instances = state.services.instances.clone();
-    state.complete(async move { instances.reconnect(&caller, id).await }).await?;
+pub(super) async fn reconnect(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
+    let id = call.subject;
+    call.complete(|call| async move { call.services().instances.reconnect(&call.caller, id).await }).await?;
     Ok(web::Json(Outcome::saying(format!("Instance {id} reconnected"))))
 }
 
-pub(super) async fn logout(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
-) -> Result<web::Json<Outcome>, ApiError> {
-    let instances = state.services.instances.clone();
-    state.complete(async move { instances.logout(&caller, id).await }).await?;
+pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
+    let id = call.subject;
+    call.complete(|call| async move { call.services().instances.logout(&call.caller, id).await }).await?;
     Ok(web::Json(Outcome::saying(format!("Instance {id} logged out"))))
 }

@@ -2,27 +2,25 @@ use actix_web::{HttpResponse, web};
 
 use crate::ApiError;
 use crate::dto::webhook::{DeadLettersQuery, DeadLettersResponse, ReplayRequest, ReplayResponse};
-use crate::extract::{Authenticated, InstancePath, Json, Query};
-use crate::state::AppState;
+use crate::extract::{InstanceCall, Json, Query};
 
 pub(super) async fn dead_letters(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
+    call: InstanceCall,
     Query(DeadLettersQuery(window)): Query<DeadLettersQuery>,
 ) -> Result<web::Json<DeadLettersResponse>, ApiError> {
-    let page = state.services.events.dead_letters(&caller, id, window.limit, window.skip).await?;
+    let events = &call.services().events;
+    let page = events.dead_letters(&call.caller, call.subject, window.limit, window.skip).await?;
     Ok(web::Json(DeadLettersResponse::new(page, window)))
 }
 
 pub(super) async fn replay(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
+    call: InstanceCall,
     Json(request): Json<ReplayRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let seqs = request.into_seqs()?;
-    let events = state.services.events.clone();
-    let replayed = state.complete(async move { events.replay(&caller, id, seqs).await }).await?;
+    let replay = |call: InstanceCall| async move {
+        call.services().events.replay(&call.caller, call.subject, seqs).await
+    };
+    let replayed = call.complete(replay).await?;
     Ok(HttpResponse::Accepted().json(ReplayResponse::new(replayed)))
 }

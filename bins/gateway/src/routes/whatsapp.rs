@@ -5,44 +5,36 @@ use crate::ApiError;
 use crate::dto::instance::ConnectionResponse;
 use crate::dto::message::{SendRequest, SendResponse};
 use crate::dto::outcome::Outcome;
-use crate::extract::{Authenticated, InstancePath, Json};
-use crate::state::AppState;
+use crate::extract::{InstanceCall, Json};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-pub(super) async fn status(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
-) -> Result<web::Json<ConnectionResponse>, ApiError> {
-    let status = state.services.instances.status(&caller, id).await?;
+pub(super) async fn status(call: InstanceCall) -> Result<web::Json<ConnectionResponse>, ApiError> {
+    let status = call.services().instances.status(&call.caller, call.subject).await?;
     Ok(web::Json(ConnectionResponse::from(status)))
 }
 
 pub(super) async fn send(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
+    call: InstanceCall,
     request: HttpRequest,
     Json(body): Json<SendRequest>,
 ) -> Result<HttpResponse, ApiError> {
     // A key that isn't text can't be a good one; the service says so.
     let key = request.headers().get(IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default().to_owned());
     let text = SendText { phone: body.phone, message: body.message, idempotency_key: key };
-    let messages = state.services.messages.clone();
-    let sent = state.complete(async move { messages.send_text(&caller, id, text).await }).await?;
+    let send = |call: InstanceCall| async move {
+        call.services().messages.send_text(&call.caller, call.subject, text).await
+    };
+    let sent = call.complete(send).await?;
     Ok(match sent.progress {
         Progress::Sent => HttpResponse::Ok().json(SendResponse::acknowledged(sent.id)),
         Progress::Pending => HttpResponse::Accepted().json(SendResponse::pending(sent.id)),
     })
 }
 
-pub(super) async fn logout(
-    state: web::Data<AppState>,
-    Authenticated(caller): Authenticated,
-    InstancePath(id): InstancePath,
-) -> Result<web::Json<Outcome>, ApiError> {
-    let instances = state.services.instances.clone();
-    state.complete(async move { instances.logout(&caller, id).await }).await?;
+pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
+    let logout =
+        |call: InstanceCall| async move { call.services().instances.logout(&call.caller, call.subject).await };
+    call.complete(logout).await?;
     Ok(web::Json(Outcome::done()))
 }

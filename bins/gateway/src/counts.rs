@@ -1,24 +1,25 @@
 //! How many instances there are in each state.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use services::Supervisor;
 use storage::Storage;
 use tokio::time::Instant;
 
-/// Instances by state.
+/// Number of instances by state.
 pub(crate) type Counts = BTreeMap<&'static str, usize>;
 
 /// Counts all instances, at most once a second: everybody may ask, and counting reads every instance.
-pub(crate) struct Census {
+pub(crate) struct InstanceCounter {
     storage: Arc<dyn Storage>,
     supervisor: Supervisor,
     last: Mutex<Option<(Instant, Counts)>>,
 }
 
-impl Census {
+impl InstanceCounter {
     const FRESH: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(storage: Arc<dyn Storage>, supervisor: Supervisor) -> Self {
@@ -26,7 +27,7 @@ impl Census {
     }
 
     /// The counts, or nothing if the database can't tell.
-    pub(crate) async fn take(&self) -> Option<Counts> {
+    pub(crate) async fn count(&self) -> Option<Counts> {
         if let Some(counts) = self.recent() {
             return Some(counts);
         }
@@ -36,12 +37,12 @@ impl Census {
         for instance in &fleet {
             *counts.entry(self.supervisor.status(instance).status.as_str()).or_default() += 1;
         }
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), counts.clone()));
+        *self.last.lock() = Some((Instant::now(), counts.clone()));
         Some(counts)
     }
 
     fn recent(&self) -> Option<Counts> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         last.as_ref().filter(|(at, _)| at.elapsed() < Self::FRESH).map(|(_, counts)| counts.clone())
     }
 }

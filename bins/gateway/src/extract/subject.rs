@@ -1,0 +1,41 @@
+use actix_web::{FromRequest as _, HttpRequest, web};
+use storage::InstanceId;
+
+use crate::ApiError;
+
+/// What a call is about, as its path names it.
+pub(crate) trait Subject: Sized {
+    /// # Errors
+    /// 404: what can't be a name is something that doesn't exist.
+    fn of(request: &HttpRequest) -> Result<Self, ApiError>;
+}
+
+/// Nothing beyond the path itself.
+impl Subject for () {
+    fn of(_: &HttpRequest) -> Result<Self, ApiError> {
+        Ok(())
+    }
+}
+
+impl Subject for InstanceId {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        request.match_info().query("id").parse().map_err(|_| ApiError::not_found("No such instance."))
+    }
+}
+
+/// A chat of an instance.
+pub(crate) struct Chat {
+    pub(crate) instance: InstanceId,
+    /// As the caller wrote it.
+    pub(crate) chat: String,
+}
+
+impl Subject for Chat {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let instance = InstanceId::of(request)?;
+        // The framework's extractor undoes percent-encoding.
+        let path = web::Path::<(String, String)>::extract(request).into_inner();
+        let (_, chat) = path.map_err(|_| ApiError::not_found("No such chat."))?.into_inner();
+        Ok(Self { instance, chat })
+    }
+}
