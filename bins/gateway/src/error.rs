@@ -61,6 +61,12 @@ impl ApiError {
         )
     }
 
+    /// The field of the request that is at fault.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     /// Names the field of the request that is at fault.
     #[must_use]
     pub fn with_field(mut self, field: impl Into<String>) -> Self {

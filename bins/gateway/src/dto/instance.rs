@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_with::rust::double_option;
 use services::{ChangeWebhook, ConnectionStatus, CreateInstance, InstanceView, UpdateInstance};
 use storage::{Instance, SecretText, Timestamp};
-
-use super::nullable::nullable;
 
 /// `POST /api/instances`.
 #[derive(Deserialize)]
@@ -30,9 +29,9 @@ pub(crate) struct CreateRequest {
 #[allow(clippy::option_option, reason = "absent, null and a value are three different wishes")]
 pub(crate) struct UpdateRequest {
     name: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, with = "double_option")]
     description: Option<Option<String>>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, with = "double_option")]
     webhook_url: Option<Option<String>>,
     webhook_enabled: Option<bool>,
     webhook_settings: Option<SettingsRequest>,
@@ -49,7 +48,7 @@ pub(crate) struct SettingsRequest {
     notify_read: Option<bool>,
     max_retries: Option<u32>,
     retry_interval: Option<u64>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, with = "double_option")]
     secret: Option<Option<String>>,
     headers: Option<BTreeMap<String, String>>,
 }

@@ -5,7 +5,6 @@ pub(crate) mod event;
 pub(crate) mod health;
 pub(crate) mod instance;
 pub(crate) mod message;
-mod nullable;
 pub(crate) mod outcome;
 mod page;
 pub(crate) mod webhook;

@@ -5,13 +5,13 @@ use storage::SecretText;
 
 use crate::ApiError;
 use crate::dto::auth::{LoginRequest, LoginResponse, UserResponse};
-use crate::extract::{Call, Json};
+use crate::extract::{Call, JsonBody};
 use crate::state::AppState;
 
 pub(super) async fn login(
     state: web::Data<AppState>,
     request: HttpRequest,
-    Json(login): Json<LoginRequest>,
+    JsonBody(login): JsonBody<LoginRequest>,
 ) -> Result<web::Json<LoginResponse>, ApiError> {
     let from = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let password = SecretText::new(login.password.expose());

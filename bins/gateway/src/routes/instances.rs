@@ -7,11 +7,11 @@ use crate::dto::instance::{
     UpdateRequest, UpdatedResponse,
 };
 use crate::dto::outcome::Outcome;
-use crate::extract::{Call, InstanceCall, Json};
+use crate::extract::{Call, InstanceCall, JsonBody};
 
 pub(super) async fn create(
     call: Call,
-    Json(request): Json<CreateRequest>,
+    JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let create =
         |call: Call| async move { call.services().instances.create(&call.caller, request.into()).await };
@@ -31,7 +31,7 @@ pub(super) async fn find(call: InstanceCall) -> Result<web::Json<InstanceRespons
 
 pub(super) async fn update(
     call: InstanceCall,
-    Json(request): Json<UpdateRequest>,
+    JsonBody(request): JsonBody<UpdateRequest>,
 ) -> Result<web::Json<UpdatedResponse>, ApiError> {
     let update = |call: InstanceCall| async move {
         call.services().instances.update(&call.caller, call.subject, request.into()).await

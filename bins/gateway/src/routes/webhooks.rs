@@ -2,7 +2,7 @@ use actix_web::{HttpResponse, web};
 
 use crate::ApiError;
 use crate::dto::webhook::{DeadLettersQuery, DeadLettersResponse, ReplayRequest, ReplayResponse};
-use crate::extract::{InstanceCall, Json, Query};
+use crate::extract::{InstanceCall, JsonBody, Query};
 
 pub(super) async fn dead_letters(
     call: InstanceCall,
@@ -15,7 +15,7 @@ pub(super) async fn dead_letters(
 
 pub(super) async fn replay(
     call: InstanceCall,
-    Json(request): Json<ReplayRequest>,
+    JsonBody(request): JsonBody<ReplayRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let seqs = request.into_seqs()?;
     let replay = |call: InstanceCall| async move {

@@ -5,7 +5,7 @@ use crate::ApiError;
 use crate::dto::instance::ConnectionResponse;
 use crate::dto::message::{SendRequest, SendResponse};
 use crate::dto::outcome::Outcome;
-use crate::extract::{InstanceCall, Json};
+use crate::extract::{InstanceCall, JsonBody};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -17,7 +17,7 @@ pub(super) async fn status(call: InstanceCall) -> Result<web::Json<ConnectionRes
 pub(super) async fn send(
     call: InstanceCall,
     request: HttpRequest,
-    Json(body): Json<SendRequest>,
+    JsonBody(body): JsonBody<SendRequest>,
 ) -> Result<HttpResponse, ApiError> {
     // A key that isn't text can't be a good one; the service says so.
     let key = request.headers().get(IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default().to_owned());
@@ -33,8 +33,9 @@ pub(super) async fn send(
 }
 
 pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
-    let logout =
-        |call: InstanceCall| async move { call.services().instances.logout(&call.caller, call.subject).await };
+    let logout = |call: InstanceCall| async move {
+        call.services().instances.logout(&call.caller, call.subject).await
+    };
     call.complete(logout).await?;
     Ok(web::Json(Outcome::done()))
 }

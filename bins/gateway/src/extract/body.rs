@@ -8,9 +8,9 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
 
-use super::explain::{Misfit, Problem, read};
 use crate::ApiError;
 
 /// Largest JSON body. The longest text that WhatsApp takes, escaped to the last character, is well below it.
@@ -19,11 +19,12 @@ pub(crate) const MAX_JSON_BODY: usize = 1024 * 1024;
 /// How long a client may take to send its body.
 const BODY_TIME_OUT: Duration = Duration::from_secs(30);
 
-/// A JSON request body. Whatever is wrong with it becomes an [`ApiError`] that names the field or the position.
+/// A JSON object as the request's body. Whatever is wrong with it becomes an [`ApiError`] that names the field or the
+/// position.
 #[derive(Debug)]
-pub(crate) struct Json<T>(pub(crate) T);
+pub(crate) struct JsonBody<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
@@ -76,22 +77,57 @@ async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
-    read(&value).map_err(misfit)
+    // serde takes an array for a struct, which no client means.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::invalid("The body must be an object, not an array."));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = dotted(error.path());
+        unfit(&path, &error.into_inner())
+    })?;
+    json.end().map_err(|error| unfit("", &error))?;
+    Ok(value)
 }
 
-fn malformed(error: &serde_json::Error) -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", format!("The body isn't valid JSON: {error}."))
+/// The answer to a body that isn't what it should be at `path`.
+fn unfit(path: &str, error: &serde_json::Error) -> ApiError {
+    let refused = |code, message: String| ApiError::new(StatusCode::BAD_REQUEST, code, message);
+    if error.classify() != Category::Data {
+        return refused("malformed_json", format!("The body isn't valid JSON: {error}."));
+    }
+    // The class of a fault stands only in serde's words.
+    let said = error.to_string();
+    if let Some(name) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        return refused("missing_field", format!("{field:?} is required.")).with_field(field);
+    }
+    if said.starts_with("unknown field ") {
+        return refused("unknown_field", format!("There is no field {path:?}.")).with_field(path);
+    }
+    let said = clipped(&said);
+    match path {
+        "" => ApiError::invalid(format!("The body isn't right: {said}.")),
+        path => ApiError::invalid(format!("{path:?} isn't right: {said}.")).with_field(path),
+    }
 }
 
-fn misfit(misfit: Misfit) -> ApiError {
-    let code = match misfit.problem {
-        Problem::Missing => "missing_field",
-        Problem::Unknown => "unknown_field",
-        Problem::Wrong(_) => "invalid_request",
+/// Where a field is, as `webhookSettings.headers.Name`; empty for the body itself.
+fn dotted(path: &Path) -> String {
+    let segment = |segment: &Segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Enum { variant } => Some(variant.clone()),
+        Segment::Unknown => None,
     };
-    let error = ApiError::new(StatusCode::BAD_REQUEST, code, misfit.to_string());
-    if misfit.field.is_empty() { error } else { error.with_field(misfit.field) }
+    let path = path.iter().filter_map(segment).collect::<Vec<_>>().join(".");
+    clipped(&path).to_owned()
+}
+
+/// What may repeat a part of the request, short enough for an answer.
+fn clipped(text: &str) -> &str {
+    const LONGEST: usize = 200;
+    text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)
 }
 
 fn too_large() -> ApiError {
@@ -119,6 +155,7 @@ fn unreadable(error: &PayloadError) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::pin::Pin;
 
     use actix_web::ResponseError as _;
@@ -134,9 +171,9 @@ mod tests {
         email: String,
     }
 
-    async fn extract(request: TestRequest) -> Result<Json<Login>, ApiError> {
+    async fn extract(request: TestRequest) -> Result<JsonBody<Login>, ApiError> {
         let (request, mut payload) = request.to_http_parts();
-        Json::<Login>::from_request(&request, &mut payload).await
+        JsonBody::<Login>::from_request(&request, &mut payload).await
     }
 
     fn json(body: &'static str) -> TestRequest {
@@ -147,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_good_body_is_read() {
-        let Json(login) = extract(json(r#"{"email":"a@b"}"#)).await.unwrap();
+        let JsonBody(login) = extract(json(r#"{"email":"a@b"}"#)).await.unwrap();
         assert_eq!(login.email, "a@b");
     }
 
@@ -155,14 +192,50 @@ mod tests {
     async fn each_fault_has_its_own_answer() {
         for (body, code, part) in [
             (r#"{"email":"#, "malformed_json", "line 1 column 9"),
+            (r#"{"email":"a"} {}"#, "malformed_json", "trailing characters"),
             ("", "malformed_json", "EOF"),
-            ("{}", "missing_field", "email"),
-            (r#"{"email":"a","mail":"b"}"#, "unknown_field", "mail"),
-            (r#"{"email":1}"#, "invalid_request", "must be a string"),
-            (r#"["a"]"#, "invalid_request", "must be an object"),
+            ("{}", "missing_field", r#""email" is required."#),
+            (r#"{"email":"a","mail":"b"}"#, "unknown_field", r#"There is no field "mail"."#),
+            (r#"{"email":1}"#, "invalid_request", "expected a string"),
+            (r#" ["a"]"#, "invalid_request", "must be an object"),
+            ("7", "invalid_request", "expected struct Login"),
         ] {
             let shown = extract(json(body)).await.unwrap_err().to_string();
             assert!(shown.contains(code) && shown.contains(part), "{body}: {shown}");
+        }
+    }
+
+    #[test]
+    fn fields_are_named_by_their_path() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        #[allow(dead_code, reason = "only parsed")]
+        struct Outer {
+            max_retries: Option<u32>,
+            headers: Option<BTreeMap<String, String>>,
+            list: Option<Vec<bool>>,
+            inner: Option<Login>,
+        }
+        for (body, path) in [
+            (r#"{"maxRetries":-1}"#, "maxRetries"),
+            (r#"{"headers":{"A":1}}"#, "headers.A"),
+            (r#"{"list":[true,"x"]}"#, "list.1"),
+            (r#"{"inner":{}}"#, "inner.email"),
+            (r#"{"inner":{"mail":1}}"#, "inner.mail"),
+            (r#"{"outer":1}"#, "outer"),
+        ] {
+            let error = parse::<Outer>(body.as_bytes()).unwrap_err();
+            assert_eq!(error.field(), Some(path), "{body}: {error}");
+        }
+        assert!(parse::<Outer>(br#"{"maxRetries":3,"list":[],"headers":{"A":"b"},"inner":null}"#).is_ok());
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated_in_full() {
+        let long = "é".repeat(10_000);
+        for body in [format!(r#"{{"{long}":1}}"#), format!(r#""{long}""#)] {
+            let error = parse::<Login>(body.as_bytes()).unwrap_err();
+            assert!(error.to_string().len() < 300, "{error}");
         }
     }
 
@@ -172,7 +245,7 @@ mod tests {
         let never = futures_util::stream::pending::<Result<Bytes, PayloadError>>();
         let never: Pin<Box<dyn Stream<Item = _>>> = Box::pin(never);
         let mut payload = Payload::Stream { payload: never };
-        let error = Json::<Login>::from_request(&request, &mut payload).await.unwrap_err();
+        let error = JsonBody::<Login>::from_request(&request, &mut payload).await.unwrap_err();
         assert_eq!(error.status_code(), 408);
     }
 
