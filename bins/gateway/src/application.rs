@@ -111,7 +111,7 @@ impl Application {
         let database = open(&config).await?;
         let services = services(&config, &database).await?;
         let first_start = first_start(&services, &config.admin).await?;
-        let state = web::Data::new(AppState::new(services, Arc::new(database.clone()), config.allowed_ips));
+        let state = web::Data::new(AppState::new(services, Arc::new(database.clone()), &config));
         let (server, address) = listen(config.listen, state.clone())?;
         Ok(Self { server, address, state, database, first_start })
     }

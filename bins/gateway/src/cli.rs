@@ -30,7 +30,8 @@ pub enum Command {
     Demo,
     /// Run the WhatsApp simulator: server, phones, media host and control API on one port.
     ///
-    /// The first line on stdout is JSON: {"url","wsUrl","rootKey","caFile"?}.
+    /// The first line on stdout is JSON: {"url","rootKey","wsUrl","mediaUrl","certificate"?}; the certificate, in PEM, is
+    /// what WHATSAPP_CA_FILE takes as a file.
     Simulate {
         /// Address and port; port 0 picks a free one.
         #[arg(long, default_value = "127.0.0.1:4000", value_name = "ADDRESS:PORT")]

@@ -1,6 +1,7 @@
 //! The one shape of every error answer:
 //! `{"error":{"code","message","field"?,"cause"?,"retryAfter"?}}`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,6 +9,9 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use services::ServiceError;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr};
+use utoipa::{IntoResponses, ToSchema};
 
 /// An error answer. The message is for people, the code for programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,8 +159,8 @@ impl ResponseError for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        response.json(Body {
-            error: Detail {
+        response.json(ErrorResponse {
+            error: ErrorDetail {
                 code: self.code,
                 message: &self.message,
                 field: self.field.as_deref(),
@@ -167,23 +171,39 @@ impl ResponseError for ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    error: Detail<'a>,
+/// What every error answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorResponse<'a> {
+    error: ErrorDetail<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Detail<'a> {
+struct ErrorDetail<'a> {
+    /// For programs: it stays.
     code: &'static str,
+    /// For people: it may change.
     message: &'a str,
+    /// The field or parameter of the request that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// What stands against it, for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'a str>,
-    /// Whole seconds, as in the header.
+    /// Whole seconds, as in the header `retry-after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+}
+
+/// How the API's description speaks of every answer that isn't a success.
+pub(crate) struct Refused;
+
+impl IntoResponses for Refused {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorResponse"))).build();
+        let refused = ResponseBuilder::new().description("Why not.").content("application/json", body);
+        BTreeMap::from([("default".to_owned(), refused.into())])
+    }
 }
 
 /// Rounded up, so that a client that waits exactly this long isn't too early.

@@ -12,6 +12,7 @@ mod dto;
 mod error;
 mod extract;
 mod middleware;
+mod openapi;
 mod routes;
 pub mod shutdown;
 mod state;

@@ -6,23 +6,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ipnet::IpNet;
 use services::Services;
 use storage::Storage;
+use utoipa::openapi::OpenApi;
 
 use crate::completion::Completion;
+use crate::config::Config;
 use crate::counts::{Counts, InstanceCounter};
+use crate::openapi;
 
 /// Shared by all workers of one gateway.
 pub(crate) struct AppState {
     pub(crate) services: Services,
     pub(crate) allowed_ips: Vec<IpNet>,
     pub(crate) changes: Completion,
+    /// The description of the API.
+    pub(crate) document: OpenApi,
     counter: InstanceCounter,
     ready: AtomicBool,
 }
 
 impl AppState {
-    pub(crate) fn new(services: Services, storage: Arc<dyn Storage>, allowed_ips: Vec<IpNet>) -> Self {
-        let counter = InstanceCounter::new(storage, services.supervisor.clone());
-        Self { services, allowed_ips, changes: Completion::new(), counter, ready: AtomicBool::new(false) }
+    pub(crate) fn new(services: Services, storage: Arc<dyn Storage>, config: &Config) -> Self {
+        Self {
+            allowed_ips: config.allowed_ips.clone(),
+            changes: Completion::new(),
+            document: openapi::document(config.public_url.as_ref()),
+            counter: InstanceCounter::new(storage, services.supervisor.clone()),
+            ready: AtomicBool::new(false),
+            services,
+        }
     }
 
     /// Whether all instances have been taken up and none has been let go.

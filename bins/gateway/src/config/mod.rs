@@ -53,7 +53,7 @@ pub struct Config {
 /// How login tokens are signed and how long they are good.
 #[derive(Debug, Clone)]
 pub struct JwtConfig {
-    /// The signing secret; generated into the data folder when absent.
+    /// The signing secret; generated and kept in the database when absent.
     pub secret: Option<Secret>,
     /// From login to expiry.
     pub life_span: Duration,

@@ -27,7 +27,11 @@ const fn secret(name: &'static str, default: &'static str, help: &'static str) -
 /// All variables, in the order in which the help shows them.
 pub const VARIABLES: &[Variable] = &[
     plain("LISTEN", "127.0.0.1:3000", "Address and port of the REST API; port 0 picks a free one."),
-    plain("PUBLIC_URL", "http://LISTEN", "Where clients reach the gateway, for links that it hands out."),
+    plain(
+        "PUBLIC_URL",
+        "none",
+        "Where clients reach the gateway: printed at start, and the server that /openapi.json names.",
+    ),
     plain("DATA_DIR", "./data", "Folder for the database and the generated keys."),
     plain("DATABASE_PROVIDER", "sqlite", "sqlite; postgres and mongodb are known but not built yet."),
     plain("SQLITE_DATABASE_URL", "file:DATA_DIR/trunkline.db", "SQLite file: a path, or file:path."),

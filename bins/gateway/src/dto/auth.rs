@@ -1,24 +1,26 @@
 use serde::{Deserialize, Serialize};
 use storage::User;
+use utoipa::ToSchema;
 
 use crate::config::Secret;
 
 /// `POST /api/auth/login`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoginRequest {
     pub(crate) email: String,
+    #[schema(value_type = String, format = Password)]
     pub(crate) password: Secret,
 }
 
 /// What a login answers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct LoginResponse {
     token: String,
     user: LoggedInUser,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LoggedInUser {
     #[serde(flatten)]
@@ -27,7 +29,7 @@ struct LoggedInUser {
 }
 
 /// `GET /api/auth/me`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UserResponse {
     id: String,

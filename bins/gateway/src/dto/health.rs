@@ -1,20 +1,34 @@
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::counts::Counts;
 
+/// `GET /livez` and `GET /readyz`: `{"status": "ok"}`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Alive {
+    status: &'static str,
+}
+
+impl Alive {
+    pub(crate) fn new() -> Self {
+        Self { status: "ok" }
+    }
+}
+
 /// `GET /health`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct HealthResponse {
     /// `ok`, `starting` (or stopping), or `failing`.
     status: &'static str,
     version: &'static str,
     /// How many instances there are in each state, and in `total`; absent when the database can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, usize>>)]
     instances: Option<Counts>,
     database: DatabaseHealth,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DatabaseHealth {
     provider: &'static str,
     status: &'static str,

@@ -3,10 +3,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
 use services::{ChangeWebhook, ConnectionStatus, CreateInstance, InstanceView, UpdateInstance};
-use storage::{Instance, SecretText, Timestamp};
+use storage::{Instance, SecretText};
+use utoipa::ToSchema;
+
+use super::time::Time;
 
 /// `POST /api/instances`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CreateRequest {
     name: String,
@@ -24,21 +27,23 @@ pub(crate) struct CreateRequest {
 }
 
 /// `PUT /api/instances/{id}`: what isn't there stays as it is, `null` removes.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(clippy::option_option, reason = "absent, null and a value are three different wishes")]
 pub(crate) struct UpdateRequest {
     name: Option<String>,
     #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<String>)]
     description: Option<Option<String>>,
     #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<String>)]
     webhook_url: Option<Option<String>>,
     webhook_enabled: Option<bool>,
     webhook_settings: Option<SettingsRequest>,
 }
 
 /// The part of an update that concerns deliveries.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(clippy::option_option, reason = "absent, null and a value are three different wishes")]
 pub(crate) struct SettingsRequest {
@@ -49,6 +54,7 @@ pub(crate) struct SettingsRequest {
     max_retries: Option<u32>,
     retry_interval: Option<u64>,
     #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<String>)]
     secret: Option<Option<String>>,
     headers: Option<BTreeMap<String, String>>,
 }
@@ -103,7 +109,7 @@ impl From<SettingsRequest> for ChangeWebhook {
 }
 
 /// What creating answers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreatedResponse {
     id: String,
@@ -113,8 +119,8 @@ pub(crate) struct CreatedResponse {
     status: &'static str,
     webhook_url: Option<String>,
     webhook_enabled: bool,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+    created_at: Time,
+    updated_at: Time,
 }
 
 impl From<InstanceView> for CreatedResponse {
@@ -127,14 +133,14 @@ impl From<InstanceView> for CreatedResponse {
             status: connection.status.as_str(),
             webhook_url: instance.webhook.url,
             webhook_enabled: instance.webhook.enabled,
-            created_at: instance.created_at,
-            updated_at: instance.updated_at,
+            created_at: instance.created_at.into(),
+            updated_at: instance.updated_at.into(),
         }
     }
 }
 
 /// What an update answers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UpdatedResponse {
     id: String,
@@ -142,7 +148,7 @@ pub(crate) struct UpdatedResponse {
     description: Option<String>,
     webhook_url: Option<String>,
     webhook_enabled: bool,
-    updated_at: Timestamp,
+    updated_at: Time,
 }
 
 impl From<InstanceView> for UpdatedResponse {
@@ -153,42 +159,42 @@ impl From<InstanceView> for UpdatedResponse {
             description: instance.description,
             webhook_url: instance.webhook.url,
             webhook_enabled: instance.webhook.enabled,
-            updated_at: instance.updated_at,
+            updated_at: instance.updated_at.into(),
         }
     }
 }
 
 /// `GET /api/instances`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ListResponse {
-    instances: Vec<Summary>,
+    instances: Vec<InstanceSummary>,
 }
 
 impl From<Vec<InstanceView>> for ListResponse {
     fn from(instances: Vec<InstanceView>) -> Self {
         let instances = instances
             .into_iter()
-            .map(|InstanceView { instance, connection }| Summary::new(instance, connection));
+            .map(|InstanceView { instance, connection }| InstanceSummary::new(instance, connection));
         Self { instances: instances.collect() }
     }
 }
 
 /// An instance as a list shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Summary {
+struct InstanceSummary {
     id: String,
     name: String,
     description: Option<String>,
     status: &'static str,
     webhook_url: Option<String>,
     webhook_enabled: bool,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+    created_at: Time,
+    updated_at: Time,
     connection_status: ConnectionResponse,
 }
 
-impl Summary {
+impl InstanceSummary {
     fn new(instance: Instance, connection: ConnectionStatus) -> Self {
         Self {
             id: instance.id.to_string(),
@@ -197,30 +203,30 @@ impl Summary {
             status: connection.status.as_str(),
             webhook_url: instance.webhook.url,
             webhook_enabled: instance.webhook.enabled,
-            created_at: instance.created_at,
-            updated_at: instance.updated_at,
+            created_at: instance.created_at.into(),
+            updated_at: instance.updated_at.into(),
             connection_status: connection.into(),
         }
     }
 }
 
 /// `GET /api/instances/{id}`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InstanceResponse {
     #[serde(flatten)]
-    summary: Summary,
+    summary: InstanceSummary,
     webhook_settings: SettingsResponse,
 }
 
 impl From<InstanceView> for InstanceResponse {
     fn from(InstanceView { instance, connection }: InstanceView) -> Self {
         let webhook_settings = SettingsResponse::of(&instance);
-        Self { summary: Summary::new(instance, connection), webhook_settings }
+        Self { summary: InstanceSummary::new(instance, connection), webhook_settings }
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SettingsResponse {
     instance_id: String,
@@ -253,14 +259,14 @@ impl SettingsResponse {
 }
 
 /// `GET /api/instances/{id}/status`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StatusResponse {
     instance_id: String,
     status: &'static str,
     ready: bool,
     has_qr: bool,
-    last_activity: Option<Timestamp>,
+    last_activity: Option<Time>,
     connection_details: ConnectionResponse,
 }
 
@@ -271,14 +277,14 @@ impl From<InstanceView> for StatusResponse {
             status: connection.status.as_str(),
             ready: connection.ready(),
             has_qr: connection.has_qr,
-            last_activity: instance.last_activity,
+            last_activity: instance.last_activity.map(Time::from),
             connection_details: connection.into(),
         }
     }
 }
 
 /// Where a connection stands. What isn't known or doesn't apply is left out.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConnectionResponse {
     ready: bool,
@@ -289,10 +295,10 @@ pub(crate) struct ConnectionResponse {
     cause: Option<String>,
     /// When the next try is due.
     #[serde(skip_serializing_if = "Option::is_none")]
-    retry_at: Option<Timestamp>,
+    retry_at: Option<Time>,
     /// When a temporary ban ends.
     #[serde(skip_serializing_if = "Option::is_none")]
-    banned_until: Option<Timestamp>,
+    banned_until: Option<Time>,
 }
 
 impl From<ConnectionStatus> for ConnectionResponse {
@@ -302,14 +308,14 @@ impl From<ConnectionStatus> for ConnectionResponse {
             status: connection.status.as_str(),
             has_qr: connection.has_qr,
             cause: connection.cause,
-            retry_at: connection.retry_at,
-            banned_until: connection.banned_until,
+            retry_at: connection.retry_at.map(Time::from),
+            banned_until: connection.banned_until.map(Time::from),
         }
     }
 }
 
 /// `GET …/qr`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum QrResponse {
     /// Scan this.

@@ -1,13 +1,15 @@
 use serde::{Deserialize, Serialize};
 use services::ChatQuery;
 use storage::{Json, Message, Page, Timestamp};
+use utoipa::{IntoParams, ToSchema};
 
 use super::page::{Pagination, Window};
+use super::time::Time;
 use crate::ApiError;
 use crate::extract::{FromQuery, Parameters};
 
 /// `POST /api/whatsapp/{id}/send`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SendRequest {
     pub(crate) phone: String,
@@ -15,7 +17,7 @@ pub(crate) struct SendRequest {
 }
 
 /// What a send answers: `status` only when WhatsApp hasn't acknowledged yet.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct SendResponse {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,16 +35,23 @@ impl SendResponse {
 }
 
 /// `GET …/messages?limit&skip&startDate&endDate`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct HistoryQuery {
+    #[param(ignore)]
     pub(crate) window: Window,
+    /// Only messages written then or later: ISO 8601.
+    #[param(rename = "startDate", value_type = Option<String>, format = DateTime)]
     start: Option<Timestamp>,
+    /// Only messages written then or earlier: ISO 8601.
+    #[param(rename = "endDate", value_type = Option<String>, format = DateTime)]
     end: Option<Timestamp>,
 }
 
 impl FromQuery for HistoryQuery {
     fn from_query(parameters: &mut Parameters) -> Result<Self, ApiError> {
         Ok(Self {
-            window: Window::of(parameters, 50)?,
+            window: Window::of(parameters)?,
             start: parameters.time("startDate")?,
             end: parameters.time("endDate")?,
         })
@@ -57,7 +66,7 @@ impl HistoryQuery {
 }
 
 /// One page of a chat.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct HistoryResponse {
     messages: Vec<MessageResponse>,
     pagination: Pagination,
@@ -70,7 +79,7 @@ impl HistoryResponse {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MessageResponse {
     id: String,
@@ -86,10 +95,11 @@ struct MessageResponse {
     mime_type: Option<String>,
     file_name: Option<String>,
     status: &'static str,
+    #[schema(value_type = Object)]
     metadata: Json,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    status_updated_at: Option<Timestamp>,
+    created_at: Time,
+    updated_at: Time,
+    status_updated_at: Option<Time>,
 }
 
 impl From<Message> for MessageResponse {
@@ -109,9 +119,9 @@ impl From<Message> for MessageResponse {
             file_name: message.file_name,
             status: message.status.as_str(),
             metadata: message.metadata,
-            created_at: message.created_at,
-            updated_at: message.updated_at,
-            status_updated_at: message.status_updated_at,
+            created_at: message.created_at.into(),
+            updated_at: message.updated_at.into(),
+            status_updated_at: message.status_updated_at.map(Time::from),
         }
     }
 }

@@ -6,5 +6,7 @@ pub(crate) mod health;
 pub(crate) mod instance;
 pub(crate) mod message;
 pub(crate) mod outcome;
-mod page;
+pub(crate) mod page;
+pub(crate) mod path;
+mod time;
 pub(crate) mod webhook;

@@ -1,7 +1,8 @@
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// `{"success": true}`, with a message for people where the API documents one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Outcome {
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

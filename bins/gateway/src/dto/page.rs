@@ -1,14 +1,20 @@
 use serde::Serialize;
 use services::MAX_PAGE;
 use storage::Page;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::ApiError;
-use crate::extract::Parameters;
+use crate::extract::{FromQuery, Parameters};
 
-/// A part of a list: how much to skip, how much to show.
-#[derive(Debug, Clone, Copy)]
+/// A part of a list: `?limit&skip`.
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Window {
+    /// How many to show at most.
+    #[param(required = false, minimum = 1, maximum = 1000, default = 50)]
     pub(crate) limit: u64,
+    /// How many to leave out first.
+    #[param(required = false, default = 0)]
     pub(crate) skip: u64,
 }
 
@@ -16,16 +22,24 @@ impl Window {
     /// A page further back costs the database more; a hundred million is beyond every chat.
     const MAX_SKIP: u64 = 100_000_000;
 
-    pub(crate) fn of(parameters: &mut Parameters, default_limit: u64) -> Result<Self, ApiError> {
+    const DEFAULT_LIMIT: u64 = 50;
+
+    pub(crate) fn of(parameters: &mut Parameters) -> Result<Self, ApiError> {
         Ok(Self {
-            limit: parameters.number("limit", 1..=MAX_PAGE, default_limit)?,
+            limit: parameters.number("limit", 1..=MAX_PAGE, Self::DEFAULT_LIMIT)?,
             skip: parameters.number("skip", 0..=Self::MAX_SKIP, 0)?,
         })
     }
 }
 
+impl FromQuery for Window {
+    fn from_query(parameters: &mut Parameters) -> Result<Self, ApiError> {
+        Self::of(parameters)
+    }
+}
+
 /// Where a page stands in its list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pagination {
     total: u64,

@@ -1,42 +1,36 @@
 use serde::{Deserialize, Serialize};
 use services::DeadLetter;
-use storage::{EventKind, Json, Page, Timestamp};
+use storage::{EventKind, Json, Page};
+use utoipa::ToSchema;
 
 use super::page::{Pagination, Window};
+use super::time::Time;
 use crate::ApiError;
-use crate::extract::{FromQuery, Parameters};
-
-/// `GET …/webhook/dead-letters?limit&skip`.
-pub(crate) struct DeadLettersQuery(pub(crate) Window);
-
-impl FromQuery for DeadLettersQuery {
-    fn from_query(parameters: &mut Parameters) -> Result<Self, ApiError> {
-        Window::of(parameters, 50).map(Self)
-    }
-}
 
 /// Deliveries that were given up, oldest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeadLettersResponse {
     dead_letters: Vec<DeadLetterResponse>,
     pagination: Pagination,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DeadLetterResponse {
     /// Names the letter in a replay.
     id: String,
     /// The id that the webhook carried.
     event_id: Option<String>,
+    #[schema(value_type = Option<String>)]
     event: Option<EventKind>,
-    timestamp: Option<Timestamp>,
+    timestamp: Option<Time>,
+    #[schema(value_type = Option<Object>)]
     data: Option<Json>,
     attempts: u32,
     last_status: Option<u16>,
     last_error: Option<String>,
-    failed_at: Timestamp,
+    failed_at: Time,
 }
 
 impl DeadLettersResponse {
@@ -52,18 +46,18 @@ impl From<DeadLetter> for DeadLetterResponse {
             id: delivery.seq.to_string(),
             event_id: event.as_ref().map(|event| event.id.to_string()),
             event: event.as_ref().map(|event| event.kind),
-            timestamp: event.as_ref().map(|event| event.timestamp),
+            timestamp: event.as_ref().map(|event| event.timestamp.into()),
             data: event.map(|event| event.data),
             attempts: delivery.attempts,
             last_status: delivery.status_code,
             last_error: delivery.last_error,
-            failed_at: delivery.updated_at,
+            failed_at: delivery.updated_at.into(),
         }
     }
 }
 
 /// `POST …/webhook/dead-letters/replay`: those named, or all.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplayRequest {
     ids: Option<Vec<String>>,
@@ -84,7 +78,7 @@ impl ReplayRequest {
 }
 
 /// What a replay answers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ReplayResponse {
     success: bool,
     /// How many letters are due again.

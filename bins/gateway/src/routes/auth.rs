@@ -5,9 +5,19 @@ use storage::SecretText;
 
 use crate::ApiError;
 use crate::dto::auth::{LoginRequest, LoginResponse, UserResponse};
+use crate::error::Refused;
 use crate::extract::{Call, JsonBody};
 use crate::state::AppState;
 
+/// Exchanges e-mail and password for a token.
+#[utoipa::path(
+    post,
+    path = "/api/auth/login",
+    tag = "auth",
+    security(()),
+    request_body = LoginRequest,
+    responses((status = 200, description = "The token, and the user with the API key.", body = LoginResponse), Refused)
+)]
 pub(super) async fn login(
     state: web::Data<AppState>,
     request: HttpRequest,
@@ -19,6 +29,13 @@ pub(super) async fn login(
     Ok(web::Json(LoginResponse::new(login.token, &login.user)))
 }
 
+/// Who is calling.
+#[utoipa::path(
+    get,
+    path = "/api/auth/me",
+    tag = "auth",
+    responses((status = 200, description = "The user.", body = UserResponse), Refused)
+)]
 pub(super) async fn me(call: Call) -> Result<web::Json<UserResponse>, ApiError> {
     let user = call.services().auth.me(&call.caller).await?;
     Ok(web::Json(UserResponse::from(&user)))

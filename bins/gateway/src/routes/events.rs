@@ -3,8 +3,19 @@ use actix_web::web;
 use crate::ApiError;
 use crate::dto::event::{EventsQuery, EventsResponse};
 use crate::dto::message::{HistoryQuery, HistoryResponse};
+use crate::dto::page::Window;
+use crate::dto::path::{ChatPath, InstancePath};
+use crate::error::Refused;
 use crate::extract::{Call, Chat, InstanceCall, Query};
 
+/// The event log.
+#[utoipa::path(
+    get,
+    path = "/api/instances/{id}/events",
+    tag = "events",
+    params(InstancePath, EventsQuery),
+    responses((status = 200, description = "A page of the log, oldest first.", body = EventsResponse), Refused)
+)]
 pub(super) async fn log(
     call: InstanceCall,
     Query(query): Query<EventsQuery>,
@@ -13,6 +24,14 @@ pub(super) async fn log(
     Ok(web::Json(EventsResponse::new(page, &query)))
 }
 
+/// The messages of a chat.
+#[utoipa::path(
+    get,
+    path = "/api/instances/{id}/chats/{chat}/messages",
+    tag = "events",
+    params(ChatPath, Window, HistoryQuery),
+    responses((status = 200, description = "A page of the chat, newest first.", body = HistoryResponse), Refused)
+)]
 pub(super) async fn chat(
     call: Call<Chat>,
     Query(query): Query<HistoryQuery>,

@@ -1,23 +1,48 @@
 use actix_web::{HttpResponse, web};
 
 use crate::ApiError;
-use crate::dto::health::HealthResponse;
+use crate::dto::health::{Alive, HealthResponse};
+use crate::error::Refused;
 use crate::state::AppState;
 
 /// The process answers.
-pub(super) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({"status": "ok"}))
+#[utoipa::path(
+    method(get, head),
+    path = "/livez",
+    tag = "gateway",
+    security(()),
+    responses((status = 200, description = "It does.", body = Alive))
+)]
+pub(super) async fn live() -> web::Json<Alive> {
+    web::Json(Alive::new())
 }
 
 /// The instances have been taken up.
-pub(super) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+#[utoipa::path(
+    method(get, head),
+    path = "/readyz",
+    tag = "gateway",
+    security(()),
+    responses((status = 200, description = "They have.", body = Alive), Refused)
+)]
+pub(super) async fn ready(state: web::Data<AppState>) -> Result<web::Json<Alive>, ApiError> {
     if state.is_ready() {
-        return Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ok"})));
+        return Ok(web::Json(Alive::new()));
     }
     Err(ApiError::unavailable("The gateway is starting or stopping."))
 }
 
-/// How it is, for people and monitors.
+/// How the gateway is, for people and monitors.
+#[utoipa::path(
+    method(get, head),
+    path = "/health",
+    tag = "gateway",
+    security(()),
+    responses(
+        (status = 200, description = "The database answers.", body = HealthResponse),
+        (status = 503, description = "It does not.", body = HealthResponse)
+    )
+)]
 pub(super) async fn health(state: web::Data<AppState>) -> HttpResponse {
     let counts = state.counts().await;
     let health = HealthResponse::new(state.is_ready(), counts.as_ref());

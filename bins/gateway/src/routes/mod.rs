@@ -1,9 +1,14 @@
-//! The route table. A handler extracts, calls one service and answers with a DTO.
+//! The routes. A handler extracts, calls one service and answers with a DTO; beside it stands what the API's
+//! description tells of it.
+
+#[macro_use]
+mod table;
 
 mod auth;
 mod events;
 mod health;
 mod instances;
+mod openapi;
 mod webhooks;
 mod whatsapp;
 
@@ -13,43 +18,66 @@ use actix_web::web::{self, PathConfig, ServiceConfig};
 use crate::ApiError;
 use crate::middleware::authenticate;
 
+// The router tries them in this order, so the busiest come first.
+routes! {
+    open:
+    "/livez" { get|head health::live }
+    "/readyz" { get|head health::ready }
+    "/health" { get|head health::health }
+    "/openapi.json" { get openapi::document }
+    "/api/auth/login" { post auth::login }
+
+    below "/api" with a credential:
+    "/whatsapp/{id}/send" { post whatsapp::send }
+    "/auth/me" { get auth::me }
+    "/instances" { get instances::list, post instances::create }
+    "/instances/{id}" { get instances::find, put instances::update, delete instances::delete }
+    "/instances/{id}/status" { get instances::status }
+    "/instances/{id}/qr" { get instances::qr }
+    "/instances/{id}/reconnect" { post instances::reconnect }
+    "/instances/{id}/logout" { post instances::logout }
+    "/instances/{id}/events" { get events::log }
+    "/instances/{id}/chats/{chat}/messages" { get events::chat }
+    "/instances/{id}/webhook/dead-letters" { get webhooks::dead_letters }
+    "/instances/{id}/webhook/dead-letters/replay" { post webhooks::replay }
+    "/whatsapp/{id}/status" { get whatsapp::status }
+    "/whatsapp/{id}/qr" { get whatsapp::qr }
+    "/whatsapp/{id}/logout" { post whatsapp::logout }
+}
+
 /// Every path of the API.
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
         .app_data(PathConfig::default().error_handler(|_, _| nowhere().into()))
-        .service(web::resource("/livez").get(health::live).head(health::live))
-        .service(web::resource("/readyz").get(health::ready).head(health::ready))
-        .service(web::resource("/health").get(health::health).head(health::health))
-        .service(web::resource("/api/auth/login").post(auth::login))
-        .service(web::scope("/api").wrap(from_fn(authenticate)).configure(behind_a_credential))
+        .configure(open)
+        .service(web::scope(BASE).wrap(from_fn(authenticate)).configure(behind_a_credential))
         .default_service(web::to(async || Err::<&str, ApiError>(nowhere())));
-}
-
-fn behind_a_credential(config: &mut ServiceConfig) {
-    config
-        // The router tries them in this order, so the busiest come first.
-        .service(web::resource("/whatsapp/{id}/send").post(whatsapp::send))
-        .service(web::resource("/auth/me").get(auth::me))
-        .service(web::resource("/instances").get(instances::list).post(instances::create))
-        .service(
-            web::resource("/instances/{id}")
-                .get(instances::find)
-                .put(instances::update)
-                .delete(instances::delete),
-        )
-        .service(web::resource("/instances/{id}/status").get(instances::status))
-        .service(web::resource("/instances/{id}/qr").get(instances::qr))
-        .service(web::resource("/instances/{id}/reconnect").post(instances::reconnect))
-        .service(web::resource("/instances/{id}/logout").post(instances::logout))
-        .service(web::resource("/instances/{id}/events").get(events::log))
-        .service(web::resource("/instances/{id}/chats/{chat}/messages").get(events::chat))
-        .service(web::resource("/instances/{id}/webhook/dead-letters").get(webhooks::dead_letters))
-        .service(web::resource("/instances/{id}/webhook/dead-letters/replay").post(webhooks::replay))
-        .service(web::resource("/whatsapp/{id}/status").get(whatsapp::status))
-        .service(web::resource("/whatsapp/{id}/qr").get(instances::qr))
-        .service(web::resource("/whatsapp/{id}/logout").post(whatsapp::logout));
 }
 
 fn nowhere() -> ApiError {
     ApiError::not_found("There is nothing at this path.")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::OpenApi as _;
+
+    use super::*;
+
+    #[test]
+    fn every_route_says_the_path_and_method_that_it_has_in_the_table() {
+        let document = serde_json::to_value(Described::openapi()).unwrap();
+        let described: BTreeSet<(String, String)> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(|m| (path.clone(), m.clone()))
+            })
+            .collect();
+        let routed = ROUTES.iter().map(|(path, method)| ((*path).to_owned(), (*method).to_owned())).collect();
+        assert_eq!(described, routed);
+    }
 }

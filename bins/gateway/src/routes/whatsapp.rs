@@ -1,19 +1,34 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use services::{Progress, SendText};
 
+use super::instances;
 use crate::ApiError;
-use crate::dto::instance::ConnectionResponse;
+use crate::dto::instance::{ConnectionResponse, QrResponse};
 use crate::dto::message::{SendRequest, SendResponse};
 use crate::dto::outcome::Outcome;
+use crate::dto::path::InstancePath;
+use crate::error::Refused;
 use crate::extract::{InstanceCall, JsonBody};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-pub(super) async fn status(call: InstanceCall) -> Result<web::Json<ConnectionResponse>, ApiError> {
-    let status = call.services().instances.status(&call.caller, call.subject).await?;
-    Ok(web::Json(ConnectionResponse::from(status)))
-}
-
+/// Sends a text.
+#[utoipa::path(
+    post,
+    path = "/api/whatsapp/{id}/send",
+    tag = "whatsapp",
+    params(
+        InstancePath,
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeat of the call under the same key answers \
+            what the first one did, without a second message.")
+    ),
+    request_body = SendRequest,
+    responses(
+        (status = 200, description = "WhatsApp has it.", body = SendResponse),
+        (status = 202, description = "WhatsApp did not say so within 10 s; it goes on.", body = SendResponse),
+        Refused
+    )
+)]
 pub(super) async fn send(
     call: InstanceCall,
     request: HttpRequest,
@@ -32,6 +47,43 @@ pub(super) async fn send(
     })
 }
 
+/// Where an instance's connection stands, in short.
+#[utoipa::path(
+    get,
+    path = "/api/whatsapp/{id}/status",
+    tag = "whatsapp",
+    params(InstancePath),
+    responses((status = 200, description = "The connection.", body = ConnectionResponse), Refused)
+)]
+pub(super) async fn status(call: InstanceCall) -> Result<web::Json<ConnectionResponse>, ApiError> {
+    let status = call.services().instances.status(&call.caller, call.subject).await?;
+    Ok(web::Json(ConnectionResponse::from(status)))
+}
+
+/// The QR code to scan, as `/api/instances/{id}/qr` tells it.
+#[utoipa::path(
+    get,
+    path = "/api/whatsapp/{id}/qr",
+    tag = "whatsapp",
+    params(InstancePath),
+    responses(
+        (status = 200, description = "Scan this.", body = QrResponse),
+        (status = 202, description = "Ask again in a few seconds.", body = QrResponse),
+        Refused
+    )
+)]
+pub(super) async fn qr(call: InstanceCall) -> Result<HttpResponse, ApiError> {
+    instances::qr(call).await
+}
+
+/// Unlinks an instance from its phone; it stays, and can be paired again.
+#[utoipa::path(
+    post,
+    path = "/api/whatsapp/{id}/logout",
+    tag = "whatsapp",
+    params(InstancePath),
+    responses((status = 200, description = "It is unlinked.", body = Outcome), Refused)
+)]
 pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
     let logout = |call: InstanceCall| async move {
         call.services().instances.logout(&call.caller, call.subject).await

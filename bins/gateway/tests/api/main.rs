@@ -19,6 +19,7 @@ mod health;
 mod instances;
 mod lifecycle;
 mod messages;
+mod openapi;
 mod phones;
 mod process;
 mod receiver;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::answer::keys;
 use crate::app::{EMAIL, PASSWORD, TestApp};
 use crate::client::Client;
 use crate::until::until;
@@ -127,6 +128,13 @@ async fn simulate_prints_where_it_is_and_whom_to_trust() {
         assert!(info["url"].as_str().unwrap().starts_with(scheme), "{line}");
         assert!(info["wsUrl"].as_str().unwrap().starts_with(ws), "{line}");
         assert_eq!(info["rootKey"].as_str().unwrap().len(), 64);
+        let mut promised = vec!["mediaUrl", "rootKey", "url", "wsUrl"];
+        if scheme == "https://" {
+            promised.insert(0, "certificate");
+        }
+        assert_eq!(keys(&info), promised);
+        let help = text(&output(&["simulate", "--help"], &[]).stdout);
+        assert!(promised.iter().all(|name| help.contains(&format!("{name:?}"))), "{help}");
         process.signal("-TERM");
         assert_eq!(process.exit_code(), Some(0));
     }

@@ -1,0 +1,17 @@
+use actix_web::{HttpResponse, web};
+
+use crate::state::AppState;
+
+/// This description of the API.
+///
+/// It holds no secret and nothing of any user, so it needs no credential.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "gateway",
+    security(()),
+    responses((status = 200, description = "An OpenAPI document.", body = Object))
+)]
+pub(super) async fn document(state: web::Data<AppState>) -> HttpResponse {
+    HttpResponse::Ok().json(&state.document)
+}
