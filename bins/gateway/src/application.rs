@@ -9,7 +9,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use rand::Rng as _;
-use services::{AuthConfig, Dependencies, FirstAdmin, Services, Welcome};
+use services::{AuthConfig, Dependencies, FirstAdmin, Services};
 use storage::{SecretText, SettingStore as _, StorageError};
 use storage_sqlite::{MasterKey, MasterKeyError, OpenError, SqliteDatabase};
 use thiserror::Error;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use webhook::AddressGuard;
 
 use crate::config::{AdminConfig, Config, ConfigError};
+use crate::first_start::FirstStart;
 use crate::middleware::edge;
 use crate::routes;
 use crate::state::AppState;
@@ -42,17 +43,6 @@ pub struct Application {
     state: web::Data<AppState>,
     database: SqliteDatabase,
     first_start: Option<FirstStart>,
-}
-
-/// What the first start created, to be shown once.
-#[derive(Clone)]
-pub struct FirstStart {
-    /// The administrator's e-mail.
-    pub email: String,
-    /// The password, if it was generated and not configured.
-    pub password: Option<String>,
-    /// The API key.
-    pub api_key: String,
 }
 
 /// Why a gateway can't start.
@@ -260,16 +250,6 @@ async fn first_start(services: &Services, admin: &AdminConfig) -> Result<Option<
     let welcome =
         services.auth.first_start(admin).await.map_err(|error| StartError::Services(error.into()))?;
     Ok(welcome.map(FirstStart::from))
-}
-
-impl From<Welcome> for FirstStart {
-    fn from(welcome: Welcome) -> Self {
-        Self {
-            email: welcome.email,
-            password: welcome.password.map(|password| password.expose().to_owned()),
-            api_key: welcome.api_key.expose().to_owned(),
-        }
-    }
 }
 
 fn listen(address: SocketAddr, state: web::Data<AppState>) -> Result<(Server, SocketAddr), StartError> {

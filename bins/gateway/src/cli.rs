@@ -20,7 +20,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the gateway.
     ///
-    /// The first start creates the administrator and prints the e-mail, the password and the API key once.
+    /// The first start creates the administrator and shows e-mail, password and API key once: on stdout if that is a
+    /// terminal, otherwise in DATA_DIR/first-start.txt.
     #[command(after_long_help = variables::help())]
     Serve,
     /// Show the whole thing at work against the built-in WhatsApp simulator.

@@ -11,6 +11,7 @@ mod counts;
 mod dto;
 mod error;
 mod extract;
+pub mod first_start;
 mod middleware;
 mod openapi;
 mod routes;

@@ -1,10 +1,12 @@
 use std::error::Error;
-use std::io;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
 use super::{configure, say};
-use crate::application::{Application, FirstStart};
+use crate::application::Application;
+use crate::first_start::FirstStart;
 use crate::shutdown::Signals;
 
 /// As a shell tells of a process that SIGINT has ended.
@@ -14,10 +16,10 @@ const EXIT_AT_ONCE: i32 = 130;
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::catch()?;
     let config = configure()?;
-    let public_url = config.public_url.clone();
+    let (public_url, data_dir) = (config.public_url.clone(), config.data_dir.clone());
     let application = Application::build(config).await?;
     if let Some(first) = application.first_start() {
-        introduce(first)?;
+        introduce(first, &data_dir)?;
     }
     say(&format!("Listening on {}", application.url()))?;
     if let Some(url) = public_url {
@@ -36,12 +38,19 @@ pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What nobody can be told again: the password is stored as a hash only.
-fn introduce(first: &FirstStart) -> io::Result<()> {
-    say("First start: this administrator was created. It is shown this once.")?;
-    say(&format!("  e-mail    {}", first.email))?;
-    if let Some(password) = &first.password {
-        say(&format!("  password  {password}"))?;
+/// Shows the credentials to a person; where nobody watches, a file keeps them instead of the log.
+fn introduce(first: &FirstStart, data_dir: &Path) -> Result<(), Box<dyn Error>> {
+    if io::stdout().is_terminal() {
+        say("First start: this administrator was created. It is shown this once.")?;
+        for line in first.text().lines() {
+            say(&format!("  {line}"))?;
+        }
+    } else {
+        let file = first.keep(data_dir)?;
+        say(&format!(
+            "First start: an administrator was created. Its credentials are in {}.",
+            file.display()
+        ))?;
     }
-    say(&format!("  API key   {}", first.api_key))
+    Ok(())
 }

@@ -64,7 +64,7 @@ pub struct JwtConfig {
 pub struct AdminConfig {
     /// E-mail to log in with.
     pub email: String,
-    /// Password; generated and shown once when absent.
+    /// Password; generated when absent.
     pub password: Option<Secret>,
     /// First name.
     pub first_name: String,

@@ -50,7 +50,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("ADMIN_EMAIL", "admin@localhost", "The first user's e-mail, used at the first start only."),
     secret(
         "ADMIN_PASSWORD",
-        "generated and shown once",
+        "generated at the first start",
         "The first user's password, used at the first start only.",
     ),
     plain("ADMIN_FIRST_NAME", "Admin", "The first user's first name."),

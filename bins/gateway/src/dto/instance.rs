@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
-use services::{ChangeWebhook, ConnectionStatus, CreateInstance, InstanceView, UpdateInstance};
+use services::{ChangeWebhook, ConnectionStatus, CreateInstance, InstanceView, Status, UpdateInstance};
 use storage::{Instance, SecretText};
 use utoipa::ToSchema;
 
@@ -116,6 +116,7 @@ pub(crate) struct CreatedResponse {
     name: String,
     description: Option<String>,
     user_id: String,
+    /// `connecting`: that is what a new instance begins with, however far it is by now.
     status: &'static str,
     webhook_url: Option<String>,
     webhook_enabled: bool,
@@ -124,13 +125,13 @@ pub(crate) struct CreatedResponse {
 }
 
 impl From<InstanceView> for CreatedResponse {
-    fn from(InstanceView { instance, connection }: InstanceView) -> Self {
+    fn from(InstanceView { instance, .. }: InstanceView) -> Self {
         Self {
             id: instance.id.to_string(),
             name: instance.name,
             description: instance.description,
             user_id: instance.owner.to_string(),
-            status: connection.status.as_str(),
+            status: Status::Connecting.as_str(),
             webhook_url: instance.webhook.url,
             webhook_enabled: instance.webhook.enabled,
             created_at: instance.created_at.into(),

@@ -1,6 +1,6 @@
 //! The binary itself: what it prints, and how it ends.
 
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader, Lines, Read as _};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,8 @@ struct Process {
 
 impl Process {
     fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = trunkline(args, environment).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut command = trunkline(args, environment);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let stdout = child.stdout.take().expect("piped");
         Self { child, lines: BufReader::new(stdout).lines() }
     }
@@ -34,6 +35,13 @@ impl Process {
         let sent =
             Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// What it has written to stderr, to its end.
+    fn errors(&mut self) -> String {
+        let mut errors = String::new();
+        self.child.stderr.take().expect("piped").read_to_string(&mut errors).expect("UTF-8");
+        errors
     }
 
     fn exit_code(&mut self) -> Option<i32> {
@@ -63,17 +71,23 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn serve_shows_generated_credentials_once_and_ends_well_on_sigterm() {
+async fn serve_keeps_generated_credentials_in_a_file_and_ends_well_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let environment =
         [("LISTEN", "127.0.0.1:0"), ("DATA_DIR", folder.path().to_str().unwrap()), ("LOG", "warn")];
+    let mut credentials = <[String; 2]>::default();
     for start in 1..=2 {
         let mut process = Process::start(&["serve"], &environment);
         if start == 1 {
-            let password = process.line_with("password").split_whitespace().last().unwrap().to_owned();
-            assert!(password.len() >= 16, "{password}");
-            let key = process.line_with("API key").split_whitespace().last().unwrap().to_owned();
-            assert!(key.len() >= 32, "{key}");
+            let file = folder.path().join("first-start.txt");
+            assert!(process.line_with("First start").contains(file.to_str().unwrap()));
+            let kept = std::fs::read_to_string(&file).unwrap();
+            let secret = |name: &str| {
+                let line = kept.lines().find(|line| line.starts_with(name)).unwrap();
+                line.split_whitespace().last().unwrap().to_owned()
+            };
+            assert!(secret("password").len() >= 16 && secret("API key").len() >= 32);
+            credentials = [secret("password"), secret("API key")];
         }
         let line = process.line_with("http://127.0.0.1:");
         let url = line[line.find("http://").unwrap()..].trim().to_owned();
@@ -84,10 +98,10 @@ async fn serve_shows_generated_credentials_once_and_ends_well_on_sigterm() {
         process.signal(if start == 1 { "-TERM" } else { "-INT" });
         assert_eq!(process.exit_code(), Some(0));
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-        if start == 2 {
-            let rest: Vec<String> = process.lines.by_ref().map_while(Result::ok).collect();
-            assert!(!rest.iter().any(|line| line.contains("password")), "{rest:?}");
-        }
+        let rest: Vec<String> = process.lines.by_ref().map_while(Result::ok).collect();
+        let rest = rest.join("\n") + &process.errors();
+        assert!(!credentials.iter().any(|secret| rest.contains(secret)), "{rest}");
+        assert!(start == 1 || !rest.contains("First start"), "{rest}");
     }
 }
 

@@ -21,8 +21,9 @@ use wa_simulator::{Options, Simulator};
 use self::script::Script;
 use self::stage::{Mark, Stage};
 use super::simulate;
-use crate::application::{Application, FirstStart};
+use crate::application::Application;
 use crate::config::{Config, WhatsAppConfig};
+use crate::first_start::FirstStart;
 use crate::shutdown::Signals;
 
 /// The whole play, from the first line to the last webhook.
