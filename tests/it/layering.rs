@@ -52,6 +52,22 @@ const NOT_FOR_PROTOCOL: &[&str] = &[
 const SANS_IO: &[&str] = &["wa-crypto", "wa-binary", "wa-protobuf", "wa-noise", "wa-signal"];
 const NOT_FOR_SANS_IO: &[&str] = &["tokio", "rand", "getrandom", "chrono", "reqwest", "hyper", "async-std"];
 
+/// What protocol crates take their cryptography from, and nobody else.
+const RUSTCRYPTO: &[&str] = &[
+    "aes",
+    "aes-gcm",
+    "cbc",
+    "ctr",
+    "curve25519-dalek",
+    "hkdf",
+    "hmac",
+    "md-5",
+    "pbkdf2",
+    "sha1",
+    "sha2",
+    "x25519-dalek",
+];
+
 #[test]
 fn every_crate_uses_only_what_its_row_lists() {
     let metadata = metadata();
@@ -94,6 +110,17 @@ fn the_simulator_never_uses_the_client_not_even_in_its_tests() {
     let simulator =
         metadata.workspace_packages().into_iter().find(|p| p.name == "wa-simulator").expect("wa-simulator");
     assert!(simulator.dependencies.iter().all(|d| d.name != "wa-client"));
+}
+
+#[test]
+fn protocol_crates_name_rustcrypto_and_service_crates_ring() {
+    for package in metadata().workspace_packages() {
+        let is_protocol = package.name.starts_with("wa-");
+        for used in normal_dependencies(package) {
+            let refused = if is_protocol { used == "ring" } else { RUSTCRYPTO.contains(&used) };
+            assert!(!refused, "{} must not name {used}", package.name);
+        }
+    }
 }
 
 #[test]

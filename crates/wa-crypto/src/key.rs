@@ -1,7 +1,8 @@
 use std::fmt;
 
-use curve25519_dalek::{edwards::EdwardsPoint, montgomery::MontgomeryPoint, traits::IsIdentity};
+use curve25519_dalek::edwards::EdwardsPoint;
 use rand_core::CryptoRng;
+use x25519_dalek::StaticSecret;
 
 use crate::{
     Secret,
@@ -118,22 +119,24 @@ impl PrivateKey {
 
     /// The key others may know: one fixed-base multiplication.
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(MontgomeryPoint::mul_base_clamped(*self.as_bytes()).to_bytes())
+        PublicKey(x25519_dalek::PublicKey::from(&self.scalar()).to_bytes())
     }
 
     /// X25519. Refuses a `theirs` that makes the result all zeros.
     pub fn agree(&self, theirs: &PublicKey) -> Result<Secret<32>, AgreementError> {
-        let shared = MontgomeryPoint(theirs.0).mul_clamped(*self.as_bytes());
-        if shared.is_identity() {
-            return Err(AgreementError);
-        }
-        Ok(Secret::new(shared.to_bytes()))
+        let shared = self.scalar().diffie_hellman(&x25519_dalek::PublicKey::from(theirs.0));
+        if shared.was_contributory() { Ok(Secret::new(shared.to_bytes())) } else { Err(AgreementError) }
     }
 
     /// Signs the concatenation of `message` as libsignal does, with 64 random bytes from `rng`.
     /// [`PublicKey::verify`] is the other half.
     pub fn sign(&self, message: &[&[u8]], rng: &mut impl CryptoRng) -> Signature {
         signature::sign(self, message, &Secret::generate(rng))
+    }
+
+    /// The key as x25519-dalek takes it; wiped when dropped.
+    fn scalar(&self) -> StaticSecret {
+        StaticSecret::from(*self.as_bytes())
     }
 }
 

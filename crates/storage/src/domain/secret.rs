@@ -1,6 +1,6 @@
 use std::fmt;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 /// A text that must not be printed: wiped from memory when dropped, hidden from `Debug`. Stores seal it at rest.
@@ -42,7 +42,9 @@ impl ApiKey {
 
     /// SHA-256 of the key: what users are looked up by.
     pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.expose().as_bytes()).into()
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, self.expose().as_bytes()).as_ref());
+        hash
     }
 }
 
