@@ -16,8 +16,11 @@ const FILES: [&str; 10] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    println!("cargo:rerun-if-changed={}", folder.display());
+    // In the repository a link to the top-level folder; `cargo package` puts the files themselves there.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+    for file in FILES {
+        println!("cargo:rerun-if-changed={}", folder.join(file).display());
+    }
     let descriptors = protox::compile(FILES, [&folder])?;
 
     let mut config = prost_build::Config::new();
