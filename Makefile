@@ -35,7 +35,8 @@ bench: ## criterion, and the whole process in a release build: a table, and targ
 fuzz: ## the hostile-input suite with a hundred times the cases; coverage-guided too where cargo-fuzz is installed
 	HOSTILE_CASES=10000000 $(CARGO) test --locked --release -p trunkline-tests hostile -- --nocapture
 	@if $(CARGO) fuzz --version >/dev/null 2>&1; then \
-		cd crates/wa-binary && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run decode -- -max_total_time=120; \
+		cd crates/wa-binary && for target in frame jid; do \
+			RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=60 || exit 1; done; \
 	else echo "fuzz: coverage-guided part SKIPPED: cargo-fuzz is not installed" >&2; fi
 
 fmt: ## format
