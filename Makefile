@@ -3,10 +3,19 @@
 
 CARGO ?= cargo
 NPM ?= npm
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 # A debug build serves the demo just as well, and is the one that `make test` has built already.
-TRUNKLINE := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/trunkline
+TRUNKLINE := $(TARGET)/debug/trunkline
+# The binary that `bench` compares with. Unless another is named, the first version is built once from the history;
+# `make bench BASELINE=` compares with nothing.
+FIRST := 8fe5a9e
+BASELINE ?= $(TARGET)/baseline/target/release/trunkline
 
-.PHONY: help demo run build test interop bench fuzz fmt lint doc ci
+# What is published, and the version it has.
+PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-store wa-client wa-simulator
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+
+.PHONY: help demo run build test interop package bench fuzz fmt lint doc ci
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -27,10 +36,27 @@ interop: build ## real clients (Baileys, from npm) against the simulator and the
 	@command -v $(NPM) >/dev/null || { echo "interop: SKIPPED LOUDLY: npm (Node.js 20 or later) is not installed" >&2; exit 1; }
 	cd tests/interop && $(NPM) ci --silent --no-fund --no-audit && TRUNKLINE=$(TRUNKLINE) $(NPM) test --silent
 
-bench: ## criterion, and the whole process in a release build: a table, and target/bench.json
+# The program is copied away, so that it finds neither the workspace nor its crates; only the versions of other
+# people's crates are those of the workspace. Building it from the unpacked packages is what verifies them: cargo's own
+# verification would build each with all that it needs, eight times over.
+package: ## the wa-* crates as they would be published, and a program outside the workspace that needs nothing else
+	$(CARGO) package --locked --allow-dirty --no-verify $(PUBLISHED:%=--package %)
+	cd $(TARGET)/package && for crate in $(PUBLISHED); do \
+		rm -rf $$crate-$(VERSION) && tar -xzf $$crate-$(VERSION).crate || exit 1; done
+	mkdir -p $(TARGET)/embedder
+	cp -R tests/embedder/. Cargo.lock $(TARGET)/embedder
+	cd $(TARGET)/embedder && $(CARGO) test --target-dir $(TARGET)/embedder/target \
+		$(foreach crate,$(PUBLISHED),--config 'patch.crates-io.$(crate).path="$(TARGET)/package/$(crate)-$(VERSION)"')
+
+bench: $(BASELINE) ## criterion, and the whole process in release builds, now and at first: a table, and target/bench.json
 	$(CARGO) build --locked --release --bin trunkline
 	$(CARGO) bench --locked -p wa-binary -p wa-noise -p wa-signal -p storage-sqlite -p webhook
-	$(CARGO) run --locked --release -p trunkline-tests --bin bench
+	BASELINE=$(BASELINE) $(CARGO) run --locked --release -p trunkline-tests --bin bench
+
+$(TARGET)/baseline/target/release/trunkline:
+	mkdir -p $(TARGET)/baseline
+	git archive $(FIRST) | tar -x -C $(TARGET)/baseline || { echo "bench: the history lacks $(FIRST); try BASELINE=" >&2; exit 1; }
+	cd $(TARGET)/baseline && CARGO_TARGET_DIR=$(TARGET)/baseline/target $(CARGO) build --locked --release --bin trunkline
 
 fuzz: ## the hostile-input suite with a hundred times the cases; coverage-guided too where cargo-fuzz is installed
 	HOSTILE_CASES=10000000 $(CARGO) test --locked --release -p trunkline-tests hostile -- --nocapture
@@ -49,4 +75,4 @@ lint: ## format check and clippy, warnings denied
 doc: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
-ci: lint test doc interop ## what must hold for every commit on main
+ci: lint test doc package interop ## what must hold for every commit on main

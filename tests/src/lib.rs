@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
-// Test support: a failed expectation is the report, and real time is what is tested.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
-    clippy::print_stderr
+    clippy::print_stderr,
+    reason = "test support: a failed expectation is the report, and real time is what is tested"
 )]
 
 pub mod bench;

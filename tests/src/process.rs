@@ -8,6 +8,12 @@ use std::time::Duration;
 /// A running `trunkline` subcommand that has printed the URL at which it listens.
 pub struct Trunkline {
     child: Child,
+    announced: Announced,
+}
+
+/// The line with the URL, and the URL in it.
+struct Announced {
+    line: String,
     url: String,
 }
 
@@ -17,7 +23,15 @@ impl Trunkline {
     /// # Panics
     /// When it ends, or prints no URL within 60 s.
     pub fn start(args: &[&str], environment: &[(&str, String)]) -> Self {
-        let mut child = Command::new(binary())
+        Self::start_binary(binary(), args, environment)
+    }
+
+    /// Like [`start`](Self::start) with another binary than the one under test.
+    ///
+    /// # Panics
+    /// When it ends, or prints no URL within 60 s.
+    pub fn start_binary(binary: &Path, args: &[&str], environment: &[(&str, String)]) -> Self {
+        let mut child = Command::new(binary)
             .args(args)
             .env_clear()
             .envs(["PATH", "HOME", "TMPDIR"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
@@ -27,13 +41,18 @@ impl Trunkline {
             .stdout(Stdio::piped())
             .spawn()
             .expect("trunkline starts");
-        let url = announced_url(&mut child, args);
-        Self { child, url }
+        let announced = announced(&mut child, args);
+        Self { child, announced }
     }
 
     /// The base URL, without a slash at its end.
     pub fn url(&self) -> &str {
-        &self.url
+        &self.announced.url
+    }
+
+    /// The line in which it printed its URL.
+    pub fn announcement(&self) -> &str {
+        &self.announced.line
     }
 
     /// The process id.
@@ -41,7 +60,7 @@ impl Trunkline {
         self.child.id()
     }
 
-    /// Ends the process as a power cut would (SIGKILL), and reaps it.
+    /// Ends the process without a warning (SIGKILL), and reaps it.
     pub fn kill(&mut self) {
         self.child.kill().expect("SIGKILL");
         self.child.wait().expect("reaped");
@@ -62,9 +81,9 @@ impl Drop for Trunkline {
     }
 }
 
-/// The `trunkline` binary: the one that `TRUNKLINE` names, else the one beside the running test or bench, built
+/// The `trunkline` binary under test: the one that `TRUNKLINE` names, else the one beside the running test or bench, built
 /// when need be.
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         if let Some(named) = std::env::var_os("TRUNKLINE") {
@@ -82,16 +101,18 @@ fn binary() -> &'static Path {
     })
 }
 
-fn announced_url(child: &mut Child, args: &[&str]) -> String {
+fn announced(child: &mut Child, args: &[&str]) -> Announced {
     let stdout = BufReader::new(child.stdout.take().expect("piped"));
     let (found, wait) = mpsc::channel();
     // Goes on reading after the URL, so that the child never blocks on a full pipe.
     std::thread::spawn(move || {
         for line in stdout.lines().map_while(Result::ok) {
-            if let Some(at) = line.find("http://127.0.0.1:") {
+            let at = ["http://127.0.0.1:", "https://127.0.0.1:"].into_iter().find_map(|url| line.find(url));
+            if let Some(at) = at {
                 let url: String =
                     line[at..].chars().take_while(|c| !c.is_whitespace() && *c != '"').collect();
-                let _ = found.send(url.trim_end_matches('/').to_owned());
+                let url = url.trim_end_matches('/').to_owned();
+                let _ = found.send(Announced { line, url });
             }
         }
     });

@@ -1,13 +1,14 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use ring::hmac;
 use serde_json::Value;
 
@@ -53,22 +54,22 @@ impl WebhookReceiver {
 
     /// Everything received so far, repeats included.
     pub fn hooks(&self) -> Vec<Hook> {
-        self.seen.lock().expect("not poisoned").hooks.clone()
+        self.seen.lock().hooks.clone()
     }
 
     /// How many calls were received so far, repeats included.
     pub fn count(&self) -> usize {
-        self.seen.lock().expect("not poisoned").hooks.len()
+        self.seen.lock().hooks.len()
     }
 
     /// How many calls told of an event of this kind so far, repeats included.
     pub fn count_of(&self, event: &str) -> usize {
-        self.seen.lock().expect("not poisoned").counts.get(event).copied().unwrap_or(0)
+        self.seen.lock().counts.get(event).copied().unwrap_or(0)
     }
 
     /// How many calls had a wrong signature.
     pub fn refused(&self) -> usize {
-        self.seen.lock().expect("not poisoned").refused
+        self.seen.lock().refused
     }
 }
 
@@ -95,7 +96,7 @@ async fn receive(
     let body = body.to_bytes();
     let valid = signature.is_some_and(|signature| hmac::verify(&key, &body, &signature).is_ok());
     let parsed = serde_json::from_slice::<Value>(&body).ok().filter(|_| valid).and_then(hook);
-    let mut seen = seen.lock().expect("not poisoned");
+    let mut seen = seen.lock();
     let Some(hook) = parsed else {
         seen.refused += 1;
         return Ok(answer(StatusCode::UNAUTHORIZED));

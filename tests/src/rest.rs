@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::{Trunkline, until};
 
@@ -14,16 +15,30 @@ pub struct Simulator {
     process: Trunkline,
     client: reqwest::Client,
     info: Value,
+    /// The certificate that a gateway must trust, when there is TLS.
+    ca_file: Option<NamedTempFile>,
 }
 
 impl Simulator {
     /// Starts a simulator on a free port.
     pub async fn start() -> Self {
-        let process = Trunkline::start(&["simulate", "--listen", "127.0.0.1:0"], &[]);
-        let client = client();
-        let info = client.get(format!("{}/sim/info", process.url())).send().await.expect("/sim/info");
-        let info = info.json().await.expect("JSON");
-        Self { process, client, info }
+        Self::of(Trunkline::start(&["simulate", "--listen", "127.0.0.1:0"], &[]))
+    }
+
+    /// Starts a simulator on a free port that speaks TLS, as WhatsApp does.
+    pub async fn start_with_tls() -> Self {
+        Self::of(Trunkline::start(&["simulate", "--listen", "127.0.0.1:0", "--tls"], &[]))
+    }
+
+    fn of(process: Trunkline) -> Self {
+        let info: Value = serde_json::from_str(process.announcement()).expect("JSON");
+        let certificate = info["certificate"].as_str();
+        let ca_file = certificate.map(|pem| {
+            let file = NamedTempFile::new().expect("temporary file");
+            std::fs::write(file.path(), pem).expect("temporary file");
+            file
+        });
+        Self { client: client(certificate), process, info, ca_file }
     }
 
     /// The running process.
@@ -55,6 +70,11 @@ impl Simulator {
         entries.expect("a list").clone()
     }
 
+    /// Places a fault.
+    pub async fn fault(&self, fault: Value) {
+        self.post("/sim/faults", fault).await;
+    }
+
     /// One call of the control API that must succeed.
     pub async fn post(&self, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.process.url());
@@ -68,10 +88,33 @@ impl Simulator {
 
 /// What a gateway under test is started with.
 pub struct GatewayOptions<'a> {
+    /// The binary; the one under test if none.
+    pub binary: Option<&'a Path>,
     /// Where its database and keys live.
     pub folder: &'a Path,
     /// `LISTEN`; port 0 picks one.
     pub listen: String,
+}
+
+impl GatewayOptions<'_> {
+    fn serve(&self, simulator: &Simulator) -> Trunkline {
+        let text = |name: &str| simulator.info[name].as_str().expect("text").to_owned();
+        let mut environment = vec![
+            ("LISTEN", self.listen.clone()),
+            ("DATA_DIR", self.folder.display().to_string()),
+            ("WHATSAPP_URL", text("wsUrl")),
+            ("WHATSAPP_ROOT_KEY", text("rootKey")),
+            ("OUTBOUND_ALLOW", "127.0.0.0/8".to_owned()),
+            ("ADMIN_EMAIL", ADMIN.0.to_owned()),
+            ("ADMIN_PASSWORD", ADMIN.1.to_owned()),
+        ];
+        let ca_file = simulator.ca_file.as_ref();
+        environment.extend(ca_file.map(|file| ("WHATSAPP_CA_FILE", file.path().display().to_string())));
+        match self.binary {
+            Some(binary) => Trunkline::start_binary(binary, &["serve"], &environment),
+            None => Trunkline::start(&["serve"], &environment),
+        }
+    }
 }
 
 /// A `trunkline serve` process, signed in as its administrator.
@@ -84,26 +127,18 @@ pub struct Gateway {
 impl Gateway {
     /// Starts a gateway that talks to this simulator, and signs in.
     pub async fn start(simulator: &Simulator, options: &GatewayOptions<'_>) -> Self {
-        let text = |name: &str| simulator.info[name].as_str().expect("text").to_owned();
-        let process = Trunkline::start(
-            &["serve"],
-            &[
-                ("LISTEN", options.listen.clone()),
-                ("DATA_DIR", options.folder.display().to_string()),
-                ("WHATSAPP_URL", text("wsUrl")),
-                ("WHATSAPP_ROOT_KEY", text("rootKey")),
-                ("OUTBOUND_ALLOW", "127.0.0.0/8".to_owned()),
-                ("ADMIN_EMAIL", ADMIN.0.to_owned()),
-                ("ADMIN_PASSWORD", ADMIN.1.to_owned()),
-            ],
-        );
-        let client = client();
-        let mut gateway = Self { process, client, api_key: String::new() };
+        let process = options.serve(simulator);
+        let mut gateway = Self { process, client: client(None), api_key: String::new() };
         let body = json!({ "email": ADMIN.0, "password": ADMIN.1 });
         let (status, login) = gateway.call(Method::POST, "/api/auth/login", Some(body)).await.expect("login");
         assert_eq!(status, StatusCode::OK, "login: {login}");
         gateway.api_key = login["user"]["apiKey"].as_str().expect("apiKey").to_owned();
         gateway
+    }
+
+    /// Starts the process again, after it was killed or stopped. The API key is still good.
+    pub fn start_again(&mut self, simulator: &Simulator, options: &GatewayOptions<'_>) {
+        self.process = options.serve(simulator);
     }
 
     /// The running process.
@@ -123,6 +158,19 @@ impl Gateway {
 
     /// Creates an instance, lets the phone scan its QR and waits until it is connected; returns its id.
     pub async fn link(&self, simulator: &Simulator, number: &str, webhook: Option<(&str, &str)>) -> String {
+        let (id, qr) = self.shown(simulator, number, webhook).await;
+        simulator.scan(number, &qr).await;
+        self.connected(&id).await;
+        id
+    }
+
+    /// Creates an instance and waits for its QR; returns its id and the QR's text.
+    pub async fn shown(
+        &self,
+        simulator: &Simulator,
+        number: &str,
+        webhook: Option<(&str, &str)>,
+    ) -> (String, String) {
         simulator.phone(number).await;
         let (url, secret) = webhook.unzip();
         let body = json!({
@@ -138,9 +186,7 @@ impl Gateway {
             (status == StatusCode::OK).then(|| body["qrCode"].as_str().expect("qrCode").to_owned())
         })
         .await;
-        simulator.scan(number, &qr).await;
-        self.connected(&id).await;
-        id
+        (id, qr)
     }
 
     /// Waits until the instance is ready to send.
@@ -181,7 +227,10 @@ pub async fn call(
     Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
 }
 
-fn client() -> reqwest::Client {
+/// A client that trusts this certificate (PEM) only, or needs none.
+fn client(certificate: Option<&str>) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("HTTP client")
+    let trusted = certificate.map(|pem| reqwest::Certificate::from_pem(pem.as_bytes()).expect("PEM"));
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30));
+    client.tls_certs_only(trusted).build().expect("HTTP client")
 }

@@ -9,16 +9,18 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use rand::Rng as _;
-use services::{AuthConfig, Dependencies, FirstAdmin, Services};
-use storage::{SecretText, SettingStore as _, StorageError};
-use storage_sqlite::{MasterKey, MasterKeyError, OpenError, SqliteDatabase};
+use services::{AuthConfig, Dependencies, FirstAdmin, KeepFor, Services};
+use storage::{SecretText, Storage, StorageError};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use webhook::AddressGuard;
 
-use crate::config::{AdminConfig, Config, ConfigError};
+use crate::backend::{Backend, BackendError};
+use crate::config::{AdminConfig, Config};
 use crate::first_start::FirstStart;
 use crate::middleware::edge;
+use crate::node::{Node, NodeError};
+use crate::openapi;
 use crate::routes;
 use crate::state::AppState;
 use crate::whatsapp::{self, CaError};
@@ -41,7 +43,8 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     state: web::Data<AppState>,
-    database: SqliteDatabase,
+    backend: Backend,
+    node: Node,
     first_start: Option<FirstStart>,
 }
 
@@ -49,15 +52,12 @@ pub struct Application {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The configuration names something that can't be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The master key can't be read or made.
-    #[error("MASTER_KEY isn't set, and DATA_DIR/master.key can't be used")]
-    MasterKey(#[from] MasterKeyError),
     /// The database can't be opened.
     #[error(transparent)]
-    Database(#[from] OpenError),
+    Backend(#[from] BackendError),
+    /// The identity of this process can't be kept.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// The database was opened, but can't be used.
     #[error("the database can't be used")]
     Storage(#[from] StorageError),
@@ -92,18 +92,20 @@ pub enum RunError {
 
 impl Application {
     /// Opens the database, creates the administrator if there are no users, and listens. Instances are taken up by
-    /// [`Self::run`]. Several gateways may live in one process, each with a database of its own.
+    /// [`Self::run`]: those that no other gateway on the same database carries. Several gateways may live in one process.
     ///
     /// # Errors
     /// The first thing that can't be used.
     pub async fn build(config: Config) -> Result<Self, StartError> {
         install_crypto();
-        let database = open(&config).await?;
-        let services = services(&config, &database).await?;
+        let backend = Backend::open(&config).await?;
+        let node = Node::of(&config.data_dir)?;
+        let services = services(&config, &backend, &node).await?;
         let first_start = first_start(&services, &config.admin).await?;
-        let state = web::Data::new(AppState::new(services, Arc::new(database.clone()), &config));
+        let document = openapi::document(config.public_url.as_ref());
+        let state = web::Data::new(AppState::new(services, &backend, &config, document));
         let (server, address) = listen(config.listen, state.clone())?;
-        Ok(Self { server, address, state, database, first_start })
+        Ok(Self { server, address, state, backend, node, first_start })
     }
 
     /// The port that it listens on.
@@ -129,12 +131,12 @@ impl Application {
     }
 
     /// Serves until `stop` is cancelled, then ends in order: no new connections; answers under way; instances and
-    /// deliveries, with everything they tell last; the database.
+    /// deliveries, with everything they tell last; the database; the node, for whoever starts next.
     ///
     /// # Errors
     /// When the server fails or instances can't be resumed; the order of the end is kept then, too.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { server, state, database, .. } = self;
+        let Self { server, state, backend, node, .. } = self;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let outcome = match state.services.resume().await {
@@ -145,6 +147,7 @@ impl Application {
             Err(error) => Err(error.into()),
         };
         state.set_ready(false);
+        state.stopping.cancel();
         handle.stop(true).await;
         if tokio::time::timeout(SERVICES_GRACE, state.changes.idle()).await.is_err() {
             tracing::warn!("requests were still at work when the gateway stopped");
@@ -152,7 +155,8 @@ impl Application {
         if !state.services.stop(SERVICES_GRACE).await {
             tracing::warn!("instances were still at work when the gateway stopped");
         }
-        database.close().await;
+        backend.close().await;
+        drop(node);
         outcome
     }
 }
@@ -161,8 +165,8 @@ impl Application {
 ///
 /// # Errors
 /// When the database can't be opened or a step fails.
-pub async fn migrate(config: &Config) -> Result<(), StartError> {
-    open(config).await?.close().await;
+pub async fn migrate(config: &Config) -> Result<(), BackendError> {
+    Backend::open(config).await?.close().await;
     Ok(())
 }
 
@@ -185,59 +189,34 @@ async fn wait(
     }
 }
 
-async fn open(config: &Config) -> Result<SqliteDatabase, StartError> {
-    let config = config.clone();
-    // Opening reads and writes files.
-    let opening = tokio::task::spawn_blocking(move || {
-        let key = master_key(&config)?;
-        let url = format!("file:{}", config.database.display());
-        SqliteDatabase::open(&url, key).map_err(StartError::from)
-    });
-    opening.await.unwrap_or_else(|panicked| Err(StartError::Services(panicked.into())))
-}
-
-fn master_key(config: &Config) -> Result<MasterKey, StartError> {
-    if let Some(key) = &config.master_key {
-        return Ok(key.clone());
-    }
-    let file = config.data_dir.join("master.key");
-    if config.database.exists() && !file.exists() {
-        // A new key would open nothing of it.
-        let problem = format!(
-            "isn't set and {} is missing, but {} was sealed with a key.",
-            file.display(),
-            config.database.display()
-        );
-        return Err(ConfigError::new("MASTER_KEY", problem).into());
-    }
-    Ok(MasterKey::from_file(file)?)
-}
-
-async fn services(config: &Config, database: &SqliteDatabase) -> Result<Services, StartError> {
+async fn services(config: &Config, backend: &Backend, node: &Node) -> Result<Services, StartError> {
+    let storage = backend.storage();
     let auth = AuthConfig {
-        jwt_secret: jwt_secret(config, database).await?,
+        jwt_secret: jwt_secret(config, &*storage).await?,
         token_lifetime: config.jwt.life_span,
         bcrypt_cost: config.bcrypt_cost,
     };
     let guard = AddressGuard::new(config.outbound_allow.clone());
-    let companions = whatsapp::companions(&config.whatsapp, database.clone())?;
+    let companions = whatsapp::companions(&config.whatsapp, backend.clone())?;
     Services::new(Dependencies {
-        storage: Arc::new(database.clone()),
+        storage,
         companions: Arc::new(companions),
+        node: node.id(),
         auth,
         webhooks: webhook::Options { guard, ..webhook::Options::default() },
+        keep_for: KeepFor { events: config.event_retention, messages: config.message_retention },
     })
     .map_err(|error| StartError::Services(error.into()))
 }
 
 /// The configured secret, or the one that was generated at the first start and is kept sealed.
-async fn jwt_secret(config: &Config, database: &SqliteDatabase) -> Result<SecretText, StorageError> {
+async fn jwt_secret(config: &Config, storage: &dyn Storage) -> Result<SecretText, StorageError> {
     if let Some(secret) = &config.jwt.secret {
         return Ok(SecretText::new(secret.expose()));
     }
     let mut random = [0; 32];
     rand::rng().fill_bytes(&mut random);
-    database.init_setting(JWT_SECRET.to_owned(), SecretText::new(hex::encode(random))).await
+    storage.init_setting(JWT_SECRET.to_owned(), SecretText::new(hex::encode(random))).await
 }
 
 async fn first_start(services: &Services, admin: &AdminConfig) -> Result<Option<FirstStart>, StartError> {

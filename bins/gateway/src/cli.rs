@@ -10,7 +10,7 @@ use crate::config::variables;
 #[derive(Debug, Parser)]
 #[command(name = "trunkline", version, about, after_long_help = variables::help())]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand that was given.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -31,8 +31,8 @@ pub enum Command {
     Demo,
     /// Run the WhatsApp simulator: server, phones, media host and control API on one port.
     ///
-    /// The first line on stdout is JSON: {"url","rootKey","wsUrl","mediaUrl","certificate"?}; the certificate, in PEM, is
-    /// what WHATSAPP_CA_FILE takes as a file.
+    /// The first line on stdout is JSON: {"url","rootKey","wsUrl","mediaUrl","certificate"?}, the last in PEM and
+    /// with --tls only.
     Simulate {
         /// Address and port; port 0 picks a free one.
         #[arg(long, default_value = "127.0.0.1:4000", value_name = "ADDRESS:PORT")]

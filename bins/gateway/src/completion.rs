@@ -12,8 +12,6 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
-use crate::ApiError;
-
 /// Runs changes where they are asked for, and on its runtime once nobody waits for them any more.
 pub(crate) struct Completion {
     runtime: Handle,
@@ -35,16 +33,9 @@ impl Completion {
     pub(crate) async fn complete<T: Send + 'static>(
         &self,
         change: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let change = async move {
-            match AssertUnwindSafe(change).catch_unwind().await {
-                Ok(outcome) => outcome.map_err(ApiError::from),
-                Err(_) => {
-                    tracing::error!("a service panicked");
-                    Err(ApiError::internal())
-                }
-            }
-        };
+    ) -> Result<T, ServiceError> {
+        let panicked = |_| Err(ServiceError::Internal("a service panicked".into()));
+        let change = AssertUnwindSafe(change).catch_unwind().map(move |end| end.unwrap_or_else(panicked));
         let (runtime, counted) = (self.runtime.clone(), self.changes.token());
         ToItsEnd { change: Some(Box::pin(change)), runtime, counted }.await
     }
@@ -56,18 +47,20 @@ impl Completion {
     }
 }
 
+type Change<T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send>>;
+
 /// A change that moves to the runtime when it is dropped before its end.
-struct ToItsEnd<F: Future + Send + 'static> {
+struct ToItsEnd<T: 'static> {
     /// `None` once it has ended.
-    change: Option<Pin<Box<F>>>,
+    change: Option<Change<T>>,
     runtime: Handle,
     counted: TaskTrackerToken,
 }
 
-impl<F: Future + Send + 'static> Future for ToItsEnd<F> {
-    type Output = F::Output;
+impl<T> Future for ToItsEnd<T> {
+    type Output = Result<T, ServiceError>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let Some(change) = &mut this.change else { return Poll::Pending };
         let outcome = {
@@ -81,12 +74,17 @@ impl<F: Future + Send + 'static> Future for ToItsEnd<F> {
     }
 }
 
-impl<F: Future + Send + 'static> Drop for ToItsEnd<F> {
+impl<T> Drop for ToItsEnd<T> {
     fn drop(&mut self) {
         let Some(change) = self.change.take() else { return };
         let counted = self.counted.clone();
         let rest = async move {
-            let _ = change.await;
+            if let Err(error @ ServiceError::Internal(_)) = change.await {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a change failed that nobody waits for"
+                );
+            }
             drop(counted);
         };
         self.runtime.spawn(rest.in_current_span());
@@ -108,7 +106,7 @@ mod tests {
     async fn a_change_runs_where_it_is_asked_for() {
         let asked = thread::current().id();
         let change = async move { Ok(thread::current().id() == asked) };
-        assert_eq!(Completion::new().complete(change).await, Ok(true));
+        assert!(Completion::new().complete(change).await.unwrap());
     }
 
     #[tokio::test]
@@ -159,9 +157,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_internal_error() {
-        let outcome: Result<(), ApiError> =
-            Completion::new().complete(async { panic!("a defect of a service") }).await;
-        assert_eq!(outcome, Err(ApiError::internal()));
+        let outcome: Result<(), _> = Completion::new().complete(async { panic!("a defect") }).await;
+        assert!(matches!(outcome, Err(ServiceError::Internal(_))));
     }
 
     fn not_found() -> ServiceError {

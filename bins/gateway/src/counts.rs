@@ -5,25 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use services::Supervisor;
 use storage::Storage;
 use tokio::time::Instant;
 
-/// Number of instances by state.
-pub(crate) type Counts = BTreeMap<&'static str, usize>;
+/// Number of instances by state, and in `total`.
+pub(crate) type Counts = BTreeMap<&'static str, u64>;
 
-/// Counts all instances, at most once a second: everybody may ask, and counting reads every instance.
+/// Counts all instances, at most once a second: everybody may ask.
 pub(crate) struct InstanceCounter {
     storage: Arc<dyn Storage>,
-    supervisor: Supervisor,
     last: Mutex<Option<(Instant, Counts)>>,
 }
 
 impl InstanceCounter {
     const FRESH: Duration = Duration::from_secs(1);
 
-    pub(crate) fn new(storage: Arc<dyn Storage>, supervisor: Supervisor) -> Self {
-        Self { storage, supervisor, last: Mutex::default() }
+    pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
+        Self { storage, last: Mutex::default() }
     }
 
     /// The counts, or nothing if the database can't tell.
@@ -31,12 +29,11 @@ impl InstanceCounter {
         if let Some(counts) = self.recent() {
             return Some(counts);
         }
-        let fleet = self.storage.fleet().await;
-        let fleet = fleet.inspect_err(|error| tracing::warn!(%error, "instances can't be counted")).ok()?;
-        let mut counts = Counts::new();
-        for instance in &fleet {
-            *counts.entry(self.supervisor.status(instance).status.as_str()).or_default() += 1;
-        }
+        let counted = self.storage.instance_counts().await;
+        let counted =
+            counted.inspect_err(|error| tracing::warn!(%error, "instances can't be counted")).ok()?;
+        let by_status = counted.by_status.into_iter().map(|(status, count)| (status.as_str(), count));
+        let counts: Counts = by_status.chain([("total", counted.total)]).collect();
         *self.last.lock() = Some((Instant::now(), counts.clone()));
         Some(counts)
     }

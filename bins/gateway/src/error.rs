@@ -13,6 +13,8 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::field::{self, Names};
+
 /// An error answer. The message is for people, the code for programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
@@ -95,17 +97,29 @@ impl ApiError {
 
 impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
+        Self::of(error, field::flat)
+    }
+}
+
+impl ApiError {
+    /// For `map_err`: the answer to what a service refuses, for a request that names its fields like this.
+    pub(crate) fn named(names: Names) -> impl Fn(ServiceError) -> Self {
+        move |error| Self::of(error, names)
+    }
+
+    fn of(error: ServiceError, names: Names) -> Self {
         let message = sentence(&error.to_string());
         match error {
             ServiceError::NotFound { .. } => Self::not_found(message),
             ServiceError::Invalid { field, message } => {
-                Self::invalid(format!("{field:?} {message}.")).with_field(field)
+                let name = names(field);
+                Self::invalid(format!("{name:?} {message}.")).with_field(name)
             }
             ServiceError::Conflict { cause, .. } => {
                 Self::new(StatusCode::CONFLICT, "conflict", message).with_cause(cause)
             }
             ServiceError::NotConnected { status, cause } => {
-                let cause = cause.unwrap_or_else(|| status.as_str().to_owned());
+                let cause = cause.map_or(status.as_str(), |cause| cause.kind.as_str());
                 Self::new(StatusCode::CONFLICT, "not_connected", message).with_cause(cause)
             }
             ServiceError::Refused { cause, .. } => {
@@ -214,6 +228,8 @@ fn whole_seconds(wait: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use actix_web::body::MessageBody as _;
+    use services::Field;
+    use storage::CauseKind;
 
     use super::*;
 
@@ -250,10 +266,11 @@ mod tests {
             (status, shown.as_str()),
             (404, r#"{"error":{"code":"not_found","message":"No such instance."}}"#)
         );
-        let (status, shown) = of(ServiceError::Invalid { field: "phone".into(), message: "is wrong".into() });
+        let (status, shown) =
+            of(ServiceError::Invalid { field: Field::Recipient, message: "is wrong".into() });
         assert_eq!(status, 400);
         assert!(shown.contains(r#""message":"\"phone\" is wrong.","field":"phone""#), "{shown}");
-        let cause = Some("banned".to_owned());
+        let cause = Some(CauseKind::Banned.into());
         let (status, shown) =
             of(ServiceError::NotConnected { status: services::Status::Disconnected, cause });
         assert_eq!(status, 409);

@@ -15,7 +15,7 @@ pub struct FirstStart {
     pub email: String,
     /// The password, if it was generated and not configured.
     pub password: Option<String>,
-    /// The API key.
+    /// The administrator's API key.
     pub api_key: String,
 }
 

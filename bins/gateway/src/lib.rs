@@ -1,23 +1,39 @@
 #![doc = include_str!("../README.md")]
-// The clock and the random generator enter the workspace here and above (see .clippy.toml).
-#![allow(clippy::disallowed_methods)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the clock and the random generator enter the workspace here and above"
+)]
+
+// From top to bottom: a module uses those below it, never one above. A test holds this.
+pub mod commands;
 
 pub mod application;
 pub mod cli;
-pub mod commands;
+pub mod shutdown;
+mod telemetry;
+
+mod openapi;
+
+mod routes;
+
+mod middleware;
+
+mod dto;
+
+mod extract;
+
+mod state;
+mod whatsapp;
+
+mod backend;
+
 mod completion;
 pub mod config;
 mod counts;
-mod dto;
 mod error;
-mod extract;
 pub mod first_start;
-mod middleware;
-mod openapi;
-mod routes;
-pub mod shutdown;
-mod state;
-mod telemetry;
-mod whatsapp;
+mod node;
+
+mod field;
 
 pub use error::ApiError;

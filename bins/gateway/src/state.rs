@@ -1,17 +1,16 @@
 //! What every route can reach.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipnet::IpNet;
 use services::Services;
-use storage::Storage;
+use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 
+use crate::backend::Backend;
 use crate::completion::Completion;
 use crate::config::Config;
 use crate::counts::{Counts, InstanceCounter};
-use crate::openapi;
 
 /// Shared by all workers of one gateway.
 pub(crate) struct AppState {
@@ -20,17 +19,23 @@ pub(crate) struct AppState {
     pub(crate) changes: Completion,
     /// The description of the API.
     pub(crate) document: OpenApi,
+    /// Which database it is.
+    pub(crate) provider: &'static str,
+    /// Cancelled when the gateway begins to stop: whoever waits for something to happen is answered then.
+    pub(crate) stopping: CancellationToken,
     counter: InstanceCounter,
     ready: AtomicBool,
 }
 
 impl AppState {
-    pub(crate) fn new(services: Services, storage: Arc<dyn Storage>, config: &Config) -> Self {
+    pub(crate) fn new(services: Services, backend: &Backend, config: &Config, document: OpenApi) -> Self {
         Self {
             allowed_ips: config.allowed_ips.clone(),
             changes: Completion::new(),
-            document: openapi::document(config.public_url.as_ref()),
-            counter: InstanceCounter::new(storage, services.supervisor.clone()),
+            document,
+            provider: backend.provider(),
+            stopping: CancellationToken::new(),
+            counter: InstanceCounter::new(backend.storage()),
             ready: AtomicBool::new(false),
             services,
         }

@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use services::WhatsApp;
-use storage_sqlite::SqliteDatabase;
 use thiserror::Error;
-use wa_client::Connector;
 use wa_client::websocket::{WHATSAPP_URL, WebSocket};
-use wa_crypto::PublicKey;
-use wa_noise::TrustRoot;
+use wa_client::{Connector, TrustRoot};
 
+use crate::backend::Backend;
 use crate::config::WhatsAppConfig;
 
 /// Why the further certificate authority can't be used.
@@ -26,12 +23,11 @@ pub struct CaError {
 }
 
 /// Starts companions over this database, with one connector for all of them.
-pub(crate) fn companions(config: &WhatsAppConfig, database: SqliteDatabase) -> Result<WhatsApp, CaError> {
+pub(crate) fn companions(config: &WhatsAppConfig, backend: Backend) -> Result<WhatsApp, CaError> {
     let connector: Arc<dyn Connector> = Arc::new(connector(config)?);
-    let trust =
-        config.root_key.map_or_else(TrustRoot::whatsapp, |key| TrustRoot::new(PublicKey::from_bytes(key)));
+    let trust = config.trust.unwrap_or_else(TrustRoot::whatsapp);
     Ok(WhatsApp::new(
-        move |instance| database.companion_store(instance),
+        move |instance, epoch| backend.companion_store(instance, epoch),
         move |client| client.connector(Arc::clone(&connector)).trust_root(trust),
     ))
 }
@@ -40,23 +36,19 @@ fn connector(config: &WhatsAppConfig) -> Result<WebSocket, CaError> {
     let url = config.url.as_ref().map_or(WHATSAPP_URL, |url| url.as_str());
     let connector = WebSocket::new(url);
     let Some(file) = &config.ca_file else { return Ok(connector) };
-    let tls = tls(file).map_err(|source| CaError { file: file.clone(), source })?;
-    Ok(connector.tls(Arc::new(tls)))
+    trusting(connector, file).map_err(|source| CaError { file: file.clone(), source })
 }
 
-/// The public authorities, and those in the file.
-fn tls(file: &Path) -> Result<ClientConfig, Box<dyn std::error::Error + Send + Sync>> {
-    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let known = roots.len();
-    for certificate in CertificateDer::pem_file_iter(file)? {
-        roots.add(certificate?)?;
-    }
-    if roots.len() == known {
+/// The connector with the authorities in the file besides the public ones.
+fn trusting(
+    connector: WebSocket,
+    file: &Path,
+) -> Result<WebSocket, Box<dyn std::error::Error + Send + Sync>> {
+    let authorities = CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?;
+    if authorities.is_empty() {
         return Err("there is none in it".into());
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    Ok(connector.trusting(authorities)?)
 }
 
 #[cfg(test)]

@@ -6,16 +6,17 @@ mod throttle;
 mod token;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::Mutex;
 use storage::{ApiKey, Role, SecretText, Storage, Timestamp, User, UserId};
 use tokio::time::Instant;
 
-use crate::ServiceError;
 use crate::clock::now;
+use crate::error::ServiceError;
 use callers::{Callers, Credential};
 use password::Passwords;
 pub use password::{MAX_PASSWORD, MIN_PASSWORD};
@@ -54,7 +55,7 @@ impl AuthConfig {
 /// A user whose credential was found good. Every use case takes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Who.
+    /// The user whose credential it was.
     pub user: UserId,
     /// What they may do.
     pub role: Role,
@@ -260,20 +261,16 @@ impl Inner {
 
     fn admit(&self, account: &(String, IpAddr)) -> Result<(), ServiceError> {
         let now = Instant::now();
-        let mut tries = self.tries();
+        let mut tries = self.tries.lock();
         let limited = |retry_after| ServiceError::RateLimited { retry_after };
         tries.accounts.admit(account, now).map_err(limited)?;
         tries.addresses.admit(&account.1, now).map_err(limited)
     }
 
     fn succeeded(&self, account: &(String, IpAddr)) {
-        let mut tries = self.tries();
+        let mut tries = self.tries.lock();
         tries.accounts.clear(account);
         tries.addresses.take_back(&account.1);
-    }
-
-    fn tries(&self) -> MutexGuard<'_, Tries> {
-        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

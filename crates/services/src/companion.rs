@@ -1,14 +1,17 @@
 //! The services' view of a running WhatsApp companion, and the real one.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use storage::InstanceId;
+use futures_util::future::join;
+use storage::{Epoch, InstanceId, StorageError};
 use tokio::sync::watch;
-use wa_client::{Client, ClientBuilder, Handle, Handler, LogoutError, Outgoing, SendError, State};
-use wa_store::Store;
+use wa_client::{
+    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, SendError, SentMessages, State, Store,
+};
 
-/// A running companion: [`wa_client::Handle`], or a stand-in in tests.
+/// A running companion: [`wa_client::Client`], or a stand-in in tests.
 #[async_trait]
 pub trait Companion: Send + Sync + 'static {
     /// Follows the state. The sender is dropped when the companion ends.
@@ -21,25 +24,45 @@ pub trait Companion: Send + Sync + 'static {
     /// Unlinks the companion from the account.
     async fn logout(&self) -> Result<(), LogoutError>;
 
-    /// Connects now.
+    /// Closes the connection, if there is one, and connects anew without waiting.
     async fn reconnect(&self);
 
     /// Finishes what is in flight and ends the companion.
     async fn stop(&self);
 }
 
+/// Keeps what a companion tells, and what it has sent.
+#[async_trait]
+pub trait Recorder: SentMessages {
+    /// Stores what happened, in this order. Everything is durable when it returns, so that WhatsApp may be told.
+    async fn record(&self, events: &[Event]) -> Result<(), NotRecorded>;
+}
+
+/// Nothing of a batch was stored. The reason is shared with all that was to be stored together with it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NotRecorded(#[from] pub Arc<StorageError>);
+
+/// A companion that is ready to run.
+pub struct Started {
+    /// What it can be asked for.
+    pub companion: Arc<dyn Companion>,
+    /// Runs it to its end. Dropped before that, the companion dies as in a crash: nothing more is stored or told.
+    pub run: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
 /// Starts companions and knows what they store.
 #[async_trait]
 pub trait Companions: Send + Sync + 'static {
-    /// Starts the companion of this instance, which tells the handler everything that happens.
-    fn start(&self, instance: InstanceId, handler: Arc<dyn Handler>) -> Arc<dyn Companion>;
+    /// The companion of this instance, held under this epoch. What it tells goes to the recorder.
+    fn start(&self, instance: InstanceId, epoch: Epoch, recorder: Arc<dyn Recorder>) -> Started;
 
     /// The phone number (digits) that belongs to this LID (digits), where the companion has learnt it.
     async fn number_of(&self, instance: InstanceId, lid: &str) -> Option<String>;
 }
 
 #[async_trait]
-impl Companion for Handle {
+impl Companion for Client {
     fn watch(&self) -> watch::Receiver<State> {
         Self::watch(self)
     }
@@ -61,8 +84,8 @@ impl Companion for Handle {
     }
 }
 
-/// Gives the store of an instance's companion.
-pub type CompanionStores = dyn Fn(InstanceId) -> Arc<dyn Store> + Send + Sync;
+/// Gives the store of an instance's companion. What is written through it names the epoch.
+pub type CompanionStores = dyn Fn(InstanceId, Epoch) -> Store + Send + Sync;
 
 /// Sets connector, trust root and time-outs of a new client.
 pub type ConfigureClient = dyn Fn(ClientBuilder) -> ClientBuilder + Send + Sync;
@@ -77,7 +100,7 @@ pub struct WhatsApp {
 impl WhatsApp {
     /// Companions over these stores, configured by a function.
     pub fn new(
-        stores: impl Fn(InstanceId) -> Arc<dyn Store> + Send + Sync + 'static,
+        stores: impl Fn(InstanceId, Epoch) -> Store + Send + Sync + 'static,
         configure: impl Fn(ClientBuilder) -> ClientBuilder + Send + Sync + 'static,
     ) -> Self {
         Self { stores: Arc::new(stores), configure: Arc::new(configure) }
@@ -86,14 +109,40 @@ impl WhatsApp {
 
 #[async_trait]
 impl Companions for WhatsApp {
-    fn start(&self, instance: InstanceId, handler: Arc<dyn Handler>) -> Arc<dyn Companion> {
-        let client = Client::builder((self.stores)(instance), handler);
-        Arc::new((self.configure)(client).spawn())
+    fn start(&self, instance: InstanceId, epoch: Epoch, recorder: Arc<dyn Recorder>) -> Started {
+        let builder = Client::builder((self.stores)(instance, epoch))
+            .sent_messages(recorder.clone())
+            .label(instance.to_string());
+        let (client, events, driver) = (self.configure)(builder).build();
+        // Both in one task, so that no thread is woken to hand a batch over.
+        let run = async move {
+            join(driver.run(), record_all(instance, events, &*recorder)).await;
+        };
+        Started { companion: Arc::new(client), run: Box::pin(run) }
     }
 
     async fn number_of(&self, instance: InstanceId, lid: &str) -> Option<String> {
-        // Not knowing it is no error: the chat then keeps the name it has.
-        (self.stores)(instance).pn_of(lid).await.ok().flatten()
+        // Only reads, so it needs no epoch. Not knowing it is no error: the chat then keeps the name it has.
+        (self.stores)(instance, Epoch::default()).pn_of(lid).await.ok().flatten()
+    }
+}
+
+/// Accepts each batch once it is recorded. One that can't be is dropped: WhatsApp delivers it again.
+async fn record_all(instance: InstanceId, mut events: Events, recorder: &dyn Recorder) {
+    while let Some(batch) = events.next().await {
+        if let Err(error) = recorder.record(batch.events()).await {
+            tracing::warn!(%instance, %error, "what the companion told could not be stored; it will be told again");
+            continue;
+        }
+        if let Err(error) = batch.accept().await {
+            tracing::debug!(%instance, %error, "what was recorded will be told again");
+        }
+    }
+}
+
+impl std::fmt::Debug for Started {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Started").finish_non_exhaustive()
     }
 }
 

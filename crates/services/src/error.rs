@@ -1,12 +1,14 @@
 //! The one error of all services.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
-use storage::StorageError;
+use storage::{ConnectionCause, StorageError};
 use thiserror::Error;
 
-use crate::instance::Status;
+use crate::field::Field;
+use crate::status::{ConnectionStatus, Status};
 
 /// Why a use case did not succeed. Each variant is one kind of answer; who is at fault is in its doc.
 #[derive(Debug, Error)]
@@ -21,9 +23,9 @@ pub enum ServiceError {
     /// The caller's fault: a value can't be accepted.
     #[error("{field} {message}")]
     Invalid {
-        /// Path of the field, as the API names it.
-        field: String,
-        /// What is wrong; reads on after the field's name.
+        /// The value that is refused.
+        field: Field,
+        /// What is wrong; reads on after the name that an API gives the field.
         message: String,
     },
     /// The request is sound, but not now: something stands against it.
@@ -31,40 +33,40 @@ pub enum ServiceError {
     Conflict {
         /// For programs, snake case.
         cause: &'static str,
-        /// For people.
+        /// What stands against it: an English sentence without its first capital and its full stop.
         message: String,
     },
     /// The instance isn't connected to WhatsApp, so nothing was done.
-    #[error("the instance is not connected{}", reason(cause.as_deref()))]
+    #[error("the instance is not connected{}", reason(*cause))]
     NotConnected {
-        /// Where it stands.
+        /// Where the connection stands.
         status: Status,
-        /// Why, for programs: `logged_out`, `replaced`, `banned`, `network`, …
-        cause: Option<String>,
+        /// Why, where that is known.
+        cause: Option<ConnectionCause>,
     },
-    /// WhatsApp refused.
+    /// WhatsApp refused what was asked of it; asking again changes nothing.
     #[error("{message}")]
     Refused {
         /// For programs, snake case.
         cause: &'static str,
         /// WhatsApp's code, where it gave one.
         code: Option<u32>,
-        /// For people.
+        /// What WhatsApp refused, and why where that is known: a sentence as in [`ServiceError::Conflict`].
         message: String,
     },
     /// No credential, or one that isn't good.
     #[error("{message}")]
     Unauthorized {
-        /// For people.
+        /// What is missing or wrong: a sentence as in [`ServiceError::Conflict`].
         message: &'static str,
     },
     /// The credential is good, but not for this.
     #[error("{message}")]
     Forbidden {
-        /// For people.
+        /// What isn't allowed: a sentence as in [`ServiceError::Conflict`].
         message: &'static str,
     },
-    /// Too many tries.
+    /// Too many tries in too short a time; this one wasn't looked at.
     #[error("too many tries; wait {} s", retry_after.as_secs().max(1))]
     RateLimited {
         /// When the next try makes sense.
@@ -73,7 +75,7 @@ pub enum ServiceError {
     /// We can't at the moment; the same request may work later.
     #[error("{message}")]
     Unavailable {
-        /// For people.
+        /// What there is too little of: a sentence as in [`ServiceError::Conflict`].
         message: &'static str,
     },
     /// Our fault. The source is for the log, never for the caller.
@@ -82,8 +84,28 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
-    pub(crate) fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid { field: field.into(), message: message.into() }
+    pub(crate) fn invalid(field: Field, message: impl Into<String>) -> Self {
+        Self::Invalid { field, message: message.into() }
+    }
+
+    pub(crate) fn not_connected(connection: &ConnectionStatus) -> Self {
+        Self::NotConnected { status: connection.status, cause: connection.cause }
+    }
+
+    /// Another process carries the instance, and this one must not touch it.
+    pub(crate) fn held_elsewhere() -> Self {
+        Self::Unavailable { message: "another process carries this instance" }
+    }
+
+    /// A write failed together with others.
+    pub(crate) fn not_stored(error: Arc<StorageError>) -> Self {
+        match &*error {
+            StorageError::NotFound { what } => Self::NotFound { what },
+            StorageError::Overloaded => StorageError::Overloaded.into(),
+            StorageError::Closed => StorageError::Closed.into(),
+            StorageError::Fenced => StorageError::Fenced.into(),
+            _ => Self::internal(error),
+        }
     }
 
     pub(crate) fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -98,29 +120,37 @@ impl From<StorageError> for ServiceError {
             StorageError::Conflict { what } => {
                 Self::Conflict { cause: "taken", message: format!("{what} is taken") }
             }
+            StorageError::LimitReached { what } => {
+                Self::Conflict { cause: "too_many", message: format!("there are too many {what} already") }
+            }
             StorageError::Overloaded => {
                 Self::Unavailable { message: "the database is overloaded; try again in a moment" }
             }
             StorageError::Closed => Self::Unavailable { message: "the gateway is stopping" },
+            StorageError::Fenced => Self::held_elsewhere(),
             error => Self::internal(error),
         }
     }
 }
 
-fn reason(cause: Option<&str>) -> String {
-    cause.map(|cause| format!(" ({cause})")).unwrap_or_default()
+fn reason(cause: Option<ConnectionCause>) -> String {
+    cause.map(|cause| format!(" ({})", cause.kind)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use storage::CauseKind;
+
     use super::*;
 
     #[test]
     fn errors_read_as_sentences() {
-        let not_connected =
-            ServiceError::NotConnected { status: Status::LoggedOut, cause: Some("logged_out".to_owned()) };
+        let not_connected = ServiceError::NotConnected {
+            status: Status::LoggedOut,
+            cause: Some(CauseKind::LoggedOut.into()),
+        };
         assert_eq!(not_connected.to_string(), "the instance is not connected (logged_out)");
-        assert_eq!(ServiceError::invalid("phone", "is missing").to_string(), "phone is missing");
+        assert_eq!(ServiceError::invalid(Field::Recipient, "is missing").to_string(), "recipient is missing");
         let limited = ServiceError::RateLimited { retry_after: Duration::from_millis(1) };
         assert_eq!(limited.to_string(), "too many tries; wait 1 s");
     }
@@ -130,6 +160,7 @@ mod tests {
         let of = |error: StorageError| ServiceError::from(error);
         assert!(matches!(of(StorageError::NotFound { what: "instance" }), ServiceError::NotFound { .. }));
         assert!(matches!(of(StorageError::Overloaded), ServiceError::Unavailable { .. }));
+        assert!(matches!(of(StorageError::Fenced), ServiceError::Unavailable { .. }));
         assert!(matches!(of(StorageError::backend("disk")), ServiceError::Internal(_)));
     }
 }

@@ -1,18 +1,24 @@
 //! Reading: the event log, the messages of a chat, dead letters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use storage::{
     Delivery, Event, EventPage, EventQuery, InstanceId, Message, MessageQuery, Page, Storage, Timestamp,
 };
+use tokio::time::{Instant, timeout_at};
 use webhook::Dispatcher;
 
-use crate::messaging::parse_chat;
+use crate::auth::Caller;
+use crate::bell::Bell;
+use crate::error::ServiceError;
+use crate::field::Field;
+use crate::page::{MAX_PAGE, check_limit};
+use crate::recipient::parse_chat;
 use crate::supervisor::Supervisor;
-use crate::{Caller, ServiceError};
 
-/// Most items of one page.
-pub const MAX_PAGE: u64 = 1_000;
+/// How long a question for events may wait for an answer at most.
+pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Which messages of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +29,7 @@ pub struct ChatQuery {
     pub start: Option<Timestamp>,
     /// Only messages written at or before this time.
     pub end: Option<Timestamp>,
-    /// How many to return, at most [`MAX_PAGE`].
+    /// How many to return, at most [`crate::MAX_PAGE`].
     pub limit: u64,
     /// How many to leave out first.
     pub skip: u64,
@@ -44,43 +50,72 @@ pub struct EventService {
     storage: Arc<dyn Storage>,
     supervisor: Supervisor,
     dispatcher: Dispatcher,
+    bell: Bell,
 }
 
 impl EventService {
     /// A service over these parts.
-    pub fn new(storage: Arc<dyn Storage>, supervisor: Supervisor, dispatcher: Dispatcher) -> Self {
-        Self { storage, supervisor, dispatcher }
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        supervisor: Supervisor,
+        dispatcher: Dispatcher,
+        bell: Bell,
+    ) -> Self {
+        Self { storage, supervisor, dispatcher, bell }
     }
 
     /// A page of the instance's event log, oldest first. Whoever asks again for what comes after the
     /// timestamp of the last event misses none and sees none twice.
     ///
+    /// While there is nothing to tell, the answer waits up to `wait` (at most [`MAX_WAIT`]) for the first event of
+    /// the query. That costs no look at the store, however many wait.
+    ///
     /// # Errors
-    /// `NotFound`; `Invalid` for a limit of 0 or above [`MAX_PAGE`].
+    /// `NotFound`; `Invalid` for a limit of 0 or above [`crate::MAX_PAGE`], or a longer wait.
     pub async fn events(
         &self,
         caller: &Caller,
         instance: InstanceId,
         query: &EventQuery,
+        wait: Duration,
     ) -> Result<EventPage, ServiceError> {
-        check_limit(query.limit)?;
-        Ok(self.storage.events(caller.user, instance, query).await?)
+        check_limit(query.limit, MAX_PAGE)?;
+        if wait > MAX_WAIT {
+            return Err(ServiceError::invalid(
+                Field::Wait,
+                format!("must be 0 to {} seconds", MAX_WAIT.as_secs()),
+            ));
+        }
+        self.catch_up(caller, instance).await;
+        if wait.is_zero() {
+            return Ok(self.storage.events(caller.user, instance, query).await?);
+        }
+        let deadline = Instant::now() + wait;
+        loop {
+            // Listening comes first, so that nothing falls between the look and the wait.
+            let mut ring = self.bell.listen(instance, &query.kinds);
+            let page = self.storage.events(caller.user, instance, query).await?;
+            if !page.events.is_empty() || timeout_at(deadline, ring.rung()).await.is_err() {
+                return Ok(page);
+            }
+        }
     }
 
     /// A page of a chat's messages, newest first. A person's chat is found by number and by LID.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` for a chat that can't be read or a limit of 0 or above [`MAX_PAGE`].
+    /// `NotFound`; `Invalid` for a chat that can't be read or a limit of 0 or above [`crate::MAX_PAGE`].
     pub async fn messages(
         &self,
         caller: &Caller,
         instance: InstanceId,
         query: ChatQuery,
     ) -> Result<Page<Message>, ServiceError> {
-        check_limit(query.limit)?;
+        check_limit(query.limit, MAX_PAGE)?;
         let ChatQuery { chat, start, end, limit, skip } = query;
-        let jid = parse_chat(&chat).map_err(|error| ServiceError::invalid("chatId", error.to_string()))?;
+        let jid = parse_chat(&chat).map_err(|error| ServiceError::invalid(Field::Chat, error.to_string()))?;
         let mut query = MessageQuery { chat: jid.to_string(), start, end, limit, skip };
+        self.catch_up(caller, instance).await;
         let page = self.storage.messages(caller.user, instance, &query).await?;
         if page.total > 0 || !jid.is_lid() {
             return Ok(page);
@@ -91,38 +126,45 @@ impl EventService {
         Ok(self.storage.messages(caller.user, instance, &query).await?)
     }
 
-    /// Events whose delivery was given up, oldest first.
+    /// Whoever was told that a message was sent finds it so: what callers have heard is recorded before they read.
+    async fn catch_up(&self, caller: &Caller, instance: InstanceId) {
+        if let Some(running) = self.supervisor.find(caller.user, instance) {
+            running.recorder.catch_up().await;
+        }
+    }
+
+    /// Events whose delivery to a webhook was given up, oldest first.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` for a limit of 0 or above [`MAX_PAGE`].
+    /// `NotFound`; `Invalid` for a limit of 0 or above [`crate::MAX_PAGE`].
     pub async fn dead_letters(
         &self,
         caller: &Caller,
         instance: InstanceId,
+        webhook: &str,
         limit: u64,
         skip: u64,
     ) -> Result<Page<DeadLetter>, ServiceError> {
-        check_limit(limit)?;
-        let page = self.dispatcher.dead_letters(caller.user, instance, limit, skip).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for delivery in page.items {
-            let event = self.storage.event(instance, delivery.seq).await?;
-            items.push(DeadLetter { delivery, event });
-        }
-        Ok(Page { items, total: page.total })
+        check_limit(limit, MAX_PAGE)?;
+        let Page { items, total } =
+            self.dispatcher.dead_letters(caller.user, instance, webhook, limit, skip).await?;
+        let items = items.into_iter().map(|(delivery, event)| DeadLetter { delivery, event }).collect();
+        Ok(Page { items, total })
     }
 
-    /// Delivers dead letters again, those named by their position in the log or all; answers how many.
+    /// Delivers dead letters of a webhook again, those named by their position in the log or all; answers how many.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Unavailable` when another process carries the instance.
     pub async fn replay(
         &self,
         caller: &Caller,
         instance: InstanceId,
+        webhook: &str,
         seqs: Option<Vec<i64>>,
     ) -> Result<u64, ServiceError> {
-        Ok(self.dispatcher.replay(caller.user, instance, seqs).await?)
+        self.supervisor.check_holds(caller.user, instance).await?;
+        Ok(self.dispatcher.replay(caller.user, instance, webhook, seqs).await?)
     }
 }
 
@@ -130,13 +172,6 @@ impl std::fmt::Debug for EventService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventService").finish_non_exhaustive()
     }
-}
-
-fn check_limit(limit: u64) -> Result<(), ServiceError> {
-    if (1..=MAX_PAGE).contains(&limit) {
-        return Ok(());
-    }
-    Err(ServiceError::invalid("limit", format!("must be 1 to {MAX_PAGE}")))
 }
 
 #[cfg(test)]

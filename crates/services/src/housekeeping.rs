@@ -3,60 +3,73 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::Storage;
+use storage::{Storage, StorageError};
+use tokio::time::sleep;
 
 use crate::clock::now;
 
 /// How long an idempotency key is remembered. A client that repeats a call later than that means it.
 pub const IDEMPOTENCY_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How often is looked for what has grown too old.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// Rows that are forgotten in one commit: few enough that nobody who writes meanwhile notices.
+const PIECE: u64 = 1_000;
+/// The rest between two pieces.
+const BREATH: Duration = Duration::from_millis(50);
 
-/// Forgets old idempotency keys, now and every hour. Never ends.
-pub(crate) async fn keep(storage: Arc<dyn Storage>) {
+/// How long events and messages are kept where an instance has no setting of its own; `None` keeps them for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepFor {
+    /// Events: every consumer that is switched on gets them all the same.
+    pub events: Option<Duration>,
+    /// Messages, counted from when they were written; those that still wait to be sent stay.
+    pub messages: Option<Duration>,
+}
+
+impl Default for KeepFor {
+    /// Events for 30 days, messages for ever.
+    fn default() -> Self {
+        Self { events: Some(Duration::from_secs(30 * 24 * 60 * 60)), messages: None }
+    }
+}
+
+/// Forgets what has grown too old, now and every hour. Never ends.
+pub(crate) async fn keep(storage: Arc<dyn Storage>, keep_for: KeepFor) {
     let mut hours = tokio::time::interval(INTERVAL);
     loop {
         hours.tick().await;
         let lifetime = i64::try_from(IDEMPOTENCY_LIFETIME.as_millis()).unwrap_or(i64::MAX);
-        match storage.prune_claims(now().plus_millis(-lifetime)).await {
-            Ok(0) => {}
-            Ok(count) => tracing::debug!(count, "old idempotency keys are forgotten"),
-            Err(error) => tracing::warn!(%error, "old idempotency keys can't be forgotten"),
+        let keys = storage.prune_claims(now().plus_millis(-lifetime)).await;
+        report("idempotency keys", keys);
+        let events = in_pieces(|| storage.prune_events(keep_for.events, PIECE)).await;
+        report("events", events);
+        let messages = in_pieces(|| storage.prune_messages(keep_for.messages, PIECE)).await;
+        report("messages", messages);
+    }
+}
+
+/// Goes on until there is nothing left to forget; answers how much there was.
+async fn in_pieces<F>(forget: impl Fn() -> F) -> Result<u64, StorageError>
+where
+    F: Future<Output = Result<u64, StorageError>>,
+{
+    let mut total = 0;
+    loop {
+        match forget().await? {
+            0 => return Ok(total),
+            count => total += count,
         }
+        sleep(BREATH).await;
+    }
+}
+
+fn report(what: &str, forgotten: Result<u64, StorageError>) {
+    match forgotten {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "old {what} are forgotten"),
+        Err(error) => tracing::warn!(%error, "old {what} can't be forgotten"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use storage::{Claim, ClaimStore as _, Fleet as _, Json, Record};
-
-    use super::*;
-    use crate::testing::{World, until};
-
-    #[tokio::test]
-    async fn old_keys_are_forgotten_and_young_ones_kept() {
-        let world = World::new().await;
-        let instance = world.instance().await;
-        let hour = 60 * 60 * 1_000;
-        let lifetime = i64::try_from(IDEMPOTENCY_LIFETIME.as_millis()).unwrap();
-        for (key, age) in [("old", lifetime + hour), ("young", lifetime - hour)] {
-            let claim = Claim {
-                scope: "send".to_owned(),
-                key: key.to_owned(),
-                fingerprint: [0; 32],
-                answer: Json::default(),
-                at: now().plus_millis(-age),
-            };
-            world.storage.record(Record::new(instance).claim(Some(claim))).await.unwrap();
-        }
-        world.services.resume().await.unwrap();
-        until("the old one is gone", || async {
-            world.storage.claim("send", "old").await.unwrap().is_none().then_some(())
-        })
-        .await;
-        assert!(world.storage.claim("send", "young").await.unwrap().is_some());
-        assert!(
-            world.services.stop(Duration::from_secs(5)).await,
-            "it does not keep the services from stopping"
-        );
-    }
-}
+mod tests;

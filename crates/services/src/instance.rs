@@ -1,39 +1,45 @@
 //! Instances: create, change, connect, tell how they are.
 
 mod settings;
-mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{Instance, InstanceId, InstanceStatus, Storage, Timestamp, WebhookSettings};
-use tokio::time::timeout;
-use wa_client::{Cause, LogoutError, RequestError, State};
-use webhook::{AddressGuard, Dispatcher};
-
-pub use settings::{
-    ChangeWebhook, CreateInstance, MAX_DESCRIPTION, MAX_NAME, MAX_RETRIES, MAX_SECRET, RETRY_INTERVAL,
-    UpdateInstance,
+use storage::{
+    CauseKind, Instance, InstanceId, InstancePatch, InstanceStatus, Journal, Page, Retention, Storage,
+    StorageError, Timestamp, Webhook,
 };
-pub use status::{ConnectionStatus, Status};
-pub(crate) use status::{resumes, stored_status};
+use tokio::time::timeout;
+use wa_client::{LogoutError, RequestError, State};
+use webhook::AddressGuard;
 
+pub use settings::{CreateInstance, MAX_DESCRIPTION, MAX_NAME, RETENTION_DAYS, UpdateInstance};
+use settings::{check_description, check_name, check_retention};
+
+use crate::auth::Caller;
 use crate::clock::now;
-use crate::supervisor::{Line, Supervisor};
-use crate::{Caller, ServiceError};
+use crate::error::ServiceError;
+use crate::node::Node;
+use crate::page::check_limit;
+use crate::running::RunningInstance;
+use crate::status::ConnectionStatus;
+use crate::supervisor::Supervisor;
+use crate::webhooks::{WebhookService, check_change, check_new, patched};
 
 /// Most instances of one user.
-pub const MAX_INSTANCES: usize = 10_000;
+pub const MAX_INSTANCES: u64 = 10_000;
 /// How long WhatsApp may take to confirm a logout.
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a deletion waits for that.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An instance and its connection.
+/// An instance, its default webhook and its connection.
 #[derive(Clone, Debug)]
 pub struct InstanceView {
-    /// What is stored.
+    /// The instance as it is stored.
     pub instance: Instance,
+    /// The webhook named [`Webhook::DEFAULT`].
+    pub webhook: Webhook,
     /// Where its connection stands now.
     pub connection: ConnectionStatus,
 }
@@ -41,7 +47,7 @@ pub struct InstanceView {
 /// The answer to a wish for a QR code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Qr {
-    /// Scan this.
+    /// A code that the phone can scan now.
     Code {
         /// What WhatsApp Web shows today: an https link that carries the code.
         text: String,
@@ -61,21 +67,23 @@ pub struct InstanceService {
 }
 
 struct Inner {
-    storage: Arc<dyn Storage>,
+    journal: Journal,
+    node: Node,
     supervisor: Supervisor,
-    dispatcher: Dispatcher,
+    webhooks: WebhookService,
     guard: AddressGuard,
 }
 
 impl InstanceService {
     /// A service over these parts.
-    pub fn new(
-        storage: Arc<dyn Storage>,
+    pub(crate) fn new(
+        journal: Journal,
+        node: Node,
         supervisor: Supervisor,
-        dispatcher: Dispatcher,
+        webhooks: WebhookService,
         guard: AddressGuard,
     ) -> Self {
-        Self { inner: Arc::new(Inner { storage, supervisor, dispatcher, guard }) }
+        Self { inner: Arc::new(Inner { journal, node, supervisor, webhooks, guard }) }
     }
 
     /// Creates an instance and starts to connect it.
@@ -88,18 +96,13 @@ impl InstanceService {
         caller: &Caller,
         create: CreateInstance,
     ) -> Result<InstanceView, ServiceError> {
-        let (name, description, webhook) = create.check(&self.inner.guard)?;
-        if self.inner.storage.instances(caller.user).await?.len() >= MAX_INSTANCES {
-            let message = format!("a user can have at most {MAX_INSTANCES} instances");
-            return Err(ServiceError::Conflict { cause: "too_many_instances", message });
-        }
         let now = now();
         let instance = Instance {
             id: InstanceId::generate(),
             owner: caller.user,
-            name,
-            description,
-            webhook,
+            name: check_name(&create.name)?,
+            description: check_description(create.description)?,
+            retention: check_retention(create.retention)?,
             status: InstanceStatus::Connecting,
             status_cause: None,
             jid: None,
@@ -110,18 +113,35 @@ impl InstanceService {
             created_at: now,
             updated_at: now,
         };
-        self.inner.storage.create_instance(instance.clone()).await?;
-        self.inner.supervisor.start(&instance).await?;
-        Ok(self.view(instance))
+        let webhook = Webhook::new(instance.id, Webhook::DEFAULT, now);
+        let webhook = patched(&webhook, &check_new(create.webhook, &webhook, &self.inner.guard)?);
+        let (node, webhooks) = (self.inner.node.id(), vec![webhook.clone()]);
+        let creating = self.storage().create_instance(instance.clone(), webhooks, node, MAX_INSTANCES);
+        let epoch = creating.await.map_err(|error| match error {
+            StorageError::LimitReached { .. } => ServiceError::Conflict {
+                cause: "too_many_instances",
+                message: format!("a user can have at most {MAX_INSTANCES} instances"),
+            },
+            error => error.into(),
+        })?;
+        self.inner.supervisor.take_in(&instance, epoch)?;
+        Ok(self.view(instance, webhook))
     }
 
-    /// All instances of the caller, oldest first.
+    /// A page of the caller's instances, oldest first; all of them fit on one.
     ///
     /// # Errors
-    /// Only the store's.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<InstanceView>, ServiceError> {
-        let instances = self.inner.storage.instances(caller.user).await?;
-        Ok(instances.into_iter().map(|instance| self.view(instance)).collect())
+    /// `Invalid` for a limit of 0 or above [`MAX_INSTANCES`].
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        limit: u64,
+        skip: u64,
+    ) -> Result<Page<InstanceView>, ServiceError> {
+        check_limit(limit, MAX_INSTANCES)?;
+        let Page { items, total } = self.storage().instances(caller.user, limit, skip).await?;
+        let items = items.into_iter().map(|(instance, webhook)| self.view(instance, webhook)).collect();
+        Ok(Page { items, total })
     }
 
     /// One instance, with its connection.
@@ -129,75 +149,89 @@ impl InstanceService {
     /// # Errors
     /// `NotFound`.
     pub async fn find(&self, caller: &Caller, id: InstanceId) -> Result<InstanceView, ServiceError> {
-        Ok(self.view(self.stored(caller, id).await?))
+        let instance = self.stored(caller, id).await?;
+        let webhook = self.inner.webhooks.find(caller, id, Webhook::DEFAULT).await?;
+        Ok(self.view(instance, webhook))
     }
 
-    /// Where the connection stands. Cheaper than [`Self::find`] for an instance that runs.
+    /// Where the connection stands. Cheaper than [`Self::find`].
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn status(&self, caller: &Caller, id: InstanceId) -> Result<ConnectionStatus, ServiceError> {
-        match self.inner.supervisor.line(caller.user, id) {
-            Some(line) => Ok(ConnectionStatus::of_state(&line.state())),
-            None => Ok(self.find(caller, id).await?.connection),
+        match self.inner.supervisor.find(caller.user, id) {
+            Some(running) => Ok(ConnectionStatus::of_state(&running.state())),
+            None => Ok(self.inner.supervisor.status(&self.stored(caller, id).await?)),
         }
     }
 
-    /// Changes an instance. What happened while its webhook was off isn't delivered when it is switched on.
+    /// Changes an instance and its default webhook. What happened while that was off isn't delivered when it is
+    /// switched on.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` names the first field that can't be accepted.
+    /// `NotFound`; `Invalid` names the first field that can't be accepted; `Unavailable` when another process carries
+    /// the instance.
     pub async fn update(
         &self,
         caller: &Caller,
         id: InstanceId,
         update: UpdateInstance,
     ) -> Result<InstanceView, ServiceError> {
-        let present = self.stored(caller, id).await?.webhook;
-        let patch = update.check(&present, &self.inner.guard)?;
-        let webhook = patch.webhook.clone();
-        if webhook.as_ref().is_some_and(|new| is_on(new) && !is_on(&present)) {
-            self.inner.dispatcher.skip_to_newest(caller.user, id).await?;
+        let InstanceView { instance, webhook: present, .. } = self.find(caller, id).await?;
+        let retention = Retention {
+            event_days: update.event_days.unwrap_or(instance.retention.event_days),
+            message_days: update.message_days.unwrap_or(instance.retention.message_days),
+        };
+        let webhook = check_change(update.webhook, &present, &self.inner.guard)?;
+        let changes_webhook = patched(&present, &webhook) != present;
+        let patch = InstancePatch {
+            name: update.name.as_deref().map(check_name).transpose()?,
+            description: update.description.map(check_description).transpose()?,
+            retention: Some(check_retention(retention)?),
+            webhook: if changes_webhook { webhook } else { Default::default() },
+        };
+        if changes_webhook {
+            self.inner.supervisor.epoch(id)?;
+            self.inner.webhooks.before_change(caller.user, &present, &patch.webhook).await?;
         }
-        let instance = self.inner.storage.update_instance(caller.user, id, patch, now()).await?;
-        if webhook.is_some() {
-            self.inner.dispatcher.reload(id);
+        let (instance, webhook) = self.storage().update_instance(caller.user, id, patch, now()).await?;
+        if changes_webhook {
+            self.inner.webhooks.tell(&webhook, false).await?;
         }
-        Ok(self.view(instance))
+        Ok(self.view(instance, webhook))
     }
 
     /// Unlinks the instance from the phone if that is possible at once, and removes it with everything that
     /// belongs to it.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Unavailable` when another process carries the instance.
     pub async fn delete(&self, caller: &Caller, id: InstanceId) -> Result<(), ServiceError> {
         self.stored(caller, id).await?;
-        if let Some(line) = self.inner.supervisor.line(caller.user, id)
-            && line.state() == State::Online
+        self.inner.supervisor.epoch(id)?;
+        if let Some(running) = self.inner.supervisor.find(caller.user, id)
+            && running.state() == State::Online
         {
             // Otherwise a dead companion would stay in the phone's list. It is no reason not to delete.
-            if let Err(error) = self.unlink(&line, FAREWELL_TIMEOUT).await {
+            if let Err(error) = self.unlink(&running, FAREWELL_TIMEOUT).await {
                 tracing::info!(instance = %id, %error, "deleted without being unlinked");
             }
         }
         self.inner.supervisor.end(id).await;
-        self.inner.storage.delete_instance(caller.user, id).await?;
-        self.inner.dispatcher.reload(id);
+        self.storage().delete_instance(caller.user, id).await?;
+        self.inner.supervisor.forget(id);
         Ok(())
     }
 
     /// Connects now, whatever the instance was doing.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Unavailable` when another process carries the instance.
     pub async fn reconnect(&self, caller: &Caller, id: InstanceId) -> Result<(), ServiceError> {
-        if let Some(line) = self.inner.supervisor.line(caller.user, id) {
-            line.companion.reconnect().await;
-            return Ok(());
+        match self.inner.supervisor.find(caller.user, id) {
+            Some(running) => running.companion.reconnect().await,
+            None => self.inner.supervisor.start(&self.stored(caller, id).await?).await?,
         }
-        let instance = self.stored(caller, id).await?;
-        self.inner.supervisor.start(&instance).await?;
         Ok(())
     }
 
@@ -206,61 +240,67 @@ impl InstanceService {
     /// # Errors
     /// `NotFound`; `NotConnected` when WhatsApp can't be told; `Unavailable` when it doesn't confirm.
     pub async fn logout(&self, caller: &Caller, id: InstanceId) -> Result<(), ServiceError> {
-        let Some(line) = self.inner.supervisor.line(caller.user, id) else {
-            let view = self.find(caller, id).await?;
-            let unlinked = view.instance.jid.is_none();
-            return if unlinked { Ok(()) } else { Err(not_connected(view.connection)) };
-        };
-        self.unlink(&line, LOGOUT_TIMEOUT).await
+        match self.inner.supervisor.find(caller.user, id) {
+            Some(running) => self.unlink(&running, LOGOUT_TIMEOUT).await,
+            None => {
+                let instance = self.stored(caller, id).await?;
+                let unlinked = instance.jid.is_none();
+                if unlinked { Ok(()) } else { Err(self.not_connected(&instance)) }
+            }
+        }
     }
 
     /// The QR code to scan. An instance that gave up waiting for a scan, or was unlinked, starts anew.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when an account is linked already; `NotConnected` when no code can come, with
-    /// the cause.
+    /// the cause; `Unavailable` when another process carries the instance.
     pub async fn qr(&self, caller: &Caller, id: InstanceId) -> Result<Qr, ServiceError> {
-        if let Some(line) = self.inner.supervisor.line(caller.user, id) {
-            return qr_of(&line);
+        if let Some(running) = self.inner.supervisor.find(caller.user, id) {
+            return qr_of(&running);
         }
-        let view = self.find(caller, id).await?;
-        if view.instance.jid.is_some() {
-            return Err(not_connected(view.connection));
+        let instance = self.stored(caller, id).await?;
+        let connection = self.inner.supervisor.status(&instance);
+        let needs_more = [CauseKind::Outdated, CauseKind::BadUserAgent, CauseKind::PasskeyRequired];
+        if instance.jid.is_some() || connection.cause.is_some_and(|cause| needs_more.contains(&cause.kind)) {
+            return Err(ServiceError::not_connected(&connection));
         }
-        let cause = view.connection.cause.as_deref();
-        let needs_more =
-            [Cause::Outdated, Cause::BadUserAgent, Cause::PasskeyRequired].map(|cause| cause.name());
-        if cause.is_some_and(|cause| needs_more.contains(&cause)) {
-            return Err(not_connected(view.connection));
-        }
-        self.inner.supervisor.start(&view.instance).await?;
+        self.inner.supervisor.start(&instance).await?;
         Ok(Qr::Generating)
     }
 
     async fn stored(&self, caller: &Caller, id: InstanceId) -> Result<Instance, ServiceError> {
-        let found = self.inner.storage.instance(caller.user, id).await?;
+        let found = self.storage().instance(caller.user, id).await?;
         found.ok_or(ServiceError::NotFound { what: "instance" })
     }
 
-    fn view(&self, instance: Instance) -> InstanceView {
+    fn view(&self, instance: Instance, webhook: Webhook) -> InstanceView {
         let connection = self.inner.supervisor.status(&instance);
-        InstanceView { instance, connection }
+        InstanceView { instance, webhook, connection }
     }
 
-    async fn unlink(&self, line: &Line, limit: Duration) -> Result<(), ServiceError> {
-        match timeout(limit, line.companion.logout()).await {
+    fn not_connected(&self, instance: &Instance) -> ServiceError {
+        ServiceError::not_connected(&self.inner.supervisor.status(instance))
+    }
+
+    async fn unlink(&self, running: &RunningInstance, limit: Duration) -> Result<(), ServiceError> {
+        match timeout(limit, running.companion.logout()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(LogoutError(RequestError::NotConnected { .. } | RequestError::Stopped))) => {
-                Err(not_connected(ConnectionStatus::of_state(&line.state())))
+                Err(ServiceError::not_connected(&ConnectionStatus::of_state(&running.state())))
             }
             Ok(Err(error)) => {
-                tracing::warn!(instance = %line.instance, %error, "logout failed");
+                tracing::warn!(instance = %running.instance, %error, "logout failed");
                 Err(ServiceError::Unavailable { message: "WhatsApp did not confirm the logout" })
             }
             Err(_) => {
                 Err(ServiceError::Unavailable { message: "WhatsApp did not confirm the logout in time" })
             }
         }
+    }
+
+    fn storage(&self) -> &Arc<dyn Storage> {
+        self.inner.journal.storage()
     }
 }
 
@@ -270,16 +310,16 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-fn qr_of(line: &Line) -> Result<Qr, ServiceError> {
-    match line.state() {
+fn qr_of(running: &RunningInstance) -> Result<Qr, ServiceError> {
+    match running.state() {
         State::Pairing { qr: Some(code) } => Ok(Qr::Code {
             text: code.text,
             bare: code.bare,
             expires_at: Timestamp::from_millis(code.expires_at),
         }),
         State::Online => Err(linked()),
-        _ if line.recorder.is_paired() => Err(linked()),
-        State::Stopped(cause) => Err(not_connected(ConnectionStatus::of_cause(&cause))),
+        _ if running.recorder.own_jid().is_some() => Err(linked()),
+        State::Stopped(cause) => Err(ServiceError::not_connected(&ConnectionStatus::of_cause(&cause))),
         _ => Ok(Qr::Generating),
     }
 }
@@ -287,14 +327,6 @@ fn qr_of(line: &Line) -> Result<Qr, ServiceError> {
 fn linked() -> ServiceError {
     let message = "an account is linked already; log out to link another one".to_owned();
     ServiceError::Conflict { cause: "already_linked", message }
-}
-
-pub(crate) fn not_connected(connection: ConnectionStatus) -> ServiceError {
-    ServiceError::NotConnected { status: connection.status, cause: connection.cause }
-}
-
-fn is_on(webhook: &WebhookSettings) -> bool {
-    webhook.enabled && webhook.url.is_some()
 }
 
 #[cfg(test)]

@@ -1,32 +1,64 @@
 #![doc = include_str!("../README.md")]
-// The clock and the random generator enter the workspace here and above (see .clippy.toml).
-#![allow(clippy::disallowed_methods)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the clock and the random generator enter the workspace here and above"
+)]
 
-mod auth;
-mod clock;
-mod companion;
-mod error;
+// From top to bottom: a module uses those below it, never one above. A test holds this.
+mod services;
+
 mod event;
 mod housekeeping;
 mod instance;
 mod messaging;
-mod services;
+
+mod webhooks;
+
+mod auth;
 mod supervisor;
+
+mod node;
+mod running;
+
+mod recorder;
+
+mod mapping;
+
+mod bell;
+mod companion;
+mod pending;
+
+mod page;
+mod recipient;
+
+mod error;
+
+mod status;
+
+mod backoff;
+mod cause;
+mod clock;
+mod field;
+
 #[cfg(test)]
 mod testing;
 
 pub use auth::{AuthConfig, AuthService, Caller, FirstAdmin, Login, MAX_PASSWORD, MIN_PASSWORD, Welcome};
-pub use companion::{Companion, CompanionStores, Companions, ConfigureClient, WhatsApp};
+pub use companion::{
+    Companion, CompanionStores, Companions, ConfigureClient, NotRecorded, Recorder, Started, WhatsApp,
+};
 pub use error::ServiceError;
-pub use event::{ChatQuery, DeadLetter, EventService, MAX_PAGE};
-pub use housekeeping::IDEMPOTENCY_LIFETIME;
+pub use event::{ChatQuery, DeadLetter, EventService, MAX_WAIT};
+pub use field::Field;
+pub use housekeeping::{IDEMPOTENCY_LIFETIME, KeepFor};
 pub use instance::{
-    ChangeWebhook, ConnectionStatus, CreateInstance, InstanceService, InstanceView, MAX_DESCRIPTION,
-    MAX_INSTANCES, MAX_NAME, MAX_RETRIES, MAX_SECRET, Qr, RETRY_INTERVAL, Status, UpdateInstance,
+    CreateInstance, InstanceService, InstanceView, MAX_DESCRIPTION, MAX_INSTANCES, MAX_NAME, Qr,
+    RETENTION_DAYS, UpdateInstance,
 };
-pub use messaging::{
-    ACK_TIMEOUT, MAX_IDEMPOTENCY_KEY, MAX_TEXT, MessagingService, Progress, RecipientError, SendText, Sent,
-    parse_chat, parse_recipient,
-};
+pub use messaging::{ACK_TIMEOUT, MAX_IDEMPOTENCY_KEY, MAX_TEXT, MessagingService, Progress, SendText, Sent};
+pub use page::MAX_PAGE;
+pub use recipient::{RecipientError, parse_chat, parse_recipient};
 pub use services::{Dependencies, Services};
+pub use status::{ConnectionStatus, Status};
 pub use supervisor::Supervisor;
+pub use webhooks::{MAX_RETRIES, MAX_SECRET, MAX_WEBHOOK_NAME, MAX_WEBHOOKS, RETRY_INTERVAL, WebhookService};

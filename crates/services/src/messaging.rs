@@ -1,29 +1,25 @@
 //! Sending messages.
 
-mod recipient;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use prost::Message as _;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use storage::{
-    Claim, InstanceId, Json, Message, MessageStatus, NewMessage, Record, Storage, StoredClaim,
-    StoredMessageId,
-};
-use tokio::sync::oneshot;
+use storage::{Claim, Failure, FailureCause, InstanceId, Json, Message, MessageStatus, Storage, StoredClaim};
 use tokio::time::timeout;
 use wa_binary::Jid;
-use wa_client::{MessageId, State};
-use wa_protobuf::e2e;
+use wa_client::content::Draft;
 
-pub use recipient::{RecipientError, parse_chat, parse_recipient};
-
+use crate::auth::Caller;
 use crate::clock::now;
-use crate::instance::{ConnectionStatus, not_connected};
-use crate::supervisor::{Content, Failure, Fate, Line, Supervisor};
-use crate::{Caller, ServiceError};
+use crate::error::ServiceError;
+use crate::field::Field;
+use crate::mapping::{self, ChatNames};
+use crate::pending::{Answer, Fate, Full};
+use crate::recipient::parse_recipient;
+use crate::running::RunningInstance;
+use crate::status::ConnectionStatus;
+use crate::supervisor::Supervisor;
 
 /// Longest text, in characters: WhatsApp's own limit.
 pub const MAX_TEXT: usize = 65_536;
@@ -37,7 +33,7 @@ pub const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SendText {
     /// Phone number in any usual notation, or JID.
     pub phone: String,
-    /// The text.
+    /// The text to send.
     pub message: String,
     /// With a key, repeating the call sends nothing and gives the answer about the first message.
     pub idempotency_key: Option<String>,
@@ -63,9 +59,9 @@ pub struct Sent {
 /// How far a message has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Acknowledged by WhatsApp.
+    /// WhatsApp has acknowledged it.
     Sent,
-    /// Stored, and not acknowledged yet. It goes on in the background, and after a restart.
+    /// Stored or being stored, and not acknowledged yet. It goes on in the background, and after a restart.
     Pending,
 }
 
@@ -78,23 +74,24 @@ pub struct MessagingService {
 
 /// What is stored with an idempotency key. The status is not: it is that of the message.
 #[derive(Serialize, Deserialize)]
-struct Answer {
+struct Answered {
     id: String,
 }
 
 impl MessagingService {
     /// A service over these parts.
-    pub fn new(storage: Arc<dyn Storage>, supervisor: Supervisor) -> Self {
+    pub(crate) fn new(storage: Arc<dyn Storage>, supervisor: Supervisor) -> Self {
         Self { storage, supervisor }
     }
 
     /// Sends a text.
     ///
     /// Its id is chosen and it is stored before anything leaves; whatever happens then, it is never sent
-    /// under a second id. Answers when WhatsApp has acknowledged it, or after [`ACK_TIMEOUT`].
+    /// under a second id. Answers when WhatsApp has acknowledged it, or after [`ACK_TIMEOUT`]. A caller who stops
+    /// waiting stops nothing.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` for `phone`, `message` or `Idempotency-Key`; `NotConnected` with the cause, and
+    /// `NotFound`; `Invalid` for recipient, text or idempotency key; `NotConnected` with the cause, and
     /// nothing was stored; `Conflict` when the key was used for something else; `Refused` when WhatsApp won't
     /// have it.
     pub async fn send_text(
@@ -103,111 +100,94 @@ impl MessagingService {
         instance: InstanceId,
         send: SendText,
     ) -> Result<Sent, ServiceError> {
-        let line = self.supervisor.line(caller.user, instance);
-        if line.is_none() && self.storage.instance(caller.user, instance).await?.is_none() {
+        let running = self.supervisor.find(caller.user, instance);
+        if running.is_none() && self.storage.instance(caller.user, instance).await?.is_none() {
             return Err(ServiceError::NotFound { what: "instance" });
         }
         let to = parse_recipient(&send.phone)
-            .map_err(|error| ServiceError::invalid("phone", error.to_string()))?;
+            .map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))?;
         check_text(&send.message)?;
-        let claim = self.claim(instance, &to, &send)?;
+        let request = format!("text\n{to}\n{}", send.message);
+        let claim = send.idempotency_key.map(|key| claim(instance, key, &request)).transpose()?;
         if let Some(claim) = &claim
             && let Some(earlier) = self.storage.claim(&claim.scope, &claim.key).await?
         {
             return self.replay(caller, instance, claim, &earlier).await;
         }
-        let line = self.online(caller, instance, line).await?;
-        let content = e2e::Message { conversation: Some(send.message), ..Default::default() };
-        self.send(caller, &line, to, content, claim).await
+        let running = self.online(caller, instance, running).await?;
+        self.send(caller, &running, &to, &Draft::text(send.message), claim).await
     }
 
+    /// Hands a message to the instance, which stores and sends it, and waits for the end of its way.
     async fn send(
         &self,
         caller: &Caller,
-        line: &Arc<Line>,
-        to: Jid,
-        content: e2e::Message,
+        running: &RunningInstance,
+        to: &Jid,
+        draft: &Draft,
         claim: Option<Claim>,
     ) -> Result<Sent, ServiceError> {
-        if !line.has_room() {
-            return Err(ServiceError::Unavailable {
-                message: "too many messages wait for WhatsApp's answer",
-            });
-        }
-        let message = self.pending(line, &to, &content).await;
+        let message = self.pending(running, to, draft).await;
         let id = message.message_id.clone();
-        let claim = claim.map(|claim| Claim { answer: answer(&id), ..claim });
-        let new = NewMessage {
-            message: message.clone(),
-            payload: Some(content.encode_to_vec().into()),
-            event: None,
-        };
-        let record = Record::new(line.instance).claim(claim.clone()).message(new);
-        let recorded = self.storage.record(record).await?;
-        if let (Some(claim), Some(earlier)) = (&claim, &recorded.taken) {
-            return self.replay(caller, line.instance, claim, earlier).await;
+        let claim = claim.map(|claim| Claim { answer: answered(&id), ..claim });
+        let answer = running.recorder.submit(message, claim.clone()).map_err(|Full| {
+            ServiceError::Unavailable { message: "too many messages wait for WhatsApp's answer" }
+        })?;
+        match timeout(ACK_TIMEOUT, answer).await {
+            Ok(Ok(Answer::Taken(earlier))) => match &claim {
+                Some(claim) => self.replay(caller, running.instance, claim, &earlier).await,
+                None => Err(ServiceError::internal("a key was taken that nobody gave")),
+            },
+            Ok(Ok(Answer::NotStored(error))) => Err(ServiceError::not_stored(error)),
+            Ok(Ok(Answer::Settled(fate))) => sent(id, fate, false),
+            // The run has ended: what is not stored by now never will be.
+            Ok(Err(_)) => self.so_far(caller, running.instance, id, false).await,
+            Err(_) => self.in_time(caller, running, id).await,
         }
-        let fate = line.submit(message, content);
-        self.outcome(caller, line.instance, id, fate, false).await
+    }
+
+    /// The answer when the wait is over and the instance still runs. A message is given up only if nobody has begun to
+    /// store it: then it is surely never sent.
+    async fn in_time(
+        &self,
+        caller: &Caller,
+        running: &RunningInstance,
+        id: String,
+    ) -> Result<Sent, ServiceError> {
+        let withdrawn = running.recorder.withdraw(&id);
+        let is_on_its_way = running.recorder.holds(&id);
+        match self.so_far(caller, running.instance, id.clone(), false).await {
+            Err(ServiceError::Unavailable { .. }) if !withdrawn && is_on_its_way => {
+                Ok(Sent { id, progress: Progress::Pending, replayed: false })
+            }
+            answer => answer,
+        }
     }
 
     /// The message as it is stored first.
-    async fn pending(&self, line: &Line, to: &Jid, content: &e2e::Message) -> Message {
-        let wire_chat = to.to_string();
-        let known = if to.is_lid() { self.supervisor.number_of(line.instance, &to.user).await } else { None };
-        let now = now();
-        let shown = Content::of(content).unwrap_or_default();
-        Message {
-            id: StoredMessageId::generate(),
-            instance: line.instance,
-            chat: known.map_or_else(|| wire_chat.clone(), |number| Jid::pn(number).to_string()),
-            wire_chat,
-            sender: line.recorder.own_jid().unwrap_or_default(),
-            from_me: true,
-            message_type: shown.message_type.to_owned(),
-            content: shown.text,
-            message_id: MessageId::generate().to_string(),
-            has_media: false,
-            media_url: None,
-            caption: None,
-            mime_type: None,
-            file_name: None,
-            status: MessageStatus::Pending,
-            metadata: Json::from(serde_json::json!({ "timestamp": now.seconds() })),
-            created_at: now,
-            updated_at: now,
-            status_updated_at: None,
-        }
+    async fn pending(&self, running: &RunningInstance, to: &Jid, draft: &Draft) -> Message {
+        let known =
+            if to.is_lid() { self.supervisor.number_of(running.instance, &to.user).await } else { None };
+        let names = ChatNames::new(to, known.map(Jid::pn).as_ref(), None);
+        let own_jid = running.recorder.own_jid().unwrap_or_default();
+        mapping::pending(running.instance, own_jid, &names, draft, now())
     }
 
     async fn online(
         &self,
         caller: &Caller,
         instance: InstanceId,
-        line: Option<Arc<Line>>,
-    ) -> Result<Arc<Line>, ServiceError> {
-        match line {
-            Some(line) if line.state() == State::Online => Ok(line),
-            Some(line) => Err(not_connected(ConnectionStatus::of_state(&line.state()))),
+        running: Option<Arc<RunningInstance>>,
+    ) -> Result<Arc<RunningInstance>, ServiceError> {
+        let connection = match running {
+            Some(running) if running.is_online() => return Ok(running),
+            Some(running) => ConnectionStatus::of_state(&running.state()),
             None => {
                 let stored = self.storage.instance(caller.user, instance).await?;
-                let stored = stored.ok_or(ServiceError::NotFound { what: "instance" })?;
-                Err(not_connected(self.supervisor.status(&stored)))
+                self.supervisor.status(&stored.ok_or(ServiceError::NotFound { what: "instance" })?)
             }
-        }
-    }
-
-    fn claim(&self, instance: InstanceId, to: &Jid, send: &SendText) -> Result<Option<Claim>, ServiceError> {
-        let Some(key) = &send.idempotency_key else { return Ok(None) };
-        if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY || !key.bytes().all(|b| b.is_ascii_graphic()) {
-            let message = format!("must have 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters");
-            return Err(ServiceError::invalid("Idempotency-Key", message));
-        }
-        let request = format!("text\n{to}\n{}", send.message);
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(digest(&SHA256, request.as_bytes()).as_ref());
-        let scope = format!("send:{instance}");
-        Ok(Some(Claim { scope, key: key.clone(), fingerprint, answer: Json::default(), at: now() }))
+        };
+        Err(ServiceError::not_connected(&connection))
     }
 
     /// The answer about the message that was sent under the key first, with its present status.
@@ -219,53 +199,45 @@ impl MessagingService {
         earlier: &StoredClaim,
     ) -> Result<Sent, ServiceError> {
         if claim.fingerprint != earlier.fingerprint {
-            let message = "this Idempotency-Key was used for another recipient or text".to_owned();
+            let message = "this idempotency key was used for another recipient or text".to_owned();
             return Err(ServiceError::Conflict { cause: "idempotency_key_reused", message });
         }
-        let Answer { id } = earlier.answer.parse().map_err(ServiceError::internal)?;
-        let line = self.supervisor.line(caller.user, instance);
-        // Before the look at the store, so that a fate that is settled in between isn't missed.
-        let waiting = line.as_ref().map(|line| line.wait_for(&id));
-        let status = self.status(caller, instance, &id).await?;
-        if let (MessageStatus::Pending, Some(fate)) = (status, waiting) {
-            return self.outcome(caller, instance, id, fate, true).await;
+        let Answered { id } = earlier.answer.parse().map_err(ServiceError::internal)?;
+        let running = self.supervisor.find(caller.user, instance);
+        // A message that is on its way is waited for; the store knows of every other one.
+        let waiting = running.and_then(|running| running.recorder.wait_for(&id));
+        match waiting {
+            Some(waiting) => match timeout(ACK_TIMEOUT, waiting).await {
+                Ok(Ok(Answer::Settled(fate))) => sent(id, fate, true),
+                _ => self.so_far(caller, instance, id, true).await,
+            },
+            None => self.so_far(caller, instance, id, true).await,
         }
-        if let Some(line) = line {
-            line.stop_waiting(&id);
-        }
-        answer_of(id, status, true)
     }
 
-    /// Waits for a message's fate as long as a caller waits.
-    async fn outcome(
+    /// The answer when the wait is over: the message is stored and goes on. Or the instance has ended, and with an
+    /// unlinked account its messages.
+    async fn so_far(
         &self,
         caller: &Caller,
         instance: InstanceId,
         id: String,
-        fate: oneshot::Receiver<Fate>,
         replayed: bool,
     ) -> Result<Sent, ServiceError> {
-        match timeout(ACK_TIMEOUT, fate).await {
-            Ok(Ok(Fate::Sent)) => Ok(Sent { id, progress: Progress::Sent, replayed }),
-            Ok(Ok(Fate::Failed(failure))) => Err(refused(failure)),
-            // Too late: the message is stored and goes on. Or the instance ended, and with an unlinked
-            // account its messages.
-            Ok(Err(_)) | Err(_) => {
-                let status = self.status(caller, instance, &id).await?;
-                answer_of(id, status, replayed)
-            }
-        }
-    }
-
-    async fn status(
-        &self,
-        caller: &Caller,
-        instance: InstanceId,
-        id: &str,
-    ) -> Result<MessageStatus, ServiceError> {
-        let messages = self.storage.messages_by_id(caller.user, instance, id).await?;
+        let messages = self.storage.messages_by_id(caller.user, instance, &id).await?;
         let ours = messages.into_iter().find(|message| message.from_me);
-        ours.map(|message| message.status).ok_or(ServiceError::NotFound { what: "message" })
+        match ours.map(|message| message.status) {
+            Some(MessageStatus::Pending) => Ok(Sent { id, progress: Progress::Pending, replayed }),
+            Some(MessageStatus::Failed) => Err(ServiceError::Refused {
+                cause: "failed",
+                code: None,
+                message: "the message has failed; its message_status event says why".to_owned(),
+            }),
+            Some(_) => Ok(Sent { id, progress: Progress::Sent, replayed }),
+            // Kept shorter than its key, or not stored within the wait.
+            None if replayed => Err(ServiceError::NotFound { what: "message" }),
+            None => Err(ServiceError::Unavailable { message: "the message could not be stored in time" }),
+        }
     }
 }
 
@@ -275,25 +247,30 @@ impl std::fmt::Debug for MessagingService {
     }
 }
 
-fn answer_of(id: String, status: MessageStatus, replayed: bool) -> Result<Sent, ServiceError> {
-    match status {
-        MessageStatus::Pending => Ok(Sent { id, progress: Progress::Pending, replayed }),
-        MessageStatus::Failed => Err(ServiceError::Refused {
-            cause: "failed",
-            code: None,
-            message: "the message has failed; its message_status event says why".to_owned(),
-        }),
-        _ => Ok(Sent { id, progress: Progress::Sent, replayed }),
+fn sent(id: String, fate: Fate, replayed: bool) -> Result<Sent, ServiceError> {
+    match fate {
+        Fate::Sent => Ok(Sent { id, progress: Progress::Sent, replayed }),
+        Fate::Failed(Failure { cause: FailureCause::NotOnWhatsApp, .. }) => {
+            Err(ServiceError::invalid(Field::Recipient, "is not on WhatsApp"))
+        }
+        Fate::Failed(Failure { cause: FailureCause::TooLarge, .. }) => {
+            Err(ServiceError::invalid(Field::Text, "is too large"))
+        }
+        Fate::Failed(Failure { cause, code, message }) => {
+            Err(ServiceError::Refused { cause: cause.as_str(), code, message })
+        }
     }
 }
 
-fn refused(failure: Failure) -> ServiceError {
-    let Failure { cause, code, message } = failure;
-    match cause {
-        "not_on_whatsapp" => ServiceError::invalid("phone", "is not on WhatsApp"),
-        "too_large" => ServiceError::invalid("message", "is too large"),
-        _ => ServiceError::Refused { cause, code, message },
+/// The claim of a key for a request to this instance.
+fn claim(instance: InstanceId, key: String, request: &str) -> Result<Claim, ServiceError> {
+    if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        let message = format!("must have 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters");
+        return Err(ServiceError::invalid(Field::IdempotencyKey, message));
     }
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(digest(&SHA256, request.as_bytes()).as_ref());
+    Ok(Claim { scope: format!("send:{instance}"), key, fingerprint, answer: Json::default(), at: now() })
 }
 
 fn check_text(text: &str) -> Result<(), ServiceError> {
@@ -304,11 +281,11 @@ fn check_text(text: &str) -> Result<(), ServiceError> {
         }
         () => return Ok(()),
     };
-    Err(ServiceError::invalid("message", problem))
+    Err(ServiceError::invalid(Field::Text, problem))
 }
 
-fn answer(id: &str) -> Json {
-    Json::of(&Answer { id: id.to_owned() }).unwrap_or_default()
+fn answered(id: &str) -> Json {
+    Json::of(&Answered { id: id.to_owned() }).unwrap_or_default()
 }
 
 #[cfg(test)]

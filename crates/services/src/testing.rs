@@ -1,21 +1,25 @@
 //! What the tests of several modules share: stored samples, and companions that do what a test tells them.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use storage::{
-    ApiKey, Event, EventLog as _, EventQuery, EventStart, Instance, InstanceId, InstanceStatus,
-    MemoryStorage, Role, SecretText, User, UserId, UserStore as _, WebhookSettings,
+    ApiKey, Epoch, Event, EventData, EventLog as _, EventQuery, EventStart, Instance, InstanceId,
+    InstanceStatus, MemoryStorage, Message, MessageStore as _, NodeId, Retention, Role, SecretText, User,
+    UserId, UserStore as _, Webhook, WebhookPatch,
 };
 use tokio::sync::{oneshot, watch};
-use wa_client::{Handler, HandlerError, LogoutError, Outgoing, RequestError, SendError, State};
+use tokio_util::sync::CancellationToken;
+use wa_client::content::{Content, Draft};
+use wa_client::{Cause, IncomingMessage, LogoutError, MessageInfo, Outgoing, RequestError, SendError, State};
 use webhook::{AddressGuard, Options};
 
 use crate::clock::now;
-use crate::companion::{Companion, Companions};
-use crate::{AuthConfig, Caller, CreateInstance, Dependencies, Services};
+use crate::companion::{Companion, Companions, NotRecorded, Recorder, Started};
+use crate::{AuthConfig, Caller, CreateInstance, Dependencies, KeepFor, Services};
 
 pub(crate) fn user(id: UserId) -> User {
     User {
@@ -38,7 +42,7 @@ pub(crate) fn instance() -> Instance {
         owner: UserId::generate(),
         name: "instance".to_owned(),
         description: None,
-        webhook: WebhookSettings::default(),
+        retention: Retention::default(),
         status: InstanceStatus::Connecting,
         status_cause: None,
         jid: None,
@@ -51,6 +55,22 @@ pub(crate) fn instance() -> Instance {
     }
 }
 
+/// A text that comes in from this JID, written a moment ago.
+pub(crate) fn incoming(sender: &str, id: &str, text: &str) -> wa_client::Event {
+    incoming_content(sender, id, &Draft::text(text))
+}
+
+/// A message that comes in from this JID, written a moment ago.
+pub(crate) fn incoming_content(sender: &str, id: &str, draft: &Draft) -> wa_client::Event {
+    let info = MessageInfo::new(id, sender.parse().unwrap(), now().seconds());
+    let content = Content::decode(draft.encode_once()).unwrap();
+    wa_client::Event::Message(Box::new(IncomingMessage::new(info, content)))
+}
+
+pub(crate) fn disconnected(cause: Cause, will_reconnect: bool) -> wa_client::Event {
+    wa_client::Event::Disconnected { cause, will_reconnect }
+}
+
 /// The time in every ack, Unix seconds.
 pub(crate) const ACKED_AT: i64 = 1_700_000_000;
 
@@ -60,6 +80,7 @@ pub(crate) struct World {
     pub(crate) companions: Arc<ScriptedCompanions>,
     pub(crate) services: Services,
     pub(crate) caller: Caller,
+    pub(crate) node: NodeId,
 }
 
 impl World {
@@ -69,14 +90,32 @@ impl World {
         storage.create_user(owner.clone()).await.unwrap();
         let caller = Caller { user: owner.id, role: owner.role };
         let companions = Arc::new(ScriptedCompanions::default());
-        let services = services(&storage, &companions);
-        Self { storage, companions, services, caller }
+        let node = NodeId::generate();
+        let services = services(&storage, &companions, node);
+        Self { storage, companions, services, caller, node }
     }
 
-    /// What is left after SIGKILL: the store. Companions and services are new.
+    /// The same, as the process that serves it.
+    pub(crate) async fn serving() -> Self {
+        let world = Self::new().await;
+        world.services.resume().await.unwrap();
+        world
+    }
+
+    /// What is left after SIGKILL: the store. Companions and services are new; the node is the same.
     pub(crate) fn restart(&mut self) {
-        self.companions = Arc::new(ScriptedCompanions::default());
-        self.services = services(&self.storage, &self.companions);
+        *self = self.beside(self.node);
+    }
+
+    /// Another process on the same database.
+    pub(crate) fn second_process(&self) -> Self {
+        self.beside(NodeId::generate())
+    }
+
+    fn beside(&self, node: NodeId) -> Self {
+        let companions = Arc::new(ScriptedCompanions::default());
+        let services = services(&self.storage, &companions, node);
+        Self { storage: self.storage.clone(), companions, services, caller: self.caller, node }
     }
 
     pub(crate) async fn stranger(&self) -> Caller {
@@ -112,21 +151,45 @@ impl World {
         self.storage.events(self.caller.user, instance, &query).await.unwrap().events
     }
 
+    /// What the newest event of an instance tells.
+    pub(crate) async fn last_told(&self, instance: InstanceId) -> EventData {
+        self.log(instance).await.pop().unwrap().data
+    }
+
     /// Kinds in the log, in order.
     pub(crate) async fn kinds(&self, instance: InstanceId) -> Vec<&'static str> {
-        self.log(instance).await.iter().map(|event| event.kind.as_str()).collect()
+        self.log(instance).await.iter().map(|event| event.kind().as_str()).collect()
+    }
+
+    /// The one message with this id.
+    pub(crate) async fn message(&self, instance: InstanceId, message_id: &str) -> Message {
+        let mut found = self.storage.messages_by_id(self.caller.user, instance, message_id).await.unwrap();
+        assert_eq!(found.len(), 1, "stored once");
+        found.remove(0)
     }
 }
 
-fn services(storage: &Arc<MemoryStorage>, companions: &Arc<ScriptedCompanions>) -> Services {
+fn services(storage: &Arc<MemoryStorage>, companions: &Arc<ScriptedCompanions>, node: NodeId) -> Services {
     let guard = AddressGuard::new("127.0.0.0/8".parse().unwrap());
     Services::new(Dependencies {
         storage: storage.clone(),
         companions: companions.clone(),
+        node,
         auth: AuthConfig { bcrypt_cost: 4, ..AuthConfig::new(SecretText::new("jwt secret")) },
         webhooks: Options { guard, ..Options::default() },
+        keep_for: KeepFor::default(),
     })
     .unwrap()
+}
+
+/// A patch that sets the URL of a webhook.
+pub(crate) fn with_url(url: &str) -> WebhookPatch {
+    WebhookPatch { url: Some(Some(url.to_owned())), ..WebhookPatch::default() }
+}
+
+/// A fresh default webhook.
+pub(crate) fn webhook(instance: InstanceId) -> Webhook {
+    Webhook::new(instance, Webhook::DEFAULT, now())
 }
 
 /// Remembers every companion that was started.
@@ -139,35 +202,44 @@ pub(crate) struct ScriptedCompanions {
 impl ScriptedCompanions {
     /// The companion that was started last.
     pub(crate) fn of(&self, instance: InstanceId) -> Arc<ScriptedCompanion> {
-        Arc::clone(self.started.lock().unwrap()[&instance].last().unwrap())
+        Arc::clone(self.started.lock()[&instance].last().unwrap())
     }
 
     pub(crate) fn starts(&self, instance: InstanceId) -> usize {
-        self.started.lock().unwrap().get(&instance).map_or(0, Vec::len)
+        self.started.lock().get(&instance).map_or(0, Vec::len)
     }
 
     pub(crate) fn learn(&self, lid: &str, number: &str) {
-        self.numbers.lock().unwrap().insert(lid.to_owned(), number.to_owned());
+        self.numbers.lock().insert(lid.to_owned(), number.to_owned());
     }
 }
 
 #[async_trait]
 impl Companions for ScriptedCompanions {
-    fn start(&self, instance: InstanceId, handler: Arc<dyn Handler>) -> Arc<dyn Companion> {
+    fn start(&self, instance: InstanceId, epoch: Epoch, recorder: Arc<dyn Recorder>) -> Started {
         let (state, watcher) = watch::channel(State::Idle);
         let companion = Arc::new(ScriptedCompanion {
-            handler,
+            epoch,
+            recorder,
             state: Mutex::new(Some(state)),
             watcher,
             sends: Mutex::default(),
             calls: Mutex::default(),
+            ended: CancellationToken::new(),
+            panics: Mutex::new(false),
+            refuses: Mutex::new(false),
         });
-        self.started.lock().unwrap().entry(instance).or_default().push(Arc::clone(&companion));
-        companion
+        self.started.lock().entry(instance).or_default().push(Arc::clone(&companion));
+        let running = Arc::clone(&companion);
+        let run = async move {
+            running.ended.cancelled().await;
+            assert!(!*running.panics.lock(), "it panics, as it was told");
+        };
+        Started { companion, run: Box::pin(run) }
     }
 
     async fn number_of(&self, _: InstanceId, lid: &str) -> Option<String> {
-        self.numbers.lock().unwrap().get(lid).cloned()
+        self.numbers.lock().get(lid).cloned()
     }
 }
 
@@ -176,55 +248,76 @@ pub(crate) type HandedOver = (Outgoing, oneshot::Sender<Result<i64, SendError>>)
 
 /// A companion whose every move is the test's.
 pub(crate) struct ScriptedCompanion {
-    handler: Arc<dyn Handler>,
+    pub(crate) epoch: Epoch,
+    pub(crate) recorder: Arc<dyn Recorder>,
     state: Mutex<Option<watch::Sender<State>>>,
     watcher: watch::Receiver<State>,
     sends: Mutex<VecDeque<HandedOver>>,
     calls: Mutex<Vec<&'static str>>,
+    ended: CancellationToken,
+    panics: Mutex<bool>,
+    refuses: Mutex<bool>,
 }
 
 impl ScriptedCompanion {
-    /// Tells the handler, as a client does.
+    /// Tells the recorder, as a client does.
     pub(crate) async fn tell(
         &self,
         events: impl IntoIterator<Item = wa_client::Event>,
-    ) -> Result<(), HandlerError> {
-        self.handler.handle(events.into_iter().collect()).await
+    ) -> Result<(), NotRecorded> {
+        self.recorder.record(&events.into_iter().collect::<Vec<_>>()).await
     }
 
     pub(crate) fn become_state(&self, state: State) {
-        self.state.lock().unwrap().as_ref().unwrap().send_replace(state);
+        self.state.lock().as_ref().unwrap().send_replace(state);
     }
 
-    /// Ends as a task that panics does.
+    /// Ends in a panic.
+    pub(crate) fn panic(&self) {
+        *self.panics.lock() = true;
+        self.die();
+    }
+
+    /// Ends without having been told to.
     pub(crate) fn die(&self) {
-        self.state.lock().unwrap().take();
-        self.sends.lock().unwrap().clear();
+        self.state.lock().take();
+        self.sends.lock().clear();
+        self.ended.cancel();
     }
 
     /// The next message that was handed over, and the way to answer it.
     pub(crate) async fn next_send(&self) -> HandedOver {
-        until("a send", || async { self.sends.lock().unwrap().pop_front() }).await
+        until("a send", || async { self.sends.lock().pop_front() }).await
     }
 
     /// Acknowledges the next message; returns its id and text.
     pub(crate) async fn acknowledge(&self) -> (String, String) {
         let (outgoing, reply) = self.next_send().await;
         let _ = reply.send(Ok(ACKED_AT));
-        (outgoing.id.to_string(), outgoing.content.conversation.unwrap_or_default())
+        (outgoing.id.to_string(), text_of(&outgoing))
+    }
+
+    /// Refuses the next message without a wait, as if there were no connection.
+    pub(crate) fn refuse_at_once(&self) {
+        *self.refuses.lock() = true;
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.sends.lock().unwrap().len()
+        self.sends.lock().len()
     }
 
     pub(crate) fn calls(&self) -> Vec<&'static str> {
-        self.calls.lock().unwrap().clone()
+        self.calls.lock().clone()
     }
 
     fn note(&self, call: &'static str) {
-        self.calls.lock().unwrap().push(call);
+        self.calls.lock().push(call);
     }
+}
+
+/// The text that is being sent.
+pub(crate) fn text_of(outgoing: &Outgoing) -> String {
+    outgoing.content.view().text().unwrap_or_default().to_owned()
 }
 
 #[async_trait]
@@ -234,8 +327,11 @@ impl Companion for ScriptedCompanion {
     }
 
     async fn send(&self, message: Outgoing) -> Result<i64, SendError> {
+        if std::mem::take(&mut *self.refuses.lock()) {
+            return Err(SendError::NotConnected { cause: Cause::Network });
+        }
         let (reply, answer) = oneshot::channel();
-        self.sends.lock().unwrap().push_back((message, reply));
+        self.sends.lock().push_back((message, reply));
         answer.await.unwrap_or(Err(SendError::Stopped))
     }
 
@@ -243,12 +339,10 @@ impl Companion for ScriptedCompanion {
         self.note("logout");
         let online = *self.watcher.borrow() == State::Online;
         if !online {
-            return Err(LogoutError(RequestError::NotConnected { cause: wa_client::Cause::Network }));
+            return Err(LogoutError(RequestError::NotConnected { cause: Cause::Network }));
         }
-        let cause = wa_client::Cause::LoggedOut;
-        let ended = wa_client::Event::Disconnected { cause: cause.clone(), will_reconnect: false };
-        self.tell([ended]).await.unwrap();
-        self.become_state(State::Stopped(cause));
+        self.tell([disconnected(Cause::LoggedOut, false)]).await.unwrap();
+        self.become_state(State::Stopped(Cause::LoggedOut));
         Ok(())
     }
 

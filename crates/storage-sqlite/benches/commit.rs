@@ -6,15 +6,18 @@
 //! and needs Linux.
 
 // A bench is a test of its own.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark ends with its first failure, and nobody links it"
+)]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use storage::conformance::{sample_incoming, sample_instance, sample_outgoing, sample_receipt, sample_user};
-use storage::{Fleet, InstanceId, InstanceStore, MessageStatus, Record, UserStore};
+use storage::conformance::{sample_incoming, sample_leased, sample_outgoing, sample_receipt, sample_user};
+use storage::{Epoch, Fleet, InstanceId, MessageStatus, Record, UserStore};
 use storage_sqlite::{MasterKey, SqliteDatabase};
 use tokio::runtime::Runtime;
 use wa_store::{Changes, DeviceAddress, Store};
@@ -26,7 +29,7 @@ const SESSION: usize = 600;
 
 struct Gateway {
     database: SqliteDatabase,
-    instances: Vec<(InstanceId, Arc<dyn Store>)>,
+    instances: Vec<(InstanceId, Epoch, Store)>,
     next: usize,
     _folder: tempfile::TempDir,
 }
@@ -41,9 +44,8 @@ impl Gateway {
         database.create_user(user.clone()).await.unwrap();
         let mut instances = Vec::new();
         for n in 0..INSTANCES {
-            let instance = sample_instance(user.id, &n.to_string());
-            database.create_instance(instance.clone()).await.unwrap();
-            instances.push((instance.id, database.companion_store(instance.id)));
+            let (instance, epoch) = sample_leased(&database, user.id, &n.to_string()).await.unwrap();
+            instances.push((instance.id, epoch, database.companion_store(instance.id, epoch)));
         }
         Self { database, instances, next: 0, _folder: folder }
     }
@@ -52,10 +54,10 @@ impl Gateway {
     async fn receive(&mut self, count: usize) {
         let mut answers = Vec::with_capacity(count);
         for n in self.next..self.next + count {
-            let (instance, companion) = &self.instances[n % INSTANCES];
+            let (instance, epoch, companion) = &self.instances[n % INSTANCES];
             let peer = peer(n);
             let message = sample_incoming(*instance, &peer, &format!("3EB0{n:016X}"), n as i64);
-            let recorded = self.database.record(Record::new(*instance).message(message));
+            let recorded = self.database.record(Record::new(*instance, *epoch).message(message));
             answers.push((recorded, companion.commit(ratchet(&peer))));
         }
         self.next += count;
@@ -68,22 +70,26 @@ impl Gateway {
     /// Loads the sessions of `count` peers, one read each, as messages of peers that are not in memory do.
     async fn load(&self, count: usize) {
         for n in 0..count {
-            let (_, companion) = &self.instances[n % INSTANCES];
+            let (_, _, companion) = &self.instances[n % INSTANCES];
             companion.sessions(&[DeviceAddress::new(peer(n), 0)]).await.unwrap();
         }
     }
 
-    /// Sends `count` messages: pending with its payload, the ratchet's lease, WhatsApp's ack.
+    /// Sends `count` messages: pending with its protobuf, the ratchet's lease, WhatsApp's ack.
     async fn send(&mut self, count: usize) {
         let mut answers = Vec::with_capacity(count);
         for n in self.next..self.next + count {
-            let (instance, companion) = &self.instances[n % INSTANCES];
+            let (instance, epoch, companion) = &self.instances[n % INSTANCES];
             let (peer, id) = (peer(n), format!("3EB0{n:016X}"));
             let pending = sample_outgoing(*instance, &peer, &id, n as i64);
             let ack = sample_receipt(&peer, &id, MessageStatus::Sent, n as i64);
-            let pending = self.database.record(Record::new(*instance).message(pending));
+            let pending = self.database.record(Record::new(*instance, *epoch).message(pending));
             let ratchet = companion.commit(ratchet(&peer));
-            answers.push((pending, ratchet, self.database.record(Record::new(*instance).status(ack))));
+            answers.push((
+                pending,
+                ratchet,
+                self.database.record(Record::new(*instance, *epoch).status(ack)),
+            ));
         }
         self.next += count;
         for (pending, ratchet, acknowledged) in answers {

@@ -11,6 +11,10 @@ pub(crate) enum Fault {
     NotFound(&'static str),
     #[error("{0} is taken")]
     Conflict(&'static str),
+    #[error("no more {0} are allowed")]
+    LimitReached(&'static str),
+    #[error("another process holds the instance")]
+    Fenced,
     #[error("stored {what} is unreadable")]
     Corrupt {
         what: &'static str,
@@ -53,6 +57,8 @@ impl From<Fault> for StorageError {
         match fault {
             Fault::NotFound(what) => Self::NotFound { what },
             Fault::Conflict(what) => Self::Conflict { what },
+            Fault::LimitReached(what) => Self::LimitReached { what },
+            Fault::Fenced => Self::Fenced,
             Fault::Corrupt { what, source } => Self::Corrupt { what, source },
             Fault::Overloaded => Self::Overloaded,
             Fault::Closed => Self::Closed,
@@ -64,6 +70,7 @@ impl From<Fault> for StorageError {
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
+            Fault::Fenced => Self::Fenced,
             Fault::Corrupt { what, source } => Self::Corrupt { what, source },
             Fault::Overloaded => Self::Overloaded,
             Fault::Closed => Self::Closed,
@@ -75,6 +82,12 @@ impl From<Fault> for StoreError {
 impl From<wa_store::RecordError> for Fault {
     fn from(error: wa_store::RecordError) -> Self {
         Self::corrupt(error.what(), error)
+    }
+}
+
+impl From<storage::InvalidEventData> for Fault {
+    fn from(error: storage::InvalidEventData) -> Self {
+        Self::corrupt("event", error)
     }
 }
 

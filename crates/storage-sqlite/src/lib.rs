@@ -1,14 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+// From top to bottom: a module uses those below it, never one above. A test holds this.
 mod companion;
+mod service;
+
 mod database;
+
+mod open;
+mod sqlite;
+
+mod records;
+
+mod seal;
+
 mod fault;
 mod master_key;
-mod open;
 mod schema;
-mod seal;
-mod service;
-mod sqlite;
 mod url;
 
 pub use database::{Options, SqliteDatabase};

@@ -1,10 +1,10 @@
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::MasterKey;
+use crate::master_key::MasterKey;
+use crate::records::old_tables::move_old_tables;
 use crate::schema::settings;
 use crate::seal::{Place, Sealer};
 use crate::url::InvalidUrl;
@@ -18,20 +18,14 @@ pub enum OpenError {
     /// The URL names no SQLite file.
     #[error(transparent)]
     Url(#[from] InvalidUrl),
-    /// The folder or the lock file can't be made.
-    #[error("{path} can't be created or opened")]
-    File {
-        /// Which file or folder.
+    /// The folder can't be made.
+    #[error("{path} can't be created")]
+    Folder {
+        /// Which folder.
         path: PathBuf,
         /// What exactly failed.
         #[source]
         source: std::io::Error,
-    },
-    /// Another process, or another part of this one, has the database open.
-    #[error("the database {path} is in use by another process")]
-    InUse {
-        /// The database.
-        path: PathBuf,
     },
     /// The database was last opened by a newer release.
     #[error("the database has the step {step} of a newer release; this one can't read it")]
@@ -59,76 +53,78 @@ impl OpenError {
     }
 }
 
-/// Held for as long as the database is open; a second one for the same database is refused.
-///
-/// The system takes the lock away when the process ends, however it ends.
-pub(crate) struct DatabaseLock {
-    _file: File,
+/// Creates the folders that the database is to lie in.
+pub(crate) fn create_folders(database: &Path) -> Result<(), OpenError> {
+    let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })
 }
 
-impl DatabaseLock {
-    /// Creates missing folders, then takes the lock in a file beside the database.
-    pub(crate) fn acquire(database: &Path) -> Result<Self, OpenError> {
-        if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| OpenError::File { path: folder.to_owned(), source })?;
-        }
-        let mut path = database.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = opened.map_err(|source| OpenError::File { path: path.clone(), source })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(OpenError::File { path, source }),
-        }
-    }
-}
-
-/// Brings the schema up to date, unless the database belongs to a newer release.
-pub(crate) fn migrate(db: &mut SqliteConnection) -> Result<(), OpenError> {
-    let applied = db.applied_migrations().map_err(OpenError::Database)?;
-    let known = diesel::migration::MigrationSource::<diesel::sqlite::Sqlite>::migrations(&MIGRATIONS);
-    let known: Vec<_> = known.map_err(OpenError::Migration)?;
-    let unknown = applied.iter().find(|step| !known.iter().any(|ours| ours.name().version() == **step));
-    if let Some(step) = unknown {
-        return Err(OpenError::NewerSchema { step: step.to_string() });
-    }
-    let steps = db.run_pending_migrations(MIGRATIONS).map_err(OpenError::Migration)?;
-    if !steps.is_empty() {
-        tracing::info!(steps = steps.len(), "the database's schema was brought up to date");
-    }
-    Ok(())
-}
-
-/// Checks that this master key opens what is stored, by a value that is stored with the first opening.
-pub(crate) fn check_master_key(
+/// Brings the schema up to date, unless the database belongs to a newer release or was sealed with another key. All of it
+/// is one transaction, so that processes that open the database at the same time do it once, and a step that fails leaves
+/// no half.
+pub(crate) fn migrate(
     db: &mut SqliteConnection,
     sealer: &Sealer,
     master: &MasterKey,
 ) -> Result<(), OpenError> {
-    const NAME: &str = "master key check";
-    const PLACE: Place<'static> = Place { column: "settings.value", row: &[NAME.as_bytes()] };
-    let stored = settings::table.find(NAME).select(settings::value).first::<Vec<u8>>(db).optional();
-    match stored.map_err(OpenError::database)? {
-        Some(sealed) => {
-            sealer
-                .open(&PLACE, &sealed)
-                .map_err(|_| OpenError::WrongMasterKey { given: hex::encode(master.id()) })?;
-        }
-        None => {
-            let sealed = sealer.seal(&PLACE, b"").map_err(OpenError::database)?;
-            let row = (settings::name.eq(NAME), settings::value.eq(sealed));
-            diesel::insert_into(settings::table).values(row).execute(db).map_err(OpenError::database)?;
-        }
+    let steps = db.immediate_transaction(|db| {
+        check_known(db)?;
+        let steps = db.run_pending_migrations(MIGRATIONS).map_err(OpenError::Migration)?.len();
+        check_master_key(db, sealer, master)?;
+        move_old_tables(db, master).map_err(|fault| OpenError::Migration(fault.into()))?;
+        Ok::<_, Refused>(steps)
+    });
+    let steps = steps.map_err(|Refused(error)| error)?;
+    if steps > 0 {
+        tracing::info!(steps, "the database's schema was brought up to date");
     }
     Ok(())
 }
 
+fn check_known(db: &mut SqliteConnection) -> Result<(), OpenError> {
+    let applied = db.applied_migrations().map_err(OpenError::Database)?;
+    let known = diesel::migration::MigrationSource::<diesel::sqlite::Sqlite>::migrations(&MIGRATIONS);
+    let known: Vec<_> = known.map_err(OpenError::Migration)?;
+    match applied.iter().find(|step| !known.iter().any(|ours| ours.name().version() == **step)) {
+        Some(step) => Err(OpenError::NewerSchema { step: step.to_string() }),
+        None => Ok(()),
+    }
+}
+
+/// What ends the transaction of the migrations: SQLite's own error, or ours.
+struct Refused(OpenError);
+
+impl From<OpenError> for Refused {
+    fn from(error: OpenError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<diesel::result::Error> for Refused {
+    fn from(error: diesel::result::Error) -> Self {
+        Self(OpenError::database(error))
+    }
+}
+
+/// Checks that this master key opens what is stored, by a value that is stored with the first opening.
+fn check_master_key(db: &mut SqliteConnection, sealer: &Sealer, master: &MasterKey) -> Result<(), OpenError> {
+    const NAME: &str = "master key check";
+    const PLACE: Place<'static> = Place { column: "settings.value", row: &[NAME.as_bytes()] };
+    let ours = sealer.seal(&PLACE, b"").map_err(OpenError::database)?;
+    let row = (settings::name.eq(NAME), settings::value.eq(ours));
+    diesel::insert_or_ignore_into(settings::table).values(row).execute(db).map_err(OpenError::database)?;
+    let stored = settings::table.find(NAME).select(settings::value).first::<Vec<u8>>(db);
+    match sealer.open(&PLACE, &stored.map_err(OpenError::database)?) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(OpenError::WrongMasterKey { given: hex::encode(master.id()) }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use diesel::sql_types::Text;
+    use diesel::sql_types::{Binary, Nullable, Text};
 
     use super::*;
 
@@ -146,23 +142,28 @@ mod tests {
         diesel::sql_query(all).load(db).unwrap()
     }
 
+    fn bring_up_to_date(db: &mut SqliteConnection) {
+        let master = MasterKey::from_bytes([1; 32]);
+        migrate(db, &Sealer::for_service(&master), &master).unwrap();
+    }
+
     #[test]
     fn every_step_can_be_taken_back_and_taken_again() {
         let mut db = SqliteConnection::establish(":memory:").unwrap();
-        migrate(&mut db).unwrap();
+        bring_up_to_date(&mut db);
         let first = schema(&mut db);
         assert!(first.len() > 20);
         db.revert_all_migrations(MIGRATIONS).unwrap();
         assert_eq!(schema(&mut db), []);
-        migrate(&mut db).unwrap();
+        bring_up_to_date(&mut db);
         assert_eq!(schema(&mut db), first);
-        migrate(&mut db).unwrap();
+        bring_up_to_date(&mut db);
     }
 
     #[test]
     fn every_table_is_strict_and_composite_keys_need_no_second_tree() {
         let mut db = SqliteConnection::establish(":memory:").unwrap();
-        migrate(&mut db).unwrap();
+        bring_up_to_date(&mut db);
         for definition in
             schema(&mut db).iter().filter(|definition| definition.sql.starts_with("CREATE TABLE"))
         {
@@ -170,5 +171,64 @@ mod tests {
             let composite = definition.sql.contains("    PRIMARY KEY (");
             assert!(!composite || definition.sql.contains("WITHOUT ROWID"), "{}", definition.name);
         }
+    }
+
+    #[derive(QueryableByName)]
+    struct Brought {
+        #[diesel(sql_type = Text)]
+        kind: String,
+        #[diesel(sql_type = Nullable<Text>)]
+        text: Option<String>,
+        #[diesel(sql_type = Binary)]
+        raw: Vec<u8>,
+    }
+
+    /// A database as the first version left it, with one message.
+    fn first_version(kind: &str, content: Option<&str>, payload: Option<&[u8]>) -> SqliteConnection {
+        let mut db = SqliteConnection::establish(":memory:").unwrap();
+        db.run_next_migration(MIGRATIONS).unwrap();
+        db.run_next_migration(MIGRATIONS).unwrap();
+        let message = "INSERT INTO messages VALUES (7, 1, x'', 'c', 'c', 's', 0, ?, ?, 'id', 0, NULL, 'caption', NULL, NULL,
+                       'pending', '{\"timestamp\":1}', 5, 1, NULL)";
+        let message = diesel::sql_query(message).bind::<Text, _>(kind).bind::<Nullable<Text>, _>(content);
+        message.execute(&mut db).unwrap();
+        if let Some(payload) = payload {
+            let row = diesel::sql_query("INSERT INTO outbox VALUES (1, 7, ?)").bind::<Binary, _>(payload);
+            row.execute(&mut db).unwrap();
+        }
+        db
+    }
+
+    fn brought(db: &mut SqliteConnection) -> Brought {
+        bring_up_to_date(db);
+        diesel::sql_query("SELECT kind, text, raw FROM messages").get_result(db).unwrap()
+    }
+
+    /// Texts of every length of the protobuf's length, with all that may stand in one.
+    #[test]
+    fn texts_of_the_first_version_get_their_protobuf_back() {
+        for length in [0, 1, 127, 128, 300, 16_383, 16_384, 2_097_151, 2_097_152] {
+            let text = "ü\0'x".repeat(length / 5) + &"y".repeat(length % 5);
+            assert_eq!(text.len(), length);
+            let new = brought(&mut first_version("text", Some(&text), None));
+            let mut expected = vec![0x0a];
+            let mut rest = length;
+            while rest >= 0x80 {
+                expected.push((rest & 0x7f) as u8 | 0x80);
+                rest >>= 7;
+            }
+            expected.push(rest as u8);
+            expected.extend_from_slice(text.as_bytes());
+            assert!(new.raw == expected && new.text.as_ref() == Some(&text), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn other_messages_of_the_first_version_keep_what_they_have() {
+        let pending = brought(&mut first_version("text", Some("hi"), Some(b"payload")));
+        assert_eq!((pending.kind.as_str(), &pending.raw[..]), ("text", &b"payload"[..]));
+        let image = brought(&mut first_version("image", None, None));
+        assert_eq!((image.kind.as_str(), image.text.as_deref()), ("image", Some("caption")));
+        assert!(image.raw.is_empty());
     }
 }

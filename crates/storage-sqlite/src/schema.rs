@@ -34,22 +34,45 @@ table! {
         owner -> Binary,
         name -> Text,
         description -> Nullable<Text>,
-        webhook_url -> Nullable<Text>,
-        webhook_enabled -> Bool,
-        notify_received -> Bool,
-        notify_sent -> Bool,
-        notify_delivery -> Bool,
-        notify_read -> Bool,
-        max_retries -> BigInt,
-        retry_interval -> BigInt,
-        webhook_secret -> Nullable<Binary>,
-        webhook_headers -> Nullable<Binary>,
         status -> Text,
         status_cause -> Nullable<Text>,
         jid -> Nullable<Text>,
         lid -> Nullable<Text>,
         phone -> Nullable<Text>,
         push_name -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        event_days -> Nullable<BigInt>,
+        message_days -> Nullable<BigInt>,
+        epoch -> BigInt,
+        node -> Nullable<Binary>,
+        lost_by -> Nullable<Binary>,
+    }
+}
+
+table! {
+    nodes (id) {
+        id -> Binary,
+        until -> BigInt,
+    }
+}
+
+table! {
+    webhooks (instance, name) {
+        instance -> BigInt,
+        name -> Text,
+        url -> Nullable<Text>,
+        enabled -> Bool,
+        format -> Text,
+        received -> Bool,
+        sent -> Bool,
+        delivery -> Bool,
+        read -> Bool,
+        kinds -> Nullable<Text>,
+        max_retries -> BigInt,
+        retry_interval -> BigInt,
+        secret -> Nullable<Binary>,
+        headers -> Nullable<Binary>,
         created_at -> BigInt,
         updated_at -> BigInt,
     }
@@ -63,28 +86,36 @@ table! {
         chat -> Text,
         wire_chat -> Text,
         sender -> Text,
+        participant -> Nullable<Text>,
         from_me -> Bool,
-        message_type -> Text,
-        content -> Nullable<Text>,
         message_id -> Text,
-        has_media -> Bool,
-        media_url -> Nullable<Text>,
-        caption -> Nullable<Text>,
-        mime_type -> Nullable<Text>,
-        file_name -> Nullable<Text>,
+        target -> Nullable<Text>,
+        kind -> Text,
+        amends -> Bool,
+        text -> Nullable<Text>,
+        push_name -> Nullable<Text>,
         status -> Text,
-        metadata -> Text,
         created_at -> BigInt,
         updated_at -> BigInt,
         status_updated_at -> Nullable<BigInt>,
+        edited_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+        raw -> Binary,
     }
 }
 
 table! {
-    outbox (instance, message) {
+    early_changes (key) {
+        key -> BigInt,
         instance -> BigInt,
-        message -> BigInt,
-        payload -> Binary,
+        message_id -> Text,
+        chats -> Text,
+        from_me -> Bool,
+        authors -> Text,
+        kind -> Text,
+        at -> BigInt,
+        text -> Nullable<Text>,
+        raw -> Binary,
     }
 }
 
@@ -95,7 +126,10 @@ table! {
         id -> Binary,
         kind -> Text,
         chat -> Nullable<Text>,
+        chat_pn -> Nullable<Text>,
+        chat_lid -> Nullable<Text>,
         timestamp -> BigInt,
+        format -> BigInt,
         data -> Text,
     }
 }
@@ -142,76 +176,12 @@ table! {
 }
 
 table! {
-    companions (instance) {
+    companion_records (instance, kind, key) {
         instance -> BigInt,
-        record -> Binary,
+        kind -> BigInt,
+        key -> Text,
+        value -> Binary,
     }
 }
 
-table! {
-    sessions (instance, name, device) {
-        instance -> BigInt,
-        name -> Text,
-        device -> BigInt,
-        record -> Binary,
-    }
-}
-
-table! {
-    identities (instance, name, device) {
-        instance -> BigInt,
-        name -> Text,
-        device -> BigInt,
-        public_key -> Binary,
-    }
-}
-
-table! {
-    prekeys (instance, id) {
-        instance -> BigInt,
-        id -> BigInt,
-        private_key -> Binary,
-    }
-}
-
-table! {
-    sender_keys (instance, chat, name, device) {
-        instance -> BigInt,
-        chat -> Text,
-        name -> Text,
-        device -> BigInt,
-        record -> Binary,
-    }
-}
-
-table! {
-    lid_mappings (instance, pn) {
-        instance -> BigInt,
-        pn -> Text,
-        lid -> Text,
-    }
-}
-
-table! {
-    device_lists (instance, user) {
-        instance -> BigInt,
-        user -> Text,
-        record -> Binary,
-    }
-}
-
-table! {
-    sent_messages (instance, slot) {
-        instance -> BigInt,
-        slot -> BigInt,
-        turn -> BigInt,
-        id -> Text,
-        chat -> Text,
-        recipient -> Text,
-        message -> Binary,
-        sent_at -> BigInt,
-    }
-}
-
-diesel::allow_tables_to_appear_in_same_query!(messages, outbox);
-diesel::allow_tables_to_appear_in_same_query!(instances, events, cursors, deliveries);
+diesel::allow_tables_to_appear_in_same_query!(instances, nodes, webhooks, events, cursors, deliveries);

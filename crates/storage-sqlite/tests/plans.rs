@@ -4,30 +4,34 @@
 //! each of them.
 
 // Tests: a failure is a panic.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use wa_store::conformance as companion;
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
 #[path = "it/fixture.rs"]
 mod fixture;
 
-use fixture::Fixture;
+use fixture::{Fixture, Held};
 use storage::conformance as service;
 
-static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static STATEMENTS: parking_lot::Mutex<BTreeSet<String>> = parking_lot::Mutex::new(BTreeSet::new());
 
 /// Tables that are read as a whole by design, and by whom.
 const WHOLE: &[(&str, &str)] = &[
     ("users", "lists of users: administrators only"),
-    ("instances", "the fleet at start, the webhook worker at start, pruning: once per instance anyway"),
+    ("instances", "counting and pruning: once per instance anyway"),
     ("claims", "pruning and deletion of an instance: rare, and claims are short-lived"),
+    ("nodes", "a row for each process"),
+    ("sqlite_schema", "once at each opening"),
     ("retired_instances", "empty but for a moment after a deletion"),
 ];
 
@@ -38,7 +42,7 @@ const SORTED: &[&str] = &["users", "instances"];
 async fn every_statement_uses_an_index() {
     set_default_instrumentation(|| Some(Box::new(Recorder))).unwrap();
     run_suites().await;
-    let statements = std::mem::take(&mut *STATEMENTS.lock().unwrap());
+    let statements = std::mem::take(&mut *STATEMENTS.lock());
     assert!(statements.len() > 60, "{} statements were seen", statements.len());
 
     let fixture = Fixture::start();
@@ -84,7 +88,7 @@ impl Instrumentation for Recorder {
                 .iter()
                 .any(|word| statement.starts_with(word));
             if of_ours && !statement.contains("__diesel") {
-                STATEMENTS.lock().unwrap().insert(statement);
+                STATEMENTS.lock().insert(statement);
             }
         }
     }
@@ -95,29 +99,64 @@ async fn run_suites() {
     service::users::emails_and_api_keys_are_unique(Fixture::start()).await;
     service::users::settings_are_stored_and_initialised_once(Fixture::start()).await;
     service::instances::instances_round_trip(Fixture::start()).await;
+    service::instances::instances_are_listed_in_pages_and_counted(Fixture::start()).await;
     service::instances::instance_patches_change_only_what_they_name(Fixture::start()).await;
     service::instances::deleting_an_instance_removes_all_that_belongs_to_it(Fixture::start()).await;
+    service::webhooks::webhooks_round_trip_by_name(Fixture::start()).await;
+    service::webhooks::webhook_patches_change_only_what_they_name(Fixture::start()).await;
+    service::webhooks::deleting_a_webhook_removes_its_cursor_and_deliveries(Fixture::start()).await;
+    service::leases::an_instance_is_held_by_one_node(Fixture::start()).await;
+    service::leases::a_lease_that_ran_out_is_taken_over(Fixture::start()).await;
+    service::leases::what_is_released_is_free_at_once(Fixture::start()).await;
     service::record::a_status_moves_forward_only(Fixture::start()).await;
-    service::record::pending_messages_keep_their_payload_until_acknowledged(Fixture::start()).await;
+    service::record::pending_messages_wait_until_acknowledged(Fixture::start()).await;
+    service::record::state_and_event_are_recorded_together(Fixture::start()).await;
     service::messages::messages_round_trip(Fixture::start()).await;
     service::messages::messages_are_filtered_by_chat_and_time(Fixture::start()).await;
+    service::messages::edits_replace_the_content_and_the_latest_wins(Fixture::start()).await;
+    service::messages::a_change_that_came_before_its_message_is_applied_to_it(Fixture::start()).await;
     service::messages::chats_of_one_person_are_merged(Fixture::start()).await;
     service::events::events_are_paged_by_position(Fixture::start()).await;
     service::events::events_are_filtered_by_kind(Fixture::start()).await;
     service::events::polling_by_time_misses_nothing_and_repeats_nothing(Fixture::start()).await;
-    service::events::pruning_keeps_what_is_still_needed(Fixture::start()).await;
+    service::retention::old_events_go_and_what_is_still_needed_stays(Fixture::start()).await;
+    service::retention::old_messages_go_and_pending_ones_stay(Fixture::start()).await;
+    service::retention::early_changes_do_not_wait_for_ever(Fixture::start()).await;
     service::deliveries::settlements_insert_replace_and_remove(Fixture::start()).await;
     service::deliveries::work_lists_backlogs_and_pending_deliveries(Fixture::start()).await;
     service::deliveries::dead_deliveries_are_replayed(Fixture::start()).await;
     service::claims::a_key_is_taken_once_together_with_its_record(Fixture::start()).await;
-    service::claims::answers_are_replaced_and_old_claims_forgotten(Fixture::start()).await;
-    companion::wipe_forgets_everything_and_then_applies_the_rest(Fixture::start()).await;
-    companion::addresses_are_listed_by_name(Fixture::start()).await;
-    companion::prekeys_are_listed_in_order_and_removed(Fixture::start()).await;
-    companion::sender_keys_round_trip(Fixture::start()).await;
-    companion::sessions_round_trip_in_the_order_asked(Fixture::start()).await;
-    companion::identities_round_trip(Fixture::start()).await;
-    companion::lid_mappings_are_found_both_ways_and_replaced(Fixture::start()).await;
-    companion::device_lists_round_trip(Fixture::start()).await;
-    companion::sent_messages_are_found_by_chat_and_id(Fixture::start()).await;
+    service::claims::old_claims_are_forgotten(Fixture::start()).await;
+    companion::later_steps_win(Companions::start()).await;
+    companion::only_the_last_are_kept(Companions::start()).await;
+    companion::a_wipe_removes_what_came_before(Companions::start()).await;
+    companion::records_are_counted_by_kind(Companions::start()).await;
+    companion::scans_are_ordered_and_bounded(Companions::start()).await;
+}
+
+/// The records of companions in a database, each of an instance of its own.
+struct Companions {
+    fixture: Fixture,
+    held: tokio::sync::Mutex<BTreeMap<u8, Held>>,
+}
+
+impl Companions {
+    fn start() -> Self {
+        Self { fixture: Fixture::start(), held: tokio::sync::Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl companion::Backend for Companions {
+    async fn companion(&self, companion: u8) -> Arc<dyn wa_store::Records> {
+        let mut all = self.held.lock().await;
+        if let Entry::Vacant(unknown) = all.entry(companion) {
+            unknown.insert(self.fixture.instance().await);
+        }
+        self.fixture.database.companion(all[&companion].id, all[&companion].epoch)
+    }
+
+    async fn reopen(&mut self) {
+        self.fixture.restart().await;
+    }
 }

@@ -1,29 +1,38 @@
 #![doc = include_str!("../README.md")]
 
+mod clock;
 pub mod conformance;
 mod domain;
+mod journal;
 mod memory;
 mod stores;
 
+pub use clock::Clock;
+pub use domain::amendment::{AmendTarget, Amendment, Change};
+pub use domain::cause::{CauseKind, ConnectionCause, FailureCause};
 pub use domain::claim::{Claim, StoredClaim};
 pub use domain::delivery::{Consumer, ConsumerWork, Delivery, DeliveryState, Settlement};
-pub use domain::event::{Event, EventId, EventKind, EventPage, EventQuery, EventStart, NewEvent};
+pub use domain::event::{Chat, Event, EventId, EventKind, EventPage, EventQuery, EventStart, NewEvent};
+pub use domain::event_data::{
+    ConnectedData, DisconnectedData, EventData, Failure, InvalidEventData, LimitData, MediaData, MessageData,
+    QrData, StatusData, UndecryptableData, UndecryptableReason, WebhookData,
+};
 pub use domain::id::InvalidId;
-pub use domain::instance::{
-    Instance, InstanceId, InstancePatch, InstanceStatus, StateChange, WebhookSettings,
-};
+pub use domain::instance::{Instance, InstanceId, InstancePatch, InstanceStatus, Retention, StateChange};
 pub use domain::json::Json;
-pub use domain::message::{
-    Message, MessageQuery, MessageStatus, NewMessage, PendingMessage, StatusUpdate, StoredMessageId,
-};
+pub use domain::lease::{Epoch, Leased, NodeId};
+pub use domain::message::{Message, MessageQuery, MessageStatus, NewMessage, StatusUpdate, StoredMessageId};
+pub use domain::message_kind::MessageKind;
 pub use domain::page::Page;
 pub use domain::record::{Entry, Outcome, Record, Recorded};
 pub use domain::secret::{ApiKey, SecretText};
 pub use domain::time::{InvalidTimestamp, Timestamp};
 pub use domain::user::{Role, User, UserId, UserPatch};
+pub use domain::webhook::{EventFilter, Webhook, WebhookFormat, WebhookPatch};
 pub use domain::word::UnknownWord;
+pub use journal::{Journal, Listener};
 pub use memory::MemoryStorage;
 pub use stores::{
-    ClaimStore, DeliveryStore, EventLog, Fleet, InstanceStore, MessageStore, SettingStore, Storage,
-    StorageError, UserStore, Write,
+    ClaimStore, DeliveryStore, EventLog, Fleet, InstanceCounts, InstanceStore, LeaseStore, MessageStore,
+    SettingStore, Storage, StorageError, UserStore, WebhookStore, Write,
 };

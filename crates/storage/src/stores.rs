@@ -1,21 +1,27 @@
 //! The store traits, one per concern.
 //!
-//! Reads are async functions. Writes return a [`Write`]: **the call itself queues the write**, so writes are applied in
-//! the order of their calls, whichever future is polled first; the future resolves when the write is durable, and a
-//! read that starts afterwards sees it. Dropping the future doesn't cancel the write. A failed write changes nothing.
+//! Reads are async functions. Writes return a [`Write`]: **the call itself queues the write**. Writes for one instance
+//! through one handle are applied in the order of their calls, whichever future is polled first; between instances no
+//! order is promised. The future resolves when the write is durable, and a read through any handle that starts afterwards
+//! sees it. Dropping the future doesn't cancel the write. A failed write changes nothing.
+//!
+//! Several handles, also of several processes, may be open on one database: nothing that a write depends on is
+//! remembered outside of it.
 //!
 //! Every method that serves a user's request takes that user's id and behaves as if other users' instances did not
 //! exist. The exceptions are the supervisor's ([`Fleet`]) and the webhook worker's ([`DeliveryStore`]).
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::{
-    ApiKey, Consumer, ConsumerWork, Delivery, DeliveryState, Event, EventPage, EventQuery, Instance,
-    InstanceId, InstancePatch, Json, Message, MessageQuery, Page, PendingMessage, Record, Recorded,
-    SecretText, Settlement, StoredClaim, Timestamp, User, UserId, UserPatch,
+    ApiKey, Consumer, ConsumerWork, Delivery, DeliveryState, Epoch, Event, EventPage, EventQuery, Instance,
+    InstanceId, InstancePatch, InstanceStatus, Leased, Message, MessageQuery, NodeId, Page, Record, Recorded,
+    SecretText, Settlement, StoredClaim, Timestamp, User, UserId, UserPatch, Webhook, WebhookPatch,
 };
 
 /// A queued write; resolves when it is durable.
@@ -23,23 +29,34 @@ pub type Write<T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send>
 
 /// Everything the gateway stores, as one object: `Arc<dyn Storage>`.
 pub trait Storage:
-    UserStore + InstanceStore + MessageStore + EventLog + Fleet + DeliveryStore + ClaimStore + SettingStore
+    UserStore
+    + InstanceStore
+    + WebhookStore
+    + MessageStore
+    + EventLog
+    + Fleet
+    + LeaseStore
+    + DeliveryStore
+    + ClaimStore
+    + SettingStore
 {
 }
 
 impl<T> Storage for T where
     T: UserStore
         + InstanceStore
+        + WebhookStore
         + MessageStore
         + EventLog
         + Fleet
+        + LeaseStore
         + DeliveryStore
         + ClaimStore
         + SettingStore
 {
 }
 
-/// Users.
+/// The people who may use the gateway, found by id, email or API key.
 #[async_trait]
 pub trait UserStore: Send + Sync + 'static {
     /// Adds a user. `Conflict` when the id, the email or the API key is taken.
@@ -64,27 +81,68 @@ pub trait UserStore: Send + Sync + 'static {
 /// Instances, as their owner sees them.
 #[async_trait]
 pub trait InstanceStore: Send + Sync + 'static {
-    /// Adds an instance. `NotFound` when the owner doesn't exist, `Conflict` when the id is taken.
-    fn create_instance(&self, instance: Instance) -> Write<()>;
+    /// Adds an instance with its webhooks, and leases it to this node. Answers the epoch. A default webhook is added
+    /// when there is none among them. `NotFound` when the owner doesn't exist; `Conflict` when the id is taken, or the
+    /// name of a webhook twice; `LimitReached` when the owner has `limit` instances already (counted in the same commit).
+    fn create_instance(
+        &self,
+        instance: Instance,
+        webhooks: Vec<Webhook>,
+        node: NodeId,
+        limit: u64,
+    ) -> Write<Epoch>;
 
     /// An instance by id.
     async fn instance(&self, owner: UserId, id: InstanceId) -> Result<Option<Instance>, StorageError>;
 
-    /// All instances of a user, oldest first.
-    async fn instances(&self, owner: UserId) -> Result<Vec<Instance>, StorageError>;
+    /// A page of a user's instances, oldest first, each with its default webhook.
+    async fn instances(
+        &self,
+        owner: UserId,
+        limit: u64,
+        skip: u64,
+    ) -> Result<Page<(Instance, Webhook)>, StorageError>;
 
-    /// Changes an instance's settings. `NotFound`. Answers the changed instance.
+    /// Changes an instance's settings and its default webhook. `NotFound`. Answers both as they are now.
     fn update_instance(
         &self,
         owner: UserId,
         id: InstanceId,
         patch: InstancePatch,
         now: Timestamp,
-    ) -> Write<Instance>;
+    ) -> Write<(Instance, Webhook)>;
 
     /// Removes an instance and everything that belongs to it: messages, events, deliveries, claims, and the companion's
     /// records. `NotFound`.
     fn delete_instance(&self, owner: UserId, id: InstanceId) -> Write<()>;
+}
+
+/// Webhooks, as the owner of the instance sees them.
+#[async_trait]
+pub trait WebhookStore: Send + Sync + 'static {
+    /// An instance's webhooks, by name. `NotFound` when the instance isn't the owner's.
+    async fn webhooks(&self, owner: UserId, instance: InstanceId) -> Result<Vec<Webhook>, StorageError>;
+
+    /// Adds a webhook, which starts at the present end of the log. `NotFound` when the instance isn't the owner's;
+    /// `Conflict` when the name is taken; `LimitReached` when the instance has `limit` webhooks already.
+    fn create_webhook(&self, owner: UserId, webhook: Webhook, limit: u64) -> Write<()>;
+
+    /// Changes a webhook. `NotFound`. Answers it as it is now.
+    fn update_webhook(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        name: String,
+        patch: WebhookPatch,
+        now: Timestamp,
+    ) -> Write<Webhook>;
+
+    /// Removes a webhook with its cursor and deliveries. `NotFound`. The default webhook, which every instance has, goes
+    /// back to what it was at first (off) and starts at the present end of the log.
+    fn delete_webhook(&self, owner: UserId, instance: InstanceId, name: String) -> Write<()>;
+
+    /// The webhooks of an instance, whoever owns it, by name; none when the instance doesn't exist.
+    async fn fleet_webhooks(&self, instance: InstanceId) -> Result<Vec<Webhook>, StorageError>;
 }
 
 /// Messages, as the owner of the instance sees them.
@@ -123,21 +181,18 @@ pub trait EventLog: Send + Sync + 'static {
 /// What the supervisor of all running instances needs: no owner.
 #[async_trait]
 pub trait Fleet: Send + Sync + 'static {
-    /// All instances of all users, oldest first.
-    async fn fleet(&self) -> Result<Vec<Instance>, StorageError>;
-
     /// One instance, whoever owns it.
     async fn fleet_instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError>;
 
-    /// Stores what happened to an instance, atomically and idempotently. `NotFound` when the instance doesn't exist.
+    /// How many instances there are of all users, by what they were last known to do. Opens no secret.
+    async fn instance_counts(&self) -> Result<InstanceCounts, StorageError>;
+
+    /// Stores what happened to an instance, atomically and idempotently. `NotFound` when the instance doesn't exist,
+    /// `Fenced` when the record's epoch isn't the instance's.
     fn record(&self, record: Record) -> Write<Recorded>;
 
-    /// Outgoing messages that are still `pending` and have a payload, in the order they were stored in.
-    async fn pending_messages(
-        &self,
-        instance: InstanceId,
-        limit: u64,
-    ) -> Result<Vec<PendingMessage>, StorageError>;
+    /// Outgoing messages that are still `pending`, in the order they were stored in.
+    async fn pending_messages(&self, instance: InstanceId, limit: u64) -> Result<Vec<Message>, StorageError>;
 
     /// The messages with this WhatsApp id, oldest first: usually one.
     async fn fleet_messages_by_id(
@@ -146,20 +201,51 @@ pub trait Fleet: Send + Sync + 'static {
         message_id: &str,
     ) -> Result<Vec<Message>, StorageError>;
 
-    /// Moves all messages of one chat to another: both turned out to be the same person's. Answers how many. `NotFound`
-    /// when the instance doesn't exist.
-    fn merge_chats(&self, instance: InstanceId, from: String, into: String) -> Write<u64>;
+    /// Forgets events that are older than their retention (the instance's own, else `default`; `None` keeps them), at
+    /// most `limit` of them; answers how many, so that the caller goes on in pieces until that is 0. Kept are the newest
+    /// event of each instance, events that a webhook which is switched on has not passed, and events with a delivery.
+    async fn prune_events(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError>;
 
-    /// Forgets events from before this time, at most `limit` of them; answers how many. Kept are the newest event of
-    /// each instance, events that a known consumer has not passed, and events with a delivery.
-    fn prune_events(&self, before: Timestamp, limit: u64) -> Write<u64>;
+    /// Forgets messages that were written longer ago than their retention (the instance's own, else `default`; `None`
+    /// keeps them), at most `limit` of them; answers how many, as above. Pending messages are kept. Changes that have
+    /// waited for their message longer than that go with them, uncounted.
+    async fn prune_messages(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError>;
+}
+
+/// How many instances do what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstanceCounts {
+    /// All of them.
+    pub total: u64,
+    /// By what each was last known to do.
+    pub by_status: BTreeMap<InstanceStatus, u64>,
+}
+
+/// Who runs which instance. All times are the database's.
+#[async_trait]
+pub trait LeaseStore: Send + Sync + 'static {
+    /// Takes up to `limit` instances that nobody holds, oldest first: those that were never held or were released, and
+    /// those of other nodes whose lease has run out. Each gets a new epoch, and the node's lease is good for `lease` from
+    /// now. With `anew`, as at the start of a process, the node first lets go of what it held in an earlier life.
+    fn acquire(&self, node: NodeId, anew: bool, limit: u64, lease: Duration) -> Write<Vec<Leased>>;
+
+    /// Prolongs the lease of everything that the node holds. Answers the instances that it has lost since it was last
+    /// told, because the lease had run out and another node has taken them: each once.
+    fn renew(&self, node: NodeId, lease: Duration) -> Write<Vec<InstanceId>>;
+
+    /// Lets go of one instance, or of all, so that others may take them at once. Nothing more is written under the epoch
+    /// that it held them under. What it doesn't hold stays as it is.
+    fn release(&self, node: NodeId, instance: Option<InstanceId>) -> Write<()>;
+
+    /// How many instances other nodes hold under a lease that is still good, and when the last of these leases ends.
+    async fn held_by_others(&self, node: NodeId) -> Result<(u64, Option<Timestamp>), StorageError>;
 }
 
 /// Consumers of the event log and their unfinished deliveries.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync + 'static {
-    /// Every instance in which the consumer of this name has something to do: new events or pending deliveries.
-    async fn work(&self, consumer_name: &str) -> Result<Vec<ConsumerWork>, StorageError>;
+    /// The webhooks of an instance that have something to do: new events or pending deliveries.
+    async fn work(&self, instance: InstanceId) -> Result<Vec<ConsumerWork>, StorageError>;
 
     /// Where a consumer stands; `None` when it has never settled anything.
     async fn cursor(&self, consumer: &Consumer) -> Result<Option<i64>, StorageError>;
@@ -183,11 +269,13 @@ pub trait DeliveryStore: Send + Sync + 'static {
         limit: u64,
     ) -> Result<Vec<Delivery>, StorageError>;
 
-    /// Stores what consumers have achieved: all of it, or none. Settlements of instances that don't exist (any more)
-    /// are left out, since the worker may be behind a deletion.
-    fn settle(&self, settlements: Vec<Settlement>) -> Write<()>;
+    /// Stores what consumers have achieved: all of it, or none. Settlements of instances and webhooks that don't exist
+    /// (any more) are left out, since the worker may be behind a deletion, and so are those under an old epoch. Answers
+    /// the instances of the latter.
+    fn settle(&self, settlements: Vec<Settlement>) -> Write<Vec<InstanceId>>;
 
-    /// Deliveries of the owner's instance in a state, ascending by `seq`. `NotFound` when it isn't the owner's.
+    /// Deliveries of the owner's instance in a state, ascending by `seq`, each with its event where the log still has
+    /// it. `NotFound` when the instance isn't the owner's.
     async fn deliveries(
         &self,
         owner: UserId,
@@ -195,7 +283,7 @@ pub trait DeliveryStore: Send + Sync + 'static {
         state: DeliveryState,
         limit: u64,
         skip: u64,
-    ) -> Result<Page<Delivery>, StorageError>;
+    ) -> Result<Page<(Delivery, Option<Event>)>, StorageError>;
 
     /// Makes dead deliveries pending again, due at `now` with no attempts counted: those named, or all when `seqs` is
     /// `None`. Answers how many. `NotFound` when the instance isn't the owner's.
@@ -209,9 +297,6 @@ pub trait ClaimStore: Send + Sync + 'static {
     /// The claim of a key.
     async fn claim(&self, scope: &str, key: &str) -> Result<Option<StoredClaim>, StorageError>;
 
-    /// Replaces the answer of a claim. `NotFound`.
-    fn answer_claim(&self, scope: String, key: String, answer: Json) -> Write<()>;
-
     /// Forgets claims from before this time; answers how many.
     fn prune_claims(&self, before: Timestamp) -> Write<u64>;
 }
@@ -221,9 +306,6 @@ pub trait ClaimStore: Send + Sync + 'static {
 pub trait SettingStore: Send + Sync + 'static {
     /// A setting by name.
     async fn setting(&self, name: &str) -> Result<Option<SecretText>, StorageError>;
-
-    /// Stores a setting, replacing an earlier value.
-    fn put_setting(&self, name: String, value: SecretText) -> Write<()>;
 
     /// Stores a setting unless there is one; answers the value that holds now.
     fn init_setting(&self, name: String, value: SecretText) -> Write<SecretText>;
@@ -242,7 +324,13 @@ pub enum StorageError {
     /// A value that must be unique is taken.
     #[error("{what} is taken")]
     Conflict {
-        /// Which value.
+        /// The kind of value: `id`, `name`, `email`, …
+        what: &'static str,
+    },
+    /// There are as many of them as are allowed.
+    #[error("no more {what} are allowed")]
+    LimitReached {
+        /// What is limited, in lower case and the plural.
         what: &'static str,
     },
     /// What was stored can't be read: damaged, or sealed with another key.
@@ -250,10 +338,13 @@ pub enum StorageError {
     Corrupt {
         /// The kind of record.
         what: &'static str,
-        /// What exactly failed.
+        /// Why it can't be read; never the value itself.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Another process holds the instance by now; this one must stop serving it.
+    #[error("another process holds the instance")]
+    Fenced,
     /// More writes wait than the store accepts; try again later.
     #[error("the database is overloaded")]
     Overloaded,

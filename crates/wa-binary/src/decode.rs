@@ -19,21 +19,21 @@ pub enum DecodeError {
     /// There is data after the root node (or after the zlib stream).
     #[error("{left} bytes left over")]
     TrailingData {
-        /// How many bytes.
+        /// Number of bytes after the end.
         left: usize,
     },
     /// A type byte that means nothing, or nothing in its place.
     #[error("unexpected type byte {byte} (at byte {at})")]
     UnexpectedTag {
-        /// The byte.
+        /// The byte in the place of a type.
         byte: u8,
-        /// Where it was.
+        /// Offset of that byte.
         at: usize,
     },
     /// A node of size zero, a node without tag or an attribute without name.
     #[error("node without tag or attribute without name (at byte {at})")]
     Unnamed {
-        /// Where it was.
+        /// Offset after what should have named it.
         at: usize,
     },
     /// Nodes are nested deeper than [`Limits::depth`].
@@ -47,7 +47,7 @@ pub enum DecodeError {
     ListTooLong {
         /// What the list says.
         size: usize,
-        /// Where it is.
+        /// Offset after that size.
         at: usize,
     },
     /// A node has more attributes than [`Limits::attributes`].
@@ -55,7 +55,7 @@ pub enum DecodeError {
     TooManyAttributes {
         /// What the node says.
         count: usize,
-        /// Where it is.
+        /// Offset after that number.
         at: usize,
     },
     /// A node has the same attribute twice. Clients would differ about which one counts.

@@ -1,5 +1,5 @@
 //! The message path allocates only what its types cannot do without.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use wa_binary::{Jid, Node, decode, encode, encode_into};
 

@@ -1,5 +1,5 @@
 //! The codec agrees with Baileys, in both directions: `testdata/PROVENANCE`.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
 
 use serde_json::Value as Json;
 use wa_binary::{Content, Jid, Node, Value, decode, encode, unpack};

@@ -1,5 +1,5 @@
 //! Bytes that no honest peer sends: always an error or a node, never a panic, never much memory.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test is a panic")]
 
 #[path = "../fuzz/check/frame.rs"]
 mod frame;

@@ -1,5 +1,5 @@
 //! What is written is read back, whatever it is.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use proptest::collection::vec;
 use proptest::option::of;

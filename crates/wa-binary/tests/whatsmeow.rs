@@ -1,5 +1,5 @@
 //! The codec agrees with whatsmeow, in both directions.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::collections::BTreeMap;
 

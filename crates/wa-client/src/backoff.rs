@@ -2,17 +2,22 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
-/// Exponential back-off with jitter: thousands of instances that lose the same server come back spread out.
+/// Exponential back-off with jitter: thousands of companions that lose the same server come back spread out.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     first: Duration,
     max: Duration,
     attempts: u32,
+    /// Tries without a pause since the last success.
+    at_once: u32,
 }
+
+/// So often a try may follow without a pause before the next has to wait.
+const AT_ONCE: u32 = 3;
 
 impl Backoff {
     pub(crate) fn new(first: Duration, max: Duration) -> Self {
-        Self { first, max, attempts: 0 }
+        Self { first, max, attempts: 0, at_once: 0 }
     }
 
     /// How many tries failed since the last success.
@@ -22,6 +27,18 @@ impl Backoff {
 
     pub(crate) fn reset(&mut self) {
         self.attempts = 0;
+        self.at_once = 0;
+    }
+
+    /// Whether the next try may come without a pause: not in a circle.
+    pub(crate) fn may_skip(&mut self) -> bool {
+        self.at_once += 1;
+        self.at_once <= AT_ONCE
+    }
+
+    /// Whether another failure is worth a line for people: the first one, then after ever more.
+    pub(crate) fn is_worth_telling(attempts: u32) -> bool {
+        attempts == 0 || attempts.is_power_of_two() && attempts > 2
     }
 
     /// The pause before the next try: between half and all of `first · 2^n`, at most `max`.
@@ -49,8 +66,15 @@ mod tests {
             assert!(pause >= full / 2 && pause <= full, "{pause:?} of {full:?}");
         }
         assert_eq!(backoff.attempts(), 6);
+        assert_eq!([(); 5].map(|()| backoff.may_skip()), [true, true, true, false, false]);
         backoff.reset();
         assert!(backoff.pause(&mut rng) <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn failures_are_told_ever_more_rarely() {
+        let told: Vec<_> = (0..100).filter(|attempts| Backoff::is_worth_telling(*attempts)).collect();
+        assert_eq!(told, [0, 4, 8, 16, 32, 64]);
     }
 
     #[test]

@@ -1,132 +1,116 @@
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot, watch};
+use wa_binary::Jid;
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
-use tokio::sync::watch;
-use wa_noise::TrustRoot;
-use wa_store::Store;
-
-use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
-use crate::handle::Handle;
-use crate::handler::Handler;
-use crate::instance::{Instance, Shared};
+use crate::cause::Cause;
+use crate::command::{Command, ReadReceipt, Reply};
+use crate::content::Draft;
+use crate::event::IncomingMessage;
+use crate::message::{Ack, MessageId, Outgoing, SendError};
+use crate::request::{LogoutError, OnWhatsApp, Presence, RequestError};
 use crate::state::State;
-use crate::transport::Connector;
-use crate::transport::websocket::WebSocket;
 
-/// Entry point of this crate.
-#[derive(Debug)]
-pub struct Client;
+/// The embedder's grip on a running companion. Clones are equal; when the last one is dropped the companion stops.
+#[derive(Debug, Clone)]
+pub struct Client {
+    commands: mpsc::Sender<Command>,
+    state: watch::Receiver<State>,
+}
 
 impl Client {
-    /// A client over this store (one companion each) that reports to this handler.
-    pub fn builder(store: Arc<dyn Store>, handler: Arc<dyn Handler>) -> ClientBuilder {
-        ClientBuilder {
-            store,
-            handler,
-            connector: Arc::new(WebSocket::default()),
-            trust: TrustRoot::whatsapp(),
-            clock: Arc::new(SystemClock),
-            seed: None,
-            config: Config::default(),
-        }
-    }
-}
-
-/// Everything a client needs, with WhatsApp's own values as defaults.
-pub struct ClientBuilder {
-    store: Arc<dyn Store>,
-    handler: Arc<dyn Handler>,
-    connector: Arc<dyn Connector>,
-    trust: TrustRoot,
-    clock: Arc<dyn Clock>,
-    seed: Option<[u8; 32]>,
-    config: Config,
-}
-
-impl ClientBuilder {
-    /// How connections are opened; the default dials WhatsApp.
-    #[must_use]
-    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
-        self.connector = connector;
-        self
+    pub(crate) fn new(commands: mpsc::Sender<Command>, state: watch::Receiver<State>) -> Self {
+        Self { commands, state }
     }
 
-    /// Whose servers are trusted; the default is WhatsApp's key.
-    #[must_use]
-    pub fn trust_root(mut self, trust: TrustRoot) -> Self {
-        self.trust = trust;
-        self
+    /// Where the companion stands now.
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
     }
 
-    /// The wall clock.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
+    /// Follows the state; a slow reader sees the latest and misses those in between.
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.clone()
     }
 
-    /// Makes all keys and all jitter follow from this seed. For tests only: whoever knows it knows the keys.
-    #[must_use]
-    pub fn seed(mut self, seed: [u8; 32]) -> Self {
-        self.seed = Some(seed);
-        self
+    /// Sends a message to every device of the recipient and to the own other devices; resolves when WhatsApp
+    /// has acknowledged it. Many calls may run at once; those to one chat leave in the order of the calls.
+    pub async fn send(&self, message: Outgoing) -> Result<Ack, SendError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Send(Box::new(message), reply);
+        self.commands.send(command).await.map_err(|_| SendError::Stopped)?;
+        answer.await.unwrap_or_else(|_| {
+            Err(self.absence().map_or(SendError::Stopped, |cause| SendError::NotConnected { cause }))
+        })
     }
 
-    /// Time-outs, bounds and identity.
-    #[must_use]
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
+    /// Sends a message (a text, or any other [`Draft`]) to the chat of another.
+    pub async fn reply(&self, to: &IncomingMessage, content: impl Into<Draft>) -> Result<Ack, SendError> {
+        self.send(Outgoing::new(to.info.chat.clone(), content)).await
     }
 
-    /// Starts the client's one task on the current tokio runtime; it begins to connect at once.
-    pub fn spawn(self) -> Handle {
-        let (handle, driver) = self.build();
-        tokio::spawn(driver.run());
-        handle
+    /// Tells the sender of this message, and the own other devices, that it has been read.
+    pub async fn mark_read(&self, message: &IncomingMessage) -> Result<(), RequestError> {
+        let info = &message.info;
+        self.mark_read_ids(&info.chat, Some(&info.sender), std::slice::from_ref(&info.id)).await
     }
 
-    /// The client and its handle, for embedders who want the task themselves.
-    pub fn build(self) -> (Handle, Driver) {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (state, watcher) = watch::channel(State::Idle);
-        let (handle, commands) = Handle::new(id, watcher);
-        let rng = match self.seed {
-            Some(seed) => ChaCha20Rng::from_seed(seed),
-            None => ChaCha20Rng::from_rng(&mut rand::rng()),
-        };
-        let shared = Shared {
-            id,
-            store: self.store,
-            handler: self.handler,
-            connector: self.connector,
-            trust: self.trust,
-            clock: self.clock,
-            config: self.config,
-        };
-        (handle, Driver(Instance::new(Arc::new(shared), commands, state, rng)))
+    /// Tells the sender of these messages, and the own other devices, that they have been read. `sender` is the
+    /// member who wrote them, for groups only.
+    pub async fn mark_read_ids(
+        &self,
+        chat: &Jid,
+        sender: Option<&Jid>,
+        ids: &[MessageId],
+    ) -> Result<(), RequestError> {
+        let read = ReadReceipt { chat: chat.clone(), sender: sender.cloned(), ids: ids.to_vec() };
+        self.request(|reply| Command::MarkRead(Box::new(read), reply)).await
     }
-}
 
-/// A client that does nothing until it is run. Dropping the future of [`Self::run`] is like a crash: nothing is
-/// finished, and nothing that was acknowledged is lost.
-#[derive(Debug)]
-pub struct Driver(Instance);
-
-impl Driver {
-    /// Connects, serves and reconnects until [`Handle::stop`] or until the last handle is dropped.
-    pub async fn run(self) {
-        self.0.run().await;
+    /// Asks which of these phone numbers (digits, with or without `+`) have WhatsApp; answers in their order.
+    pub async fn resolve(&self, numbers: &[String]) -> Result<Vec<OnWhatsApp>, RequestError> {
+        let numbers = numbers.to_vec();
+        self.request(|reply| Command::Resolve(numbers, reply)).await
     }
-}
 
-impl fmt::Debug for ClientBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
+    /// Shows the account as available or not. Receipts of an unavailable companion are of type `inactive`.
+    pub async fn set_presence(&self, presence: Presence) -> Result<(), RequestError> {
+        self.request(|reply| Command::Presence(presence, reply)).await
+    }
+
+    /// Unlinks this companion from the account. The credentials are deleted once WhatsApp has confirmed; the
+    /// state is then `Stopped(LoggedOut)`. Before that, the batch that tells it may be accepted, for a few seconds.
+    /// A companion that isn't paired just forgets its keys.
+    pub async fn logout(&self) -> Result<(), LogoutError> {
+        self.request(Command::Logout).await.map_err(LogoutError)
+    }
+
+    /// Closes the connection and stays away until [`Self::reconnect`]; the credentials stay.
+    pub async fn disconnect(&self) {
+        let _ = self.request(Command::Disconnect).await;
+    }
+
+    /// Connects now: ends a pause or the wait for the next try, or replaces the present connection.
+    pub async fn reconnect(&self) {
+        let _ = self.request(Command::Reconnect).await;
+    }
+
+    /// Finishes what is in flight, stores what is only in memory, closes the socket and ends the companion. A batch
+    /// that is held meanwhile may still be accepted, for a few seconds.
+    pub async fn stop(&self) {
+        let _ = self.request(Command::Stop).await;
+        self.commands.closed().await;
+    }
+
+    async fn request<T>(&self, command: impl FnOnce(Reply<T>) -> Command + Send) -> Result<T, RequestError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| RequestError::Stopped)?;
+        answer.await.unwrap_or_else(|_| {
+            Err(self.absence().map_or(RequestError::Stopped, |cause| RequestError::NotConnected { cause }))
+        })
+    }
+
+    /// Why a call was dropped unanswered: its connection ended; `None` if the companion did.
+    fn absence(&self) -> Option<Cause> {
+        let cause = || self.state.borrow().cause().cloned().unwrap_or(Cause::Network);
+        (!self.commands.is_closed()).then(cause)
     }
 }

@@ -4,39 +4,39 @@ use wa_protobuf::companion::device_props::PlatformType;
 
 /// Time-outs, bounds and the identity under which a companion shows up on the phone.
 ///
-/// The defaults are those of WhatsApp Web where protocol.md names one.
+/// The defaults are those of WhatsApp Web where PROTOCOL.md names one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// What the phone shows under "Linked devices".
-    pub companion: Companion,
+    pub appearance: Appearance,
     /// Longest wait for TCP, TLS and the WebSocket upgrade.
     pub connect_timeout: Duration,
-    /// Longest wait for the server's half of the Noise handshake (protocol.md 2: 20 s).
+    /// Longest wait for the server's half of the Noise handshake (PROTOCOL.md 2: 20 s).
     pub handshake_timeout: Duration,
     /// Longest wait for `<success>` or a QR reference once the handshake is done.
     pub login_timeout: Duration,
-    /// Longest wait for the answer of an IQ (protocol.md 8: 75 s).
+    /// Longest wait for the answer of an IQ (PROTOCOL.md 8: 75 s).
     pub iq_timeout: Duration,
-    /// Longest wait for the acknowledgement of a sent message (protocol.md 11.3: 75 s).
+    /// Longest wait for the acknowledgement of a sent message (PROTOCOL.md 11.3: 75 s).
     pub ack_timeout: Duration,
-    /// Shortest and longest pause between two pings (protocol.md 7.4: 20 to 30 s).
+    /// Shortest and longest pause between two pings (PROTOCOL.md 7.4: 20 to 30 s).
     pub keepalive: (Duration, Duration),
     /// A connection on which nothing arrived for this long after a ping is dead.
     pub keepalive_deadline: Duration,
-    /// How long the first QR code of a pairing is valid (protocol.md 6.1: 60 s).
+    /// How long the first QR code of a pairing is valid (PROTOCOL.md 6.1: 60 s).
     pub first_qr: Duration,
-    /// How long each later QR code is valid (protocol.md 6.1: 20 s).
+    /// How long each later QR code is valid (PROTOCOL.md 6.1: 20 s).
     pub next_qr: Duration,
     /// Pause before the first reconnection; each further one doubles it.
     pub backoff_first: Duration,
     /// Longest pause between two reconnections.
     pub backoff_max: Duration,
-    /// Most stanzas that one handler call and one store commit cover.
+    /// Most stanzas that are read from the socket at once, and so make up one batch and one commit.
     pub batch: usize,
     /// Most Signal sessions kept in memory.
     pub session_cache: usize,
-    /// Most sent messages kept in memory until a store commit takes them along.
+    /// Most sent messages kept in memory: the next send stores them, unless another commit takes them along before.
     pub recent_sent: usize,
     /// Without messages for this long, the caches are written back and emptied.
     pub idle_after: Duration,
@@ -53,7 +53,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            companion: Companion::default(),
+            appearance: Appearance::default(),
             connect_timeout: Duration::from_secs(20),
             handshake_timeout: Duration::from_secs(20),
             login_timeout: Duration::from_secs(60),
@@ -67,7 +67,7 @@ impl Default for Config {
             backoff_max: Duration::from_secs(120),
             batch: 64,
             session_cache: 256,
-            recent_sent: 256,
+            recent_sent: 128,
             idle_after: Duration::from_secs(60),
             signed_prekey_lifetime: Duration::from_secs(7 * 24 * 3600),
             device_list_lifetime: Duration::from_secs(24 * 3600),
@@ -80,12 +80,12 @@ impl Default for Config {
 /// How the companion presents itself: in the list of linked devices and in the client payload.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Companion {
+pub struct Appearance {
     /// Operating system or product name, shown on the phone.
     pub os: String,
     /// Icon and wording on the phone.
     pub platform: PlatformType,
-    /// Client type id in the QR text (protocol.md 6.4); `1` is Chrome.
+    /// Client type id in the QR text (PROTOCOL.md 6.4); `1` is Chrome.
     pub client_type: char,
     /// Version of WhatsApp Web that is announced. Outdated ones are refused with failure 405.
     pub version: (u32, u32, u32),
@@ -95,7 +95,7 @@ pub struct Companion {
     pub country: String,
 }
 
-impl Default for Companion {
+impl Default for Appearance {
     fn default() -> Self {
         Self {
             os: "Trunkline".into(),

@@ -1,6 +1,7 @@
 //! From a dialled socket to an encrypted stream of stanzas.
 
+pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod link;
-pub(crate) mod payload;
+mod payload;
 pub(crate) mod stream_error;

@@ -1,13 +1,14 @@
 use std::fmt;
 
-use bytes::Bytes;
 use wa_binary::Jid;
 use wa_protobuf::e2e;
+use wa_store::AppStateKey;
 
+use crate::cause::{Cause, PairingFailure};
+use crate::content::Content;
 use crate::message::MessageId;
-use crate::state::{Cause, PairingFailure};
 
-/// What a handler is told, in the order in which it happened.
+/// What happens to a companion.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -21,7 +22,7 @@ pub enum Event {
     Connected,
     /// A connection ended.
     Disconnected {
-        /// Why.
+        /// What ended it.
         cause: Cause,
         /// Whether the client comes back by itself.
         will_reconnect: bool,
@@ -30,13 +31,20 @@ pub enum Event {
     Message(Box<IncomingMessage>),
     /// Somebody received, read or played messages of ours, or our other device read some of theirs.
     Receipt(ReceiptUpdate),
-    /// A message that can't be decrypted (yet). The sender was asked to send it again, if that is possible;
-    /// a [`Event::Message`] with the same id follows when the resend works.
-    Undecryptable(Undecryptable),
+    /// A message that can't be read (yet). Where that may help, its sender was asked to send it again: an
+    /// [`Event::Message`] with the same id follows if the resend can be read.
+    Undecryptable(Box<Undecryptable>),
+    /// A phone number and a LID are the same person; told once, and again if it changes.
+    SamePerson {
+        /// The phone number address, without device.
+        pn: Jid,
+        /// The LID, without device.
+        lid: Jid,
+    },
     /// Internal traffic from the own phone that belongs to a later layer.
     Peer(PeerMessage),
     /// A notification that this client acknowledges but does not interpret.
-    Notification(Notification),
+    Notification(Box<Notification>),
     /// The server has delivered everything that waited while this companion was offline.
     OfflineDone {
         /// How many stanzas the server says it delivered.
@@ -74,13 +82,13 @@ pub struct Paired {
     pub business_name: Option<String>,
 }
 
-/// A decrypted message. `Debug` prints neither content nor names nor numbers.
-#[derive(Clone)]
+/// Who wrote a message, where and when, whether or not it could be read. `Debug` prints neither names nor numbers.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct IncomingMessage {
+pub struct MessageInfo {
     /// Chosen by the sender; unique per chat and sender.
     pub id: MessageId,
-    /// The conversation: the other user (without device), a group, a broadcast list.
+    /// The conversation: the other user (without device), a group, a broadcast list, a newsletter.
     pub chat: Jid,
     /// Who wrote it, with device.
     pub sender: Jid,
@@ -104,20 +112,60 @@ pub struct IncomingMessage {
     pub category: Option<String>,
     /// `edit` attribute of the stanza: 1 edit, 7 revoke by sender, 8 revoke by admin.
     pub edit: Option<String>,
-    /// Content with the wrapper for own devices removed.
-    pub message: e2e::Message,
-    /// The decrypted protobuf as it came, wrapper included.
-    pub raw: Bytes,
 }
 
-impl fmt::Debug for IncomingMessage {
+impl MessageInfo {
+    /// A message of another person in a direct chat, of which no more is known. For tests of embedders; the rest can be
+    /// set afterwards.
+    pub fn new(id: impl Into<MessageId>, sender: Jid, timestamp: i64) -> Self {
+        Self {
+            id: id.into(),
+            chat: sender.to_user(),
+            sender,
+            chat_pn: None,
+            chat_lid: None,
+            sender_pn: None,
+            sender_lid: None,
+            from_me: false,
+            push_name: None,
+            timestamp,
+            offline: false,
+            category: None,
+            edit: None,
+        }
+    }
+}
+
+impl fmt::Debug for MessageInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IncomingMessage")
+        f.debug_struct("MessageInfo")
             .field("id", &self.id)
             .field("from_me", &self.from_me)
             .field("timestamp", &self.timestamp)
             .field("offline", &self.offline)
             .finish_non_exhaustive()
+    }
+}
+
+/// A decrypted message. `Debug` prints no content.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct IncomingMessage {
+    /// Who wrote it, where and when.
+    pub info: MessageInfo,
+    /// What it says. Its bytes are those that came, without the envelope of copies for own devices.
+    pub content: Content,
+}
+
+impl IncomingMessage {
+    /// A message with this content. For tests of embedders.
+    pub fn new(info: MessageInfo, content: Content) -> Self {
+        Self { info, content }
+    }
+
+    /// The text of a text message, be it plain or with a preview, a quote or mentions.
+    pub fn text(&self) -> Option<&str> {
+        self.content.view().text()
     }
 }
 
@@ -143,7 +191,16 @@ pub struct ReceiptUpdate {
     pub timestamp: i64,
 }
 
-/// What a receipt says (protocol.md 13).
+impl ReceiptUpdate {
+    /// What one person's device says of messages in the direct chat with them. For tests of embedders; the rest can be
+    /// set afterwards.
+    pub fn new(chat: Jid, ids: Vec<MessageId>, kind: ReceiptKind, timestamp: i64) -> Self {
+        let participant = chat.clone();
+        Self { chat, chat_pn: None, chat_lid: None, ids, kind, participant, from_me: false, timestamp }
+    }
+}
+
+/// What a receipt says (PROTOCOL.md 13).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReceiptKind {
@@ -167,28 +224,27 @@ pub enum ReceiptKind {
     Other(String),
 }
 
-/// A message that could not be decrypted.
+/// A message that could not be read, or whose kind this version doesn't support.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Undecryptable {
-    /// Id of the message.
-    pub id: MessageId,
-    /// The conversation, without device.
-    pub chat: Jid,
-    /// Who wrote it, with device.
-    pub sender: Jid,
-    /// Whether another device of the own account wrote it.
-    pub from_me: bool,
-    /// Unix seconds, as the server saw it.
-    pub timestamp: i64,
-    /// Why.
+    /// Who wrote it, where and when.
+    pub info: MessageInfo,
+    /// Why it can't be read.
     pub reason: UndecryptableReason,
     /// How often the sender was asked to resend it, this time included; 0 if it wasn't asked.
     pub retries: u32,
 }
 
+impl Undecryptable {
+    /// A message that could not be read, asked for once more `retries` times. For tests of embedders.
+    pub fn new(info: MessageInfo, reason: UndecryptableReason, retries: u32) -> Self {
+        Self { info, reason, retries }
+    }
+}
+
 /// Why a message could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UndecryptableReason {
     /// No session with the sending device.
@@ -199,10 +255,48 @@ pub enum UndecryptableReason {
     BadCiphertext,
     /// It decrypted to something that isn't a message.
     BadContent,
+    /// Its key is gone. Nearly always the message was told before and the server had not heard of it; so this is news
+    /// only if no message of that sender with that id is recorded.
+    Repeated,
     /// The server holds only a placeholder, for instance of a view-once message.
     Unavailable,
-    /// An encryption that this version does not read (groups, bots).
-    Unsupported,
+    /// The stanza holds nothing at all.
+    Empty,
+    /// Group messages are not supported by this version.
+    Group,
+    /// Broadcast lists and status updates are not supported by this version.
+    Broadcast,
+    /// Newsletters (channels) are not supported by this version.
+    Newsletter,
+    /// Bots are not supported by this version.
+    Bot,
+    /// An encryption, or an address, that this version doesn't know.
+    Unknown,
+}
+
+impl UndecryptableReason {
+    /// Whether a later version may read such messages, while this one can't.
+    pub fn is_unsupported(self) -> bool {
+        matches!(self, Self::Group | Self::Broadcast | Self::Newsletter | Self::Bot | Self::Unknown)
+    }
+
+    /// A stable snake_case name for APIs, storage and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoSession => "no_session",
+            Self::UnknownPreKey => "unknown_prekey",
+            Self::BadCiphertext => "bad_ciphertext",
+            Self::BadContent => "bad_content",
+            Self::Repeated => "repeated",
+            Self::Unavailable => "unavailable",
+            Self::Empty => "empty",
+            Self::Group => "group",
+            Self::Broadcast => "broadcast",
+            Self::Newsletter => "newsletter",
+            Self::Bot => "bot",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What the own phone tells its companions in messages of category `peer`.
@@ -224,24 +318,6 @@ impl fmt::Debug for PeerMessage {
             Self::History(_) => "History",
             Self::Other(_) => "Other",
         })
-    }
-}
-
-/// One app state key. `Debug` prints the id only.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AppStateKey {
-    /// Names the key in patches.
-    pub id: Bytes,
-    /// 32 secret bytes from which the collection keys are derived.
-    pub data: Bytes,
-    /// Unix milliseconds when the phone made it.
-    pub timestamp: i64,
-}
-
-impl fmt::Debug for AppStateKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppStateKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,8 @@
-//! Requests to the server: one small builder and parser each (protocol.md 8).
+//! Requests to the server: one small builder and parser each (PROTOCOL.md 8).
 
 use wa_binary::{Jid, Node, ShapeError};
 
-use crate::handle::RequestError;
+use crate::request::RequestError;
 
 pub(crate) mod account;
 pub(crate) mod encrypt;
@@ -52,7 +52,7 @@ impl From<ShapeError> for RequestError {
     }
 }
 
-/// Ids of requests: two random bytes in decimal and a counter, `35.40-1` (protocol.md 8).
+/// Ids of requests: two random bytes in decimal and a counter, `35.40-1` (PROTOCOL.md 8).
 #[derive(Debug)]
 pub(crate) struct RequestIds {
     prefix: String,

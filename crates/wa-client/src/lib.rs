@@ -2,45 +2,103 @@
 // The clock and the random generator enter the workspace here and above (see .clippy.toml).
 #![allow(clippy::disallowed_methods)]
 
-mod account;
-mod backoff;
+// In this order: each module uses only those below it, so that a message can be followed from top to bottom.
+// `tests/modules.rs` holds it.
+
+// What an embedder holds.
+mod builder;
 mod client;
-mod clock;
-mod config;
-mod connection;
-mod event;
-mod handle;
-mod handler;
-mod instance;
-mod iq;
-mod lid;
-mod look_up;
-mod message;
+
+// The life of a companion: connect, serve, wait.
+mod companion;
+
+// The two kinds of connection.
 mod online;
 mod pairing;
-mod prekeys;
-mod queries;
+
+// Messages in, messages out.
 mod receive;
-mod requests;
-mod retry;
 mod send;
-mod sent;
+
+// What goes on beside messages.
+mod keeper;
+mod query;
+
+// What all of these work with.
+mod context;
+mod look_up;
+mod requests;
+
+// What a companion knows.
+mod mirror;
+
+// Parts of that.
+mod inbox;
+mod lid;
+mod retry;
 mod sessions;
-mod state;
+
+// The wire.
+mod adv;
+mod connection;
+mod iq;
+
+// What a companion was built from.
+mod shared;
+
+// The embedder, as the driver sees it.
+mod embedder;
+mod end;
+
+// Small things.
+mod backoff;
+mod cache;
+mod sent;
 mod timers;
+
+// Words between embedder and driver.
+mod batch;
+mod command;
+mod state;
+
+// What these are made of.
+mod event;
+mod message;
+mod request;
+
+// The ground.
+mod cause;
+mod clock;
+mod config;
+pub mod content;
 mod transport;
 
-pub use client::{Client, ClientBuilder, Driver};
+pub use bytes::Bytes;
+/// The runtime that a client runs in, so that a program needs to name no other crate.
+pub use tokio;
+pub use wa_binary::Jid;
+pub use wa_noise::TrustRoot;
+pub use wa_store::{AppStateKey, Store, StoreError};
+
+pub use batch::{AcceptError, Batch, Events};
+pub use builder::{ClientBuilder, Driver};
+pub use cause::{Cause, PairingFailure};
+pub use client::Client;
 pub use clock::{Clock, SystemClock};
-pub use config::{Companion, Config};
+pub use config::{Appearance, Config};
 pub use event::{
-    AppStateKey, Event, IncomingMessage, Notification, Paired, PeerMessage, QrCode, ReceiptKind,
+    Event, IncomingMessage, MessageInfo, Notification, Paired, PeerMessage, QrCode, ReceiptKind,
     ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
-pub use handle::{Handle, LogoutError, OnWhatsApp, Presence, RequestError};
-pub use handler::{Handler, HandlerError};
 pub use message::{Ack, MessageId, Outgoing, SendError};
-pub use state::{Cause, PairingFailure, State};
+pub use request::{LogoutError, OnWhatsApp, Presence, RequestError};
+pub use sent::SentMessages;
+pub use state::State;
 pub use transport::{
     ConnectRequest, Connection, Connector, Inbound, Outbound, TransportError, memory, websocket,
 };
+
+/// The protobufs of message contents.
+pub mod proto {
+    pub use wa_protobuf::e2e::*;
+}

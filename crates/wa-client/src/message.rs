@@ -2,16 +2,16 @@ use std::fmt;
 
 use rand::RngExt;
 use wa_binary::Jid;
-use wa_protobuf::e2e;
 
-use crate::state::Cause;
+use crate::cause::Cause;
+use crate::content::Draft;
 
 /// Id of a message, chosen by its sender. The same id sent twice is shown once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(String);
 
 impl MessageId {
-    /// A fresh id in the form that WhatsApp Web uses: `3EB0` and 18 upper-case hex digits (protocol.md 11).
+    /// A fresh id in the form that WhatsApp Web uses: `3EB0` and 18 upper-case hex digits (PROTOCOL.md 11).
     pub fn generate() -> Self {
         Self::from_random(rand::rng().random())
     }
@@ -52,27 +52,25 @@ impl fmt::Display for MessageId {
 }
 
 /// A message to send.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Outgoing {
     /// Chosen, and best stored, before sending; sending again under the same id is safe.
     pub id: MessageId,
     /// A user, by phone number or LID; the device is ignored.
     pub to: Jid,
-    /// What to send.
-    pub content: e2e::Message,
+    /// What to send, encoded once: what an embedder stores of it is what leaves.
+    pub content: Draft,
 }
 
 impl Outgoing {
+    /// A message under a fresh id.
+    pub fn new(to: Jid, content: impl Into<Draft>) -> Self {
+        Self { id: MessageId::generate(), to, content: content.into() }
+    }
+
     /// A plain text under a fresh id.
     pub fn text(to: Jid, text: impl Into<String>) -> Self {
-        let content = e2e::Message { conversation: Some(text.into()), ..Default::default() };
-        Self { id: MessageId::generate(), to, content }
-    }
-}
-
-impl fmt::Debug for Outgoing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("id", &self.id).finish_non_exhaustive()
+        Self::new(to, Draft::text(text))
     }
 }
 
@@ -88,7 +86,7 @@ pub struct Ack {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The instance isn't online; nothing left this machine.
+    /// The companion isn't online; nothing left this machine.
     #[error("not connected: {cause}")]
     NotConnected {
         /// Why it isn't.
@@ -130,9 +128,6 @@ pub enum SendError {
     /// The store failed, so nothing was transmitted.
     #[error("the store failed: {0}")]
     Store(String),
-    /// Called from within [`crate::Handler::handle`] of the same client, which would wait for itself.
-    #[error("send must not be awaited inside the handler; spawn it")]
-    InsideHandler,
     /// The client has been stopped.
     #[error("the client has been stopped")]
     Stopped,

@@ -1,341 +1,360 @@
-//! A connection with an account: one pump that reads stanzas, commands, look-ups and time, and linear flows
-//! on top of it.
+//! A connection with an account: one pump that reads stanzas, commands, verdicts on batches, look-ups and time, and
+//! gives each to whoever is in charge.
 //!
-//! Nothing here waits for an answer of the server without the pump running on: a flow that asks goes on
-//! reading meanwhile ([`Online::ask`]), and look-ups for messages run beside it.
+//! Nothing here waits for the server or the embedder without the pump running on.
 
-use std::collections::VecDeque;
+mod commands;
+mod login;
+
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::oneshot;
+use bytes::Bytes;
 use tokio::time::Instant;
 use wa_binary::Node;
 
-use crate::account::Account;
+use crate::backoff::Backoff;
+use crate::batch::{AcceptError, Verdict};
+use crate::cause::Cause;
+use crate::command::{Command, Reply};
+use crate::connection::frame::{parsed, unpacked};
 use crate::connection::link::Link;
-use crate::event::Event;
-use crate::handle::{Command, Reply, RequestError};
-use crate::instance::{self, End, Instance, Shared};
+use crate::connection::stream_error::{of_failure, of_stream_error};
+use crate::context::Context;
+use crate::embedder::Embedder;
+use crate::end::End;
 use crate::iq;
-use crate::look_up::{Answered, LookUps};
-use crate::requests::Requests;
-use crate::send::acks::Acks;
-use crate::send::lanes::Lanes;
-use crate::state::{Cause, State};
-use crate::timers::Timers;
+use crate::keeper::Keeper;
+use crate::look_up::Answered;
+use crate::mirror::Mirror;
+use crate::query::{self, Queries};
+use crate::receive::{self, Receiver};
+use crate::request::RequestError;
+use crate::requests::Call;
+use crate::send::Sender;
+use crate::shared::{Random, Shared};
 
 /// Commands that are taken at once, so that they share a commit.
 const COMMANDS: usize = 64;
-/// How long a graceful stop waits for what is in flight.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A logged-in (or logging-in) connection.
 pub(crate) struct Online<'a> {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) instance: &'a mut Instance,
-    pub(crate) account: &'a mut Account,
-    pub(crate) link: &'a mut Link,
-    pub(crate) requests: Requests,
-    pub(crate) acks: Acks,
-    pub(crate) look_ups: LookUps,
-    pub(crate) lanes: Lanes,
-    pub(crate) chores: VecDeque<Chore>,
-    pub(crate) timers: Timers,
-    pub(crate) phase: Phase,
-    /// Whether the account is shown as available; decides the type of delivery receipts.
-    pub(crate) available: bool,
-    /// Whether others may learn what was read; asked once per connection.
-    pub(crate) read_receipts: Option<bool>,
-    leaving: Option<Leaving>,
+    context: Context<'a>,
+    embedder: &'a mut Embedder,
+    backoff: &'a mut Backoff,
+    receiver: Receiver,
+    sender: Sender,
+    keeper: Keeper,
+    queries: Queries,
+    phase: Phase,
+    leaving: Option<Box<Leaving>>,
+    /// Who asked for the companion to be unlinked.
+    unlinking: Vec<Reply<()>>,
 }
 
 /// How far the login is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// The server has not accepted the credentials yet.
-    AwaitSuccess,
+enum Phase {
+    /// The server has not accepted the credentials yet, and has to until this deadline.
+    AwaitSuccess(Instant),
     /// It has; keys are being checked.
     LoggingIn,
     /// Messages can be sent.
     Ready,
 }
 
-/// Something to do with the server that can wait for its turn.
-#[derive(Debug)]
-pub(crate) enum Chore {
-    /// Few one-time prekeys are left on the server.
-    RefillPreKeys,
-    /// The server's copy of our keys is to be compared.
-    CheckDigest,
-    /// The signed prekey is old.
-    RotateSignedPreKey,
-    /// Unlink this companion.
-    Logout(Reply<()>),
-}
-
+/// What ends the connection once nothing is in flight any more.
 struct Leaving {
-    end: End,
+    command: Command,
     deadline: Instant,
 }
 
-/// One thing that happened.
-enum Happening {
+/// What makes the pump turn.
+enum Input {
     Frames(Vec<Vec<u8>>),
     Commands(Vec<Command>),
-    LookedUp(Box<Answered>),
-    Request(Box<crate::requests::Call>),
+    Verdict(Verdict),
+    Answered(Box<Answered>),
+    Call(Call),
     Time,
 }
 
 impl<'a> Online<'a> {
-    pub(crate) fn new(instance: &'a mut Instance, account: &'a mut Account, link: &'a mut Link) -> Self {
-        let shared = instance.shared.clone();
-        let prefix = rand::RngExt::random(&mut instance.random);
+    pub(crate) fn new(
+        shared: &'a Shared,
+        mirror: &'a mut Mirror,
+        link: &'a mut Link,
+        random: &'a mut Random,
+        embedder: &'a mut Embedder,
+        backoff: &'a mut Backoff,
+    ) -> Self {
+        let context = Context::new(shared, mirror, link, random);
         Self {
-            requests: Requests::new(prefix),
-            acks: Acks::new(shared.config.ack_timeout),
-            look_ups: LookUps::default(),
-            lanes: Lanes::default(),
-            chores: VecDeque::new(),
-            timers: Timers::new(&shared.config, &mut instance.random),
-            phase: Phase::AwaitSuccess,
-            available: false,
-            read_receipts: None,
+            sender: Sender::new(&context),
+            receiver: Receiver::default(),
+            keeper: Keeper::default(),
+            queries: Queries::default(),
+            phase: Phase::AwaitSuccess(Instant::now() + shared.config.login_timeout),
             leaving: None,
-            shared,
-            instance,
-            account,
-            link,
+            unlinking: Vec::new(),
+            context,
+            embedder,
+            backoff,
         }
     }
 
     /// Logs in and serves until the connection ends.
     pub(crate) async fn run(mut self) -> End {
-        let end = match self.serve().await {
+        let mut end = match self.serve().await {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        self.acks.abandon();
-        self.lanes.abandon(&end.cause);
+        self.sender.abandon(&end.cause);
+        // The connection ended of itself before it could be left: the command is carried out without one.
+        if let Some(leaving) = self.leaving {
+            self.embedder.commands.postpone(leaving.command);
+        }
+        // The server may say that the device was removed before it says that the request was granted.
+        if end.cause == Cause::LoggedOut {
+            end.replies.append(&mut self.unlinking);
+        }
+        for reply in self.unlinking {
+            let _ = reply.send(Err(RequestError::NotConnected { cause: end.cause.clone() }));
+        }
         end
     }
 
     async fn serve(&mut self) -> Result<Infallible, End> {
-        // What is rare is boxed, so that an idle instance holds no room for it.
-        Box::pin(self.log_in()).await?;
-        self.timers.in_use();
+        self.announce_deadlines();
         loop {
-            match self.chores.pop_front() {
-                Some(chore) => Box::pin(self.do_chore(chore)).await?,
-                None => self.turn().await?,
-            }
+            self.hand_out().await?;
+            let input = self.next().await?;
+            self.on_input(input).await?;
+            self.leave_when_done()?;
         }
     }
 
-    /// The login of protocol.md 7.1, with what belongs to it.
-    async fn log_in(&mut self) -> Result<(), End> {
-        let deadline = Instant::now() + self.shared.config.login_timeout;
-        while self.phase == Phase::AwaitSuccess {
-            self.timers.until(deadline);
-            self.turn().await?;
-            if self.phase == Phase::AwaitSuccess && Instant::now() >= deadline {
-                return Err(End::of(Cause::Network));
+    async fn next(&mut self) -> Result<Input, End> {
+        let is_reading = self.is_reading();
+        tokio::select! {
+            frames = self.context.link.receive(self.context.shared.config.batch), if is_reading => {
+                Ok(Input::Frames(frames?))
             }
+            commands = self.embedder.commands.next_many(COMMANDS), if self.leaving.is_none() => {
+                if commands.is_empty() { Err(End::of(Cause::Shutdown)) } else { Ok(Input::Commands(commands)) }
+            }
+            verdict = self.embedder.outlet.verdict() => Ok(Input::Verdict(verdict)),
+            answered = self.context.look_ups.next() => Ok(Input::Answered(answered)),
+            call = self.context.requests.next_call() => Ok(Input::Call(call)),
+            () = self.context.timers.next() => Ok(Input::Time),
         }
-        self.check_prekey_count().await?;
-        self.tolerate(iq::session::active()).await?;
-        let session = iq::session::unified_session(self.server_millis());
-        self.link.send(&session).await?;
-        if self.shared.config.available {
-            self.announce(crate::handle::Presence::Available).await?;
+    }
+
+    /// Large flows are boxed, so that an idle companion holds no room for them.
+    async fn on_input(&mut self, input: Input) -> Result<(), End> {
+        match input {
+            Input::Frames(frames) => Box::pin(self.on_frames(frames)).await,
+            Input::Commands(commands) => self.on_commands(commands).await,
+            Input::Verdict(verdict) => self.on_verdict(verdict).await,
+            Input::Answered(answered) => Box::pin(self.on_answered(*answered)).await,
+            Input::Call(call) => self.on_call(call).await,
+            Input::Time => Box::pin(self.on_time()).await,
         }
-        self.phase = Phase::Ready;
-        self.instance.set_state(State::Online);
-        self.emit(vec![Event::Connected]).await?;
-        self.plan_rotation();
+    }
+
+    /// Whether the socket is read. It isn't while too much waits for the embedder, so that the server has to wait.
+    fn is_reading(&self) -> bool {
+        let is_awaited = !self.sender.is_idle() || self.context.requests.is_waiting();
+        self.receiver.has_room(is_awaited)
+    }
+
+    async fn on_frames(&mut self, frames: Vec<Vec<u8>>) -> Result<(), End> {
+        self.context.timers.heard();
+        let outcome = self.read_frames(frames).await;
+        // What came before the end is told all the same, unless sessions are half changed.
+        if outcome.as_ref().is_err_and(|end| end.cause != Cause::StoreFailed) {
+            let _ = self.hand_out().await;
+        }
+        outcome
+    }
+
+    async fn read_frames(&mut self, frames: Vec<Vec<u8>>) -> Result<(), End> {
+        for frame in frames {
+            let frame = Bytes::from(frame);
+            let Some(data) = unpacked(&frame, self.context.shared.config.max_stanza) else { continue };
+            let Some(node) = parsed(&data) else { continue };
+            tracing::trace!(stanza = %node, "received");
+            self.on_stanza(node, &frame).await?;
+        }
         Ok(())
     }
 
-    /// One turn of the pump.
-    pub(crate) async fn turn(&mut self) -> Result<(), End> {
-        let happening = self.next().await?;
-        self.dispatch(happening).await?;
-        self.leave_when_done()
-    }
-
-    async fn next(&mut self) -> Result<Happening, End> {
-        let mut commands = Vec::new();
-        tokio::select! {
-            frames = self.link.receive(self.shared.config.batch) => Ok(Happening::Frames(frames?)),
-            taken = self.instance.commands.recv_many(&mut commands, COMMANDS), if self.leaving.is_none() => {
-                if taken == 0 { Err(End::of(Cause::Shutdown)) } else { Ok(Happening::Commands(commands)) }
+    async fn on_stanza(&mut self, node: Node<'_>, frame: &Bytes) -> Result<(), End> {
+        if node.is("receipt") {
+            if node.attrs.get("type").is_some_and(|kind| *kind == "retry") {
+                return Box::pin(self.on_retry_receipt(&node)).await;
             }
-            answered = self.look_ups.next() => Ok(Happening::LookedUp(answered)),
-            call = self.requests.next_call() => Ok(Happening::Request(call)),
-            () = self.timers.next() => Ok(Happening::Time),
-        }
-    }
-
-    async fn dispatch(&mut self, happening: Happening) -> Result<(), End> {
-        match happening {
-            Happening::Frames(frames) => self.on_frames(frames).await,
-            Happening::Commands(commands) => self.on_commands(commands).await,
-            Happening::LookedUp(answered) => Box::pin(self.on_looked_up(*answered)).await,
-            Happening::Request(call) => {
-                let node = self.requests.register(*call);
-                Ok(self.link.send(&node).await?)
-            }
-            Happening::Time => self.on_time().await,
-        }
-    }
-
-    async fn on_commands(&mut self, commands: Vec<Command>) -> Result<(), End> {
-        let mut sends = Vec::new();
-        for command in commands {
-            match command {
-                Command::Stop(reply) => self.leave(Cause::Shutdown, reply),
-                Command::Disconnect(reply) => self.leave(Cause::Paused, reply),
-                Command::Reconnect(reply) => self.leave(Cause::Restart, reply),
-                other if self.phase != Phase::Ready || self.leaving.is_some() => {
-                    other.refuse(&Cause::Network);
-                }
-                Command::Send(message, reply) => sends.push((message, reply)),
-                Command::Logout(reply) => self.chores.push_back(Chore::Logout(reply)),
-                Command::MarkRead(read, reply) => self.mark_read(*read, reply).await?,
-                Command::Resolve(numbers, reply) => self.resolve(&numbers, reply),
-                Command::Presence(presence, reply) => {
-                    self.announce(presence).await?;
-                    let _ = reply.send(Ok(()));
-                }
+            if receive::proves_arrival(&node) {
+                self.sender.on_receipt(&node);
             }
         }
-        self.send_all(sends).await
-    }
-
-    fn leave(&mut self, cause: Cause, reply: Reply<()>) {
-        let deadline = Instant::now() + LEAVE_TIMEOUT;
-        self.leaving = Some(Leaving { end: End::asked(cause, reply), deadline });
-        self.timers.until(deadline);
-    }
-
-    /// Ends the connection once nothing is in flight any more.
-    fn leave_when_done(&mut self) -> Result<(), End> {
-        let done = self.acks.is_empty() && self.look_ups.is_empty();
-        if let Some(leaving) = &self.leaving {
-            self.timers.until(leaving.deadline);
-        }
-        match self.leaving.take_if(|leaving| done || Instant::now() >= leaving.deadline) {
-            Some(leaving) => Err(leaving.end),
-            None => Ok(()),
-        }
-    }
-
-    async fn do_chore(&mut self, chore: Chore) -> Result<(), End> {
-        match chore {
-            Chore::RefillPreKeys => self.refill_prekeys().await,
-            Chore::CheckDigest => self.check_digest(&[]).await,
-            Chore::RotateSignedPreKey => self.rotate_signed_prekey().await,
-            Chore::Logout(reply) => self.log_out(reply).await,
-        }
-    }
-
-    async fn log_out(&mut self, reply: Reply<()>) -> Result<(), End> {
-        let Some(own) = self.account.device.jid.clone() else { return Ok(()) };
-        match self.ask(iq::account::remove_companion(&own)).await {
-            Ok(Ok(_)) => Err(End::asked(Cause::LoggedOut, reply)),
-            Ok(Err(error)) => {
-                let _ = reply.send(Err(error));
-                Ok(())
+        if Receiver::is_for(&node) {
+            let is_free = self.embedder.outlet.is_free() && self.leaving.is_none();
+            if is_free && self.receiver.is_up_to_date() {
+                return self.receiver.read(&mut self.context, &mut self.keeper, &node, frame).await;
             }
-            // The server may say that the device was removed before it says that the request was granted.
-            Err(end) if end.cause == Cause::LoggedOut => Err(End::asked(Cause::LoggedOut, reply)),
-            Err(end) => {
-                let _ = reply.send(Err(RequestError::NotConnected { cause: end.cause.clone() }));
-                Err(end)
-            }
-        }
-    }
-
-    /// Asks the server and goes on serving until the answer is there. The outer error ends the connection, the
-    /// inner one is the server's.
-    pub(crate) async fn ask(
-        &mut self,
-        node: Node<'static>,
-    ) -> Result<Result<Node<'static>, RequestError>, End> {
-        let (reply, mut answer) = oneshot::channel();
-        let node = self.requests.register(crate::requests::Call { node, reply });
-        self.link.send(&node).await?;
-        let deadline = Instant::now() + self.shared.config.iq_timeout;
-        loop {
-            self.timers.until(deadline);
-            self.turn().await?;
-            match answer.try_recv() {
-                Ok(answer) => return Ok(iq::accepted(&answer).map(|()| answer)),
-                Err(oneshot::error::TryRecvError::Closed) => return Ok(Err(RequestError::TimedOut)),
-                Err(oneshot::error::TryRecvError::Empty) if Instant::now() >= deadline => {
-                    return Ok(Err(RequestError::TimedOut));
-                }
-                Err(oneshot::error::TryRecvError::Empty) => {}
-            }
-        }
-    }
-
-    /// Asks where a refusal is no reason to stop.
-    pub(crate) async fn tolerate(&mut self, node: Node<'static>) -> Result<Option<Node<'static>>, End> {
-        match self.ask(node).await? {
-            Ok(answer) => Ok(Some(answer)),
-            Err(RequestError::TimedOut) => Err(End::of(Cause::Network)),
-            Err(error) => {
-                tracing::warn!(%error, "the server refused a request");
-                Ok(None)
-            }
-        }
-    }
-
-    pub(crate) async fn emit(&mut self, events: Vec<Event>) -> Result<(), End> {
-        instance::emit(&self.shared, events).await
-    }
-
-    /// Stores what must be stored before the next step; nothing if nothing must.
-    pub(crate) async fn commit_if_urgent(&mut self) -> Result<(), End> {
-        if !self.account.is_urgent() {
+            self.receiver.keep(frame.clone());
             return Ok(());
         }
-        let changes = self.account.take_changes();
-        Ok(self.shared.store.commit(changes).await?)
+        match node.tag() {
+            "ack" => {
+                if let Some(ack) = self.context.requests.answer(node) {
+                    self.sender.on_ack(&mut self.context, &ack);
+                }
+                Ok(())
+            }
+            "iq" => self.on_iq(node).await,
+            "ib" => self.receiver.read(&mut self.context, &mut self.keeper, &node, frame).await,
+            "success" => self.on_success(&node).await,
+            "failure" => Err(End::of(of_failure(&node, self.context.shared.clock.unix_millis()))),
+            "stream:error" => Err(End::of(of_stream_error(&node))),
+            "xmlstreamend" => Err(End::of(Cause::Network)),
+            "presence" | "chatstate" => Ok(()),
+            tag => {
+                tracing::debug!(tag, "a stanza of unknown kind was ignored");
+                Ok(())
+            }
+        }
     }
 
-    /// The server's clock in Unix milliseconds, as far as known.
-    pub(crate) fn server_millis(&self) -> i64 {
-        self.shared.clock.unix_millis().saturating_add(self.account.device.server_clock_offset * 1000)
+    /// A device could not read a message of ours. Nothing has to be recorded, so it need not wait.
+    async fn on_retry_receipt(&mut self, node: &Node<'_>) -> Result<(), End> {
+        match receive::retry_request(node, self.context.mirror) {
+            Ok(request) => self.sender.on_retry(&mut self.context, request).await,
+            Err(ack) => Ok(self.context.link.send(&ack).await?),
+        }
+    }
+
+    async fn on_iq(&mut self, node: Node<'_>) -> Result<(), End> {
+        let is = |name, value: &str| node.attrs.get(name).is_some_and(|found| *found == *value);
+        if is("type", "get") || is("type", "set") {
+            if is("xmlns", "urn:xmpp:ping")
+                && let Some(id) = node.attrs.text("id")
+            {
+                self.context.link.send(&iq::result(&id)).await?;
+            }
+            return Ok(());
+        }
+        self.context.requests.answer(node);
+        Ok(())
+    }
+
+    /// Hands out the next batch, unless the embedder has one; what holds nothing to tell is settled at once.
+    async fn hand_out(&mut self) -> Result<(), End> {
+        while self.embedder.outlet.is_free() && self.leaving.is_none() {
+            if !self.receiver.is_up_to_date() {
+                Box::pin(self.receiver.read_waiting(&mut self.context, &mut self.keeper)).await?;
+            }
+            let inbox = &mut self.context.mirror.inbox;
+            if inbox.has_events() || self.embedder.outlet.has_waiting() {
+                self.embedder.outlet.hand_out(inbox.take_batch());
+                return Ok(());
+            }
+            if !self.receiver.has_answers() {
+                return Ok(());
+            }
+            self.receiver.settle(&mut self.context).await?;
+            self.receiver.acknowledge(&mut self.context).await?;
+        }
+        Ok(())
+    }
+
+    /// Recorded by the embedder, then stored by us, then acknowledged.
+    async fn on_verdict(&mut self, verdict: Verdict) -> Result<(), End> {
+        match verdict {
+            Verdict::Accepted => {
+                let settled = self.receiver.settle(&mut self.context).await;
+                let outcome = settled.as_ref().copied().map_err(|_| AcceptError::NotStored);
+                self.embedder.outlet.stored(outcome);
+                settled?;
+                self.receiver.acknowledge(&mut self.context).await
+            }
+            Verdict::Void => Ok(()),
+            Verdict::Dropped => Err(End::of(Cause::HandlerFailed)),
+            Verdict::Gone => Err(End::of(Cause::Shutdown)),
+        }
+    }
+
+    async fn on_answered(&mut self, answered: Answered) -> Result<(), End> {
+        let context = &mut self.context;
+        match answered {
+            Answered::Audience { lane, found } => self.sender.on_audience(context, &lane, found).await,
+            Answered::Resend { request, bundles } => {
+                self.sender.on_resend_bundles(context, *request, bundles).await
+            }
+            Answered::Contacts { contacts, reply } => query::on_contacts(context, contacts, reply).await,
+            Answered::Privacy { answer, read, reply } => {
+                self.queries.on_privacy(context, answer, &read, reply).await
+            }
+            Answered::Keys(outcome) => self.keeper.done(context, outcome),
+            Answered::LoggedIn(outcome) => self.on_logged_in(outcome).await,
+            Answered::Unlinked(outcome) => self.on_unlinked(outcome),
+        }
+    }
+
+    async fn on_call(&mut self, call: Call) -> Result<(), End> {
+        match call {
+            Call::Ask(question) => {
+                let node = self.context.requests.register(*question);
+                Ok(self.context.link.send(&node).await?)
+            }
+            Call::Change(change) => {
+                let done = change(self.context.mirror);
+                self.context.commit().await?;
+                done();
+                Ok(())
+            }
+        }
     }
 
     async fn on_time(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        self.acks.expire(now);
-        if self.timers.is_dead(now) {
+        if matches!(self.phase, Phase::AwaitSuccess(deadline) if now >= deadline) {
+            return Err(End::of(Cause::Network));
+        }
+        if !self.is_reading() {
+            // It is us who don't listen.
+            self.context.timers.heard();
+        }
+        if self.context.timers.is_dead(now) {
             tracing::info!("nothing arrived since the last ping; the connection is dead");
             return Err(End::of(Cause::Network));
         }
-        if self.timers.ping_is_due(now) {
+        if self.context.timers.ping_is_due(now) {
             // It has lasted: the next failure starts with a short pause again. Sooner would let a connection
             // that always fails right after the login be dialled in a circle.
-            self.instance.succeeded();
-            let ping = self.requests.unanswered(iq::session::ping());
-            self.link.send(&ping).await?;
-            self.timers.pinged(now, &mut self.instance.random);
+            self.backoff.reset();
+            let ping = self.context.requests.unanswered(iq::session::ping());
+            self.context.link.send(&ping).await?;
+            self.context.timers.pinged(now, self.context.random);
         }
-        if self.timers.is_idle(now) {
-            let changes = self.account.release();
-            instance::store_quietly(&*self.shared.store, changes).await;
-            self.acks.shrink();
-            self.link.shrink();
+        if self.context.timers.is_idle(now) {
+            let changes = self.context.mirror.release();
+            self.context.shared.commit(changes).await?;
+            self.sender.shrink();
+            self.receiver.shrink();
+            self.context.link.shrink();
         }
-        if let Some(deadline) = self.acks.next_deadline() {
-            self.timers.until(deadline);
-        }
+        self.sender.on_time(&mut self.context, now);
+        self.announce_deadlines();
         Ok(())
+    }
+
+    fn announce_deadlines(&mut self) {
+        if let Phase::AwaitSuccess(deadline) = self.phase {
+            self.context.timers.until(deadline);
+        }
+        if let Some(leaving) = &self.leaving {
+            self.context.timers.until(leaving.deadline);
+        }
     }
 }

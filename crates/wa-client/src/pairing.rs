@@ -1,51 +1,85 @@
-//! Linking this companion to an account by QR code (protocol.md 6.1 and 6.2).
+//! Linking this companion to an account by QR code (PROTOCOL.md 6.1 and 6.2).
 
-pub(crate) mod adv;
 mod qr;
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use wa_binary::{Jid, Node, decode, unpack};
+use wa_binary::{Jid, Node};
 use wa_crypto::{KeyPair, PrivateKey};
 use wa_protobuf::companion::ClientPairingProps;
 use wa_store::DeviceAddress;
 
-use crate::account::Account;
+use crate::adv;
+use crate::batch::{AcceptError, Verdict};
+use crate::cause::{Cause, PairingFailure};
+use crate::command::Command;
+use crate::connection::frame::{parsed, unpacked};
 use crate::connection::link::Link;
 use crate::connection::stream_error::{of_failure, of_stream_error};
+use crate::embedder::Embedder;
+use crate::end::End;
 use crate::event::{Event, Paired};
-use crate::handle::Command;
-use crate::instance::{End, Instance, Random, Shared};
 use crate::iq;
-use crate::state::{Cause, PairingFailure, State};
+use crate::mirror::Mirror;
+use crate::shared::{Random, Shared};
+use crate::state::State;
 use qr::Codes;
 
-/// Highest device number that WhatsApp gives a companion (whatsapp-rust.md 7).
+/// Highest device number that WhatsApp gives a companion (PROTOCOL.md 6.2).
 const MAX_DEVICE: u16 = 99;
 /// How long to wait for the stream error 515 before reconnecting unasked.
-const RESTART_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One connection of a companion that has no account yet.
 pub(crate) struct Pairing<'a> {
-    pub(crate) instance: &'a mut Instance,
-    pub(crate) account: &'a mut Account,
-    pub(crate) link: &'a mut Link,
+    shared: &'a Shared,
+    mirror: &'a mut Mirror,
+    link: &'a mut Link,
+    random: &'a mut Random,
+    embedder: &'a mut Embedder,
     codes: Codes,
+    step: Step,
     /// When the present code ends, the server's first word is overdue, or its 515.
     deadline: Instant,
-    paired: bool,
+}
+
+/// How far the pairing is.
+enum Step {
+    /// Codes are shown.
+    Showing,
+    /// A phone has scanned one, and the embedder is to record it.
+    Telling(Box<Scanned>),
+    /// The phone has been answered.
+    Answered,
+}
+
+/// An answer to a phone that has to wait.
+struct Scanned {
+    /// Of the IQ that brought it.
+    id: String,
+    success: PairSuccess,
+    /// Whether it is in the batch that the embedder has.
+    is_handed_out: bool,
 }
 
 impl<'a> Pairing<'a> {
-    pub(crate) fn new(instance: &'a mut Instance, account: &'a mut Account, link: &'a mut Link) -> Self {
-        let deadline = Instant::now() + instance.shared.config.login_timeout;
-        Self { instance, account, link, codes: Codes::default(), deadline, paired: false }
+    pub(crate) fn new(
+        shared: &'a Shared,
+        mirror: &'a mut Mirror,
+        link: &'a mut Link,
+        random: &'a mut Random,
+        embedder: &'a mut Embedder,
+    ) -> Self {
+        let deadline = Instant::now() + shared.config.login_timeout;
+        let codes = Codes::default();
+        Self { shared, mirror, link, random, embedder, codes, step: Step::Showing, deadline }
     }
 
     /// Shows codes until a phone scans one, the codes run out or the connection ends.
     pub(crate) async fn run(mut self) -> End {
-        self.instance.set_state(State::Pairing { qr: None });
+        self.embedder.set_state(State::Pairing { qr: None });
         match self.serve().await {
             Ok(never) => match never {},
             Err(end) => end,
@@ -53,13 +87,23 @@ impl<'a> Pairing<'a> {
     }
 
     async fn serve(&mut self) -> Result<Infallible, End> {
-        let batch = self.instance.shared.config.batch;
         loop {
+            self.hand_out();
             tokio::select! {
-                frames = self.link.receive(batch) => self.on_frames(frames?).await?,
-                command = self.instance.commands.recv() => self.on_command(command)?,
-                () = sleep_until(self.deadline) => self.on_deadline().await?,
+                frames = self.link.receive(self.shared.config.batch) => self.on_frames(frames?).await?,
+                command = self.embedder.commands.next() => self.on_command(command)?,
+                verdict = self.embedder.outlet.verdict() => self.on_verdict(verdict).await?,
+                () = sleep_until(self.deadline) => self.on_deadline()?,
             }
+        }
+    }
+
+    fn hand_out(&mut self) {
+        if self.embedder.outlet.is_free() {
+            if let Step::Telling(scanned) = &mut self.step {
+                scanned.is_handed_out = true;
+            }
+            self.embedder.outlet.hand_out([]);
         }
     }
 
@@ -78,23 +122,56 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    async fn on_deadline(&mut self) -> Result<(), End> {
-        if self.paired {
-            return Err(End::of(Cause::Restart));
+    /// The embedder first, then the store, and only then the phone may believe it.
+    async fn on_verdict(&mut self, verdict: Verdict) -> Result<(), End> {
+        match verdict {
+            Verdict::Accepted => {}
+            Verdict::Void => return Ok(()),
+            Verdict::Dropped => return Err(End::of(Cause::HandlerFailed)),
+            Verdict::Gone => return Err(End::of(Cause::Shutdown)),
         }
-        if !self.codes.were_shown() {
-            return Err(End::of(Cause::Network));
+        match std::mem::replace(&mut self.step, Step::Answered) {
+            Step::Telling(scanned) if scanned.is_handed_out => {
+                scanned.success.record(self.mirror);
+                let stored = self.shared.store.commit(self.mirror.take_changes()).await;
+                let outcome = stored.as_ref().copied().map_err(|_| AcceptError::NotStored);
+                self.embedder.outlet.stored(outcome);
+                stored?;
+                self.answer(&scanned).await
+            }
+            other => {
+                self.step = other;
+                self.embedder.outlet.stored(Ok(()));
+                Ok(())
+            }
         }
-        self.show_next().await
+    }
+
+    async fn answer(&mut self, Scanned { id, success, .. }: &Scanned) -> Result<(), End> {
+        let identity = Node::new("device-identity")
+            .attr("key-index", success.verified.key_index)
+            .with_bytes(&success.verified.answer[..]);
+        let answer = iq::result(id).child(Node::new("pair-device-sign").child(identity));
+        self.link.feed(&answer).await?;
+        self.link.feed(&iq::session::unified_session(self.shared.clock.unix_millis())).await?;
+        self.link.flush().await?;
+        self.deadline = Instant::now() + RESTART_TIMEOUT;
+        Ok(())
+    }
+
+    fn on_deadline(&mut self) -> Result<(), End> {
+        match self.step {
+            Step::Showing if self.codes.were_shown() => self.show_next(),
+            Step::Showing | Step::Telling(_) => Err(End::of(Cause::Network)),
+            Step::Answered => Err(End::of(Cause::Restart)),
+        }
     }
 
     async fn on_frames(&mut self, frames: Vec<Vec<u8>>) -> Result<(), End> {
         for frame in &frames {
-            let Ok(data) = unpack(frame) else { continue };
-            match decode(&data) {
-                Ok(node) => self.on_stanza(&node).await?,
-                Err(error) => tracing::warn!(%error, "an unreadable stanza was skipped"),
-            }
+            let Some(data) = unpacked(frame, self.shared.config.max_stanza) else { continue };
+            let Some(node) = parsed(&data) else { continue };
+            self.on_stanza(&node).await?;
         }
         Ok(())
     }
@@ -103,7 +180,7 @@ impl<'a> Pairing<'a> {
         match node.tag() {
             "iq" => self.on_iq(node).await,
             "stream:error" => Err(End::of(of_stream_error(node))),
-            "failure" => Err(End::of(of_failure(node, self.instance.shared.clock.unix_millis()))),
+            "failure" => Err(End::of(of_failure(node, self.shared.clock.unix_millis()))),
             "xmlstreamend" => Err(End::of(Cause::Network)),
             "ib" if node.get_child("downgrade_webclient").is_some() => {
                 Err(End::of(Cause::MultiDeviceRequired))
@@ -119,36 +196,41 @@ impl<'a> Pairing<'a> {
 
     async fn on_iq(&mut self, node: &Node<'_>) -> Result<(), End> {
         let (Some(id), Some(child)) = (node.attrs.text("id"), node.first_child()) else { return Ok(()) };
-        match child.tag() {
-            "pair-device" => {
+        match (child.tag(), &self.step) {
+            ("pair-device", Step::Showing) => {
                 self.link.send(&iq::result(&id)).await?;
                 self.codes = Codes::new(child);
-                self.show_next().await
+                self.show_next()
             }
-            "pair-success" => self.on_pair_success(&id, child).await,
-            "ping" => Ok(self.link.send(&iq::result(&id)).await?),
+            ("pair-success", Step::Showing) => self.on_pair_success(&id, child).await,
+            ("ping", _) => Ok(self.link.send(&iq::result(&id)).await?),
             _ => Ok(()),
         }
     }
 
-    async fn show_next(&mut self) -> Result<(), End> {
-        let shared = self.instance.shared.clone();
-        let client_type = shared.config.companion.client_type;
-        let Some((code, lifetime)) = self.codes.next(&self.account.device, client_type, &shared.config)
-        else {
+    fn show_next(&mut self) -> Result<(), End> {
+        let config = &self.shared.config;
+        let client_type = config.appearance.client_type;
+        let Some((code, lifetime)) = self.codes.next(&self.mirror.device, client_type, config) else {
             return Err(End::of(Cause::PairingTimedOut));
         };
         let lifetime_millis = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
-        let qr = code.expiring_at(shared.clock.unix_millis().saturating_add(lifetime_millis));
+        let qr = code.expiring_at(self.shared.clock.unix_millis().saturating_add(lifetime_millis));
         self.deadline = Instant::now() + lifetime;
-        self.instance.set_state(State::Pairing { qr: Some(qr.clone()) });
-        self.instance.emit(vec![Event::Qr(qr)]).await?;
+        self.embedder.set_state(State::Pairing { qr: Some(qr.clone()) });
+        self.embedder.outlet.push(Event::Qr(qr));
         Ok(())
     }
 
     async fn on_pair_success(&mut self, id: &str, success: &Node<'_>) -> Result<(), End> {
-        match PairSuccess::read(success, self.account, &mut self.instance.random) {
-            Ok(success) => self.accept(id, success).await,
+        match PairSuccess::read(success, self.mirror, self.random) {
+            Ok(success) => {
+                self.embedder.outlet.push(Event::Paired(success.paired.clone()));
+                let scanned = Scanned { id: id.to_owned(), success, is_handed_out: false };
+                self.step = Step::Telling(Box::new(scanned));
+                self.deadline = Instant::now() + self.shared.config.login_timeout;
+                Ok(())
+            }
             Err(failure) => {
                 let (code, text) = match failure {
                     PairingFailure::Malformed => (500, "internal-error"),
@@ -156,36 +238,10 @@ impl<'a> Pairing<'a> {
                     PairingFailure::SignatureMismatch => (401, "signature-mismatch"),
                 };
                 self.link.send(&iq::error(id, code, text)).await?;
-                self.instance.emit(vec![Event::PairingFailed(failure)]).await?;
+                self.embedder.outlet.push(Event::PairingFailed(failure));
                 Err(End::of(Cause::PairingFailed(failure)))
             }
         }
-    }
-
-    /// The embedder first, then the store, and only then the phone may believe it.
-    async fn accept(&mut self, id: &str, success: PairSuccess) -> Result<(), End> {
-        let shared = self.instance.shared.clone();
-        self.instance.emit(vec![Event::Paired(success.paired.clone())]).await?;
-        success.record(self.account);
-        self.commit(&shared).await?;
-        let identity = Node::new("device-identity")
-            .attr("key-index", success.verified.key_index)
-            .with_bytes(&success.verified.answer[..]);
-        let answer = iq::result(id).child(Node::new("pair-device-sign").child(identity));
-        self.link.feed(&answer).await?;
-        self.link.feed(&iq::session::unified_session(shared.clock.unix_millis())).await?;
-        self.link.flush().await?;
-        self.paired = true;
-        self.deadline = Instant::now() + RESTART_TIMEOUT;
-        Ok(())
-    }
-
-    async fn commit(&mut self, shared: &Shared) -> Result<(), End> {
-        let changes = self.account.take_changes();
-        shared.store.commit(changes).await.map_err(|error| {
-            tracing::error!(%error, "the pairing could not be stored");
-            End::of(Cause::StoreFailed)
-        })
     }
 }
 
@@ -196,11 +252,11 @@ struct PairSuccess {
 }
 
 impl PairSuccess {
-    fn read(node: &Node<'_>, account: &Account, random: &mut Random) -> Result<Self, PairingFailure> {
+    fn read(node: &Node<'_>, mirror: &Mirror, random: &mut Random) -> Result<Self, PairingFailure> {
         let container = node.get_child("device-identity").and_then(Node::bytes);
         let container = container.ok_or(PairingFailure::Malformed)?;
-        let identity = KeyPair::from_private(PrivateKey::from_bytes(account.device.identity_key));
-        let verified = adv::verify(&container, &account.device.adv_secret, &identity, random)?;
+        let identity = KeyPair::from_private(PrivateKey::from_bytes(mirror.device.identity_key));
+        let verified = adv::verify(&container, &mirror.device.adv_secret, &identity, random)?;
         let device = node.get_child("device").ok_or(PairingFailure::Malformed)?;
         let companion = |jid: &Jid| (1..=MAX_DEVICE).contains(&jid.device);
         let jid = device.attrs.jid("jid").filter(|jid| jid.is_pn() && companion(jid));
@@ -218,18 +274,17 @@ impl PairSuccess {
         Ok(Self { verified, paired })
     }
 
-    fn record(&self, account: &mut Account) {
+    fn record(&self, mirror: &mut Mirror) {
         let paired = &self.paired;
-        account.device.jid = Some(paired.jid.clone());
-        account.device.lid = paired.lid.clone();
-        account.device.platform.clone_from(&paired.platform);
-        account.device.business_name.clone_from(&paired.business_name);
-        account.device.account = Some(self.verified.account.clone());
-        account.device_changed();
+        mirror.device.jid = Some(paired.jid.clone());
+        mirror.device.lid = paired.lid.clone();
+        mirror.device.platform.clone_from(&paired.platform);
+        mirror.device.business_name.clone_from(&paired.business_name);
+        mirror.device.account = Some(self.verified.account.clone());
+        mirror.device_changed();
         if let Some(lid) = &paired.lid {
-            account.changes.lid_mappings.push((paired.jid.user.clone(), lid.user.clone()));
-            account.lids.put(&paired.jid.user, &lid.user);
-            account.save_identity(DeviceAddress::from(&lid.to_user()), &self.verified.account_key);
+            mirror.lids.learn(&paired.jid.user, &lid.user);
+            mirror.save_identity(DeviceAddress::from(&lid.to_user()), &self.verified.account_key);
         }
     }
 }

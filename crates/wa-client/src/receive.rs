@@ -1,177 +1,151 @@
-//! Receiving: read a batch, tell the embedder, store the ratchets, acknowledge; in this order and no other
-//! (design promise 1).
+//! Receiving: read, tell the embedder, and once that is accepted store the ratchets and acknowledge; in this order
+//! and no other (promise 1 of the README).
 
 mod decrypt;
 mod envelope;
 mod info;
+mod meaning;
 mod message;
 mod notification;
 mod peer;
 mod receipt;
-pub(crate) mod retry;
+mod replay;
+mod retry;
 
-use wa_binary::{Node, decode, unpack};
+use std::collections::VecDeque;
 
-use crate::connection::stream_error::{of_failure, of_stream_error};
-use crate::event::Event;
-use crate::instance::End;
-use crate::iq;
-use crate::look_up::Answered;
-use crate::online::{Online, Phase};
-use crate::state::Cause;
+use bytes::Bytes;
+use wa_binary::Node;
 
-/// What a batch of stanzas leads to. The answers leave once the events are recorded and the changes stored.
-#[derive(Default)]
-pub(crate) struct Batch {
-    pub(crate) events: Vec<Event>,
-    pub(crate) answers: Vec<Node<'static>>,
-    /// Messages that devices asked for again.
-    pub(crate) retries: Vec<retry::RetryRequest>,
-    /// One-time prekeys that messages of this batch have used.
-    pub(crate) used_prekeys: Vec<u32>,
+use crate::connection::frame::{parsed, unpacked};
+use crate::context::Context;
+use crate::end::End;
+use crate::keeper::Keeper;
+pub(crate) use receipt::proves_arrival;
+pub(crate) use replay::replay;
+pub(crate) use retry::retry_request;
+
+/// Stanzas that wait unread while a batch is with the embedder; beyond that the socket isn't read, so that the
+/// server has to wait.
+const MAX_WAITING: usize = 64;
+const MAX_WAITING_BYTES: usize = 256 << 10;
+/// The same while an answer of the server is awaited, which comes behind them: an embedder may well wait for it
+/// before it accepts the batch.
+const MAX_WAITING_BEFORE_ANSWER: usize = 4096;
+const MAX_WAITING_BYTES_BEFORE_ANSWER: usize = 4 << 20;
+
+/// Reads what may only be acknowledged once the embedder has recorded it.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    /// Frames that came while a batch was with the embedder, unread.
+    waiting: VecDeque<Bytes>,
+    waiting_bytes: usize,
+    /// What leaves once the batch that is being made, or is with the embedder, has been accepted.
+    answers: Vec<Node<'static>>,
+    /// Whether the account is shown as available; decides the type of delivery receipts.
+    pub(crate) is_available: bool,
 }
 
-impl Online<'_> {
-    /// Handles what one drain of the socket brought.
-    pub(crate) async fn on_frames(&mut self, frames: Vec<Vec<u8>>) -> Result<(), End> {
-        self.timers.heard();
-        let mut batch = Batch::default();
-        let mut outcome = Ok(());
-        for frame in &frames {
-            outcome = self.on_frame(frame, &mut batch).await;
-            if outcome.is_err() {
-                break;
-            }
-        }
-        // After a failed read of the store nothing may be settled: sessions may be half changed.
-        if matches!(&outcome, Err(end) if end.cause == Cause::StoreFailed) {
-            return outcome;
-        }
-        self.settle(batch).await?;
-        outcome
-    }
-
-    async fn on_frame(&mut self, frame: &[u8], batch: &mut Batch) -> Result<(), End> {
-        let data = match unpack(frame) {
-            Ok(data) => data,
-            Err(error) => {
-                tracing::warn!(%error, "an unreadable stanza was skipped");
-                return Ok(());
-            }
-        };
-        match decode(&data) {
-            Ok(node) => {
-                tracing::trace!(stanza = %node, "received");
-                self.on_stanza(node, batch).await
-            }
-            Err(error) => {
-                tracing::warn!(%error, "an unreadable stanza was skipped");
-                Ok(())
-            }
-        }
-    }
-
-    async fn on_stanza(&mut self, node: Node<'_>, batch: &mut Batch) -> Result<(), End> {
+impl Receiver {
+    /// Whether a stanza is one that has to be recorded before it is acknowledged, or comes after such ones.
+    pub(crate) fn is_for(node: &Node<'_>) -> bool {
         match node.tag() {
-            "message" => self.on_message(&node, batch).await,
-            "receipt" => self.on_receipt(&node, batch).await,
-            "notification" => self.on_notification(&node, batch).await,
-            "ack" => {
-                self.on_ack(node);
-                Ok(())
-            }
-            "iq" => self.on_iq(node).await,
-            "ib" => self.on_info(&node, batch).await,
+            "message" | "receipt" | "notification" | "call" => true,
+            "ib" => node.get_child("offline").is_some(),
+            _ => false,
+        }
+    }
+
+    /// Whether more may be read from the socket. `is_awaited`: an answer of the server is.
+    pub(crate) fn has_room(&self, is_awaited: bool) -> bool {
+        let (most, most_bytes) = if is_awaited {
+            (MAX_WAITING_BEFORE_ANSWER, MAX_WAITING_BYTES_BEFORE_ANSWER)
+        } else {
+            (MAX_WAITING, MAX_WAITING_BYTES)
+        };
+        self.waiting.len() < most && self.waiting_bytes < most_bytes
+    }
+
+    /// Whether nothing waits, so that what comes may be read at once.
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether something has been read that is to be acknowledged.
+    pub(crate) fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    /// Keeps a frame until the batch that is with the embedder has been settled.
+    pub(crate) fn keep(&mut self, frame: Bytes) {
+        self.waiting_bytes += frame.len();
+        self.waiting.push_back(frame);
+    }
+
+    /// Reads what waits, as much as makes a batch.
+    pub(crate) async fn read_waiting(
+        &mut self,
+        context: &mut Context<'_>,
+        keeper: &mut Keeper,
+    ) -> Result<(), End> {
+        for _ in 0..context.shared.config.batch {
+            let Some(frame) = self.waiting.pop_front() else { break };
+            self.waiting_bytes -= frame.len();
+            let Some(data) = unpacked(&frame, context.shared.config.max_stanza) else { continue };
+            let Some(node) = parsed(&data) else { continue };
+            self.read(context, keeper, &node, &frame).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads a stanza into the batch that is being made.
+    pub(crate) async fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        keeper: &mut Keeper,
+        node: &Node<'_>,
+        frame: &Bytes,
+    ) -> Result<(), End> {
+        match node.tag() {
+            "message" => self.on_message(context, keeper, node, frame).await,
+            "receipt" => self.on_receipt(context, node).await,
+            "notification" => self.on_notification(context, keeper, node).await,
             "call" => {
-                batch.answers.push(receipt::ack("call", &node));
-                batch.events.push(notification::passed_on(&node, "call"));
+                self.answers.push(receipt::ack("call", node));
+                context.mirror.inbox.push(notification::passed_on(node, "call"));
                 Ok(())
             }
-            "success" => self.on_success(&node).await,
-            "failure" => Err(End::of(of_failure(&node, self.shared.clock.unix_millis()))),
-            "stream:error" => Err(End::of(of_stream_error(&node))),
-            "xmlstreamend" => Err(End::of(Cause::Network)),
-            "presence" | "chatstate" => Ok(()),
-            tag => {
-                tracing::debug!(tag, "a stanza of unknown kind was ignored");
-                Ok(())
-            }
+            "ib" => self.on_info(context, node).await,
+            _ => Ok(()),
         }
     }
 
-    /// Event first, then ratchet, then receipt.
-    async fn settle(&mut self, batch: Batch) -> Result<(), End> {
-        let Batch { events, answers, retries, used_prekeys } = batch;
-        self.emit(events).await?;
-        if !used_prekeys.is_empty() {
-            self.account.changes.prekeys_removed.extend(used_prekeys);
-            self.account.must_commit();
+    /// The batch has been accepted, or there was nothing to tell: what follows from it is stored, and then
+    /// acknowledged.
+    pub(crate) async fn settle(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        if context.mirror.accept() {
+            context.commit().await?;
+        } else if context.mirror.has_changes() {
+            // What may wait is stored once the companion is idle, at the latest.
+            context.timers.in_use();
         }
-        self.commit_if_urgent().await?;
-        if !self.account.changes.is_empty() {
-            // What may wait is stored once the instance is idle, at the latest.
-            self.timers.in_use();
-        }
-        for answer in &answers {
-            self.link.feed(answer).await?;
-        }
-        for request in retries {
-            self.on_retry(request).await?;
-        }
-        Ok(self.link.flush().await?)
+        Ok(())
     }
 
-    fn on_ack(&mut self, node: Node<'_>) {
-        let Some(node) = self.requests.answer(node) else { return };
-        if !node.attrs.get("class").is_some_and(|class| *class == "message") {
-            return;
-        }
-        // The server knows other devices than we do: ask again before the next message.
-        for device in self.acks.complete(&node).unwrap_or_default() {
-            self.account.drop_device_list(&device.to_user());
-        }
-    }
-
-    async fn on_iq(&mut self, node: Node<'_>) -> Result<(), End> {
-        let is = |name, value: &str| node.attrs.get(name).is_some_and(|found| *found == *value);
-        if is("type", "get") || is("type", "set") {
-            if is("xmlns", "urn:xmpp:ping")
-                && let Some(id) = node.attrs.text("id")
-            {
-                self.link.send(&iq::result(&id)).await?;
-            }
+    /// Lets the answers leave that waited for the batch to be settled.
+    pub(crate) async fn acknowledge(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        if self.answers.is_empty() {
             return Ok(());
         }
-        self.requests.answer(node);
-        Ok(())
+        for answer in self.answers.drain(..) {
+            context.link.feed(&answer).await?;
+        }
+        Ok(context.link.flush().await?)
     }
 
-    async fn on_success(&mut self, node: &Node<'_>) -> Result<(), End> {
-        if let Some(Ok(server)) = node.attrs.number::<i64>("t") {
-            self.account.device.server_clock_offset =
-                server.saturating_sub(self.shared.clock.unix_millis() / 1000);
-        }
-        let lid = node.attrs.jid("lid").filter(|lid| lid.is_lid()).cloned();
-        if let Some(lid) = lid.filter(|lid| self.account.device.lid.as_ref() != Some(lid)) {
-            if let Some(pn) = self.account.device.jid.clone() {
-                self.account.learn_lid(&*self.shared.store, &pn, &lid).await?;
-            }
-            self.account.device.lid = Some(lid);
-            self.account.device_changed();
-            self.account.must_commit();
-        }
-        if self.phase == Phase::AwaitSuccess {
-            self.phase = Phase::LoggingIn;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn on_looked_up(&mut self, answered: Answered) -> Result<(), End> {
-        match answered {
-            Answered::Recipients { lane, found } => self.on_recipients(lane, found).await,
-            Answered::Resend { request, bundles } => self.on_resend_bundles(*request, bundles).await,
-            Answered::Contacts { contacts, reply } => self.on_contacts(contacts, reply).await,
-            Answered::Privacy { answer, read, reply } => self.on_privacy(&answer, *read, reply).await,
-        }
+    /// Gives memory back while nothing is under way.
+    pub(crate) fn shrink(&mut self) {
+        self.waiting.shrink_to_fit();
+        self.answers.shrink_to_fit();
     }
 }

@@ -4,22 +4,34 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 use wa_binary::Node;
 
-use crate::handle::RequestError;
 use crate::iq::{self, RequestIds};
+use crate::mirror::Mirror;
+use crate::request::RequestError;
 
 /// The requests of one connection that wait for their answers.
 #[derive(Debug)]
 pub(crate) struct Requests {
     ids: RequestIds,
     waiting: HashMap<String, oneshot::Sender<Node<'static>>>,
-    calls: (mpsc::UnboundedSender<Box<Call>>, mpsc::UnboundedReceiver<Box<Call>>),
+    calls: (mpsc::UnboundedSender<Call>, mpsc::UnboundedReceiver<Call>),
 }
+
+/// What a flow that runs beside the pump wants of it.
+pub(crate) enum Call {
+    /// A request to the server.
+    Ask(Box<Question>),
+    /// A change of the mirror, to be stored before [`Done`] is called.
+    Change(Box<dyn FnOnce(&mut Mirror) -> Done + Send>),
+}
+
+/// Lets a flow go on.
+pub(crate) type Done = Box<dyn FnOnce() + Send>;
 
 /// A request and who waits for its answer.
 #[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) node: Node<'static>,
-    pub(crate) reply: oneshot::Sender<Node<'static>>,
+pub(crate) struct Question {
+    node: Node<'static>,
+    reply: oneshot::Sender<Node<'static>>,
 }
 
 impl Requests {
@@ -27,13 +39,13 @@ impl Requests {
         Self { ids: RequestIds::new(prefix), waiting: HashMap::new(), calls: mpsc::unbounded_channel() }
     }
 
-    /// For flows that run beside the pump.
+    /// For flows that run beside the pump. They wait so long for an answer.
     pub(crate) fn asker(&self, patience: Duration) -> Asker {
         Asker { calls: self.calls.0.clone(), patience }
     }
 
-    /// The next request of such a flow.
-    pub(crate) async fn next_call(&mut self) -> Box<Call> {
+    /// What such a flow wants next.
+    pub(crate) async fn next_call(&mut self) -> Call {
         match self.calls.1.recv().await {
             Some(call) => call,
             // Never: this struct holds a sender itself.
@@ -42,11 +54,16 @@ impl Requests {
     }
 
     /// Gives a request its id and remembers who waits.
-    pub(crate) fn register(&mut self, call: Call) -> Node<'static> {
+    pub(crate) fn register(&mut self, question: Question) -> Node<'static> {
         let id = self.ids.next();
         self.waiting.retain(|_, reply| !reply.is_closed());
-        self.waiting.insert(id.clone(), call.reply);
-        call.node.attr("id", id)
+        self.waiting.insert(id.clone(), question.reply);
+        question.node.attr("id", id)
+    }
+
+    /// Whether answers are awaited.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Gives a request an id where the answer doesn't matter.
@@ -61,6 +78,9 @@ impl Requests {
 
     /// Hands an answer to whoever waits for it; gives it back if nobody does.
     pub(crate) fn answer<'n>(&mut self, answer: Node<'n>) -> Option<Node<'n>> {
+        if self.waiting.is_empty() {
+            return Some(answer);
+        }
         let id = answer.attrs.text("id");
         let Some(reply) = id.and_then(|id| self.waiting.remove(&*id)) else { return Some(answer) };
         let _ = reply.send(answer.into_owned());
@@ -68,10 +88,10 @@ impl Requests {
     }
 }
 
-/// Asks the server from a flow that runs beside the pump.
+/// Asks the server, and changes the mirror, from a flow that runs beside the pump.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
-    calls: mpsc::UnboundedSender<Box<Call>>,
+    calls: mpsc::UnboundedSender<Call>,
     patience: Duration,
 }
 
@@ -79,12 +99,38 @@ impl Asker {
     /// The positive answer to a request.
     pub(crate) async fn ask(&self, node: Node<'static>) -> Result<Node<'static>, RequestError> {
         let (reply, answer) = oneshot::channel();
-        self.calls.send(Box::new(Call { node, reply })).map_err(|_| RequestError::Stopped)?;
+        self.call(Call::Ask(Box::new(Question { node, reply })))?;
         match timeout(self.patience, answer).await {
             Ok(Ok(answer)) => iq::accepted(&answer).map(|()| answer),
             Ok(Err(_)) => Err(RequestError::Stopped),
             Err(_) => Err(RequestError::TimedOut),
         }
+    }
+
+    /// Changes the mirror; what is returned is stored by then.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Mirror) -> T + Send + 'static,
+    ) -> Result<T, RequestError> {
+        let (reply, answer) = oneshot::channel();
+        self.call(Call::Change(Box::new(move |mirror| {
+            let value = change(mirror);
+            Box::new(move || drop(reply.send(value)))
+        })))?;
+        answer.await.map_err(|_| RequestError::Stopped)
+    }
+
+    fn call(&self, call: Call) -> Result<(), RequestError> {
+        self.calls.send(call).map_err(|_| RequestError::Stopped)
+    }
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ask(_) => "Ask",
+            Self::Change(_) => "Change",
+        })
     }
 }
 
@@ -97,13 +143,15 @@ mod tests {
         let mut requests = Requests::new([1, 2]);
         let asker = requests.asker(Duration::from_secs(1));
         let asking = tokio::spawn(async move { asker.ask(iq::get("w:p")).await });
-        let call = requests.next_call().await;
-        let node = requests.register(*call);
+        let Call::Ask(question) = requests.next_call().await else { panic!("no question") };
+        let node = requests.register(*question);
         let id = node.attrs.text("id").unwrap().into_owned();
         let stray = Node::new("iq").attr("id", "other").attr("type", "result");
         assert!(requests.answer(stray).is_some());
+        assert!(requests.is_waiting());
         assert!(requests.answer(Node::new("iq").attr("id", id).attr("type", "result")).is_none());
         assert!(asking.await.unwrap().is_ok());
+        assert!(!requests.is_waiting());
     }
 
     #[tokio::test(start_paused = true)]
@@ -111,5 +159,21 @@ mod tests {
         let requests = Requests::new([1, 2]);
         let asker = requests.asker(Duration::from_secs(75));
         assert_eq!(asker.ask(iq::get("w:p")).await, Err(RequestError::TimedOut));
+    }
+
+    #[tokio::test]
+    async fn a_change_answers_once_it_is_done() {
+        let mut requests = Requests::new([1, 2]);
+        let asker = requests.asker(Duration::from_secs(1));
+        let mut asking = tokio::spawn(async move {
+            asker.change(|mirror| std::mem::replace(&mut mirror.device.next_prekey_id, 9)).await
+        });
+        let Call::Change(change) = requests.next_call().await else { panic!("no change") };
+        let mut mirror = crate::mirror::tests::mirror();
+        let done = change(&mut mirror);
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut asking).await.is_err());
+        done();
+        assert_eq!(asking.await.unwrap(), Ok(1));
+        assert_eq!(mirror.device.next_prekey_id, 9);
     }
 }

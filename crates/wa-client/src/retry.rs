@@ -1,26 +1,46 @@
-//! Counting the retries of both directions (protocol.md 14).
-
 use compact_str::CompactString;
-use lru::LruCache;
-use wa_binary::Jid;
+use wa_binary::{Jid, Node};
+
+use crate::cache::Cache;
+use crate::iq::encrypt::FetchedBundle;
+
+/// A device asks for a message again (PROTOCOL.md 14).
+#[derive(Debug)]
+pub(crate) struct RetryRequest {
+    /// The device that asks.
+    pub(crate) device: Jid,
+    /// The chat of the message, as addressed in the receipt.
+    pub(crate) chat: Jid,
+    /// `from`, to which the resend goes.
+    pub(crate) from: Jid,
+    pub(crate) participant: Option<Jid>,
+    pub(crate) recipient: Option<Jid>,
+    pub(crate) id: String,
+    /// How often this device has asked.
+    pub(crate) count: u32,
+    /// Keys for a new session, if the device sent some.
+    pub(crate) keys: Option<FetchedBundle>,
+    /// The acknowledgement that is due once the request has been answered.
+    pub(crate) ack: Node<'static>,
+}
 
 /// Requests for one message that are made, or answered, at most.
 pub(crate) const MOST_REQUESTS: u32 = 5;
 /// Resends of one message to one device, whatever its counts say.
 const MOST_RESENDS: u32 = 10;
-/// Messages whose retries are remembered per instance.
+/// Messages whose retries are remembered per companion.
 const REMEMBERED: usize = 256;
 
-/// How often messages were asked for again, or sent again, since this instance started.
+/// How often messages were asked for again, or sent again, since this process started.
 #[derive(Debug)]
 pub(crate) struct RetryCounts {
-    asked: LruCache<(Jid, CompactString), u32>,
-    resent: LruCache<(Jid, CompactString), u32>,
+    asked: Cache<(Jid, CompactString), u32>,
+    resent: Cache<(Jid, CompactString), u32>,
 }
 
 impl Default for RetryCounts {
     fn default() -> Self {
-        Self { asked: LruCache::unbounded(), resent: LruCache::unbounded() }
+        Self { asked: Cache::new(REMEMBERED), resent: Cache::new(REMEMBERED) }
     }
 }
 
@@ -33,14 +53,14 @@ impl RetryCounts {
         if count > MOST_REQUESTS {
             return None;
         }
-        remember(&mut self.asked, key, count);
+        self.asked.put(key, count);
         Some(count)
     }
 
     /// The message arrived after all.
     pub(crate) fn arrived(&mut self, sender: &Jid, id: &str) {
         if !self.asked.is_empty() {
-            self.asked.pop(&(sender.clone(), CompactString::from(id)));
+            self.asked.remove(&(sender.clone(), CompactString::from(id)));
         }
     }
 
@@ -48,15 +68,8 @@ impl RetryCounts {
     pub(crate) fn may_resend(&mut self, device: &Jid, id: &str) -> bool {
         let key = (device.clone(), CompactString::from(id));
         let count = self.resent.get(&key).copied().unwrap_or(0) + 1;
-        remember(&mut self.resent, key, count);
+        self.resent.put(key, count);
         count <= MOST_RESENDS
-    }
-}
-
-fn remember(cache: &mut LruCache<(Jid, CompactString), u32>, key: (Jid, CompactString), count: u32) {
-    cache.put(key, count);
-    if cache.len() > REMEMBERED {
-        cache.pop_lru();
     }
 }
 

@@ -1,25 +1,33 @@
 use std::collections::VecDeque;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use wa_binary::Jid;
 use wa_store::SentMessage;
 
-/// Once this many messages, or bytes, wait to be stored, they are, without anybody waiting for it.
-const STORE_AFTER: usize = 128;
+/// Once this many bytes wait to be stored, they are.
 const STORE_AFTER_BYTES: usize = 128 << 10;
+
+/// Where an embedder keeps what it has sent, so that the companion's store need not.
+#[async_trait]
+pub trait SentMessages: Send + Sync + 'static {
+    /// The protobuf of a message that was sent to this chat (a user by LID or phone number, or a group), as
+    /// [`crate::Outgoing`] held it. `None` if there is none: the device that asks for it gets nothing.
+    async fn sent(&self, chat: &Jid, id: &str) -> Option<Bytes>;
+}
 
 /// Messages that left lately, for retry receipts. They reach the store with the next commit that happens
 /// anyway, so that sending a text to a warm session costs no write.
 #[derive(Debug)]
-pub(crate) struct SentMessages {
+pub(crate) struct RecentlySent {
     waiting: VecDeque<SentMessage>,
     bytes: usize,
     most: usize,
 }
 
-impl SentMessages {
+impl RecentlySent {
     pub(crate) fn new(most: usize) -> Self {
-        Self { waiting: VecDeque::new(), bytes: 0, most: most.clamp(1, STORE_AFTER) }
+        Self { waiting: VecDeque::new(), bytes: 0, most: most.max(1) }
     }
 
     pub(crate) fn push(&mut self, sent: SentMessage) {
@@ -62,7 +70,7 @@ mod tests {
 
     #[test]
     fn messages_are_found_until_they_are_handed_over() {
-        let mut messages = SentMessages::new(10);
+        let mut messages = RecentlySent::new(10);
         messages.push(sent("A", 1));
         messages.push(sent("B", 2));
         assert_eq!(messages.find(&Jid::lid("1"), "B").map(|bytes| bytes.len()), Some(2));
@@ -73,7 +81,7 @@ mod tests {
 
     #[test]
     fn number_and_size_are_bounded() {
-        let mut messages = SentMessages::new(2);
+        let mut messages = RecentlySent::new(2);
         messages.push(sent("A", 1));
         assert!(!messages.is_full());
         messages.push(sent("B", 1));

@@ -1,10 +1,11 @@
 use bytes::Bytes;
-use lru::LruCache;
 use wa_signal::Session;
 use wa_store::{DeviceAddress, Store, StoreError};
 
+use crate::cache::Cache;
+
 /// How many send counters one stored record reserves: so many messages leave without a write
-/// (whatsapp-rust.md, counter leases).
+/// (PROTOCOL.md 10).
 const LEASE: u32 = 64;
 
 /// The Signal sessions in use, and which of them differ from what is stored.
@@ -13,8 +14,7 @@ const LEASE: u32 = 64;
 /// it could not be recorded: what is stored skips every counter that may have been used.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    entries: LruCache<DeviceAddress, Entry>,
-    capacity: usize,
+    entries: Cache<DeviceAddress, Entry>,
     changed: Vec<DeviceAddress>,
 }
 
@@ -29,13 +29,13 @@ struct Entry {
 
 impl Sessions {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { entries: LruCache::unbounded(), capacity: capacity.max(1), changed: Vec::new() }
+        Self { entries: Cache::new(capacity), changed: Vec::new() }
     }
 
     /// Brings those of these sessions that exist into memory, with one read.
     pub(crate) async fn load(
         &mut self,
-        store: &dyn Store,
+        store: &Store,
         addresses: &[DeviceAddress],
     ) -> Result<(), StoreError> {
         self.trim();
@@ -50,7 +50,7 @@ impl Sessions {
             match Session::from_record(&record) {
                 Ok(session) => {
                     let session = Some(session);
-                    self.entries.put(address, Entry { session, changed: false, leased: false });
+                    self.entries.put_for_now(address, Entry { session, changed: false, leased: false });
                 }
                 // A new session replaces it: the peer is asked to send again.
                 Err(error) => tracing::error!(%error, "a stored session is unreadable"),
@@ -69,10 +69,16 @@ impl Sessions {
         self.entries.peek(address).is_some_and(|entry| entry.session.is_some())
     }
 
+    /// The addresses of this Signal name with a session in memory, which the store may not know yet.
+    pub(crate) fn addresses(&self, name: &str) -> impl Iterator<Item = DeviceAddress> {
+        let in_memory = self.entries.iter().filter(|(_, entry)| entry.session.is_some());
+        in_memory.map(|(address, _)| address).filter(move |address| address.name == name).cloned()
+    }
+
     /// Replaces a session; the change is part of the next [`Self::records`].
     pub(crate) fn put(&mut self, address: &DeviceAddress, session: Session) {
         let leased = self.entries.peek(address).is_some_and(|entry| entry.leased);
-        self.entries.put(address.clone(), Entry { session: Some(session), changed: false, leased });
+        self.entries.put_for_now(address.clone(), Entry { session: Some(session), changed: false, leased });
         self.changed.retain(|changed| changed != address);
         self.mark(address);
     }
@@ -89,14 +95,14 @@ impl Sessions {
 
     /// Deletes a session, here and with the next [`Self::records`] in the store.
     pub(crate) fn delete(&mut self, address: &DeviceAddress) -> Option<Session> {
-        let known = self.entries.pop(address).and_then(|entry| entry.session);
-        self.entries.put(address.clone(), Entry { session: None, changed: false, leased: false });
+        let known = self.entries.remove(address).and_then(|entry| entry.session);
+        self.entries.put_for_now(address.clone(), Entry { session: None, changed: false, leased: false });
         self.changed.retain(|changed| changed != address);
         self.mark(address);
         known
     }
 
-    /// Whether anything differs from what is stored in a way that must be stored before more happens.
+    /// Whether anything differs from what is stored.
     pub(crate) fn is_changed(&self) -> bool {
         !self.changed.is_empty()
     }
@@ -121,22 +127,17 @@ impl Sessions {
     pub(crate) fn release(&mut self) -> Vec<(DeviceAddress, Option<Bytes>)> {
         self.changed.clear();
         let mut records = Vec::new();
-        while let Some((address, mut entry)) = self.entries.pop_lru() {
+        for (address, mut entry) in self.entries.take() {
             if entry.leased || entry.changed {
                 records.push((address, entry.session.as_mut().map(|session| session.to_record(0).into())));
             }
         }
-        self.entries = LruCache::unbounded();
         records
     }
 
     /// Keeps to the capacity. A stored lease of a session that leaves only costs the skip of its unused rest;
     /// changed ones stay.
     fn trim(&mut self) {
-        while self.entries.len() > self.capacity
-            && self.entries.peek_lru().is_some_and(|(_, entry)| !entry.changed)
-        {
-            self.entries.pop_lru();
-        }
+        self.entries.trim(|entry| !entry.changed);
     }
 }

@@ -1,8 +1,7 @@
-use std::fmt;
-
+use crate::cause::Cause;
 use crate::event::QrCode;
 
-/// Where an instance stands. `Online` is never claimed without a live, logged-in socket.
+/// Where a companion stands. `Online` is never claimed without a live, logged-in socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
@@ -27,171 +26,16 @@ pub enum State {
         /// Unix milliseconds of the next try.
         retry_at: i64,
     },
-    /// Not connected, and nothing happens until [`crate::Handle::reconnect`].
+    /// Not connected, and nothing happens until [`crate::Client::reconnect`].
     Stopped(Cause),
 }
 
 impl State {
-    /// Why the instance isn't connected, where it isn't.
+    /// Why the companion isn't connected, where it isn't.
     pub fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Waiting { cause, .. } | Self::Stopped(cause) => Some(cause),
             _ => None,
         }
     }
-}
-
-/// Why a connection ended (protocol.md 7.5 and 7.6).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Cause {
-    /// The phone removed this companion (stream error 401 with `device_removed`, failure 401),
-    /// or [`crate::Handle::logout`] was confirmed. The credentials are gone.
-    LoggedOut,
-    /// Failure 403: the account's primary device is gone or locked. The credentials are gone.
-    PrimaryGone,
-    /// Failure 406: WhatsApp ended the account's session without saying why, usually a permanent
-    /// ban. The credentials are gone.
-    AccountRefused,
-    /// Another connection with the same credentials took over.
-    Replaced,
-    /// Failure 402: a temporary ban.
-    Banned {
-        /// 101 too many people, 102 blocked by users, 103 too many groups, 104 same message
-        /// too often, 106 broadcast lists.
-        code: u32,
-        /// Unix milliseconds when it ends, if WhatsApp said so.
-        until: Option<i64>,
-    },
-    /// Failure 405: this version of the client is no longer accepted.
-    Outdated,
-    /// Failure 409: the user agent was refused.
-    BadUserAgent,
-    /// Failure 415: the account isn't known.
-    NotFound,
-    /// Failure 418: the server doesn't know this companion's credentials.
-    ClientUnknown,
-    /// Failure 413 or 414: the access token expired or is invalid.
-    AccessToken {
-        /// 413 or 414.
-        code: u32,
-    },
-    /// Any other failure reason; 500 and 503 are retried, the rest isn't.
-    Failure {
-        /// The `reason` attribute.
-        reason: u32,
-    },
-    /// A stream error that has no variant of its own; 503 and unknown ones are retried.
-    StreamError {
-        /// The `code` attribute, empty if there was none.
-        code: String,
-    },
-    /// Stream error 515, with which the server asks for a new connection after pairing, or
-    /// [`crate::Handle::reconnect`].
-    Restart,
-    /// The socket could not be opened, was closed or died.
-    Network,
-    /// The server's certificate chain or handshake was refused by this client.
-    Untrusted,
-    /// What the server sent violates the protocol.
-    Protocol,
-    /// Not linked to an account yet.
-    NotPaired,
-    /// [`crate::Handle::disconnect`] was called.
-    Paused,
-    /// All QR codes ran out without a scan.
-    PairingTimedOut,
-    /// The phone's answer to a scan was refused, see [`PairingFailure`].
-    PairingFailed(PairingFailure),
-    /// WhatsApp asks for a passkey before it links this companion.
-    PasskeyRequired,
-    /// The QR code was scanned by a phone without multi-device support.
-    MultiDeviceRequired,
-    /// The embedder's handler returned an error: nothing was acknowledged, the server will redeliver.
-    HandlerFailed,
-    /// The store failed: nothing was acknowledged, the server will redeliver.
-    StoreFailed,
-    /// [`crate::Handle::stop`] was called or every handle was dropped.
-    Shutdown,
-}
-
-impl Cause {
-    /// Whether WhatsApp confirmed that these credentials will never work again, so that they are deleted.
-    pub fn wipes_credentials(&self) -> bool {
-        matches!(self, Self::LoggedOut | Self::PrimaryGone | Self::AccountRefused)
-    }
-
-    /// Whether the client comes back by itself.
-    pub fn reconnects(&self) -> bool {
-        match self {
-            Self::Restart
-            | Self::Network
-            | Self::Untrusted
-            | Self::Protocol
-            | Self::StreamError { .. }
-            | Self::HandlerFailed
-            | Self::StoreFailed => true,
-            Self::Failure { reason } => matches!(reason, 500 | 503),
-            _ => false,
-        }
-    }
-
-    /// A stable snake_case name for APIs and logs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::LoggedOut => "logged_out",
-            Self::PrimaryGone => "primary_gone",
-            Self::AccountRefused => "account_refused",
-            Self::Replaced => "replaced",
-            Self::Banned { .. } => "banned",
-            Self::Outdated => "outdated",
-            Self::BadUserAgent => "bad_user_agent",
-            Self::NotFound => "not_found",
-            Self::ClientUnknown => "client_unknown",
-            Self::AccessToken { .. } => "access_token",
-            Self::Failure { .. } => "failure",
-            Self::StreamError { .. } => "stream_error",
-            Self::Restart => "restart",
-            Self::Network => "network",
-            Self::Untrusted => "untrusted",
-            Self::Protocol => "protocol",
-            Self::NotPaired => "not_paired",
-            Self::Paused => "paused",
-            Self::PairingTimedOut => "pairing_timed_out",
-            Self::PairingFailed(_) => "pairing_failed",
-            Self::PasskeyRequired => "passkey_required",
-            Self::MultiDeviceRequired => "multi_device_required",
-            Self::HandlerFailed => "handler_failed",
-            Self::StoreFailed => "store_failed",
-            Self::Shutdown => "shutdown",
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Banned { code, .. } => write!(f, "banned (code {code})"),
-            Self::AccessToken { code } => write!(f, "access_token (code {code})"),
-            Self::Failure { reason } => write!(f, "failure (reason {reason})"),
-            Self::StreamError { code } => write!(f, "stream_error (code {code})"),
-            Self::PairingFailed(failure) => write!(f, "pairing_failed ({failure})"),
-            _ => f.write_str(self.name()),
-        }
-    }
-}
-
-/// Which check of pair-success failed (protocol.md 6.2, in the order of the checks).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum PairingFailure {
-    /// The stanza or one of its protobufs is malformed; answered with 500.
-    #[error("the pairing stanza is malformed")]
-    Malformed,
-    /// The phone doesn't know the secret of the QR code; answered with 401 hmac-mismatch.
-    #[error("the HMAC of the device identity does not match the QR code")]
-    HmacMismatch,
-    /// The account's signature is wrong; answered with 401 signature-mismatch.
-    #[error("the account signature of the device identity is wrong")]
-    SignatureMismatch,
 }

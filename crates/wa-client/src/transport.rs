@@ -44,7 +44,7 @@ impl std::fmt::Debug for Connection {
 }
 
 /// Why a connection could not be opened or went away.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
     /// The server answered the WebSocket upgrade with this HTTP status.

@@ -38,11 +38,29 @@ impl TrustRoot {
         Self(key)
     }
 
+    /// Somebody else, by the 64 hex digits of their key.
+    pub fn from_hex(key: &str) -> Result<Self, NotAKey> {
+        let mut bytes = [0; 32];
+        if key.len() != 2 * bytes.len() || !key.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(NotAKey);
+        }
+        for (byte, digits) in bytes.iter_mut().zip(key.as_bytes().chunks_exact(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| NotAKey)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotAKey)?;
+        }
+        Ok(Self(PublicKey::from_bytes(bytes)))
+    }
+
     /// The key that signs intermediates.
     pub const fn key(&self) -> &PublicKey {
         &self.0
     }
 }
+
+/// The text is not the 64 hex digits of a public key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a public key has 64 hex digits")]
+pub struct NotAKey;
 
 /// One of the two certificates of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

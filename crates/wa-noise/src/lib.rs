@@ -9,7 +9,7 @@ pub mod preamble;
 mod responder;
 mod symmetric;
 
-pub use cert::TrustRoot;
+pub use cert::{NotAKey, TrustRoot};
 pub use cipher::{Ciphers, OpenCipher, OpenError, SealCipher, SealError};
 pub use initiator::{AwaitServerHello, Initiator};
 pub use message::{HandshakeError, Part};

@@ -54,9 +54,9 @@ pub enum HandshakeError {
     /// A key has not 32 bytes.
     #[error("the peer's {part} has {actual} bytes instead of 32")]
     KeyLength {
-        /// Which key.
+        /// The part of the message that holds the key.
         part: Part,
-        /// Bytes it has.
+        /// Its length in bytes, where 32 belong.
         actual: usize,
     },
     /// The peer's key is a point of small order.

@@ -6,7 +6,7 @@ pub mod adv {
 }
 
 /// App state: settings and marks that an account's devices keep in step.
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "generated; the schema describes what its names don't say")]
 pub mod appstate {
     include!(concat!(env!("OUT_DIR"), "/wa.appstate.rs"));
 }
@@ -17,13 +17,13 @@ pub mod cert {
 }
 
 /// What a companion tells the phone about itself, and the messages of pairing.
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "generated; the schema describes what its names don't say")]
 pub mod companion {
     include!(concat!(env!("OUT_DIR"), "/wa.companion.rs"));
 }
 
 /// What is inside an end-to-end encrypted message. The parts of [`e2e::Message`] are boxed.
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "generated; the schema describes what its names don't say")]
 pub mod e2e {
     include!(concat!(env!("OUT_DIR"), "/wa.e2e.rs"));
 }
@@ -34,13 +34,13 @@ pub mod handshake {
 }
 
 /// The phone's history, as it hands it to a new companion.
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "generated; the schema describes what its names don't say")]
 pub mod history {
     include!(concat!(env!("OUT_DIR"), "/wa.history.rs"));
 }
 
 /// The client's registration or login, sent inside the Noise handshake.
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "generated; the schema describes what its names don't say")]
 pub mod payload {
     include!(concat!(env!("OUT_DIR"), "/wa.payload.rs"));
 }

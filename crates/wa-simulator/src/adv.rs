@@ -1,4 +1,4 @@
-//! Account device verification: how a phone vouches for its companions (protocol.md 6.2).
+//! Account device verification: how a phone vouches for its companions (PROTOCOL.md 6.2).
 
 use bytes::Bytes;
 use prost::Message as _;

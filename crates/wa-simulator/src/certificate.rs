@@ -14,7 +14,7 @@ const DAY: u64 = 24 * 60 * 60;
 
 /// The root that clients of the simulator trust, and the intermediate that signs for it.
 ///
-/// It signs chains as WhatsApp's are (protocol.md 2), and, on request, chains that are wrong in one point.
+/// It signs chains as WhatsApp's are (PROTOCOL.md 2), and, on request, chains that are wrong in one point.
 pub(crate) struct Authority {
     root: KeyPair,
     intermediate: KeyPair,
@@ -40,7 +40,7 @@ impl Authority {
         use CertificateFault as F;
         let details = |serial, issuer, key: &PublicKey| Details {
             serial: Some(serial),
-            // Baileys takes an absent issuer for a wrong one: zero is sent (baileys.md 2.3).
+            // Baileys takes an absent issuer for a wrong one: zero is sent (PROTOCOL.md 2).
             issuer_serial: Some(issuer),
             key: Some(key.as_bytes().to_vec().into()),
             not_before: Some(now.saturating_sub(DAY)),

@@ -14,7 +14,7 @@ pub struct Clock {
 
 impl Clock {
     /// Starts at the machine's time.
-    #[allow(clippy::disallowed_methods)] // The one place where wall time enters.
+    #[allow(clippy::disallowed_methods, reason = "the one place where wall time enters")]
     pub fn system() -> Self {
         Self {
             origin: Instant::now(),

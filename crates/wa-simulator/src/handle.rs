@@ -8,14 +8,14 @@ use wa_binary::Jid;
 use crate::{
     Addressing, ControlError, InboxEntry, OutboxEntry,
     account::Account,
-    phone::{Task, Text, message_id},
+    phone::{Letter, Say, Task, message_id},
     simulator::canonical,
     world::World,
 };
 
 /// Most messages of one call.
 const MAX_COUNT: usize = 100_000;
-/// Longest text of a message, in bytes.
+/// Longest text of a message, and longest emoji, in bytes.
 const MAX_TEXT: usize = 64 << 10;
 
 /// A phone and its account, to be told what to do.
@@ -58,9 +58,9 @@ pub struct Device {
 pub struct Outgoing {
     /// The recipient: a phone number, or a user's JID of either form.
     pub to: String,
-    /// The text. `{n}` becomes the number of the message, from 1.
-    pub text: String,
-    /// How many messages.
+    /// The content of each message.
+    pub say: Say,
+    /// Number of messages.
     pub count: usize,
     /// Time from one message to the next.
     pub interval: Duration,
@@ -69,9 +69,14 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// One text.
+    /// One message to a phone number, without delay.
+    pub fn new(to: impl Into<String>, say: Say) -> Self {
+        Self { to: to.into(), say, count: 1, interval: Duration::ZERO, addressing: None }
+    }
+
+    /// One text to a phone number, without delay.
     pub fn text(to: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { to: to.into(), text: text.into(), count: 1, interval: Duration::ZERO, addressing: None }
+        Self::new(to, Say::Text(text.into()))
     }
 }
 
@@ -112,27 +117,47 @@ impl Phone {
 
     /// Sends a text, and returns its id once the server has taken it.
     pub async fn send(&self, to: &str, text: &str) -> Result<String, ControlError> {
-        let sent = self.send_all(Outgoing::text(to, text)).await?;
+        self.say(to, Say::Text(text.to_owned())).await
+    }
+
+    /// Gives a message that the account sent to somebody a new text; returns the id of the edit.
+    pub async fn edit(&self, to: &str, id: &str, text: &str) -> Result<String, ControlError> {
+        self.say(to, Say::Edit { id: id.to_owned(), text: text.to_owned() }).await
+    }
+
+    /// Takes back a message that the account sent to somebody; returns the id of the revocation.
+    pub async fn revoke(&self, to: &str, id: &str) -> Result<String, ControlError> {
+        self.say(to, Say::Revoke { id: id.to_owned() }).await
+    }
+
+    /// Puts an emoji to a message of a chat, or with an empty one takes it away; returns the id of the reaction.
+    pub async fn react(&self, to: &str, id: &str, emoji: &str) -> Result<String, ControlError> {
+        self.say(to, Say::React { id: id.to_owned(), emoji: emoji.to_owned() }).await
+    }
+
+    /// Sends a message, and returns its id once the server has taken it.
+    pub async fn say(&self, to: &str, say: Say) -> Result<String, ControlError> {
+        let sent = self.send_all(Outgoing::new(to, say)).await?;
         sent.into_iter().next().ok_or(ControlError::Reset)
     }
 
-    /// Sends texts, and returns their ids. Without an interval the server has taken all of them by then; with
+    /// Sends messages, and returns their ids. Without an interval the server has taken all of them by then; with
     /// one, they are sent in the background.
     pub async fn send_all(&self, outgoing: Outgoing) -> Result<Vec<String>, ControlError> {
-        let texts = self.prepared(&outgoing)?;
-        let ids = texts.iter().map(|text| text.id.to_string()).collect();
+        let letters = self.prepared(&outgoing)?;
+        let ids = letters.iter().map(|letter| letter.id.to_string()).collect();
         if outgoing.interval.is_zero() {
-            for text in texts {
-                self.send_one(text).await?;
+            for letter in letters {
+                self.send_one(letter).await?;
             }
             return Ok(ids);
         }
         let (phone, age) = (self.clone(), self.world.age());
         let sending = async move {
             let mut ticks = tokio::time::interval(outgoing.interval);
-            for text in texts {
+            for letter in letters {
                 ticks.tick().await;
-                if let Err(error) = phone.send_one(text).await {
+                if let Err(error) = phone.send_one(letter).await {
                     tracing::debug!(%error, "a phone can't send");
                 }
             }
@@ -146,23 +171,21 @@ impl Phone {
         Ok(ids)
     }
 
-    fn prepared(&self, outgoing: &Outgoing) -> Result<Vec<Text>, ControlError> {
+    fn prepared(&self, outgoing: &Outgoing) -> Result<Vec<Letter>, ControlError> {
         if outgoing.count == 0 || outgoing.count > MAX_COUNT {
             return Err(ControlError::InvalidRequest(format!("`count` is from 1 to {MAX_COUNT}")));
         }
-        if outgoing.text.is_empty() || outgoing.text.len() > MAX_TEXT {
-            return Err(ControlError::InvalidRequest(format!("`text` has 1 to {MAX_TEXT} bytes")));
-        }
+        check_length(&outgoing.say)?;
         let to = self.recipient(&outgoing.to)?;
         let addressing = outgoing.addressing.unwrap_or(self.world.options.addressing);
         let mut rng = self.world.fork_rng();
-        let texts = (1..=outgoing.count).map(|number| Text {
+        let letters = (1..=outgoing.count).map(|number| Letter {
             id: message_id(&mut rng),
             to: to.clone(),
-            text: outgoing.text.replace("{n}", &number.to_string()),
+            say: numbered(&outgoing.say, number),
             addressing,
         });
-        Ok(texts.collect())
+        Ok(letters.collect())
     }
 
     fn recipient(&self, to: &str) -> Result<Arc<Account>, ControlError> {
@@ -174,9 +197,9 @@ impl Phone {
         self.world.resolve(&jid).ok_or_else(|| ControlError::UnknownRecipient(to.to_owned()))
     }
 
-    async fn send_one(&self, text: Text) -> Result<(), ControlError> {
+    async fn send_one(&self, letter: Letter) -> Result<(), ControlError> {
         let (reply, sent) = oneshot::channel();
-        self.account.phone.order(Task::Send { text, reply });
+        self.account.phone.order(Task::Send { letter, reply });
         sent.await.unwrap_or(Err(ControlError::Reset))
     }
 
@@ -270,5 +293,25 @@ impl Phone {
 impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Phone").field(&CompactString::from(self.number())).finish()
+    }
+}
+
+fn check_length(say: &Say) -> Result<(), ControlError> {
+    let (name, text, least) = match say {
+        Say::Text(text) | Say::Edit { text, .. } => ("text", text.as_str(), 1),
+        Say::React { emoji, .. } => ("emoji", emoji.as_str(), 0),
+        Say::Revoke { .. } => return Ok(()),
+    };
+    if (least..=MAX_TEXT).contains(&text.len()) {
+        return Ok(());
+    }
+    Err(ControlError::InvalidRequest(format!("`{name}` has {least} to {MAX_TEXT} bytes")))
+}
+
+/// `{n}` in a text becomes the number of the message.
+fn numbered(say: &Say, number: usize) -> Say {
+    match say {
+        Say::Text(text) => Say::Text(text.replace("{n}", &number.to_string())),
+        say => say.clone(),
     }
 }

@@ -28,6 +28,6 @@ pub use error::ControlError;
 pub use faults::{BundleFault, CertificateFault, Fault, FaultKind, InvalidFault, Moment, PairingFault};
 pub use handle::{Device, Outgoing, Phone};
 pub use options::{BootstrapStep, Limits, Options, References};
-pub use phone::{InboxEntry, OutboxEntry, Receipt};
+pub use phone::{InboxEntry, OutboxEntry, Receipt, Say};
 pub use simulator::{Info, PlacedFault, Simulator, StartError};
 pub use trace::{Direction, TraceEntry};

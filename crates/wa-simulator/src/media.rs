@@ -49,7 +49,7 @@ impl Key {
     }
 
     /// The path that clients download from. whatsmeow wants a query in it, whatsapp-rust appends another
-    /// (whatsapp-rust.md, head): readers take a second `?` for an `&`.
+    /// (PROTOCOL.md 19.4): readers take a second `?` for an `&`.
     pub(crate) fn direct_path(&self) -> String {
         format!("/mms/{}/{}?ccb=11-4", self.kind, URL_SAFE_NO_PAD.encode(self.hash))
     }

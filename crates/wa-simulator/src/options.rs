@@ -65,7 +65,7 @@ impl Default for Options {
     }
 }
 
-/// Life of the references in a QR code, counted from the moment they were sent (protocol.md 6.1).
+/// Life of the references in a QR code, counted from the moment they were sent (PROTOCOL.md 6.1).
 ///
 /// Clients show the first for a minute and each later one for 20 s; the server takes a reference a little
 /// longer than it is shown.
@@ -99,7 +99,7 @@ impl References {
     }
 }
 
-/// One thing a phone sends to a companion after its first login (baileys.md 3.5, whatsapp-rust.md 10).
+/// One thing a phone sends to a companion after its first login (PROTOCOL.md 20).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootstrapStep {
     /// The keys of the app state.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 
 /// What kind of stanza waits: clients acknowledge by class and type, since a delivery and a read receipt
-/// of one message share their id (whatsapp-rust.md, "Reconnect, offline queue, receipts").
+/// of one message share their id (PROTOCOL.md 7.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     Message,
@@ -38,7 +38,7 @@ pub(crate) struct Stanza {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     entries: VecDeque<Entry>,
-    /// Messages that a retry receipt took out. Some clients acknowledge them besides (protocol.md 12), and
+    /// Messages that a retry receipt took out. Some clients acknowledge them besides (PROTOCOL.md 12), and
     /// the message sent again, under the same id, must not be taken for them.
     retried: VecDeque<CompactString>,
 }

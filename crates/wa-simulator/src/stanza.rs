@@ -41,12 +41,12 @@ pub(crate) fn stream_error(code: &str) -> Node<'static> {
     Node::new("stream:error").attr("code", code.to_owned())
 }
 
-/// What an older connection of a device gets when a newer one takes over (protocol.md 7.5).
+/// What an older connection of a device gets when a newer one takes over (PROTOCOL.md 7.5).
 pub(crate) fn replaced() -> Node<'static> {
     Node::new("stream:error").child(Node::new("conflict").attr("type", "replaced"))
 }
 
-/// What a companion gets that was unlinked (protocol.md 7.5).
+/// What a companion gets that was unlinked (PROTOCOL.md 7.5).
 pub(crate) fn device_removed() -> Node<'static> {
     stream_error("401").child(Node::new("conflict").attr("type", "device_removed"))
 }

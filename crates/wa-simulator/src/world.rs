@@ -399,7 +399,7 @@ fn mac_position(ciphertext: &[u8]) -> usize {
     position.unwrap_or(ciphertext.len()).saturating_sub(1)
 }
 
-#[allow(clippy::disallowed_methods)] // The one place where the system's randomness enters.
+#[allow(clippy::disallowed_methods, reason = "the one place where the system's randomness enters")]
 fn seed_from_system() -> ChaCha20Rng {
     ChaCha20Rng::from_rng(&mut rand::rng())
 }

@@ -4,7 +4,11 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use wa_binary::Jid;
 
-use crate::{Device, DeviceAddress, DeviceList, SenderKeyName};
+use crate::store::translate;
+use crate::{
+    AppStateKey, Batch, Device, DeviceAddress, DeviceList, PeerData, Seal, SenderKeyName, SentMessage,
+    StoreError,
+};
 
 /// Everything that one step of the companion changes. All of it is stored, or none.
 ///
@@ -22,7 +26,7 @@ pub struct Changes {
     pub prekeys_added: Vec<(u32, [u8; 32])>,
     /// One-time prekeys that were used up.
     pub prekeys_removed: Vec<u32>,
-    /// Sender key records.
+    /// Sender key records by chat and device; `None` removes one.
     pub sender_keys: Vec<(SenderKeyName, Option<Bytes>)>,
     /// (phone number user, LID user). A pair replaces every older pair that names either of the two.
     pub lid_mappings: Vec<(CompactString, CompactString)>,
@@ -30,6 +34,13 @@ pub struct Changes {
     pub device_lists: Vec<(Jid, Option<DeviceList>)>,
     /// Messages that left, kept for retry receipts. The store keeps a bounded number of the newest.
     pub sent_messages: Vec<SentMessage>,
+    /// App state keys, by their id.
+    pub app_state_keys: Vec<AppStateKey>,
+    /// What the phone told, kept as it came. The store keeps the newest [`PeerData::KEPT`].
+    pub peer_data: Vec<PeerData>,
+    /// What was received and is not known to be recorded elsewhere, by a number that counts up. It stands in for what
+    /// the sessions in the same change set can't decrypt a second time.
+    pub inbox: Vec<(u64, Option<Bytes>)>,
     /// A confirmed logout: forget everything first.
     pub wipe: bool,
 }
@@ -38,6 +49,12 @@ impl Changes {
     /// A change set that only forgets everything.
     pub fn forget() -> Self {
         Self { wipe: true, ..Self::default() }
+    }
+
+    /// The batch that [`Store::commit`](crate::Store::commit) applies for it, apart from the removal of old sent messages: for
+    /// a backend that takes over what was kept in another form.
+    pub fn into_batch(self, seal: &dyn Seal) -> Result<Batch, StoreError> {
+        translate::batch(self, seal, false)
     }
 
     /// Whether there is nothing to store.
@@ -54,13 +71,17 @@ impl Changes {
         self.device = later.device.or(self.device.take());
         self.sessions.extend(later.sessions);
         self.identities.extend(later.identities);
-        // Removals win over additions within one change set; a removed id never comes back, since ids aren't reused.
+        // Removals win over additions within one change set, so one that an addition follows must go.
+        self.prekeys_removed.retain(|removed| later.prekeys_added.iter().all(|(added, _)| added != removed));
         self.prekeys_added.extend(later.prekeys_added);
         self.prekeys_removed.extend(later.prekeys_removed);
         self.sender_keys.extend(later.sender_keys);
         self.lid_mappings.extend(later.lid_mappings);
         self.device_lists.extend(later.device_lists);
         self.sent_messages.extend(later.sent_messages);
+        self.app_state_keys.extend(later.app_state_keys);
+        self.peer_data.extend(later.peer_data);
+        self.inbox.extend(later.inbox);
     }
 }
 
@@ -77,31 +98,10 @@ impl fmt::Debug for Changes {
             .field("lid_mappings", &self.lid_mappings.len())
             .field("device_lists", &self.device_lists.len())
             .field("sent_messages", &self.sent_messages.len())
+            .field("app_state_keys", &self.app_state_keys.len())
+            .field("peer_data", &self.peer_data.len())
+            .field("inbox", &self.inbox.len())
             .finish()
-    }
-}
-
-/// A message that left, as a retry receipt needs it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SentMessage {
-    /// The chat as the recipient's retry receipt will name it (user or group JID).
-    pub chat: Jid,
-    /// WhatsApp's message id.
-    pub id: CompactString,
-    /// The JID that stood in the stanza's `to`.
-    pub to: Jid,
-    /// The `Message` protobuf, unpadded, as the recipient decrypts it.
-    pub message: Bytes,
-    /// When it was sent, in Unix milliseconds.
-    pub timestamp: i64,
-}
-
-impl fmt::Debug for SentMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SentMessage")
-            .field("id", &self.id)
-            .field("bytes", &self.message.len())
-            .finish_non_exhaustive()
     }
 }
 
@@ -126,6 +126,13 @@ mod tests {
         later.sessions.push((address.clone(), Some(Bytes::from_static(b"new"))));
         changes.append(later);
         assert_eq!(changes.sessions.last(), Some(&(address, Some(Bytes::from_static(b"new")))));
+    }
+
+    #[test]
+    fn a_prekey_that_is_added_after_a_removal_stays() {
+        let mut changes = Changes { prekeys_removed: vec![1, 2], ..Changes::default() };
+        changes.append(Changes { prekeys_added: vec![(1, [7; 32])], ..Changes::default() });
+        assert_eq!((changes.prekeys_added, changes.prekeys_removed), (vec![(1, [7; 32])], vec![2]));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Device {
     pub previous_signed_prekeys: Vec<SignedPreKeyRecord>,
     /// When `signed_prekey` became current, in Unix seconds.
     pub signed_prekey_rotated_at: i64,
-    /// Id of the next one-time prekey to generate. Ids are never reused.
+    /// Id of the next one-time prekey to generate. Ids start again at 1 after 2²⁴.
     pub next_prekey_id: u32,
     /// One-time prekeys with this id or a higher one are not on the server yet.
     pub first_unuploaded_prekey_id: u32,

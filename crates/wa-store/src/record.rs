@@ -1,4 +1,4 @@
-//! The stored form of [`Device`] and [`DeviceList`], shared by all backends.
+//! The stored form of what a companion keeps, above all backends.
 //!
 //! Protobuf, because it lets fields be added without touching what is stored. Field numbers are never reused.
 
@@ -7,7 +7,9 @@ use prost::Message;
 use wa_binary::Jid;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Device, DeviceList, ListedDevice, SignedPreKeyRecord};
+use crate::{
+    AppStateKey, Device, DeviceList, ListedDevice, PeerData, PeerDataSort, SentMessage, SignedPreKeyRecord,
+};
 
 /// A stored record that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +149,64 @@ impl DeviceList {
     }
 }
 
+impl SentMessage {
+    /// The bytes to store; chat, id and time are in the key.
+    pub(crate) fn to_record(&self) -> Vec<u8> {
+        SentMessageRecord { to: self.to.to_string(), message: self.message.clone() }.encode_to_vec()
+    }
+
+    /// Reads what [`to_record`](Self::to_record) wrote: the recipient and the message.
+    pub(crate) fn from_record(bytes: Bytes) -> Result<(Jid, Bytes), RecordError> {
+        let error = |problem: String| RecordError { what: "sent message", problem };
+        let record = SentMessageRecord::decode(bytes).map_err(|cause| error(cause.to_string()))?;
+        let to = record.to.parse().map_err(|_| error("malformed recipient".into()))?;
+        Ok((to, record.message))
+    }
+}
+
+impl AppStateKey {
+    /// The bytes to store.
+    pub(crate) fn to_record(&self) -> Zeroizing<Vec<u8>> {
+        let record = AppStateKeyRecord {
+            id: self.id.clone(),
+            data: self.data.clone(),
+            fingerprint: self.fingerprint.clone(),
+            timestamp: self.timestamp,
+        };
+        Zeroizing::new(record.encode_to_vec())
+    }
+
+    /// Reads what [`to_record`](Self::to_record) wrote.
+    pub(crate) fn from_record(bytes: Bytes) -> Result<Self, RecordError> {
+        let record = AppStateKeyRecord::decode(bytes)
+            .map_err(|cause| RecordError { what: "app state key", problem: cause.to_string() })?;
+        let AppStateKeyRecord { id, data, fingerprint, timestamp } = record;
+        Ok(Self { id, data, fingerprint, timestamp })
+    }
+}
+
+impl PeerData {
+    /// The bytes to store.
+    pub(crate) fn to_record(&self) -> Vec<u8> {
+        let record = PeerDataRecord {
+            sort: self.sort.number(),
+            id: self.id.to_string(),
+            timestamp: self.timestamp,
+            raw: self.raw.clone(),
+        };
+        record.encode_to_vec()
+    }
+
+    /// Reads what [`to_record`](Self::to_record) wrote.
+    pub(crate) fn from_record(bytes: Bytes) -> Result<Self, RecordError> {
+        let error = |problem: String| RecordError { what: "peer data", problem };
+        let record = PeerDataRecord::decode(bytes).map_err(|cause| error(cause.to_string()))?;
+        let sort = PeerDataSort::from_number(record.sort)
+            .ok_or_else(|| error(format!("unknown sort {}", record.sort)))?;
+        Ok(Self { sort, id: record.id.into(), timestamp: record.timestamp, raw: record.raw })
+    }
+}
+
 fn array<const N: usize>(bytes: &[u8], what: &str) -> Result<[u8; N], RecordError> {
     bytes
         .try_into()
@@ -249,6 +309,59 @@ struct ListedDeviceParts {
     is_hosted: bool,
 }
 
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+struct SentMessageRecord {
+    #[prost(string, tag = "1")]
+    to: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    message: Bytes,
+}
+
+impl std::fmt::Debug for SentMessageRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SentMessageRecord").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+struct AppStateKeyRecord {
+    #[prost(bytes = "bytes", tag = "1")]
+    id: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    data: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    fingerprint: Bytes,
+    #[prost(int64, tag = "4")]
+    timestamp: i64,
+}
+
+impl std::fmt::Debug for AppStateKeyRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppStateKeyRecord").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+struct PeerDataRecord {
+    #[prost(uint32, tag = "1")]
+    sort: u32,
+    #[prost(string, tag = "2")]
+    id: String,
+    #[prost(int64, tag = "3")]
+    timestamp: i64,
+    #[prost(bytes = "bytes", tag = "4")]
+    raw: Bytes,
+}
+
+impl std::fmt::Debug for PeerDataRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerDataRecord").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -288,6 +401,10 @@ mod tests {
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = Device::from_record(&bytes);
             let _ = DeviceList::from_record(&bytes);
+            let bytes = Bytes::from(bytes);
+            let _ = SentMessage::from_record(bytes.clone());
+            let _ = AppStateKey::from_record(bytes.clone());
+            let _ = PeerData::from_record(bytes);
         }
     }
 }

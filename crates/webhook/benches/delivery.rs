@@ -4,7 +4,11 @@
 //! to the last request; `cpu` is the processor's time of the whole process, the receiver's part included, and needs Linux.
 
 // A bench is a test of its own.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark ends with its first failure, and nobody links it"
+)]
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,9 +21,10 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use storage::conformance::{sample_incoming, sample_instance, sample_user};
+use storage::conformance::{SAMPLE_NODE, sample_incoming, sample_instance, sample_user};
 use storage::{
-    Fleet, InstanceId, InstanceStore, MemoryStorage, Record, SecretText, UserStore, WebhookSettings,
+    Epoch, InstanceId, InstanceStore, Journal, Listener, MemoryStorage, Record, SecretText, Timestamp,
+    UserStore, Webhook,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -71,9 +76,8 @@ impl Receiver {
 }
 
 struct Gateway {
-    storage: Arc<MemoryStorage>,
-    dispatcher: Dispatcher,
-    instances: Vec<InstanceId>,
+    journal: Journal,
+    instances: Vec<(InstanceId, Epoch)>,
     receiver: Arc<Receiver>,
     recorded: usize,
 }
@@ -84,32 +88,35 @@ impl Gateway {
         let storage = Arc::new(MemoryStorage::new());
         let user = sample_user("bench");
         storage.create_user(user.clone()).await.unwrap();
-        let webhook = WebhookSettings {
-            url: Some(url),
-            enabled: true,
-            secret: Some(SecretText::new("secret")),
-            ..WebhookSettings::default()
-        };
-        let mut ids = Vec::new();
-        for n in 0..instances {
-            let mut instance = sample_instance(user.id, &n.to_string());
-            instance.webhook = webhook.clone();
-            ids.push(instance.id);
-            storage.create_instance(instance).await.unwrap();
-        }
         let guard = AddressGuard::new("127.0.0.1".parse().unwrap());
         let dispatcher = Dispatcher::new(storage.clone(), Options { guard, ..Options::default() }).unwrap();
-        Self { storage, dispatcher, instances: ids, receiver, recorded: 0 }
+        let mut ids = Vec::new();
+        for n in 0..instances {
+            let instance = sample_instance(user.id, &n.to_string());
+            let id = instance.id;
+            let webhook = Webhook {
+                url: Some(url.clone()),
+                enabled: true,
+                secret: Some(SecretText::new("secret")),
+                ..Webhook::new(id, Webhook::DEFAULT, Timestamp::default())
+            };
+            let epoch =
+                storage.create_instance(instance, vec![webhook], SAMPLE_NODE, u64::MAX).await.unwrap();
+            dispatcher.serve(id, epoch);
+            ids.push((id, epoch));
+        }
+        let listener: Arc<dyn Listener> = Arc::new(dispatcher);
+        let journal = Journal::new(storage, [listener]);
+        Self { journal, instances: ids, receiver, recorded: 0 }
     }
 
     /// Records events one by one, as they come in, and waits until the receiver has all of them.
     async fn deliver(&mut self, count: usize) {
         for n in self.recorded..self.recorded + count {
-            let instance = self.instances[n % self.instances.len()];
-            let peer = format!("1555{:07}@s.whatsapp.net", n / self.instances.len() % CHATS);
+            let (instance, epoch) = self.instances[n % self.instances.len()];
+            let peer = format!("1555{:07}", n / self.instances.len() % CHATS);
             let message = sample_incoming(instance, &peer, &format!("3EB0{n:016X}"), n as i64);
-            self.storage.record(Record::new(instance).message(message)).await.unwrap();
-            self.dispatcher.notify(instance);
+            self.journal.record(Record::new(instance, epoch).message(message)).await.unwrap();
             if n % 64 == 0 {
                 tokio::task::yield_now().await;
             }

@@ -1,31 +1,20 @@
-//! The worker: one session per instance that has something to deliver.
+//! The webhooks of all instances that this node holds.
 
-use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use futures_util::FutureExt as _;
 use rustls::RootCertStore;
 use storage::{
-    Consumer, Delivery, DeliveryState, Event, EventQuery, EventStart, InstanceId, Page, Settlement, Storage,
-    StorageError, UserId,
+    Consumer, Delivery, DeliveryState, Epoch, Event, EventQuery, EventStart, InstanceId, Listener, Page,
+    Recorded, Settlement, Storage, StorageError, UserId,
 };
-use tokio::sync::{Notify, Semaphore};
-use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::time::timeout;
 
-use crate::courier::{Courier, Failure, SetupError};
+use crate::context::Context;
+use crate::courier::{Courier, SetupError};
 use crate::guard::AddressGuard;
-use crate::session::{End, Session};
-use crate::target::Target;
-
-/// After an error of the store a session starts again, at first this much later, then ever later.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use crate::roster::Roster;
 
 /// How much may happen at once, and where to.
 #[derive(Clone, Debug)]
@@ -34,10 +23,10 @@ pub struct Options {
     pub guard: AddressGuard,
     /// Certificate authorities that receivers' certificates are checked against.
     pub roots: RootCertStore,
-    /// Requests under way at once, over all instances.
+    /// Requests under way at once, over all webhooks.
     pub in_flight: usize,
-    /// Requests under way at once for one instance (one per chat).
-    pub per_instance: usize,
+    /// Requests under way at once for one webhook (one per chat).
+    pub per_webhook: usize,
 }
 
 impl Default for Options {
@@ -46,112 +35,56 @@ impl Default for Options {
             guard: AddressGuard::default(),
             roots: RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
             in_flight: 512,
-            per_instance: 32,
+            per_webhook: 32,
         }
     }
 }
 
-/// Delivers the events of all instances to their webhooks. Clones are the same dispatcher.
+/// Delivers the events of the instances that this node holds to their webhooks. Clones are the same dispatcher.
 ///
-/// It reads the event log with a cursor per instance. A delivered event moves the cursor and leaves no trace;
-/// a failed one is stored and tried again as the webhook's settings say, while later events of the same chat
-/// wait behind it. What has used up its retries stays as a dead letter until it is replayed. Everything
-/// survives a crash: an event is delivered at least once, with the same id and the same bytes each time.
+/// Each webhook reads the event log with a cursor of its own. A delivered event moves the cursor and leaves no trace; a
+/// failed one is stored and tried again as the webhook's settings say, while later events of the same chat wait behind it.
+/// What has used up its retries stays as a dead letter until it is replayed. Everything survives a crash: an event is
+/// delivered at least once, with the same id and the same bytes each time.
+///
+/// It is a [`Listener`] of the [`Journal`](storage::Journal): what it hears from there is delivered without reading it from
+/// the log again.
 #[derive(Clone)]
 pub struct Dispatcher {
-    shared: Arc<Shared>,
-}
-
-/// What all sessions use.
-pub(crate) struct Shared {
-    pub(crate) storage: Arc<dyn Storage>,
-    pub(crate) guard: AddressGuard,
-    pub(crate) per_instance: usize,
-    pub(crate) closing: CancellationToken,
-    courier: Courier,
-    permits: Semaphore,
-    slots: Mutex<HashMap<InstanceId, Slot>>,
-    tasks: TaskTracker,
-}
-
-/// What is known of an instance that isn't simply at rest.
-enum Slot {
-    /// Its webhook is off: news of it cost nothing until its settings change.
-    Off,
-    /// A session serves it.
-    Served(Arc<Signal>),
-}
-
-/// How a session is told that something changed.
-#[derive(Default)]
-pub(crate) struct Signal {
-    notify: Notify,
-    reload: AtomicBool,
-}
-
-impl Signal {
-    /// Resolves when the signal has been raised since the last time.
-    pub(crate) async fn raised(&self) {
-        self.notify.notified().await;
-    }
-
-    pub(crate) fn take_reload(&self) -> bool {
-        self.reload.swap(false, Ordering::SeqCst)
-    }
-
-    /// Whether the signal has been raised and nobody has noticed yet.
-    fn take_raised(&self) -> bool {
-        self.notify.notified().now_or_never().is_some()
-    }
-
-    fn raise(&self, reload: bool) {
-        self.reload.fetch_or(reload, Ordering::SeqCst);
-        self.notify.notify_one();
-    }
+    roster: Arc<Roster>,
 }
 
 impl Dispatcher {
-    /// A dispatcher that has nothing to do yet.
+    /// A dispatcher that serves nothing yet.
     ///
     /// # Errors
     /// [`SetupError`] if the HTTP client can't be built.
     pub fn new(storage: Arc<dyn Storage>, options: Options) -> Result<Self, SetupError> {
-        let courier = Courier::new(&options.guard, &options.roots)?;
-        let shared = Shared {
-            storage,
-            guard: options.guard,
-            per_instance: options.per_instance.max(1),
-            closing: CancellationToken::new(),
-            courier,
-            permits: Semaphore::new(options.in_flight.max(1)),
-            slots: Mutex::default(),
-            tasks: TaskTracker::new(),
-        };
-        Ok(Self { shared: Arc::new(shared) })
+        let Options { guard, roots, in_flight, per_webhook } = options;
+        let courier = Courier::new(&guard, &roots)?;
+        let context = Context::new(storage, guard, courier, per_webhook, in_flight);
+        Ok(Self { roster: Arc::new(Roster::new(context)) })
     }
 
-    /// Takes up what was left undone before the last stop or crash.
-    ///
-    /// # Errors
-    /// [`StorageError`] if the store can't tell.
-    pub async fn resume(&self) -> Result<(), StorageError> {
-        for work in self.shared.storage.work(Consumer::WEBHOOK).await? {
-            self.notify(work.instance);
-        }
-        Ok(())
+    /// Says that this node holds the instance from now on, under this epoch. Takes up what was left undone before. Needs
+    /// a Tokio runtime.
+    pub fn serve(&self, instance: InstanceId, epoch: Epoch) {
+        self.roster.serve(instance, epoch);
     }
 
-    /// Says that events were added to this instance's log.
-    pub fn notify(&self, instance: InstanceId) {
-        self.wake(instance, false);
+    /// Says that this node lets go of the instance, or that the instance is gone. Requests under way may end; what they
+    /// achieve is committed as long as nobody else has taken the instance.
+    pub fn release(&self, instance: InstanceId) {
+        self.roster.release(instance);
     }
 
-    /// Says that the webhook's settings or stored deliveries changed, or that the instance is gone.
-    pub fn reload(&self, instance: InstanceId) {
-        self.wake(instance, true);
+    /// Says that webhooks of the instance were added, changed or removed, or that deliveries of theirs were: from now on
+    /// what is stored holds.
+    pub fn changed(&self, instance: InstanceId) {
+        self.roster.changed(instance);
     }
 
-    /// Dead letters of the owner's instance, oldest first.
+    /// Dead letters of a webhook of the owner's instance, oldest first, each with its event where the log still has it.
     ///
     /// # Errors
     /// `NotFound` when the instance isn't the owner's.
@@ -159,14 +92,15 @@ impl Dispatcher {
         &self,
         owner: UserId,
         instance: InstanceId,
+        webhook: &str,
         limit: u64,
         skip: u64,
-    ) -> Result<Page<Delivery>, StorageError> {
-        let consumer = Consumer::webhook(instance);
-        self.shared.storage.deliveries(owner, &consumer, DeliveryState::Dead, limit, skip).await
+    ) -> Result<Page<(Delivery, Option<Event>)>, StorageError> {
+        let consumer = Consumer::webhook(instance, webhook);
+        self.storage().deliveries(owner, &consumer, DeliveryState::Dead, limit, skip).await
     }
 
-    /// Makes dead letters pending again, those named by their `seq` or all, and returns how many. They are
+    /// Makes dead letters of a webhook pending again, those named by their `seq` or all, and returns how many. They are
     /// delivered under their old ids, in the order of the log, with all retries before them.
     ///
     /// # Errors
@@ -175,114 +109,59 @@ impl Dispatcher {
         &self,
         owner: UserId,
         instance: InstanceId,
+        webhook: &str,
         seqs: Option<Vec<i64>>,
     ) -> Result<u64, StorageError> {
-        let consumer = Consumer::webhook(instance);
-        let replayed = self.shared.storage.replay(owner, consumer, seqs, Utc::now().into()).await?;
-        self.reload(instance);
+        let consumer = Consumer::webhook(instance, webhook);
+        let replayed = self.storage().replay(owner, consumer, seqs, Utc::now().into()).await?;
+        self.changed(instance);
         Ok(replayed)
     }
 
-    /// Passes over everything in the log of the owner's instance, before its webhook is switched on: what
-    /// happened while it was off isn't delivered.
+    /// Passes over everything in the log of the owner's instance, before the webhook is switched on: what happened while
+    /// it was off isn't delivered.
     ///
     /// # Errors
-    /// `NotFound` when the instance isn't the owner's.
-    pub async fn skip_to_newest(&self, owner: UserId, instance: InstanceId) -> Result<(), StorageError> {
+    /// `NotFound` when the instance isn't the owner's, `Fenced` when this node doesn't hold it.
+    pub async fn skip_to_newest(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        webhook: &str,
+    ) -> Result<(), StorageError> {
         let query = EventQuery { start: EventStart::Newest, kinds: Vec::new(), limit: 1 };
-        let newest = self.shared.storage.events(owner, instance, &query).await?;
+        let newest = self.storage().events(owner, instance, &query).await?;
         let cursor = newest.events.last().map(|event| event.seq);
-        let settlement = Settlement { cursor, ..Settlement::new(Consumer::webhook(instance)) };
-        self.shared.storage.settle(vec![settlement]).await
+        let epoch = self.roster.epoch(instance);
+        let settlement =
+            Settlement::new(Consumer::webhook(instance, webhook), epoch.ok_or(StorageError::Fenced)?);
+        let stale = self.storage().settle(vec![Settlement { cursor, ..settlement }]).await?;
+        if stale.is_empty() { Ok(()) } else { Err(StorageError::Fenced) }
     }
 
-    /// Stops: requests under way may end, for at most `grace`; nothing new is sent; achievements are
-    /// committed. Returns whether everything ended in time. What didn't is delivered again after the next
-    /// start.
+    /// Stops: requests under way may end, for at most `grace`; nothing new is sent; achievements are committed. Returns
+    /// whether everything ended in time. What didn't is delivered again after the next start.
     pub async fn stop(&self, grace: Duration) -> bool {
-        self.shared.closing.cancel();
-        self.shared.tasks.close();
-        timeout(grace, self.shared.tasks.wait()).await.is_ok()
+        timeout(grace, self.roster.stop()).await.is_ok()
     }
 
-    fn wake(&self, instance: InstanceId, reload: bool) {
-        if self.shared.closing.is_cancelled() {
-            return;
-        }
-        let mut slots = self.shared.slots();
-        match slots.get(&instance) {
-            Some(Slot::Off) if !reload => {}
-            Some(Slot::Served(signal)) => signal.raise(reload),
-            Some(Slot::Off) | None => {
-                let signal = Arc::new(Signal::default());
-                slots.insert(instance, Slot::Served(Arc::clone(&signal)));
-                self.shared.tasks.spawn(serve(Arc::clone(&self.shared), instance, signal));
-            }
-        }
+    fn storage(&self) -> &Arc<dyn Storage> {
+        self.roster.storage()
+    }
+}
+
+impl Listener for Dispatcher {
+    fn rang(&self, instance: InstanceId, recorded: &Recorded) {
+        self.roster.rang(instance, recorded);
     }
 }
 
 impl std::fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dispatcher").field("sessions", &self.shared.slots().len()).finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    /// One attempt, when its turn has come among those of all instances.
-    pub(crate) async fn deliver(&self, target: &Target, event: &Event, attempt: u32) -> Result<(), Failure> {
-        // The semaphore is never closed; if it were, the attempt would go ahead.
-        let _permit = self.permits.acquire().await.ok();
-        target.deliver(&self.courier, event, attempt).await
-    }
-
-    fn slots(&self) -> MutexGuard<'_, HashMap<InstanceId, Slot>> {
-        // A panic while the map is locked can't leave it half changed.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets the session unless it was called for in the meantime.
-    fn retire(&self, instance: InstanceId, signal: &Signal, end: End) -> bool {
-        let mut slots = self.slots();
-        // The lock is held whenever a signal is raised, so none can be lost between this look and the
-        // removal.
-        if signal.take_raised() && end != End::Closing {
-            return false;
-        }
-        match end {
-            End::Off => slots.insert(instance, Slot::Off),
-            _ => slots.remove(&instance),
-        };
-        true
-    }
-}
-
-/// Serves one instance until it needs no service; survives errors of the store and panics.
-async fn serve(shared: Arc<Shared>, instance: InstanceId, signal: Arc<Signal>) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        signal.take_reload();
-        let session = AssertUnwindSafe(Session::run(&shared, instance, &signal)).catch_unwind().await;
-        match session {
-            Ok(Ok(End::Reload)) => pause = FIRST_PAUSE,
-            Ok(Ok(end)) => {
-                if shared.retire(instance, &signal, end) {
-                    return;
-                }
-                pause = FIRST_PAUSE;
-            }
-            failed => {
-                match failed {
-                    Ok(Err(error)) => {
-                        tracing::warn!(%instance, %error, "webhook deliveries pause: the store failed")
-                    }
-                    _ => tracing::error!(%instance, "webhook deliveries pause: a session panicked"),
-                }
-                tokio::select! {
-                    () = shared.closing.cancelled() => return,
-                    () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                }
-            }
-        }
+        let (instances, tasks) = self.roster.counts();
+        f.debug_struct("Dispatcher")
+            .field("instances", &instances)
+            .field("tasks", &tasks)
+            .finish_non_exhaustive()
     }
 }

@@ -2,11 +2,12 @@
 //! chat.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use storage::Timestamp;
 
 /// What orders events: the chat they belong to; events without a chat share the lane `None`.
-pub(crate) type Lane = Option<String>;
+pub(crate) type Lane = Option<Arc<str>>;
 
 /// All lanes that are not idle. Events of other chats may be sent at once.
 #[derive(Debug)]
@@ -122,15 +123,6 @@ impl<E> Lanes<E> {
         waiting
     }
 
-    /// Takes the events that wait in their lanes, each lane's in order.
-    pub(crate) fn take_waiting(&mut self) -> Vec<(Lane, E)> {
-        let live = self.lanes.iter_mut().filter_map(|(lane, state)| match state {
-            State::Live { waiting } => Some((lane, waiting)),
-            _ => None,
-        });
-        live.flat_map(|(lane, waiting)| waiting.drain(..).map(|event| (lane.clone(), event))).collect()
-    }
-
     /// The earliest time at which a blocked lane is to be tried again.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)
@@ -188,7 +180,7 @@ mod tests {
     }
 
     fn lane(name: &str) -> Lane {
-        Some(name.to_owned())
+        Some(name.into())
     }
 
     fn admit(lanes: &mut Lanes<i64>, name: &str, seq: i64) -> Admission<i64> {
@@ -204,8 +196,6 @@ mod tests {
         assert_eq!(lanes.admit(&None, 4, NOW, 4), Admission::Send(4));
         assert_eq!(lanes.proceed(&lane("b")), None);
         assert_eq!(lanes.proceed(&None), None);
-        assert_eq!(lanes.take_waiting(), [(lane("a"), 2)]);
-        assert_eq!(admit(&mut lanes, "a", 2), Admission::Queued);
         assert_eq!(lanes.proceed(&lane("a")), Some(2));
         assert!(!lanes.is_empty());
         assert_eq!(lanes.proceed(&lane("a")), None);

@@ -1,22 +1,34 @@
 #![doc = include_str!("../README.md")]
-// The clock and the random generator enter the workspace here and above (see .clippy.toml).
-#![allow(clippy::disallowed_methods)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the clock and the random generator enter the workspace here and above"
+)]
 
-mod courier;
 mod dispatcher;
-mod envelope;
-mod filter;
-mod guard;
-mod headers;
+
+mod roster;
+
+mod worker;
+
+mod post;
+
 mod lanes;
 mod ledger;
-mod policy;
 mod progress;
-mod session;
-mod signature;
+
+mod context;
+
+mod courier;
 mod target;
 
+mod dialect;
+mod guard;
+mod headers;
+mod policy;
+mod signature;
+
 pub use courier::{ATTEMPT_TIMEOUT, SetupError};
+pub use dialect::{Call, Dialect, Seed0, Seed1, dialect};
 pub use dispatcher::{Dispatcher, Options};
 pub use guard::{AddressGuard, AllowError, Destination, MAX_URL_LENGTH, OutboundAllow, Range, Refused};
 pub use headers::{HeaderError, MAX_HEADER_VALUE, MAX_HEADERS, custom_headers};

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use storage::{Event, WebhookSettings};
+use storage::{Event, EventData, EventFilter, Webhook};
 
 use crate::courier::{Courier, Failure};
+use crate::dialect::{Call, Dialect, dialect};
 use crate::guard::{AddressGuard, Destination};
 use crate::headers::custom_headers;
 use crate::policy::RetryPolicy;
 use crate::signature::Signer;
-use crate::{envelope, filter};
 
 const ID: HeaderName = HeaderName::from_static("x-webhook-id");
 const EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
@@ -19,9 +19,10 @@ const ATTEMPT: HeaderName = HeaderName::from_static("x-webhook-attempt");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
 
-/// The present settings of an instance's webhook.
+/// A webhook's settings, as they were read.
 pub(crate) struct Target {
-    settings: WebhookSettings,
+    dialect: &'static dyn Dialect,
+    filter: EventFilter,
     destination: Result<Destination, Failure>,
     headers: HeaderMap,
     signer: Option<Signer>,
@@ -30,10 +31,10 @@ pub(crate) struct Target {
 
 impl Target {
     /// `None` when the webhook is off.
-    pub(crate) fn new(settings: WebhookSettings, guard: &AddressGuard) -> Option<Self> {
-        let url = settings.url.as_deref().filter(|_| settings.enabled)?;
+    pub(crate) fn new(webhook: &Webhook, guard: &AddressGuard) -> Option<Self> {
+        let url = webhook.url.as_deref().filter(|_| webhook.enabled)?;
         let custom =
-            custom_headers(settings.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            custom_headers(webhook.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let destination = guard.check(url).map_err(Failure::Refused);
         let (destination, mut headers) = match custom {
             Ok(headers) => (destination, headers),
@@ -41,19 +42,24 @@ impl Target {
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Some(Self {
+            dialect: dialect(webhook.format),
+            filter: webhook.filter.clone(),
             destination,
             headers,
-            signer: settings.secret.as_ref().map(|secret| Signer::new(secret.expose())),
+            signer: webhook.secret.as_ref().map(|secret| Signer::new(secret.expose())),
             policy: RetryPolicy {
-                max_retries: settings.max_retries,
-                interval: Duration::from_millis(settings.retry_interval),
+                max_retries: webhook.max_retries,
+                interval: Duration::from_millis(webhook.retry_interval),
             },
-            settings,
         })
     }
 
     pub(crate) fn wants(&self, event: &Event) -> bool {
-        filter::is_wanted(&self.settings, event)
+        let status = match &event.data {
+            EventData::MessageStatus(data) => Some(data.status),
+            _ => None,
+        };
+        self.filter.wants(event.kind(), status)
     }
 
     pub(crate) fn policy(&self) -> &RetryPolicy {
@@ -68,18 +74,19 @@ impl Target {
         attempt: u32,
     ) -> Result<(), Failure> {
         let destination = self.destination.as_ref().map_err(Clone::clone)?;
-        let body = envelope::body(event);
-        courier.post(destination, self.request_headers(event, attempt, &body), body).await
+        let call = self.dialect.webhook(event);
+        let headers = self.request_headers(event, attempt, &call);
+        courier.post(destination, headers, call.body).await
     }
 
-    fn request_headers(&self, event: &Event, attempt: u32, body: &Bytes) -> HeaderMap {
+    fn request_headers(&self, event: &Event, attempt: u32, call: &Call) -> HeaderMap {
         let mut headers = self.headers.clone();
-        headers.insert(EVENT, HeaderValue::from_static(event.kind.as_str()));
+        headers.insert(EVENT, HeaderValue::from_static(call.event));
         headers.insert(ATTEMPT, attempt.into());
         let texts = [
             (ID, Some(event.id.to_string())),
             (TIMESTAMP, Some(event.timestamp.to_string())),
-            (SIGNATURE, self.signer.as_ref().map(|signer| signer.sign(body))),
+            (SIGNATURE, self.signer.as_ref().map(|signer| signer.sign(&call.body))),
         ];
         for (name, text) in texts {
             if let Some(value) = text.and_then(|text| HeaderValue::from_maybe_shared(Bytes::from(text)).ok())

@@ -43,7 +43,7 @@ async fn endure_a_hostile_companion(mut rng: ChaCha8Rng) {
     let honest = stage.paired(victim).await;
     let turncoat = stage.paired(accomplice).await;
     honest.talk(accomplice, victim, "before").await;
-    turncoat.handle.stop().await;
+    turncoat.client.stop().await;
     let device = turncoat.store.device().await.expect("reads").expect("paired");
 
     let stanzas = attacks(&device, victim.lid());
@@ -88,7 +88,7 @@ async fn a_hostile_server_cannot_crash_a_client_or_damage_its_sessions() {
     let [own, peer] = &phones;
     let companion = stage.paired(own).await;
     companion.talk(peer, own, "before").await;
-    companion.handle.stop().await;
+    companion.client.stop().await;
     let device = companion.store.device().await.expect("reads").expect("paired");
 
     let (connector, mut listener) = wa_client::memory::listen();
@@ -100,7 +100,7 @@ async fn a_hostile_server_cannot_crash_a_client_or_damage_its_sessions() {
         let Some(link) = server.log_in(Link::new(connection), &device).await else { continue };
         server.attack(link, &mut left, &mut rng).await;
     }
-    victim.handle.stop().await;
+    victim.client.stop().await;
 
     let companion = stage.companion(companion.store.clone());
     companion.online().await;

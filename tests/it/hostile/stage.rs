@@ -9,14 +9,13 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 use wa_binary::{Node, decode, encode, unpack};
 use wa_client::{
-    Client, Clock, ConnectRequest, Connection, Connector, Event, Handle, Handler, HandlerError, Outgoing,
-    State, TransportError,
+    Client, Clock, ConnectRequest, Connection, Connector, Event, Events, Outgoing, State, TransportError,
 };
 use wa_noise::frame::{FrameDecoder, put_frame};
 use wa_noise::preamble::{Preamble, Progress};
 use wa_noise::{CONNECTION_HEADER, Ciphers, TrustRoot};
 use wa_simulator::{Options, Phone, Simulator};
-use wa_store::{MemoryStore, Store};
+use wa_store::Store;
 
 /// A time that the certificates cover.
 const NOW: u64 = 1_800_000_000;
@@ -34,31 +33,32 @@ impl Stage {
         Self { sim, clock }
     }
 
-    pub(super) fn companion(&self, store: Arc<dyn Store>) -> Companion {
+    pub(super) fn companion(&self, store: Store) -> Companion {
         self.companion_of(store, Arc::new(ToSimulator(self.sim.clone())), TrustRoot::new(self.sim.root_key()))
     }
 
     pub(super) fn companion_of(
         &self,
-        store: Arc<dyn Store>,
+        store: Store,
         connector: Arc<dyn Connector>,
         trust: TrustRoot,
     ) -> Companion {
-        let diary = Arc::new(Diary(watch::Sender::new(Vec::new())));
-        let handle = Client::builder(store.clone(), diary.clone())
+        let (client, events) = Client::builder(store.clone())
             .connector(connector)
             .trust_root(trust)
             .clock(Arc::new(Time(self.clock)))
-            .spawn();
-        Companion { handle, diary, store }
+            .start();
+        let diary = watch::Sender::new(Vec::new());
+        tokio::spawn(write_down(events, diary.clone()));
+        Companion { client, diary, store }
     }
 
     /// A new companion of this phone, paired and online.
     pub(super) async fn paired(&self, phone: &Phone) -> Companion {
-        let companion = self.companion(Arc::new(MemoryStore::new()));
+        let companion = self.companion(Store::memory());
         let pairing = |state: &State| matches!(state, State::Pairing { qr: Some(_) });
         // The guard of the watch must not live on: the client could not change its state meanwhile.
-        let state = companion.handle.watch().wait_for(pairing).await.expect("runs").clone();
+        let state = companion.client.watch().wait_for(pairing).await.expect("runs").clone();
         let State::Pairing { qr: Some(qr) } = state else { unreachable!("waited for it") };
         phone.scan(&qr.text).await.expect("scans");
         companion.online().await;
@@ -67,35 +67,34 @@ impl Stage {
 }
 
 pub(super) struct Companion {
-    pub(super) handle: Handle,
-    diary: Arc<Diary>,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) client: Client,
+    diary: watch::Sender<Vec<Event>>,
+    pub(super) store: Store,
 }
 
 impl Companion {
     pub(super) async fn online(&self) {
-        self.handle.watch().wait_for(|state| *state == State::Online).await.expect("runs");
+        self.client.watch().wait_for(|state| *state == State::Online).await.expect("runs");
     }
 
     /// A text each way, through the sessions that there are.
     pub(super) async fn talk(&self, phone: &Phone, own: &Phone, text: &str) {
-        self.handle.send(Outgoing::text(phone.jid(), text)).await.expect("sent");
+        self.client.send(Outgoing::text(phone.jid(), text)).await.expect("sent");
         phone.wait_for_inbox(|inbox| inbox.iter().any(|entry| entry.text.as_deref() == Some(text))).await;
         let reply = format!("reply to {text}");
         phone.send(own.number(), &reply).await.expect("sent");
-        let mut events = self.diary.0.subscribe();
-        let arrived = |event: &Event| matches!(event, Event::Message(message) if message.message.conversation.as_deref() == Some(&reply));
+        let mut events = self.diary.subscribe();
+        let arrived = |event: &Event| matches!(event, Event::Message(message) if message.text() == Some(reply.as_str()));
         events.wait_for(|events| events.iter().any(arrived)).await.expect("runs");
     }
 }
 
-struct Diary(watch::Sender<Vec<Event>>);
-
-#[async_trait]
-impl Handler for Diary {
-    async fn handle(&self, events: Vec<Event>) -> Result<(), HandlerError> {
-        self.0.send_modify(|known| known.extend(events));
-        Ok(())
+/// Notes what a client tells, and accepts it.
+async fn write_down(mut events: Events, diary: watch::Sender<Vec<Event>>) {
+    while let Some(mut batch) = events.next().await {
+        diary.send_modify(|known| known.extend(batch.take_events()));
+        // Refused when the connection has ended meanwhile: the events come again.
+        let _ = batch.accept().await;
     }
 }
 

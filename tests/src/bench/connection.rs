@@ -1,9 +1,15 @@
+use std::time::Duration;
+
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+
+/// Time between two looks at an instance that is awaited: short beside what is measured, long beside a look.
+const PACE: Duration = Duration::from_millis(1);
 
 /// One keep-alive connection to the gateway, with as little work of our own per call as HTTP allows.
 pub(super) struct Connection {
@@ -23,11 +29,27 @@ impl Connection {
     }
 
     pub(super) async fn post(&mut self, path: &str, body: &Value) -> (StatusCode, Bytes) {
-        let request = Request::post(path)
+        self.call(Request::post(path).header("content-type", "application/json"), body.to_string()).await
+    }
+
+    /// Returns as soon as the instance can send.
+    pub(super) async fn ready(&mut self, instance: &str) {
+        loop {
+            let path = format!("/api/whatsapp/{instance}/status");
+            let (_, body) = self.call(Request::get(path), String::new()).await;
+            let status: Value = serde_json::from_slice(&body).expect("JSON");
+            if status["ready"] == true {
+                return;
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    async fn call(&mut self, request: Builder, body: String) -> (StatusCode, Bytes) {
+        let request = request
             .header("host", &self.host)
             .header("x-api-key", &self.api_key)
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body.to_string())))
+            .body(Full::new(Bytes::from(body)))
             .expect("a request");
         self.sender.ready().await.expect("connection stays open");
         let response = self.sender.send_request(request).await.expect("an answer");

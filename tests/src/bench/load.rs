@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,12 +9,15 @@ use crate::{Gateway, Simulator, WebhookReceiver, until};
 
 /// Instances that send and receive in the throughput rounds; the others stay idle, as most of a fleet does.
 const ACTIVE: usize = 50;
-/// REST calls under way at once.
-const CONCURRENCY: usize = 64;
 /// Linkings under way at once.
 const PAIRING: usize = 8;
+/// Webhook calls that arrive within this time of each other belong to one piece of work.
+const QUIET: Duration = Duration::from_secs(1);
+/// Longest that a piece of work may take before the run is given up.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The paired instances, each with a peer's phone that it talks to.
+#[derive(Default)]
 pub(super) struct Fleet {
     members: Vec<Member>,
 }
@@ -47,35 +49,58 @@ impl Round {
 }
 
 impl Fleet {
-    pub(super) async fn pair(
-        sim: &Simulator,
-        gateway: &Gateway,
-        count: usize,
-        hook: &str,
-        secret: &str,
-    ) -> Self {
-        let next = AtomicUsize::new(0);
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Pairs `count` instances more, several at once.
+    pub(super) async fn pair(&mut self, sim: &Simulator, gateway: &Gateway, count: usize, hook: Hook<'_>) {
+        let first = self.members.len();
+        let next = AtomicUsize::new(first);
         let lanes = (0..PAIRING).map(|_| async {
             let mut members = Vec::new();
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= count {
+                if n >= first + count {
                     return members;
                 }
-                let (number, peer) = (format!("1555{n:07}"), format!("1666{n:07}"));
-                sim.phone(&peer).await;
-                let instance = gateway.link(sim, &number, Some((hook, secret))).await;
-                members.push(Member { instance, number, peer });
+                let mut member = Member::new(n);
+                sim.phone(&member.peer).await;
+                member.instance = gateway.link(sim, &member.number, Some(hook)).await;
+                members.push(member);
             }
         });
-        Self { members: join_all(lanes).await.into_iter().flatten().collect() }
+        self.members.extend(join_all(lanes).await.into_iter().flatten());
     }
 
-    fn active(&self) -> &[Member] {
-        &self.members[..self.members.len().min(ACTIVE)]
+    /// Pairs one instance more with nothing else going on; returns the time from the scan until it can send.
+    pub(super) async fn pair_timed(
+        &mut self,
+        sim: &Simulator,
+        gateway: &Gateway,
+        hook: Hook<'_>,
+    ) -> Duration {
+        let mut member = Member::new(self.members.len());
+        sim.phone(&member.peer).await;
+        let (instance, qr) = gateway.shown(sim, &member.number, Some(hook)).await;
+        let mut connection = Connection::open(gateway.url(), gateway.api_key()).await;
+        let scanned = Instant::now();
+        tokio::join!(sim.scan(&member.number, &qr), connection.ready(&instance));
+        let taken = scanned.elapsed();
+        member.instance = instance;
+        self.members.push(member);
+        taken
     }
 
-    /// One text each way per active member, so that the rounds measure warm sessions.
+    /// Waits until every instance can send.
+    pub(super) async fn ready(&self, gateway: &Gateway) {
+        let mut connection = Connection::open(gateway.url(), gateway.api_key()).await;
+        for member in &self.members {
+            connection.ready(&member.instance).await;
+        }
+    }
+
+    /// One text per active member, so that the rounds measure warm sessions.
     pub(super) async fn warm(&self, gateway: &Gateway) {
         let mut connection = Connection::open(gateway.url(), gateway.api_key()).await;
         for member in self.active() {
@@ -84,9 +109,10 @@ impl Fleet {
         }
     }
 
-    pub(super) async fn send_for(&self, gateway: &Gateway, length: Duration) -> Round {
+    /// Sends texts through REST, from so many callers at once, each of which waits for its answer.
+    pub(super) async fn send_for(&self, gateway: &Gateway, callers: usize, length: Duration) -> Round {
         let started = Instant::now();
-        let lanes = (0..CONCURRENCY).map(|lane| {
+        let lanes = (0..callers).map(|lane| {
             let (url, key) = (gateway.url().to_owned(), gateway.api_key().to_owned());
             let members = self.active().to_vec();
             tokio::spawn(async move {
@@ -95,7 +121,7 @@ impl Fleet {
                 let mut turn = lane;
                 while started.elapsed() < length {
                     let member = &members[turn % members.len()];
-                    turn += CONCURRENCY + 1;
+                    turn += callers + 1;
                     let sent = Instant::now();
                     let (status, body) =
                         connection.post(&member.path(), &member.body("hello from the bench")).await;
@@ -111,21 +137,7 @@ impl Fleet {
         Round { count: latencies.len(), elapsed: started.elapsed(), latencies }
     }
 
-    /// Waits until no webhook call has come for a second.
-    pub(super) async fn settle(&self, receiver: &WebhookReceiver) {
-        let last = Arc::new(AtomicUsize::new(usize::MAX));
-        until("webhooks settle", Duration::from_secs(300), || async {
-            let count = receiver.count();
-            let quiet = last.swap(count, Ordering::Relaxed) == count;
-            if !quiet {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            quiet.then_some(())
-        })
-        .await;
-    }
-
-    /// Lets every active member's peer send, until `count` texts have arrived as webhook calls.
+    /// Lets every active member's peer send, until at least `count` texts have arrived as webhook calls.
     pub(super) async fn receive(&self, sim: &Simulator, receiver: &WebhookReceiver, count: usize) -> Round {
         let each = count.div_ceil(self.active().len());
         let total = each * self.active().len();
@@ -136,21 +148,46 @@ impl Fleet {
             let body = json!({ "to": member.number, "text": "hello from a phone", "count": each });
             async move { sim.post(&format!("/sim/phones/{}/send", member.peer), body).await }
         });
-        join_all(sends).await;
-        until("all webhooks arrive", Duration::from_secs(300), || async {
-            (received() - before >= total).then_some(())
-        })
-        .await;
+        let arrival =
+            until("all webhooks arrive", LIMIT, || async { (received() - before >= total).then_some(()) });
+        tokio::join!(join_all(sends), arrival);
         Round { count: total, elapsed: started.elapsed(), latencies: Vec::new() }
+    }
+
+    fn active(&self) -> &[Member] {
+        &self.members[..self.members.len().min(ACTIVE)]
     }
 }
 
+/// Where webhook calls go, and the secret they are signed with.
+pub(super) type Hook<'a> = (&'a str, &'a str);
+
 impl Member {
+    fn new(number: usize) -> Self {
+        let (number, peer) = (format!("1555{number:07}"), format!("1666{number:07}"));
+        Self { instance: String::new(), number, peer }
+    }
+
     fn path(&self) -> String {
         format!("/api/whatsapp/{}/send", self.instance)
     }
 
     fn body(&self, text: &str) -> serde_json::Value {
         json!({ "phone": self.peer, "message": text })
+    }
+}
+
+/// Waits until no webhook call has come for a while, so that all work of a round is done.
+pub(super) async fn settle(receiver: &WebhookReceiver) {
+    let started = Instant::now();
+    let mut count = receiver.count();
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let now = receiver.count();
+        if now == count {
+            return;
+        }
+        assert!(started.elapsed() < LIMIT, "webhook calls go on and on");
+        count = now;
     }
 }

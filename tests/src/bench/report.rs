@@ -1,104 +1,184 @@
+use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Plan;
 
-/// The figures of one run, with what was aimed at.
-pub struct Report {
-    plan: Value,
-    figures: Vec<Figure>,
+/// What is measured, in the order of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Figure {
+    SendsPerSecond,
+    SendP50,
+    SendP99,
+    CpuPerSend,
+    LoneSendP50,
+    CpuPerLoneSend,
+    ReceivesPerSecond,
+    CpuPerReceive,
+    QrToOpen,
+    CpuPerPairing,
+    PairedKilobytes,
+    SecondsUntilBack,
+    CpuPerLogin,
+    IdleKilobytes,
+    ResidentMegabytes,
+    RepeatedCalls,
+    BinaryMegabytes,
 }
 
-struct Figure {
-    key: &'static str,
-    label: &'static str,
-    value: f64,
-    aim: Option<Aim>,
-}
+/// A figure's name in `bench.json`, its line in the table, and what is aimed at.
+struct Description(Figure, &'static str, &'static str, Aim);
 
+/// On which side of a number a figure should be.
+#[derive(Clone, Copy)]
 enum Aim {
     AtLeast(f64),
     AtMost(f64),
+    /// So much for each instance of the plan.
+    AtMostEach(f64),
+    Open,
+}
+
+use Aim::{AtLeast, AtMost, AtMostEach, Open};
+
+const DESCRIPTIONS: [Description; 17] = [
+    Description(
+        Figure::SendsPerSecond,
+        "sends_per_second",
+        "64 callers: texts sent/s through REST",
+        AtLeast(4_500.0),
+    ),
+    Description(Figure::SendP50, "send_p50_ms", "64 callers: send, p50 ms", Open),
+    Description(Figure::SendP99, "send_p99_ms", "64 callers: send, p99 ms", AtMost(60.0)),
+    Description(Figure::CpuPerSend, "cpu_ms_per_send", "64 callers: CPU ms per text sent", AtMost(0.30)),
+    Description(Figure::LoneSendP50, "lone_send_p50_ms", "1 caller: send, p50 ms", Open),
+    Description(
+        Figure::CpuPerLoneSend,
+        "cpu_ms_per_lone_send",
+        "1 caller: CPU ms per text sent",
+        AtMost(0.60),
+    ),
+    Description(
+        Figure::ReceivesPerSecond,
+        "receives_per_second",
+        "texts received/s, webhook delivered",
+        AtLeast(3_000.0),
+    ),
+    Description(Figure::CpuPerReceive, "cpu_ms_per_receive", "CPU ms per text received", AtMost(0.07)),
+    Description(Figure::QrToOpen, "qr_to_open_ms", "QR read until open, ms", AtMost(15.0)),
+    Description(Figure::CpuPerPairing, "cpu_ms_per_pairing", "CPU ms per pairing", Open),
+    Description(
+        Figure::PairedKilobytes,
+        "paired_kb_per_instance",
+        "KB per instance right after pairing",
+        AtMost(100.0),
+    ),
+    Description(
+        Figure::SecondsUntilBack,
+        "restart_seconds",
+        "seconds until all are back",
+        AtMostEach(0.0025),
+    ),
+    Description(Figure::CpuPerLogin, "cpu_ms_per_login", "CPU ms per re-login", AtMost(2.0)),
+    Description(Figure::IdleKilobytes, "idle_kb_per_instance", "KB per idle instance", AtMost(45.0)),
+    Description(Figure::ResidentMegabytes, "idle_resident_mb", "MB of the idle process", Open),
+    Description(
+        Figure::RepeatedCalls,
+        "repeated_webhooks",
+        "webhooks of a burst repeated after a kill",
+        Open,
+    ),
+    Description(Figure::BinaryMegabytes, "binary_mb", "MB of the binary", AtMost(20.0)),
+];
+
+/// What one binary was measured to do, every round of it.
+#[derive(Default)]
+pub(super) struct Samples(BTreeMap<Figure, Vec<f64>>);
+
+impl Samples {
+    pub(super) fn add(&mut self, figure: Figure, value: f64) {
+        self.0.entry(figure).or_default().push(value);
+    }
+
+    fn median(&self, figure: Figure) -> f64 {
+        self.0.get(&figure).map_or(f64::NAN, |values| median(values.clone()))
+    }
+}
+
+/// The figures of one run, medians of its rounds, with what was aimed at and with those of the baseline.
+pub struct Report {
+    plan: Value,
+    instances: usize,
+    current: Samples,
+    baseline: Option<Samples>,
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Plan, current: Samples, baseline: Option<Samples>) -> Self {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let instances = plan.instances;
         let plan = json!({
-            "instances": plan.instances, "roundSeconds": plan.round.as_secs(), "rounds": plan.rounds, "cores": cores,
+            "instances": instances, "roundSeconds": plan.round.as_secs(), "rounds": plan.rounds, "cores": cores,
         });
-        Self { plan, figures: Vec::new() }
-    }
-
-    pub(super) fn figure(&mut self, key: &'static str, label: &'static str, value: f64) {
-        self.figures.push(Figure { key, label, value, aim: None });
-    }
-
-    pub(super) fn at_least(&mut self, key: &'static str, label: &'static str, value: f64, aim: f64) {
-        self.figures.push(Figure { key, label, value, aim: Some(Aim::AtLeast(aim)) });
-    }
-
-    pub(super) fn at_most(&mut self, key: &'static str, label: &'static str, value: f64, aim: f64) {
-        self.figures.push(Figure { key, label, value, aim: Some(Aim::AtMost(aim)) });
-    }
-
-    pub(super) fn cpu_ms(
-        &mut self,
-        key: &'static str,
-        label: &'static str,
-        cpu: Duration,
-        count: usize,
-        aim: f64,
-    ) {
-        self.at_most(key, label, cpu.as_secs_f64() * 1e3 / count.max(1) as f64, aim);
+        Self { plan, instances, current, baseline }
     }
 
     /// The figures as JSON, for comparing runs.
     pub fn to_json(&self) -> String {
-        let figures: serde_json::Map<String, Value> = self
-            .figures
-            .iter()
-            .map(|f| (f.key.to_owned(), json!({ "value": f.value, "aim": f.aim_value() })))
-            .collect();
+        let figure = |&Description(figure, key, _, aim): &Description| {
+            let baseline = self.baseline.as_ref().map(|baseline| baseline.median(figure));
+            let value = self.current.median(figure);
+            let json = json!({ "value": value, "baseline": baseline, "aim": aim.limit(self.instances) });
+            (key.to_owned(), json)
+        };
+        let figures: Map<String, Value> = DESCRIPTIONS.iter().map(figure).collect();
         format!("{:#}\n", json!({ "plan": self.plan, "figures": figures }))
-    }
-}
-
-impl Figure {
-    fn aim_value(&self) -> Option<f64> {
-        match self.aim {
-            Some(Aim::AtLeast(aim) | Aim::AtMost(aim)) => Some(aim),
-            None => None,
-        }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "plan: {}", self.plan)?;
-        writeln!(f, "{:<46} {:>12} {:>12}  aim met", "figure (median)", "measured", "aim")?;
-        for figure in &self.figures {
-            let (aim, met) = match figure.aim {
-                Some(Aim::AtLeast(aim)) => (format!("≥ {aim}"), figure.value >= aim),
-                Some(Aim::AtMost(aim)) => (format!("≤ {aim}"), figure.value <= aim),
-                None => (String::new(), true),
+        let [figure, before, now, ratio, aim] = ["figure (median)", "baseline", "now", "ratio", "aim"];
+        writeln!(f, "{figure:<42}{before:>11}{now:>11}{ratio:>8}{aim:>12}  met")?;
+        for Description(figure, _, label, aim) in DESCRIPTIONS {
+            let now = self.current.median(figure);
+            let (before, ratio) = match &self.baseline {
+                Some(baseline) => {
+                    let before = baseline.median(figure);
+                    (format!("{before:.3}"), format!("{:.2}", now / before))
+                }
+                None => Default::default(),
             };
-            let mark = if figure.aim.is_none() {
-                ""
-            } else if met {
-                "yes"
-            } else {
-                "NO"
-            };
-            writeln!(f, "{:<46} {:>12.3} {:>12}  {mark}", figure.label, figure.value, aim)?;
+            let (wanted, met) = aim.judge(now, self.instances);
+            writeln!(f, "{label:<42}{before:>11}{now:>11.3}{ratio:>8}{wanted:>12}  {met}")?;
         }
         Ok(())
     }
 }
 
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
+impl Aim {
+    fn limit(self, instances: usize) -> Option<f64> {
+        match self {
+            AtLeast(limit) | AtMost(limit) => Some(limit),
+            AtMostEach(limit) => Some(limit * instances as f64),
+            Open => None,
+        }
+    }
+
+    /// The aim in words, and whether a value meets it.
+    fn judge(self, value: f64, instances: usize) -> (String, &'static str) {
+        let Some(limit) = self.limit(instances) else { return Default::default() };
+        let (sign, met) = match self {
+            AtLeast(_) => ("≥", value >= limit),
+            _ => ("≤", value <= limit),
+        };
+        (format!("{sign} {limit}"), if met { "yes" } else { "NO" })
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

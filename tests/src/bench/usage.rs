@@ -17,6 +17,11 @@ impl Usage {
         Self::read(pid).unwrap_or_default()
     }
 
+    /// CPU milliseconds between then and now.
+    pub(super) fn cpu_ms_since(self, then: Self) -> f64 {
+        self.cpu.saturating_sub(then.cpu).as_secs_f64() * 1e3
+    }
+
     fn read(pid: u32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The command's name may hold spaces; the numbered fields start behind its parenthesis with field 3.

@@ -1,8 +1,9 @@
 //! The whole-process benchmark of `make bench`: one gateway on SQLite, one simulator, this process as the load.
 //!
-//! `BENCH_INSTANCES` (500), `BENCH_SECONDS` (10 per round) and `BENCH_ROUNDS` (3) scale it.
+//! `BENCH_INSTANCES` (500), `BENCH_SECONDS` (10 per round) and `BENCH_ROUNDS` (3) scale it; `BASELINE` names another
+//! `trunkline` binary, which does the same in turn.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "its report goes there")]
 
 use std::io;
 

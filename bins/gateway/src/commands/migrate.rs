@@ -6,7 +6,7 @@ use crate::application;
 /// `trunkline migrate`.
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let config = configure()?;
-    let database = config.database.display().to_string();
+    let database = config.database.to_string();
     application::migrate(&config).await?;
     say(&format!("The schema of {database} is up to date."))?;
     Ok(())

@@ -45,3 +45,34 @@ fn environment(info: &Info) -> String {
         if info.certificate.is_some() { " WHATSAPP_CA_FILE=<\"certificate\" above, as a file>" } else { "" };
     format!("WHATSAPP_URL={url} WHATSAPP_ROOT_KEY={}{ca}", info.root_key)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[tokio::test]
+    async fn help_and_readme_name_the_fields_of_the_first_line() {
+        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let simulator = Simulator::start(Options { listen, tls: true, ..Options::default() }).await.unwrap();
+        let announcement = Announcement { url: base_url(&simulator).unwrap(), info: simulator.info() };
+        let line = serde_json::to_value(&announcement).unwrap();
+        let fields: BTreeSet<String> = line.as_object().unwrap().keys().cloned().collect();
+
+        let help = Cli::command().find_subcommand_mut("simulate").unwrap().render_long_help().to_string();
+        assert_eq!(braced(&help), fields);
+        let readme = include_str!("../../../../README.md");
+        let section = readme.split("\n## ").find(|section| section.starts_with("The simulator\n")).unwrap();
+        assert_eq!(braced(section), fields);
+    }
+
+    /// The names in double quotes between the first pair of braces.
+    fn braced(text: &str) -> BTreeSet<String> {
+        let inner = text.split_once('{').unwrap().1.split_once('}').unwrap().0;
+        inner.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+}

@@ -6,13 +6,15 @@ mod parse;
 mod secret;
 pub mod variables;
 
+use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use reqwest::Url;
 use storage_sqlite::{DatabaseUrl, MasterKey};
+use wa_client::TrustRoot;
 use webhook::OutboundAllow;
 
 pub use environment::Environment;
@@ -28,18 +30,22 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// Folder for the database and the generated keys.
     pub data_dir: PathBuf,
-    /// The SQLite database's file.
-    pub database: PathBuf,
+    /// Where everything is stored.
+    pub database: DatabaseConfig,
     /// Seals credentials and Signal keys at rest; generated into the data folder when absent.
     pub master_key: Option<MasterKey>,
     /// Cost of bcrypt for the passwords that are hashed from now on: each step doubles the work.
     pub bcrypt_cost: u32,
-    /// Login tokens.
+    /// How login tokens are signed, and how long they last.
     pub jwt: JwtConfig,
     /// The first user.
     pub admin: AdminConfig,
     /// Which WhatsApp the instances connect to.
     pub whatsapp: WhatsAppConfig,
+    /// How long events are kept that every webhook has had; `None` keeps them.
+    pub event_retention: Option<Duration>,
+    /// How long messages are kept; `None` keeps them.
+    pub message_retention: Option<Duration>,
     /// Clients that may use the API; empty means everybody.
     pub allowed_ips: Vec<IpNet>,
     /// Private hosts and networks that webhooks may go to nevertheless.
@@ -48,6 +54,24 @@ pub struct Config {
     pub log: String,
     /// How log lines are written.
     pub log_format: LogFormat,
+}
+
+/// Where a gateway stores everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseConfig {
+    /// One SQLite file on this machine.
+    Sqlite {
+        /// The database file; its log lies beside it.
+        file: PathBuf,
+    },
+}
+
+impl fmt::Display for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { file } => file.display().fmt(f),
+        }
+    }
 }
 
 /// How login tokens are signed and how long they are good.
@@ -75,10 +99,10 @@ pub struct AdminConfig {
 /// The server that instances connect to; WhatsApp itself where nothing is set.
 #[derive(Debug, Clone, Default)]
 pub struct WhatsAppConfig {
-    /// WebSocket URL.
+    /// Address of its WebSocket, `wss://` or `ws://`.
     pub url: Option<Url>,
-    /// Root public key of the server's Noise certificates.
-    pub root_key: Option<[u8; 32]>,
+    /// Root of the server's Noise certificates.
+    pub trust: Option<TrustRoot>,
     /// PEM file with a further certificate authority for TLS.
     pub ca_file: Option<PathBuf>,
 }
@@ -86,7 +110,7 @@ pub struct WhatsAppConfig {
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// For people.
+    /// One line of text for people to read.
     #[default]
     Text,
     /// One JSON object a line.
@@ -104,13 +128,16 @@ impl Config {
         Ok(Self {
             listen: parsed(environment, "LISTEN", listen)?.unwrap_or(DEFAULT_LISTEN),
             public_url: parsed(environment, "PUBLIC_URL", |text| parse::url(text, &["http", "https"]))?,
-            database: database(environment)?.unwrap_or_else(|| data_dir.join(DATABASE_FILE)),
+            database: database(environment, &data_dir)?,
             data_dir,
             master_key: master_key(environment)?,
             bcrypt_cost: DEFAULT_BCRYPT_COST,
             jwt: jwt(environment)?,
             admin: admin(environment)?,
             whatsapp: whatsapp(environment)?,
+            event_retention: parsed(environment, "EVENT_RETENTION", parse::retention)?
+                .unwrap_or(DEFAULT_EVENT_RETENTION),
+            message_retention: parsed(environment, "MESSAGE_RETENTION", parse::retention)?.unwrap_or(None),
             allowed_ips: parsed(environment, "ALLOWED_IPS", parse::networks)?.unwrap_or_default(),
             outbound_allow: parsed(environment, "OUTBOUND_ALLOW", outbound_allow)?.unwrap_or_default(),
             log: parsed(environment, "LOG", parse::log_filter)?.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
@@ -125,13 +152,15 @@ impl Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             public_url: None,
-            database: data_dir.join(DATABASE_FILE),
+            database: DatabaseConfig::Sqlite { file: data_dir.join(DATABASE_FILE) },
             data_dir,
             master_key: None,
             bcrypt_cost: DEFAULT_BCRYPT_COST,
             jwt: JwtConfig { secret: None, life_span: DEFAULT_JWT_LIFE_SPAN },
             admin: AdminConfig::default(),
             whatsapp: WhatsAppConfig::default(),
+            event_retention: DEFAULT_EVENT_RETENTION,
+            message_retention: None,
             allowed_ips: Vec::new(),
             outbound_allow: OutboundAllow::default(),
             log: DEFAULT_LOG.to_owned(),
@@ -153,6 +182,7 @@ impl Default for AdminConfig {
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3000);
 const DEFAULT_JWT_LIFE_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_EVENT_RETENTION: Option<Duration> = Some(Duration::from_secs(30 * 24 * 60 * 60));
 const DEFAULT_BCRYPT_COST: u32 = 12;
 /// The HTTP server tells at `info` of each worker that starts and stops.
 const DEFAULT_LOG: &str = "info,actix_server=warn";
@@ -176,18 +206,23 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-fn database(environment: &Environment) -> Result<Option<PathBuf>, ConfigError> {
-    parsed(environment, "DATABASE_PROVIDER", |provider| match provider {
-        "sqlite" => Ok(()),
-        "postgres" | "postgresql" | "mongodb" => {
-            Err(format!("{provider:?} is planned but not built yet; this version stores in sqlite."))
+fn database(environment: &Environment, data_dir: &Path) -> Result<DatabaseConfig, ConfigError> {
+    match environment.text("DATABASE_PROVIDER").unwrap_or("sqlite") {
+        "sqlite" => {
+            let file = parsed(environment, "SQLITE_DATABASE_URL", sqlite_file)?;
+            Ok(DatabaseConfig::Sqlite { file: file.unwrap_or_else(|| data_dir.join(DATABASE_FILE)) })
         }
-        _ => Err(format!("must be sqlite, not {provider:?}.")),
-    })?;
-    parsed(environment, "SQLITE_DATABASE_URL", |text| {
-        let url = text.parse::<DatabaseUrl>();
-        url.map(|url| url.path().to_owned()).map_err(|error| format!("can't be used: {error}."))
-    })
+        planned @ ("postgres" | "postgresql" | "mongodb") => {
+            let problem = format!("{planned:?} is planned but not built yet; this version stores in sqlite.");
+            Err(ConfigError::new("DATABASE_PROVIDER", problem))
+        }
+        other => Err(ConfigError::new("DATABASE_PROVIDER", format!("must be sqlite, not {other:?}."))),
+    }
+}
+
+fn sqlite_file(text: &str) -> Result<PathBuf, String> {
+    let url = text.parse::<DatabaseUrl>();
+    url.map(|url| url.path().to_owned()).map_err(|error| format!("can't be used: {error}."))
 }
 
 fn master_key(environment: &Environment) -> Result<Option<MasterKey>, ConfigError> {
@@ -243,7 +278,7 @@ fn email(text: &str) -> Result<String, String> {
 fn whatsapp(environment: &Environment) -> Result<WhatsAppConfig, ConfigError> {
     let config = WhatsAppConfig {
         url: parsed(environment, "WHATSAPP_URL", |text| parse::url(text, &["ws", "wss"]))?,
-        root_key: parsed(environment, "WHATSAPP_ROOT_KEY", parse::key)?,
+        trust: parsed(environment, "WHATSAPP_ROOT_KEY", trust_root)?,
         ca_file: environment.text("WHATSAPP_CA_FILE").map(PathBuf::from),
     };
     if let Some(file) = config.ca_file.as_ref().filter(|file| !file.is_file()) {
@@ -253,6 +288,10 @@ fn whatsapp(environment: &Environment) -> Result<WhatsAppConfig, ConfigError> {
         ));
     }
     Ok(config)
+}
+
+fn trust_root(text: &str) -> Result<TrustRoot, String> {
+    TrustRoot::from_hex(text).map_err(|_| parse::NOT_A_KEY.to_owned())
 }
 
 fn outbound_allow(text: &str) -> Result<OutboundAllow, String> {
@@ -282,7 +321,9 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
         assert_eq!(config.data_dir, PathBuf::from("./data"));
-        assert_eq!(config.database, PathBuf::from("./data/trunkline.db"));
+        assert_eq!(config.database.to_string(), "./data/trunkline.db");
+        assert_eq!(config.event_retention, Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(config.message_retention, None);
         assert_eq!(config.jwt.life_span, Duration::from_secs(86_400));
         assert!(
             config.jwt.secret.is_none() && config.admin.password.is_none() && config.master_key.is_none()
@@ -304,7 +345,8 @@ mod tests {
             ("ADMIN_LAST_NAME", "User"),
         ])
         .unwrap();
-        assert_eq!(config.database, PathBuf::from("./data/whatsapp-api.db"));
+        let file = PathBuf::from("./data/whatsapp-api.db");
+        assert_eq!(config.database, DatabaseConfig::Sqlite { file });
         assert_eq!(config.admin.email, "admin@example.com");
     }
 
@@ -329,6 +371,8 @@ mod tests {
             ("WHATSAPP_ROOT_KEY", "12"),
             ("WHATSAPP_CA_FILE", "/nonexistent.pem"),
             ("MASTER_KEY", "12"),
+            ("EVENT_RETENTION", "0d"),
+            ("MESSAGE_RETENTION", "a while"),
             ("ALLOWED_IPS", "home"),
             ("OUTBOUND_ALLOW", "10.0.0.0/40"),
             ("LOG", "debgu"),

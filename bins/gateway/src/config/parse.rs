@@ -28,15 +28,17 @@ pub(super) fn life_span(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
-/// What is said of a text that [`key`] doesn't read. It is not repeated: it may be a secret.
-pub(super) const NOT_A_KEY: &str = "must be 64 hexadecimal digits (32 bytes).";
-
-/// 32 bytes as 64 hexadecimal digits.
-pub(super) fn key(text: &str) -> Result<[u8; 32], String> {
-    let mut key = [0; 32];
-    hex::decode_to_slice(text, &mut key).map_err(|_| NOT_A_KEY.to_owned())?;
-    Ok(key)
+/// A life span, or `forever`.
+pub(super) fn retention(text: &str) -> Result<Option<Duration>, String> {
+    if text == "forever" {
+        return Ok(None);
+    }
+    let wrong = || format!("must be a time such as 12h or 30d, at most ten years, or forever, not {text:?}.");
+    life_span(text).map(Some).map_err(|_| wrong())
 }
+
+/// What is said of a text that isn't a key. It is not repeated: it may be a secret.
+pub(super) const NOT_A_KEY: &str = "must be 64 hexadecimal digits (32 bytes).";
 
 /// A URL with one of `schemes` and a host.
 pub(super) fn url(text: &str, schemes: &[&str]) -> Result<Url, String> {
@@ -111,12 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_exactly_32_bytes_and_never_repeated() {
-        assert_eq!(key(&"ab".repeat(32)), Ok([0xab; 32]));
-        for wrong in ["", "ab", "zz", &"ab".repeat(33), &"g0".repeat(32)] {
-            let error = key(wrong).unwrap_err();
-            assert!(wrong.is_empty() || !error.contains(wrong));
-        }
+    fn retentions() {
+        assert_eq!(retention("forever"), Ok(None));
+        assert_eq!(retention("30d"), Ok(Some(Duration::from_secs(30 * 86_400))));
+        assert!(retention("never").unwrap_err().contains("forever"));
     }
 
     #[test]

@@ -71,6 +71,16 @@ pub const VARIABLES: &[Variable] = &[
         "PEM file with a further certificate authority for wss://, for a self-signed simulator.",
     ),
     plain(
+        "EVENT_RETENTION",
+        "30d",
+        "How long events are kept that every webhook has had: 12h, 30d, or forever. Each instance may say otherwise.",
+    ),
+    plain(
+        "MESSAGE_RETENTION",
+        "forever",
+        "How long messages are kept: 12h, 30d, or forever. Each instance may say otherwise.",
+    ),
+    plain(
         "ALLOWED_IPS",
         "everybody",
         "Clients that may use the API: addresses and CIDR ranges, separated by commas.",
@@ -145,6 +155,15 @@ mod tests {
         }
         for name in ["PATH", "LOGS", "HOME", "LISTENS", "HOSTNAME", "ADMIN_PASSWORD_FILE", "WHATSAPP_PORT"] {
             assert_eq!(misspelt(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_every_variable() {
+        let readme = include_str!("../../../../README.md");
+        // Needed by no provider of this version.
+        for variable in VARIABLES.iter().filter(|variable| variable.name != "DATABASE_URL") {
+            assert!(readme.contains(&format!("`{}`", variable.name)), "{}", variable.name);
         }
     }
 

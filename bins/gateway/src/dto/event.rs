@@ -1,14 +1,16 @@
+use std::time::Duration;
+
 use serde::Serialize;
-use services::MAX_PAGE;
-use storage::{Event, EventKind, EventPage, EventQuery, EventStart, Json, Timestamp};
+use services::{MAX_PAGE, MAX_WAIT};
+use storage::{EventKind, EventPage, EventQuery, EventStart, Json, Timestamp};
 use utoipa::{IntoParams, ToSchema};
+use webhook::{Dialect as _, Seed1};
 
 use super::time::Time;
-
-use crate::ApiError;
+use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
 
-/// `GET …/events?since&limit&types`.
+/// `GET …/events?since&limit&types&wait`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
@@ -22,6 +24,9 @@ pub(crate) struct EventsQuery {
     /// Only events of these types, separated by commas.
     #[param(rename = "types", value_type = Option<String>, example = "message_received,message_sent")]
     kinds: Vec<EventKind>,
+    /// How many seconds to wait for an event while there is none to answer.
+    #[param(required = false, minimum = 0, maximum = 60, default = 0)]
+    wait: u64,
 }
 
 impl EventsQuery {
@@ -32,6 +37,11 @@ impl EventsQuery {
         let start = self.since.map_or(EventStart::Newest, EventStart::AfterTime);
         EventQuery { start, kinds: self.kinds.clone(), limit: self.limit }
     }
+
+    /// How long the answer may take while there is nothing to tell.
+    pub(crate) fn wait(&self) -> Duration {
+        Duration::from_secs(self.wait)
+    }
 }
 
 impl FromQuery for EventsQuery {
@@ -40,6 +50,7 @@ impl FromQuery for EventsQuery {
             since: parameters.time("since")?,
             limit: parameters.number("limit", 1..=MAX_PAGE, Self::DEFAULT_LIMIT)?,
             kinds: parameters.list("types", |word| word.parse().ok())?,
+            wait: parameters.number("wait", 0..=MAX_WAIT.as_secs(), 0)?,
         })
     }
 }
@@ -48,41 +59,36 @@ impl FromQuery for EventsQuery {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventsResponse {
-    events: Vec<EventResponse>,
+    #[schema(value_type = Vec<EventResponse>)]
+    events: Vec<Json>,
     /// The value for the next call's `since`.
     latest_timestamp: Option<Time>,
     count: usize,
     has_more: bool,
 }
 
-#[derive(Serialize, ToSchema)]
+/// An entry of the event log, as the dialect writes it.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
 struct EventResponse {
     /// The same id that webhooks carry.
     id: String,
-    #[serde(rename = "type")]
-    #[schema(value_type = String)]
-    kind: EventKind,
+    #[schema(rename = "type")]
+    kind: String,
     timestamp: Time,
     #[schema(value_type = Object)]
     data: Json,
 }
 
 impl EventsResponse {
-    pub(crate) fn new(page: EventPage, query: &EventsQuery) -> Self {
+    pub(crate) fn new(page: &EventPage, query: &EventsQuery) -> Self {
         let newest = page.events.last().map(|event| event.timestamp).or(query.since);
-        let events: Vec<EventResponse> = page.events.into_iter().map(EventResponse::from).collect();
-        let latest_timestamp = newest.map(Time::from);
-        Self { latest_timestamp, count: events.len(), has_more: page.has_more, events }
-    }
-}
-
-impl From<Event> for EventResponse {
-    fn from(event: Event) -> Self {
+        let events: Vec<Json> = page.events.iter().map(|event| Seed1.listed(event)).collect();
         Self {
-            id: event.id.to_string(),
-            kind: event.kind,
-            timestamp: event.timestamp.into(),
-            data: event.data,
+            count: events.len(),
+            events,
+            latest_timestamp: newest.map(Time::from),
+            has_more: page.has_more,
         }
     }
 }

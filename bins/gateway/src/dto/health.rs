@@ -21,9 +21,9 @@ pub(crate) struct HealthResponse {
     /// `ok`, `starting` (or stopping), or `failing`.
     status: &'static str,
     version: &'static str,
-    /// How many instances there are in each state, and in `total`; absent when the database can't tell.
+    /// How many instances were last known to be in each state, and in `total`; absent when the database can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<std::collections::BTreeMap<String, usize>>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, u64>>)]
     instances: Option<Counts>,
     database: DatabaseHealth,
 }
@@ -36,18 +36,13 @@ struct DatabaseHealth {
 
 impl HealthResponse {
     /// `counts` is the number of instances by state; `None` means that the database failed.
-    pub(crate) fn new(ready: bool, counts: Option<&Counts>) -> Self {
-        let status = match (counts, ready) {
+    pub(crate) fn new(ready: bool, provider: &'static str, counts: Option<Counts>) -> Self {
+        let status = match (&counts, ready) {
             (None, _) => "failing",
             (Some(_), false) => "starting",
             (Some(_), true) => "ok",
         };
-        let instances = counts.map(|counts| {
-            let total = ("total", counts.values().sum());
-            counts.iter().map(|(state, count)| (*state, *count)).chain([total]).collect()
-        });
-        let database =
-            DatabaseHealth { provider: "sqlite", status: if counts.is_some() { "ok" } else { "failing" } };
-        Self { status, version: env!("CARGO_PKG_VERSION"), instances, database }
+        let database = DatabaseHealth { provider, status: if counts.is_some() { "ok" } else { "failing" } };
+        Self { status, version: env!("CARGO_PKG_VERSION"), instances: counts, database }
     }
 }

@@ -2,11 +2,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
-use services::{ChangeWebhook, ConnectionStatus, CreateInstance, InstanceView, Status, UpdateInstance};
-use storage::{Instance, SecretText};
-use utoipa::ToSchema;
+use services::{ConnectionStatus, CreateInstance, InstanceView, MAX_INSTANCES, Status, UpdateInstance};
+use storage::{CauseKind, Page, Retention, SecretText, Webhook, WebhookPatch};
+use utoipa::{IntoParams, ToSchema};
 
+use super::page::{Pagination, Window};
 use super::time::Time;
+use crate::error::ApiError;
+use crate::extract::{FromQuery, Parameters};
 
 /// `POST /api/instances`.
 #[derive(Deserialize, ToSchema)]
@@ -14,6 +17,10 @@ use super::time::Time;
 pub(crate) struct CreateRequest {
     name: String,
     description: Option<String>,
+    /// Days that events are kept which every webhook has had; `null`: as long as the gateway's `EVENT_RETENTION` says.
+    event_retention_days: Option<u32>,
+    /// Days that messages are kept; `null`: as long as the gateway's `MESSAGE_RETENTION` says.
+    message_retention_days: Option<u32>,
     webhook_url: Option<String>,
     webhook_enabled: Option<bool>,
     notify_received: Option<bool>,
@@ -21,6 +28,7 @@ pub(crate) struct CreateRequest {
     notify_delivery: Option<bool>,
     notify_read: Option<bool>,
     max_retries: Option<u32>,
+    /// Milliseconds before the first retry; doubled for each further one.
     retry_interval: Option<u64>,
     webhook_secret: Option<String>,
     headers: Option<BTreeMap<String, String>>,
@@ -36,6 +44,12 @@ pub(crate) struct UpdateRequest {
     #[schema(value_type = Option<String>)]
     description: Option<Option<String>>,
     #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<u32>)]
+    event_retention_days: Option<Option<u32>>,
+    #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<u32>)]
+    message_retention_days: Option<Option<u32>>,
+    #[serde(default, with = "double_option")]
     #[schema(value_type = Option<String>)]
     webhook_url: Option<Option<String>>,
     webhook_enabled: Option<bool>,
@@ -43,7 +57,7 @@ pub(crate) struct UpdateRequest {
 }
 
 /// The part of an update that concerns deliveries.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(clippy::option_option, reason = "absent, null and a value are three different wishes")]
 pub(crate) struct SettingsRequest {
@@ -52,6 +66,7 @@ pub(crate) struct SettingsRequest {
     notify_delivery: Option<bool>,
     notify_read: Option<bool>,
     max_retries: Option<u32>,
+    /// Milliseconds before the first retry; doubled for each further one.
     retry_interval: Option<u64>,
     #[serde(default, with = "double_option")]
     #[schema(value_type = Option<String>)]
@@ -61,49 +76,49 @@ pub(crate) struct SettingsRequest {
 
 impl From<CreateRequest> for CreateInstance {
     fn from(request: CreateRequest) -> Self {
-        let webhook = ChangeWebhook {
-            notify_received: request.notify_received,
-            notify_sent: request.notify_sent,
-            notify_delivery: request.notify_delivery,
-            notify_read: request.notify_read,
+        let webhook = WebhookPatch {
+            url: request.webhook_url.map(Some),
+            enabled: request.webhook_enabled,
+            received: request.notify_received,
+            sent: request.notify_sent,
+            delivery: request.notify_delivery,
+            read: request.notify_read,
             max_retries: request.max_retries,
             retry_interval: request.retry_interval,
             secret: request.webhook_secret.map(|secret| Some(SecretText::new(secret))),
             headers: request.headers,
+            ..WebhookPatch::default()
         };
-        Self {
-            name: request.name,
-            description: request.description,
-            webhook_url: request.webhook_url,
-            webhook_enabled: request.webhook_enabled,
-            webhook,
-        }
+        let retention = Retention {
+            event_days: request.event_retention_days,
+            message_days: request.message_retention_days,
+        };
+        Self { name: request.name, description: request.description, retention, webhook }
     }
 }
 
 impl From<UpdateRequest> for UpdateInstance {
     fn from(request: UpdateRequest) -> Self {
+        let settings = request.webhook_settings.unwrap_or_default();
+        let webhook = WebhookPatch {
+            url: request.webhook_url,
+            enabled: request.webhook_enabled,
+            received: settings.notify_received,
+            sent: settings.notify_sent,
+            delivery: settings.notify_delivery,
+            read: settings.notify_read,
+            max_retries: settings.max_retries,
+            retry_interval: settings.retry_interval,
+            secret: settings.secret.map(|secret| secret.map(SecretText::new)),
+            headers: settings.headers,
+            ..WebhookPatch::default()
+        };
         Self {
             name: request.name,
             description: request.description,
-            webhook_url: request.webhook_url,
-            webhook_enabled: request.webhook_enabled,
-            webhook: request.webhook_settings.map(ChangeWebhook::from).unwrap_or_default(),
-        }
-    }
-}
-
-impl From<SettingsRequest> for ChangeWebhook {
-    fn from(request: SettingsRequest) -> Self {
-        Self {
-            notify_received: request.notify_received,
-            notify_sent: request.notify_sent,
-            notify_delivery: request.notify_delivery,
-            notify_read: request.notify_read,
-            max_retries: request.max_retries,
-            retry_interval: request.retry_interval,
-            secret: request.secret.map(|secret| secret.map(SecretText::new)),
-            headers: request.headers,
+            event_days: request.event_retention_days,
+            message_days: request.message_retention_days,
+            webhook,
         }
     }
 }
@@ -125,15 +140,15 @@ pub(crate) struct CreatedResponse {
 }
 
 impl From<InstanceView> for CreatedResponse {
-    fn from(InstanceView { instance, .. }: InstanceView) -> Self {
+    fn from(InstanceView { instance, webhook, .. }: InstanceView) -> Self {
         Self {
             id: instance.id.to_string(),
             name: instance.name,
             description: instance.description,
             user_id: instance.owner.to_string(),
             status: Status::Connecting.as_str(),
-            webhook_url: instance.webhook.url,
-            webhook_enabled: instance.webhook.enabled,
+            webhook_url: webhook.url,
+            webhook_enabled: webhook.enabled,
             created_at: instance.created_at.into(),
             updated_at: instance.updated_at.into(),
         }
@@ -153,30 +168,54 @@ pub(crate) struct UpdatedResponse {
 }
 
 impl From<InstanceView> for UpdatedResponse {
-    fn from(InstanceView { instance, .. }: InstanceView) -> Self {
+    fn from(InstanceView { instance, webhook, .. }: InstanceView) -> Self {
         Self {
             id: instance.id.to_string(),
             name: instance.name,
             description: instance.description,
-            webhook_url: instance.webhook.url,
-            webhook_enabled: instance.webhook.enabled,
+            webhook_url: webhook.url,
+            webhook_enabled: webhook.enabled,
             updated_at: instance.updated_at.into(),
         }
     }
 }
 
-/// `GET /api/instances`.
+/// `GET /api/instances?limit&skip`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// How many to show at most; by default all that a user can have.
+    #[param(required = false, minimum = 1, maximum = 10_000, default = 10_000)]
+    limit: u64,
+    /// How many to leave out first.
+    #[param(required = false, default = 0)]
+    skip: u64,
+}
+
+impl FromQuery for ListQuery {
+    fn from_query(parameters: &mut Parameters) -> Result<Self, ApiError> {
+        let Window { limit, skip } = Window::up_to(MAX_INSTANCES, MAX_INSTANCES, parameters)?;
+        Ok(Self { limit, skip })
+    }
+}
+
+impl ListQuery {
+    pub(crate) fn window(&self) -> Window {
+        Window { limit: self.limit, skip: self.skip }
+    }
+}
+
+/// A page of the caller's instances.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ListResponse {
     instances: Vec<InstanceSummary>,
+    pagination: Pagination,
 }
 
-impl From<Vec<InstanceView>> for ListResponse {
-    fn from(instances: Vec<InstanceView>) -> Self {
-        let instances = instances
-            .into_iter()
-            .map(|InstanceView { instance, connection }| InstanceSummary::new(instance, connection));
-        Self { instances: instances.collect() }
+impl ListResponse {
+    pub(crate) fn new(page: Page<InstanceView>, window: Window) -> Self {
+        let pagination = Pagination::of(&page, window);
+        Self { instances: page.items.into_iter().map(InstanceSummary::from).collect(), pagination }
     }
 }
 
@@ -195,15 +234,15 @@ struct InstanceSummary {
     connection_status: ConnectionResponse,
 }
 
-impl InstanceSummary {
-    fn new(instance: Instance, connection: ConnectionStatus) -> Self {
+impl From<InstanceView> for InstanceSummary {
+    fn from(InstanceView { instance, webhook, connection }: InstanceView) -> Self {
         Self {
             id: instance.id.to_string(),
             name: instance.name,
             description: instance.description,
             status: connection.status.as_str(),
-            webhook_url: instance.webhook.url,
-            webhook_enabled: instance.webhook.enabled,
+            webhook_url: webhook.url,
+            webhook_enabled: webhook.enabled,
             created_at: instance.created_at.into(),
             updated_at: instance.updated_at.into(),
             connection_status: connection.into(),
@@ -217,16 +256,24 @@ impl InstanceSummary {
 pub(crate) struct InstanceResponse {
     #[serde(flatten)]
     summary: InstanceSummary,
+    event_retention_days: Option<u32>,
+    message_retention_days: Option<u32>,
     webhook_settings: SettingsResponse,
 }
 
 impl From<InstanceView> for InstanceResponse {
-    fn from(InstanceView { instance, connection }: InstanceView) -> Self {
-        let webhook_settings = SettingsResponse::of(&instance);
-        Self { summary: InstanceSummary::new(instance, connection), webhook_settings }
+    fn from(view: InstanceView) -> Self {
+        let Retention { event_days, message_days } = view.instance.retention;
+        Self {
+            event_retention_days: event_days,
+            message_retention_days: message_days,
+            webhook_settings: SettingsResponse::of(&view.webhook),
+            summary: view.into(),
+        }
     }
 }
 
+/// The default webhook, as far as the instance itself doesn't show it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SettingsResponse {
@@ -236,21 +283,20 @@ struct SettingsResponse {
     notify_delivery: bool,
     notify_read: bool,
     max_retries: u32,
-    /// Milliseconds.
+    /// Milliseconds before the first retry; doubled for each further one.
     retry_interval: u64,
     secret: Option<String>,
     headers: BTreeMap<String, String>,
 }
 
 impl SettingsResponse {
-    fn of(instance: &Instance) -> Self {
-        let webhook = &instance.webhook;
+    fn of(webhook: &Webhook) -> Self {
         Self {
-            instance_id: instance.id.to_string(),
-            notify_received: webhook.notify_received,
-            notify_sent: webhook.notify_sent,
-            notify_delivery: webhook.notify_delivery,
-            notify_read: webhook.notify_read,
+            instance_id: webhook.instance.to_string(),
+            notify_received: webhook.filter.received,
+            notify_sent: webhook.filter.sent,
+            notify_delivery: webhook.filter.delivery,
+            notify_read: webhook.filter.read,
             max_retries: webhook.max_retries,
             retry_interval: webhook.retry_interval,
             secret: webhook.secret.as_ref().map(|secret| secret.expose().to_owned()),
@@ -272,7 +318,7 @@ pub(crate) struct StatusResponse {
 }
 
 impl From<InstanceView> for StatusResponse {
-    fn from(InstanceView { instance, connection }: InstanceView) -> Self {
+    fn from(InstanceView { instance, connection, .. }: InstanceView) -> Self {
         Self {
             instance_id: instance.id.to_string(),
             status: connection.status.as_str(),
@@ -293,7 +339,8 @@ pub(crate) struct ConnectionResponse {
     has_qr: bool,
     /// Why it isn't connected, for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
+    #[schema(value_type = Option<String>)]
+    cause: Option<CauseKind>,
     /// When the next try is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_at: Option<Time>,
@@ -308,9 +355,9 @@ impl From<ConnectionStatus> for ConnectionResponse {
             ready: connection.ready(),
             status: connection.status.as_str(),
             has_qr: connection.has_qr,
-            cause: connection.cause,
+            cause: connection.cause.map(|cause| cause.kind),
             retry_at: connection.retry_at.map(Time::from),
-            banned_until: connection.banned_until.map(Time::from),
+            banned_until: connection.cause.and_then(|cause| cause.until).map(Time::from),
         }
     }
 }
@@ -319,10 +366,10 @@ impl From<ConnectionStatus> for ConnectionResponse {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum QrResponse {
-    /// Scan this.
+    /// The text to show as a QR code, for the phone to scan.
     #[serde(rename_all = "camelCase")]
     Code { qr_code: String },
-    /// Ask again.
+    /// There is no code yet; there will be one in a few seconds.
     Generating { message: &'static str, status: &'static str },
 }
 

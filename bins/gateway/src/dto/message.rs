@@ -1,11 +1,13 @@
+use actix_web::web::Bytes;
 use serde::{Deserialize, Serialize};
 use services::ChatQuery;
-use storage::{Json, Message, Page, Timestamp};
+use storage::{Message, MessageKind, MessageStatus, Page, Timestamp};
 use utoipa::{IntoParams, ToSchema};
+use wa_client::content::Content;
 
 use super::page::{Pagination, Window};
 use super::time::Time;
-use crate::ApiError;
+use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
 
 /// `POST /api/whatsapp/{id}/send`.
@@ -51,7 +53,7 @@ pub(crate) struct HistoryQuery {
 impl FromQuery for HistoryQuery {
     fn from_query(parameters: &mut Parameters) -> Result<Self, ApiError> {
         Ok(Self {
-            window: Window::of(parameters)?,
+            window: Window::from_query(parameters)?,
             start: parameters.time("startDate")?,
             end: parameters.time("endDate")?,
         })
@@ -79,6 +81,7 @@ impl HistoryResponse {
     }
 }
 
+/// A message. What belongs to a file is `null` where there is none; what is left out doesn't apply.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MessageResponse {
@@ -86,42 +89,90 @@ struct MessageResponse {
     instance_id: String,
     remote_jid: String,
     from_me: bool,
-    message_type: String,
+    #[schema(value_type = String)]
+    message_type: MessageKind,
+    /// The text of a message without a file; the emoji of a reaction.
     content: Option<String>,
+    /// WhatsApp's id.
     message_id: String,
     has_media: bool,
     media_url: Option<String>,
+    /// The text under a file.
     caption: Option<String>,
     mime_type: Option<String>,
     file_name: Option<String>,
-    status: &'static str,
-    #[schema(value_type = Object)]
-    metadata: Json,
+    #[schema(value_type = String)]
+    status: MessageStatus,
+    metadata: Metadata,
     created_at: Time,
     updated_at: Time,
     status_updated_at: Option<Time>,
+    /// Who wrote it, in a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participant: Option<String>,
+    /// The `messageId` of the message that it edits, takes back, reacts to or pins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_message_id: Option<String>,
+    /// When its content was last edited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<Time>,
+    /// When it was taken back; its content is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Time>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push_name: Option<String>,
+    /// When it was written, in Unix seconds.
+    timestamp: i64,
 }
 
 impl From<Message> for MessageResponse {
     fn from(message: Message) -> Self {
+        let file = File::of(&message.raw);
+        let has_media = message.kind.has_media();
+        let (content, caption) = if has_media { (None, message.text) } else { (message.text, None) };
         Self {
             id: message.id.to_string(),
             instance_id: message.instance.to_string(),
             remote_jid: message.chat,
             from_me: message.from_me,
-            message_type: message.message_type,
-            content: message.content,
+            message_type: message.kind,
+            content,
             message_id: message.message_id,
-            has_media: message.has_media,
-            media_url: message.media_url,
-            caption: message.caption,
-            mime_type: message.mime_type,
-            file_name: message.file_name,
-            status: message.status.as_str(),
-            metadata: message.metadata,
+            has_media,
+            media_url: None,
+            caption,
+            mime_type: file.mime_type,
+            file_name: file.file_name,
+            status: message.status,
+            metadata: Metadata { push_name: message.push_name, timestamp: message.created_at.seconds() },
             created_at: message.created_at.into(),
             updated_at: message.updated_at.into(),
             status_updated_at: message.status_updated_at.map(Time::from),
+            participant: message.participant,
+            target_message_id: message.target,
+            edited_at: message.edited_at.map(Time::from),
+            revoked_at: message.revoked_at.map(Time::from),
         }
+    }
+}
+
+/// What a message says of its file.
+#[derive(Default)]
+struct File {
+    mime_type: Option<String>,
+    file_name: Option<String>,
+}
+
+impl File {
+    /// `raw` was checked when the message was stored; what can't be read nevertheless has no file that could be told of.
+    fn of(raw: &Bytes) -> Self {
+        let Ok(content) = Content::decode(raw.clone()) else { return Self::default() };
+        let media = content.view().media().unwrap_or_default();
+        Self { mime_type: media.mime_type.map(str::to_owned), file_name: media.file_name.map(str::to_owned) }
     }
 }

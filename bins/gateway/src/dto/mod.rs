@@ -1,11 +1,11 @@
 //! The JSON of the API: one file per subject. Requests refuse fields that they don't know.
 
 pub(crate) mod auth;
+pub(crate) mod done;
 pub(crate) mod event;
 pub(crate) mod health;
 pub(crate) mod instance;
 pub(crate) mod message;
-pub(crate) mod outcome;
 pub(crate) mod page;
 pub(crate) mod path;
 mod time;

@@ -3,7 +3,7 @@ use services::MAX_PAGE;
 use storage::Page;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::ApiError;
+use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
 
 /// A part of a list: `?limit&skip`.
@@ -24,9 +24,10 @@ impl Window {
 
     const DEFAULT_LIMIT: u64 = 50;
 
-    pub(crate) fn of(parameters: &mut Parameters) -> Result<Self, ApiError> {
+    /// Shows `default` unless the request says otherwise, and never more than `most`.
+    pub(crate) fn up_to(most: u64, default: u64, parameters: &mut Parameters) -> Result<Self, ApiError> {
         Ok(Self {
-            limit: parameters.number("limit", 1..=MAX_PAGE, Self::DEFAULT_LIMIT)?,
+            limit: parameters.number("limit", 1..=most, default)?,
             skip: parameters.number("skip", 0..=Self::MAX_SKIP, 0)?,
         })
     }
@@ -34,7 +35,7 @@ impl Window {
 
 impl FromQuery for Window {
     fn from_query(parameters: &mut Parameters) -> Result<Self, ApiError> {
-        Self::of(parameters)
+        Self::up_to(MAX_PAGE, Self::DEFAULT_LIMIT, parameters)
     }
 }
 

@@ -18,3 +18,12 @@ pub(crate) struct ChatPath {
     /// A phone number, or the JID of a person, group, channel or list.
     chat: String,
 }
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct WebhookPath {
+    /// The instance's id.
+    id: String,
+    /// The webhook's name; `default` is the one that the instance's own fields address.
+    name: String,
+}

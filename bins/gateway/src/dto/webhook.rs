@@ -1,11 +1,177 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_with::rust::double_option;
 use services::DeadLetter;
-use storage::{EventKind, Json, Page};
+use storage::{EventKind, Json, Page, SecretText, Webhook, WebhookFormat, WebhookPatch};
 use utoipa::ToSchema;
+use webhook::{Dialect as _, Seed1};
 
 use super::page::{Pagination, Window};
 use super::time::Time;
-use crate::ApiError;
+use crate::error::ApiError;
+
+/// `POST …/webhooks`.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewWebhookRequest {
+    /// 1 to 64 characters of `a-z`, `0-9`, `-` and `_`, unique within the instance.
+    name: String,
+    url: Option<String>,
+    enabled: Option<bool>,
+    #[schema(value_type = Option<Format>)]
+    format: Option<WebhookFormat>,
+    notify_received: Option<bool>,
+    notify_sent: Option<bool>,
+    notify_delivery: Option<bool>,
+    notify_read: Option<bool>,
+    /// Only events of these types; without it, of all.
+    #[schema(value_type = Option<Vec<String>>)]
+    events: Option<Vec<EventKind>>,
+    max_retries: Option<u32>,
+    /// Milliseconds before the first retry; doubled for each further one.
+    retry_interval: Option<u64>,
+    secret: Option<String>,
+    headers: Option<BTreeMap<String, String>>,
+}
+
+/// `PUT …/webhooks/{name}`: what isn't there stays as it is, `null` removes.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::option_option, reason = "absent, null and a value are three different wishes")]
+pub(crate) struct WebhookRequest {
+    #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<String>)]
+    url: Option<Option<String>>,
+    enabled: Option<bool>,
+    #[schema(value_type = Option<Format>)]
+    format: Option<WebhookFormat>,
+    notify_received: Option<bool>,
+    notify_sent: Option<bool>,
+    notify_delivery: Option<bool>,
+    notify_read: Option<bool>,
+    /// Only events of these types; `null` means all.
+    #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<Vec<String>>)]
+    events: Option<Option<Vec<EventKind>>>,
+    max_retries: Option<u32>,
+    /// Milliseconds before the first retry; doubled for each further one.
+    retry_interval: Option<u64>,
+    #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<String>)]
+    secret: Option<Option<String>>,
+    headers: Option<BTreeMap<String, String>>,
+}
+
+/// In whose words a webhook is told.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "only described")]
+enum Format {
+    Seed1,
+    Seed0,
+}
+
+impl NewWebhookRequest {
+    /// The name, and everything else.
+    pub(crate) fn into_parts(self) -> (String, WebhookPatch) {
+        let patch = WebhookPatch {
+            url: self.url.map(Some),
+            enabled: self.enabled,
+            format: self.format,
+            received: self.notify_received,
+            sent: self.notify_sent,
+            delivery: self.notify_delivery,
+            read: self.notify_read,
+            kinds: self.events.map(Some),
+            max_retries: self.max_retries,
+            retry_interval: self.retry_interval,
+            secret: self.secret.map(|secret| Some(SecretText::new(secret))),
+            headers: self.headers,
+        };
+        (self.name, patch)
+    }
+}
+
+impl From<WebhookRequest> for WebhookPatch {
+    fn from(request: WebhookRequest) -> Self {
+        Self {
+            url: request.url,
+            enabled: request.enabled,
+            format: request.format,
+            received: request.notify_received,
+            sent: request.notify_sent,
+            delivery: request.notify_delivery,
+            read: request.notify_read,
+            kinds: request.events,
+            max_retries: request.max_retries,
+            retry_interval: request.retry_interval,
+            secret: request.secret.map(|secret| secret.map(SecretText::new)),
+            headers: request.headers,
+        }
+    }
+}
+
+/// The webhooks of an instance, by name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WebhooksResponse {
+    webhooks: Vec<WebhookResponse>,
+}
+
+impl From<Vec<Webhook>> for WebhooksResponse {
+    fn from(webhooks: Vec<Webhook>) -> Self {
+        Self { webhooks: webhooks.into_iter().map(WebhookResponse::from).collect() }
+    }
+}
+
+/// A webhook with all its settings.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WebhookResponse {
+    instance_id: String,
+    name: String,
+    url: Option<String>,
+    enabled: bool,
+    #[schema(value_type = Format)]
+    format: WebhookFormat,
+    notify_received: bool,
+    notify_sent: bool,
+    notify_delivery: bool,
+    notify_read: bool,
+    /// Only events of these types; `null` means all.
+    #[schema(value_type = Option<Vec<String>>)]
+    events: Option<Vec<EventKind>>,
+    max_retries: u32,
+    /// Milliseconds before the first retry; doubled for each further one.
+    retry_interval: u64,
+    secret: Option<String>,
+    headers: BTreeMap<String, String>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl From<Webhook> for WebhookResponse {
+    fn from(webhook: Webhook) -> Self {
+        Self {
+            instance_id: webhook.instance.to_string(),
+            name: webhook.name,
+            url: webhook.url,
+            enabled: webhook.enabled,
+            format: webhook.format,
+            notify_received: webhook.filter.received,
+            notify_sent: webhook.filter.sent,
+            notify_delivery: webhook.filter.delivery,
+            notify_read: webhook.filter.read,
+            events: webhook.filter.kinds,
+            max_retries: webhook.max_retries,
+            retry_interval: webhook.retry_interval,
+            secret: webhook.secret.map(|secret| secret.expose().to_owned()),
+            headers: webhook.headers,
+            created_at: webhook.created_at.into(),
+            updated_at: webhook.updated_at.into(),
+        }
+    }
+}
 
 /// Deliveries that were given up, oldest first.
 #[derive(Serialize, ToSchema)]
@@ -15,6 +181,7 @@ pub(crate) struct DeadLettersResponse {
     pagination: Pagination,
 }
 
+/// A delivery that was given up. What is told of the event is `null` where the log has it no more.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DeadLetterResponse {
@@ -45,9 +212,9 @@ impl From<DeadLetter> for DeadLetterResponse {
         Self {
             id: delivery.seq.to_string(),
             event_id: event.as_ref().map(|event| event.id.to_string()),
-            event: event.as_ref().map(|event| event.kind),
+            event: event.as_ref().map(storage::Event::kind),
             timestamp: event.as_ref().map(|event| event.timestamp.into()),
-            data: event.map(|event| event.data),
+            data: event.as_ref().map(|event| Seed1.data(event)),
             attempts: delivery.attempts,
             last_status: delivery.status_code,
             last_error: delivery.last_error,
@@ -56,7 +223,7 @@ impl From<DeadLetter> for DeadLetterResponse {
     }
 }
 
-/// `POST …/webhook/dead-letters/replay`: those named, or all.
+/// `POST …/dead-letters/replay`: those named, or all.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplayRequest {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
-use crate::ApiError;
+use crate::error::ApiError;
 
 /// Largest JSON body. The longest text that WhatsApp takes, escaped to the last character, is well below it.
 pub(crate) const MAX_JSON_BODY: usize = 1024 * 1024;

@@ -6,7 +6,7 @@ use services::{Caller, ServiceError, Services};
 use storage::InstanceId;
 
 use super::{Authenticated, Subject};
-use crate::ApiError;
+use crate::error::ApiError;
 use crate::state::AppState;
 
 /// A call of the API: who makes it, what its path names, and the services that answer it.
@@ -25,11 +25,21 @@ impl<S> Call<S> {
         &self.state.services
     }
 
+    /// The same call about something that follows from its subject.
+    pub(crate) fn about<T>(self, subject: impl FnOnce(S) -> T) -> Call<T> {
+        Call { state: self.state, caller: self.caller, subject: subject(self.subject) }
+    }
+
+    /// Resolves when the gateway begins to stop.
+    pub(crate) async fn stopping(&self) {
+        self.state.stopping.cancelled().await;
+    }
+
     /// Does something that changes things, to its end: a client that hangs up meanwhile doesn't cut it in half.
     ///
     /// # Errors
     /// What the service refused.
-    pub(crate) async fn complete<T, F>(self, change: impl FnOnce(Self) -> F) -> Result<T, ApiError>
+    pub(crate) async fn complete<T, F>(self, change: impl FnOnce(Self) -> F) -> Result<T, ServiceError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, ServiceError>> + Send + 'static,

@@ -1,7 +1,7 @@
 use actix_web::http::header::{self, HeaderMap};
 use services::{Caller, ServiceError, Services};
 
-use crate::ApiError;
+use crate::error::ApiError;
 
 /// The caller that the authentication layer has found.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! From a request to typed arguments; what doesn't fit becomes an [`crate::ApiError`].
+//! From a request to typed arguments; what doesn't fit becomes an [`crate::error::ApiError`].
 
 mod body;
 mod call;
@@ -10,4 +10,4 @@ pub(crate) use body::JsonBody;
 pub(crate) use call::{Call, InstanceCall};
 pub(crate) use caller::{Authenticated, identify};
 pub(crate) use query::{FromQuery, Parameters, Query};
-pub(crate) use subject::{Chat, Subject};
+pub(crate) use subject::{ChatOf, Subject, WebhookOf};

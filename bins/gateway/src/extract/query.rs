@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest};
 use storage::Timestamp;
 
-use crate::ApiError;
+use crate::error::ApiError;
 
 /// A type that is read from a query string.
 pub(crate) trait FromQuery: Sized {

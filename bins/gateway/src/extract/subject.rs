@@ -1,7 +1,7 @@
 use actix_web::{FromRequest as _, HttpRequest, web};
 use storage::InstanceId;
 
-use crate::ApiError;
+use crate::error::ApiError;
 
 /// What a call is about, as its path names it.
 pub(crate) trait Subject: Sized {
@@ -24,18 +24,30 @@ impl Subject for InstanceId {
 }
 
 /// A chat of an instance.
-pub(crate) struct Chat {
+pub(crate) struct ChatOf {
     pub(crate) instance: InstanceId,
     /// As the caller wrote it.
     pub(crate) chat: String,
 }
 
-impl Subject for Chat {
+impl Subject for ChatOf {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let instance = InstanceId::of(request)?;
         // The framework's extractor undoes percent-encoding.
         let path = web::Path::<(String, String)>::extract(request).into_inner();
         let (_, chat) = path.map_err(|_| ApiError::not_found("No such chat."))?.into_inner();
         Ok(Self { instance, chat })
+    }
+}
+
+/// A webhook of an instance.
+pub(crate) struct WebhookOf {
+    pub(crate) instance: InstanceId,
+    pub(crate) name: String,
+}
+
+impl Subject for WebhookOf {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        Ok(Self { instance: InstanceId::of(request)?, name: request.match_info().query("name").to_owned() })
     }
 }

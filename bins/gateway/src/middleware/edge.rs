@@ -12,11 +12,12 @@ use tracing::Instrument as _;
 
 use super::headers::secure;
 use super::request_id::{self, RequestId};
-use crate::ApiError;
+use crate::error::ApiError;
 use crate::state::AppState;
 
-/// Longest that a request may take, answer included. A send waits 10 s for WhatsApp and a body 30 s for its client.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Longest that a request may take, answer included. A send waits 10 s for WhatsApp, a body 30 s for its client, and a
+/// question for events up to 60 s for something to happen.
+const TIME_LIMIT: Duration = Duration::from_secs(75);
 
 /// The outermost layer around every route.
 pub(crate) async fn edge(

@@ -3,8 +3,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use actix_web::{HttpRequest, web};
 use storage::SecretText;
 
-use crate::ApiError;
 use crate::dto::auth::{LoginRequest, LoginResponse, UserResponse};
+use crate::error::ApiError;
 use crate::error::Refused;
 use crate::extract::{Call, JsonBody};
 use crate::state::AppState;

@@ -1,14 +1,19 @@
+use std::time::Duration;
+
 use actix_web::web;
 
-use crate::ApiError;
 use crate::dto::event::{EventsQuery, EventsResponse};
 use crate::dto::message::{HistoryQuery, HistoryResponse};
 use crate::dto::page::Window;
 use crate::dto::path::{ChatPath, InstancePath};
+use crate::error::ApiError;
 use crate::error::Refused;
-use crate::extract::{Call, Chat, InstanceCall, Query};
+use crate::extract::{Call, ChatOf, InstanceCall, Query};
 
 /// The event log.
+///
+/// Ask again with the last answer's `latestTimestamp` as `since`: nothing is missed and nothing comes twice. With `wait`
+/// an answer without events is held back until there is one.
 #[utoipa::path(
     get,
     path = "/api/instances/{id}/events",
@@ -20,8 +25,13 @@ pub(super) async fn log(
     call: InstanceCall,
     Query(query): Query<EventsQuery>,
 ) -> Result<web::Json<EventsResponse>, ApiError> {
-    let page = call.services().events.events(&call.caller, call.subject, &query.to_query()).await?;
-    Ok(web::Json(EventsResponse::new(page, &query)))
+    let (events, wanted) = (&call.services().events, query.to_query());
+    let page = tokio::select! {
+        page = events.events(&call.caller, call.subject, &wanted, query.wait()) => page?,
+        // A gateway that stops doesn't wait for what may happen.
+        () = call.stopping() => events.events(&call.caller, call.subject, &wanted, Duration::ZERO).await?,
+    };
+    Ok(web::Json(EventsResponse::new(&page, &query)))
 }
 
 /// The messages of a chat.
@@ -33,10 +43,10 @@ pub(super) async fn log(
     responses((status = 200, description = "A page of the chat, newest first.", body = HistoryResponse), Refused)
 )]
 pub(super) async fn chat(
-    call: Call<Chat>,
+    call: Call<ChatOf>,
     Query(query): Query<HistoryQuery>,
 ) -> Result<web::Json<HistoryResponse>, ApiError> {
-    let Chat { instance, chat } = &call.subject;
+    let ChatOf { instance, chat } = &call.subject;
     let page = call.services().events.messages(&call.caller, *instance, query.of_chat(chat)).await?;
     Ok(web::Json(HistoryResponse::new(page, query.window)))
 }

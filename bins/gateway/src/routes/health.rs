@@ -1,7 +1,7 @@
 use actix_web::{HttpResponse, web};
 
-use crate::ApiError;
 use crate::dto::health::{Alive, HealthResponse};
+use crate::error::ApiError;
 use crate::error::Refused;
 use crate::state::AppState;
 
@@ -45,10 +45,7 @@ pub(super) async fn ready(state: web::Data<AppState>) -> Result<web::Json<Alive>
 )]
 pub(super) async fn health(state: web::Data<AppState>) -> HttpResponse {
     let counts = state.counts().await;
-    let health = HealthResponse::new(state.is_ready(), counts.as_ref());
-    if counts.is_some() {
-        HttpResponse::Ok().json(health)
-    } else {
-        HttpResponse::ServiceUnavailable().json(health)
-    }
+    let is_sound = counts.is_some();
+    let health = HealthResponse::new(state.is_ready(), state.provider, counts);
+    if is_sound { HttpResponse::Ok().json(health) } else { HttpResponse::ServiceUnavailable().json(health) }
 }

@@ -1,15 +1,16 @@
 use actix_web::{HttpResponse, web};
 use services::Qr;
 
-use crate::ApiError;
+use crate::dto::done::Done;
 use crate::dto::instance::{
-    CreateRequest, CreatedResponse, InstanceResponse, ListResponse, QrResponse, StatusResponse,
+    CreateRequest, CreatedResponse, InstanceResponse, ListQuery, ListResponse, QrResponse, StatusResponse,
     UpdateRequest, UpdatedResponse,
 };
-use crate::dto::outcome::Outcome;
 use crate::dto::path::InstancePath;
+use crate::error::ApiError;
 use crate::error::Refused;
-use crate::extract::{Call, InstanceCall, JsonBody};
+use crate::extract::{Call, InstanceCall, JsonBody, Query};
+use crate::field;
 
 /// Creates an instance, which begins to connect.
 #[utoipa::path(
@@ -34,11 +35,16 @@ pub(super) async fn create(
     get,
     path = "/api/instances",
     tag = "instances",
-    responses((status = 200, description = "The instances.", body = ListResponse), Refused)
+    params(ListQuery),
+    responses((status = 200, description = "A page of the instances.", body = ListResponse), Refused)
 )]
-pub(super) async fn list(call: Call) -> Result<web::Json<ListResponse>, ApiError> {
-    let instances = call.services().instances.list(&call.caller).await?;
-    Ok(web::Json(ListResponse::from(instances)))
+pub(super) async fn list(
+    call: Call,
+    Query(query): Query<ListQuery>,
+) -> Result<web::Json<ListResponse>, ApiError> {
+    let window = query.window();
+    let page = call.services().instances.list(&call.caller, window.limit, window.skip).await?;
+    Ok(web::Json(ListResponse::new(page, window)))
 }
 
 /// An instance with its settings and its connection.
@@ -70,7 +76,7 @@ pub(super) async fn update(
     let update = |call: InstanceCall| async move {
         call.services().instances.update(&call.caller, call.subject, request.into()).await
     };
-    let updated = call.complete(update).await?;
+    let updated = call.complete(update).await.map_err(ApiError::named(field::nested))?;
     Ok(web::Json(UpdatedResponse::from(updated)))
 }
 
@@ -80,12 +86,12 @@ pub(super) async fn update(
     path = "/api/instances/{id}",
     tag = "instances",
     params(InstancePath),
-    responses((status = 200, description = "It is gone.", body = Outcome), Refused)
+    responses((status = 200, description = "It is gone.", body = Done), Refused)
 )]
-pub(super) async fn delete(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
+pub(super) async fn delete(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
     let id = call.subject;
     call.complete(|call| async move { call.services().instances.delete(&call.caller, id).await }).await?;
-    Ok(web::Json(Outcome::saying(format!("Instance {id} deleted successfully"))))
+    Ok(web::Json(Done::saying(format!("Instance {id} deleted successfully"))))
 }
 
 /// Where an instance's connection stands.
@@ -128,12 +134,12 @@ pub(super) async fn qr(call: InstanceCall) -> Result<HttpResponse, ApiError> {
     path = "/api/instances/{id}/reconnect",
     tag = "instances",
     params(InstancePath),
-    responses((status = 200, description = "It connects again.", body = Outcome), Refused)
+    responses((status = 200, description = "It connects again.", body = Done), Refused)
 )]
-pub(super) async fn reconnect(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
+pub(super) async fn reconnect(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
     let id = call.subject;
     call.complete(|call| async move { call.services().instances.reconnect(&call.caller, id).await }).await?;
-    Ok(web::Json(Outcome::saying(format!("Instance {id} reconnected"))))
+    Ok(web::Json(Done::saying(format!("Instance {id} reconnected"))))
 }
 
 /// Unlinks an instance from its phone; it stays, and can be paired again.
@@ -142,10 +148,10 @@ pub(super) async fn reconnect(call: InstanceCall) -> Result<web::Json<Outcome>, 
     path = "/api/instances/{id}/logout",
     tag = "instances",
     params(InstancePath),
-    responses((status = 200, description = "It is unlinked.", body = Outcome), Refused)
+    responses((status = 200, description = "It is unlinked.", body = Done), Refused)
 )]
-pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
+pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
     let id = call.subject;
     call.complete(|call| async move { call.services().instances.logout(&call.caller, id).await }).await?;
-    Ok(web::Json(Outcome::saying(format!("Instance {id} logged out"))))
+    Ok(web::Json(Done::saying(format!("Instance {id} logged out"))))
 }

@@ -15,7 +15,7 @@ mod whatsapp;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, PathConfig, ServiceConfig};
 
-use crate::ApiError;
+use crate::error::ApiError;
 use crate::middleware::authenticate;
 
 // The router tries them in this order, so the busiest come first.
@@ -38,8 +38,12 @@ routes! {
     "/instances/{id}/logout" { post instances::logout }
     "/instances/{id}/events" { get events::log }
     "/instances/{id}/chats/{chat}/messages" { get events::chat }
-    "/instances/{id}/webhook/dead-letters" { get webhooks::dead_letters }
-    "/instances/{id}/webhook/dead-letters/replay" { post webhooks::replay }
+    "/instances/{id}/webhooks" { get webhooks::list, post webhooks::create }
+    "/instances/{id}/webhooks/{name}" { get webhooks::find, put webhooks::update, delete webhooks::delete }
+    "/instances/{id}/webhooks/{name}/dead-letters" { get webhooks::dead_letters }
+    "/instances/{id}/webhooks/{name}/dead-letters/replay" { post webhooks::replay }
+    "/instances/{id}/webhook/dead-letters" { get webhooks::default_dead_letters }
+    "/instances/{id}/webhook/dead-letters/replay" { post webhooks::default_replay }
     "/whatsapp/{id}/status" { get whatsapp::status }
     "/whatsapp/{id}/qr" { get whatsapp::qr }
     "/whatsapp/{id}/logout" { post whatsapp::logout }

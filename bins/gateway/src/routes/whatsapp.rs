@@ -2,11 +2,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use services::{Progress, SendText};
 
 use super::instances;
-use crate::ApiError;
+use crate::dto::done::Done;
 use crate::dto::instance::{ConnectionResponse, QrResponse};
 use crate::dto::message::{SendRequest, SendResponse};
-use crate::dto::outcome::Outcome;
 use crate::dto::path::InstancePath;
+use crate::error::ApiError;
 use crate::error::Refused;
 use crate::extract::{InstanceCall, JsonBody};
 
@@ -82,12 +82,12 @@ pub(super) async fn qr(call: InstanceCall) -> Result<HttpResponse, ApiError> {
     path = "/api/whatsapp/{id}/logout",
     tag = "whatsapp",
     params(InstancePath),
-    responses((status = 200, description = "It is unlinked.", body = Outcome), Refused)
+    responses((status = 200, description = "It is unlinked.", body = Done), Refused)
 )]
-pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Outcome>, ApiError> {
+pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
     let logout = |call: InstanceCall| async move {
         call.services().instances.logout(&call.caller, call.subject).await
     };
     call.complete(logout).await?;
-    Ok(web::Json(Outcome::done()))
+    Ok(web::Json(Done::new()))
 }

@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trunkline::application::{Application, RunError};
 use trunkline::config::{Config, Secret};
+use wa_client::TrustRoot;
 use wa_simulator::{Options, Simulator};
 
 use crate::answer::Answer;
@@ -75,6 +76,13 @@ impl TestApp {
     pub async fn stop(self) {
         self.stop.cancel();
         self.running.await.expect("no panic").expect("a graceful end");
+    }
+
+    /// The same; the phones and the folder go on.
+    pub async fn leave(self) -> (Arc<Phones>, Arc<TempDir>) {
+        let left = (Arc::clone(&self.phones), Arc::clone(&self.folder));
+        self.stop().await;
+        left
     }
 
     pub fn config(&self) -> Config {
@@ -162,9 +170,10 @@ impl TestApp {
 
 fn config(folder: &TempDir, phones: &Phones) -> Config {
     let info = phones.simulator().info();
+    let trust = TrustRoot::from_hex(&info.root_key).expect("a key");
     let mut config = Config::in_folder(folder.path());
     config.whatsapp.url = Some(info.ws_url.expect("it listens").parse().expect("a URL"));
-    config.whatsapp.root_key = Some(*phones.simulator().root_key().as_bytes());
+    config.whatsapp.trust = Some(trust);
     // The cheapest that bcrypt has: these tests are about everything else.
     config.bcrypt_cost = 4;
     config.outbound_allow = "127.0.0.1".parse().expect("a list");

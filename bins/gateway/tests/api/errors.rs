@@ -122,8 +122,16 @@ async fn a_stranger_learns_nothing_from_ids() {
     let ids = ["0190a0a0-0000-7000-8000-000000000000", "nonsense", "..%2f..%2fetc", "%00", "1'or'1'='1"];
     let mut bodies = Vec::new();
     for id in ids {
-        for path in ["", "/status", "/qr", "/events", "/chats/15550100002/messages", "/webhook/dead-letters"]
-        {
+        for path in [
+            "",
+            "/status",
+            "/qr",
+            "/events",
+            "/chats/15550100002/messages",
+            "/webhook/dead-letters",
+            "/webhooks",
+            "/webhooks/default",
+        ] {
             let answer = client.get(&format!("/api/instances/{id}{path}")).await;
             answer.expect_error(404, "not_found");
             bodies.push(answer.body);

@@ -66,7 +66,57 @@ async fn an_instance_lives_from_creation_to_deletion() {
     let deleted = client.delete(&format!("/api/instances/{id}")).await.expect(200);
     assert_eq!(deleted, json!({"success": true, "message": format!("Instance {id} deleted successfully")}));
     client.get(&format!("/api/instances/{id}")).await.expect_error(404, "not_found");
-    assert_eq!(client.get("/api/instances").await.expect(200), json!({"instances": []}));
+    assert_eq!(client.get("/api/instances").await.expect(200)["instances"], json!([]));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn instances_are_listed_in_pages_and_all_at_once_by_default() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(app.create(&format!("instance {n}")).await);
+    }
+    let listed = async |query: &str| {
+        let page = client.get(&format!("/api/instances{query}")).await.expect(200);
+        let instances = page["instances"].as_array().expect("a list").iter();
+        let listed: Vec<String> =
+            instances.map(|one| one["id"].as_str().expect("an id").to_owned()).collect();
+        (listed, page["pagination"].clone())
+    };
+    let (all, pagination) = listed("").await;
+    assert_eq!(all, ids);
+    assert_eq!(pagination, json!({"total": 5, "limit": 10_000, "skip": 0, "hasMore": false}));
+    let (page, pagination) = listed("?limit=2&skip=1").await;
+    assert_eq!(page, ids[1..3]);
+    assert_eq!(pagination, json!({"total": 5, "limit": 2, "skip": 1, "hasMore": true}));
+    for query in ["limit=0", "limit=10001", "limit=x"] {
+        client
+            .get(&format!("/api/instances?{query}"))
+            .await
+            .expect_error(400, "invalid_request")
+            .about("limit");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_instance_may_keep_its_events_and_messages_as_long_as_it_likes() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let body = json!({"name": "kept", "eventRetentionDays": 7, "messageRetentionDays": 90});
+    let created = client.post("/api/instances", body).await.expect(201);
+    let path = format!("/api/instances/{}", created["id"].as_str().unwrap());
+    let kept = async || {
+        let one = client.get(&path).await.expect(200);
+        (one["eventRetentionDays"].clone(), one["messageRetentionDays"].clone())
+    };
+    assert_eq!(kept().await, (json!(7), json!(90)));
+    client.put(&path, json!({"eventRetentionDays": null})).await.expect(200);
+    assert_eq!(kept().await, (Value::Null, json!(90)));
+    let answer = client.put(&path, json!({"messageRetentionDays": 0})).await;
+    answer.expect_error(400, "invalid_request").about("messageRetentionDays");
     app.stop().await;
 }
 
@@ -158,6 +208,16 @@ async fn wrong_settings_are_refused_by_name() {
     let nested = json!({"webhookSettings": {"retries": 1}});
     let answer = client.put(&format!("/api/instances/{id}"), nested).await;
     answer.expect_error(400, "unknown_field").about("webhookSettings.retries");
+    for (field, settings) in [
+        ("maxRetries", json!({"maxRetries": 1_000})),
+        ("retryInterval", json!({"retryInterval": 1})),
+        ("secret", json!({"secret": "x".repeat(1_000)})),
+        ("headers", json!({"headers": {"Host": "mine"}})),
+    ] {
+        let body = json!({"webhookSettings": settings});
+        let answer = client.put(&format!("/api/instances/{id}"), body).await;
+        answer.expect_error(400, "invalid_request").about(&format!("webhookSettings.{field}"));
+    }
     assert_eq!(client.get("/api/instances").await.expect(200)["instances"].as_array().unwrap().len(), 1);
     app.stop().await;
 }

@@ -35,6 +35,14 @@ impl Phones {
         sent["id"].as_str().expect("an id").to_owned()
     }
 
+    /// The phone itself edits, takes back or reacts to a message, as `what` says; the answer is the change's own id.
+    pub async fn change(&self, from: &str, to: &str, what: Value) -> String {
+        let mut body = what;
+        body["to"] = json!(to);
+        let sent = self.post(&format!("/sim/phones/{from}/send"), body).await;
+        sent["id"].as_str().expect("an id").to_owned()
+    }
+
     /// The texts that a phone has received, with their ids.
     pub async fn inbox(&self, number: &str) -> Vec<(String, String)> {
         let inbox = self.get(&format!("/sim/phones/{number}/inbox")).await;

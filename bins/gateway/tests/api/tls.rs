@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use trunkline::application::Application;
 use trunkline::config::Config;
+use wa_client::TrustRoot;
 use wa_simulator::{Options, Simulator};
 
 use crate::client::Client;
@@ -16,7 +17,7 @@ async fn first_state(ca_file: bool) -> Value {
     let mut config = Config::in_folder(folder.path());
     config.bcrypt_cost = 4;
     config.whatsapp.url = Some(info.ws_url.expect("it listens").parse().expect("a URL"));
-    config.whatsapp.root_key = Some(*simulator.root_key().as_bytes());
+    config.whatsapp.trust = TrustRoot::from_hex(&info.root_key).ok();
     if ca_file {
         let file = folder.path().join("ca.pem");
         std::fs::write(&file, info.certificate.expect("it serves TLS")).expect("written");

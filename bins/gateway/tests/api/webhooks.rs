@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 use webhook::Signer;
 
+use crate::answer::keys;
 use crate::app::TestApp;
 use crate::receiver::Receiver;
 use crate::until::until;
@@ -96,4 +97,163 @@ async fn a_dead_letter_is_kept_and_replayed() {
     })
     .await;
     app.stop().await;
+}
+
+#[tokio::test]
+async fn webhooks_are_added_changed_and_removed_by_name() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let path = format!("/api/instances/{}/webhooks", app.create("named").await);
+    let listed = client.get(&path).await.expect(200);
+    assert_eq!(names(&listed), ["default"]);
+
+    let body = json!({
+        "name": "crm", "url": "http://127.0.0.1:9/crm", "format": "seed0", "events": ["message_received"],
+        "notifySent": false, "maxRetries": 7, "retryInterval": 500, "secret": "s", "headers": {"A": "1"},
+    });
+    let created = client.post(&path, body).await.expect(201);
+    assert_eq!(
+        keys(&created),
+        [
+            "createdAt",
+            "enabled",
+            "events",
+            "format",
+            "headers",
+            "instanceId",
+            "maxRetries",
+            "name",
+            "notifyDelivery",
+            "notifyRead",
+            "notifyReceived",
+            "notifySent",
+            "retryInterval",
+            "secret",
+            "updatedAt",
+            "url",
+        ]
+    );
+    assert_eq!((&created["enabled"], &created["format"]), (&json!(true), &json!("seed0")));
+    assert_eq!((&created["events"], &created["maxRetries"]), (&json!(["message_received"]), &json!(7)));
+    assert_eq!(client.get(&format!("{path}/crm")).await.expect(200), created);
+    assert_eq!(names(&client.get(&path).await.expect(200)), ["crm", "default"]);
+
+    let change = json!({"enabled": false, "events": null, "secret": null, "format": "seed1"});
+    let changed = client.put(&format!("{path}/crm"), change).await.expect(200);
+    assert_eq!((&changed["enabled"], &changed["events"]), (&json!(false), &Value::Null));
+    assert_eq!((&changed["secret"], &changed["format"]), (&Value::Null, &json!("seed1")));
+    assert_eq!((&changed["url"], &changed["headers"]), (&created["url"], &created["headers"]));
+
+    assert_eq!(client.delete(&format!("{path}/crm")).await.expect(200), json!({"success": true}));
+    client.get(&format!("{path}/crm")).await.expect_error(404, "not_found");
+    client.delete(&format!("{path}/crm")).await.expect_error(404, "not_found");
+    client.delete(&format!("{path}/default")).await.expect(200);
+    assert_eq!(client.get(&format!("{path}/default")).await.expect(200)["url"], Value::Null);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_fields_of_an_instance_address_the_webhook_named_default() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let instance = json!({"name": "flat", "webhookUrl": "http://127.0.0.1:9/flat", "maxRetries": 9});
+    let created = client.post("/api/instances", instance).await.expect(201);
+    let one = format!("/api/instances/{}", created["id"].as_str().unwrap());
+    let default = client.get(&format!("{one}/webhooks/default")).await.expect(200);
+    assert_eq!((&default["url"], &default["maxRetries"]), (&json!("http://127.0.0.1:9/flat"), &json!(9)));
+    assert_eq!((&default["enabled"], &default["format"]), (&json!(true), &json!("seed1")));
+
+    client.put(&format!("{one}/webhooks/default"), json!({"maxRetries": 2})).await.expect(200);
+    assert_eq!(client.get(&one).await.expect(200)["webhookSettings"]["maxRetries"], 2);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_webhooks_are_refused_by_name() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let path = format!("/api/instances/{}/webhooks", app.create("refused").await);
+    let with = |field: &str, value: Value| {
+        let mut body = json!({"name": "crm"});
+        body[field] = value;
+        body
+    };
+    for (field, value) in [
+        ("name", json!("CRM")),
+        ("name", json!("")),
+        ("url", json!("ftp://example.org/")),
+        ("url", json!("http://169.254.169.254/")),
+        ("format", json!("seed7")),
+        ("maxRetries", json!(1_000)),
+        ("retryInterval", json!(1)),
+        ("secret", json!("x".repeat(1_000))),
+        ("headers", json!({"Host": "mine"})),
+    ] {
+        client.post(&path, with(field, value)).await.expect_error(400, "invalid_request").about(field);
+    }
+    let answer = client.post(&path, with("events", json!(["rumour"]))).await;
+    answer.expect_error(400, "invalid_request").about("events.0");
+    client.post(&path, json!({})).await.expect_error(400, "missing_field").about("name");
+    client.post(&path, with("webhookUrl", json!(""))).await.expect_error(400, "unknown_field");
+    client.post(&path, json!({"name": "default"})).await.expect_error(409, "conflict");
+    assert_eq!(names(&client.get(&path).await.expect(200)), ["default"]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn each_webhook_is_told_in_its_own_words_of_what_it_asks_for() {
+    let (app, flat, crm) = (TestApp::start().await, Receiver::start(), Receiver::start());
+    let client = app.client();
+    let alice = alice_with_webhook(&app, &flat, json!({})).await;
+    let path = format!("/api/instances/{alice}/webhooks");
+    let body =
+        json!({"name": "crm", "url": crm.url(), "format": "seed0", "events": ["connected", "message_sent"]});
+    client.post(&path, body).await.expect(201);
+
+    client.call(&format!("/api/instances/{alice}/reconnect")).await.expect(200);
+    crm.wait_for("connection_opened", |data| data["instanceId"] == alice.as_str()).await;
+    flat.wait_for("connected", |data| data["instanceId"] == alice.as_str()).await;
+    app.until_ready(&alice).await;
+    let id = app.phones().write(BOB, ALICE, "not for the crm").await;
+    flat.wait_for("message_received", |data| data["messageId"] == id.as_str()).await;
+    let sent = app.send(&alice, BOB, "for both").await.expect(200);
+    for receiver in [&flat, &crm] {
+        receiver.wait_for("message_sent", |data| data["messageId"] == sent["id"]).await;
+    }
+    assert_eq!(crm.count("message_received"), 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_kept_for_each_webhook() {
+    let (app, receiver) = (TestApp::start().await, Receiver::start());
+    let client = app.client();
+    let id = app.create("dead").await;
+    receiver.answer(500);
+    let path = format!("/api/instances/{id}/webhooks");
+    let body = json!({"name": "crm", "url": receiver.url(), "maxRetries": 0, "events": ["webhook_updated"]});
+    client.post(&path, body).await.expect(201);
+    // Told to every webhook of the instance.
+    client.put(&format!("{path}/default"), json!({"maxRetries": 1})).await.expect(200);
+    let letters = until("the dead letter", || async {
+        let dead = client.get(&format!("{path}/crm/dead-letters")).await.expect(200);
+        (dead["pagination"]["total"] != 0).then(|| dead["deadLetters"].clone())
+    })
+    .await;
+    assert_eq!(letters[0]["event"], "webhook_updated");
+    let default = client.get(&format!("/api/instances/{id}/webhook/dead-letters")).await.expect(200);
+    assert_eq!(default["deadLetters"], json!([]));
+
+    receiver.answer(200);
+    let told = receiver.count("webhook_updated");
+    let replayed = client.post(&format!("{path}/crm/dead-letters/replay"), json!({})).await.expect(202);
+    assert!(replayed["replayed"].as_u64().unwrap() >= 1);
+    until("it is delivered", || async { (receiver.count("webhook_updated") > told).then_some(()) }).await;
+    app.stop().await;
+}
+
+/// The names of the listed webhooks.
+fn names(listed: &Value) -> Vec<&str> {
+    let webhooks = listed["webhooks"].as_array().expect("a list").iter();
+    webhooks.map(|webhook| webhook["name"].as_str().expect("a name")).collect()
 }

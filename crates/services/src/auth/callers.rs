@@ -1,9 +1,9 @@
 //! Who called lately, so that not each request asks the database.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use storage::UserId;
 use tokio::time::Instant;
 
@@ -29,12 +29,12 @@ pub(crate) struct Callers {
 
 impl Callers {
     pub(crate) fn find(&self, credential: Credential) -> Option<Caller> {
-        let (caller, since) = *self.lock().get(&credential)?;
+        let (caller, since) = *self.known.lock().get(&credential)?;
         (since.elapsed() < FRESH).then_some(caller)
     }
 
     pub(crate) fn remember(&self, credential: Credential, caller: Caller) {
-        let mut known = self.lock();
+        let mut known = self.known.lock();
         if known.len() >= CAPACITY {
             known.clear();
         }
@@ -43,10 +43,6 @@ impl Callers {
 
     /// The user changed: no credential is taken on trust any more.
     pub(crate) fn forget(&self, user: UserId) {
-        self.lock().retain(|_, (caller, _)| caller.user != user);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Credential, (Caller, Instant)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().retain(|_, (caller, _)| caller.user != user);
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use storage::SecretText;
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::ServiceError;
+use crate::error::ServiceError;
+use crate::field::Field;
 
 /// bcrypt reads no further than this, so longer passwords are refused instead of cut.
 pub const MAX_PASSWORD: usize = 72;
@@ -33,7 +34,7 @@ impl Passwords {
         let length = password.expose().len();
         if !(MIN_PASSWORD..=MAX_PASSWORD).contains(&length) {
             let message = format!("must have {MIN_PASSWORD} to {MAX_PASSWORD} bytes");
-            return Err(ServiceError::invalid("password", message));
+            return Err(ServiceError::invalid(Field::Password, message));
         }
         let (password, cost) = (password.clone(), self.cost);
         self.blocking(move || bcrypt::hash(password.expose(), cost)).await.map(SecretText::new)

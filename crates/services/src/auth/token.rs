@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use storage::{Timestamp, UserId};
 
-use crate::ServiceError;
+use crate::error::ServiceError;
 
 /// Issues and reads tokens with one secret.
 pub(crate) struct Tokens {

@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
-use storage::{EventKind, EventStart, Fleet as _, Record};
+use storage::{EventKind, EventStart, Fleet as _, NewMessage, Record, Webhook};
 use wa_client::{Cause, Event as ClientEvent, QrCode};
 
 use super::*;
-use crate::testing::World;
+use crate::testing::{World, disconnected, until};
 
 fn query(start: EventStart, limit: u64) -> EventQuery {
     EventQuery { start, kinds: Vec::new(), limit }
@@ -28,7 +28,12 @@ async fn polling_as_the_documented_clients_do_misses_nothing_and_repeats_nothing
     for burst in [0, 1, 25, 0, 3, 60, 1, 1, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0] {
         companion.tell(codes(burst)).await.unwrap();
         let start = since.map_or(EventStart::Newest, EventStart::AfterTime);
-        let page = world.services.events.events(&world.caller, instance, &query(start, 10)).await.unwrap();
+        let page = world
+            .services
+            .events
+            .events(&world.caller, instance, &query(start, 10), Duration::ZERO)
+            .await
+            .unwrap();
         seen.extend(page.events.iter().map(|event| event.seq));
         // The API shows milliseconds.
         since = page.events.last().map(|event| event.timestamp.to_string().parse().unwrap()).or(since);
@@ -45,49 +50,43 @@ async fn kinds_and_limits_are_respected() {
     let world = World::new().await;
     let (instance, companion) = world.online().await;
     companion.tell(codes(3)).await.unwrap();
-    let ended = ClientEvent::Disconnected { cause: Cause::Outdated, will_reconnect: false };
-    companion.tell([ended]).await.unwrap();
+    companion.tell([disconnected(Cause::Outdated, false)]).await.unwrap();
     let events = &world.services.events;
     let kinds = vec![EventKind::Connected, EventKind::Disconnected];
     let only = EventQuery { kinds, ..query(EventStart::Oldest, 10) };
-    let page = events.events(&world.caller, instance, &only).await.unwrap();
-    let found: Vec<_> = page.events.iter().map(|event| event.kind.as_str()).collect();
+    let page = events.events(&world.caller, instance, &only, Duration::ZERO).await.unwrap();
+    let found: Vec<_> = page.events.iter().map(|event| event.kind().as_str()).collect();
     assert_eq!(found, ["connected", "disconnected"]);
-    let page = events.events(&world.caller, instance, &query(EventStart::Oldest, 2)).await.unwrap();
+    let page =
+        events.events(&world.caller, instance, &query(EventStart::Oldest, 2), Duration::ZERO).await.unwrap();
     assert!(page.events.len() == 2 && page.has_more);
     for limit in [0, MAX_PAGE + 1] {
-        let error =
-            events.events(&world.caller, instance, &query(EventStart::Oldest, limit)).await.unwrap_err();
+        let error = events
+            .events(&world.caller, instance, &query(EventStart::Oldest, limit), Duration::ZERO)
+            .await
+            .unwrap_err();
         assert_eq!(error.to_string(), "limit must be 1 to 1000");
     }
     let stranger = world.stranger().await;
-    let error = events.events(&stranger, instance, &query(EventStart::Oldest, 2)).await.unwrap_err();
+    let error =
+        events.events(&stranger, instance, &query(EventStart::Oldest, 2), Duration::ZERO).await.unwrap_err();
     assert!(matches!(error, ServiceError::NotFound { what: "instance" }));
 }
 
-fn message(instance: InstanceId, chat: &str, n: i64) -> storage::NewMessage {
+fn message(instance: InstanceId, chat: &str, n: i64) -> NewMessage {
+    let sample = storage::conformance::sample_incoming(instance, "1", &format!("{chat}-{n}"), n * 1_000);
     let message = Message {
-        id: storage::StoredMessageId::generate(),
-        instance,
         chat: chat.to_owned(),
         wire_chat: chat.to_owned(),
         sender: chat.to_owned(),
-        from_me: false,
-        message_type: "text".to_owned(),
-        content: Some(n.to_string()),
-        message_id: format!("{chat}-{n}"),
-        has_media: false,
-        media_url: None,
-        caption: None,
-        mime_type: None,
-        file_name: None,
-        status: storage::MessageStatus::Received,
-        metadata: storage::Json::default(),
-        created_at: Timestamp::from_seconds(n),
-        updated_at: Timestamp::from_seconds(n),
-        status_updated_at: None,
+        text: Some(n.to_string()),
+        ..sample.message
     };
-    storage::NewMessage { message, payload: None, event: None }
+    NewMessage { message, event: None }
+}
+
+fn record(world: &World, instance: InstanceId) -> Record {
+    Record::new(instance, world.companions.of(instance).epoch)
 }
 
 fn chat(name: &str) -> ChatQuery {
@@ -100,12 +99,12 @@ async fn a_chat_is_found_by_number_jid_and_lid() {
     let instance = world.instance().await;
     world.companions.learn("900001", "79001234567");
     let pn = "79001234567@s.whatsapp.net";
-    let record = (1..=3).fold(Record::new(instance), |record, n| record.message(message(instance, pn, n)));
+    let record = (1..=3).fold(record(&world, instance), |record, n| record.message(message(instance, pn, n)));
     world.storage.record(record.message(message(instance, "900002@lid", 9))).await.unwrap();
     let events = &world.services.events;
     for name in ["79001234567", "+7 900 123-45-67", pn, "79001234567@c.us", "900001@lid"] {
         let page = events.messages(&world.caller, instance, chat(name)).await.unwrap();
-        let contents: Vec<_> = page.items.iter().filter_map(|message| message.content.as_deref()).collect();
+        let contents: Vec<_> = page.items.iter().filter_map(|message| message.text.as_deref()).collect();
         assert_eq!((contents, page.total), (vec!["3", "2", "1"], 3), "{name}");
     }
     let page = events.messages(&world.caller, instance, chat("900002@lid")).await.unwrap();
@@ -119,7 +118,7 @@ async fn pages_and_times_bound_a_chat() {
     let world = World::new().await;
     let instance = world.instance().await;
     let pn = "79001234567@s.whatsapp.net";
-    let record = (1..=9).fold(Record::new(instance), |record, n| record.message(message(instance, pn, n)));
+    let record = (1..=9).fold(record(&world, instance), |record, n| record.message(message(instance, pn, n)));
     world.storage.record(record).await.unwrap();
     let events = &world.services.events;
     let window = ChatQuery {
@@ -130,10 +129,10 @@ async fn pages_and_times_bound_a_chat() {
         ..chat(pn)
     };
     let page = events.messages(&world.caller, instance, window).await.unwrap();
-    let contents: Vec<_> = page.items.iter().filter_map(|message| message.content.as_deref()).collect();
+    let contents: Vec<_> = page.items.iter().filter_map(|message| message.text.as_deref()).collect();
     assert_eq!((contents, page.total, page.has_more(2)), (vec!["6", "5", "4"], 7, true));
     let error = events.messages(&world.caller, instance, chat("bob")).await.unwrap_err();
-    assert!(error.to_string().starts_with("chatId "), "{error}");
+    assert!(error.to_string().starts_with("chat "), "{error}");
     let stranger = world.stranger().await;
     assert!(matches!(
         events.messages(&stranger, instance, chat(pn)).await,
@@ -147,17 +146,17 @@ async fn pages_and_times_bound_a_chat() {
 
 #[tokio::test]
 async fn dead_letters_come_with_their_events_and_can_be_replayed() {
-    use storage::{Consumer, Delivery, DeliveryState, DeliveryStore as _, Settlement};
+    use storage::{Consumer, DeliveryStore as _, Settlement};
     let world = World::new().await;
-    let (instance, _) = world.online().await;
+    let (instance, companion) = world.online().await;
     let newest = world.log(instance).await.last().unwrap().clone();
-    let consumer = Consumer::webhook(instance);
+    let consumer = Consumer::webhook(instance, Webhook::DEFAULT);
     let now = crate::clock::now();
     let dead = Delivery {
         consumer: consumer.clone(),
         seq: newest.seq,
         chat: None,
-        state: DeliveryState::Dead,
+        state: storage::DeliveryState::Dead,
         attempts: 4,
         next_attempt: now,
         last_error: Some("HTTP 500".to_owned()),
@@ -165,13 +164,66 @@ async fn dead_letters_come_with_their_events_and_can_be_replayed() {
         created_at: now,
         updated_at: now,
     };
-    let settlement = Settlement { cursor: Some(newest.seq), put: vec![dead], ..Settlement::new(consumer) };
-    world.storage.settle(vec![settlement]).await.unwrap();
-    let events = &world.services.events;
-    let page = events.dead_letters(&world.caller, instance, 10, 0).await.unwrap();
+    let settlement = Settlement {
+        cursor: Some(newest.seq),
+        put: vec![dead],
+        ..Settlement::new(consumer, companion.epoch)
+    };
+    assert!(world.storage.settle(vec![settlement]).await.unwrap().is_empty());
+    let (events, name) = (&world.services.events, Webhook::DEFAULT);
+    let page = events.dead_letters(&world.caller, instance, name, 10, 0).await.unwrap();
     assert_eq!((page.total, page.items[0].event.as_ref()), (1, Some(&newest)));
-    assert_eq!(events.replay(&world.caller, instance, Some(vec![newest.seq])).await.unwrap(), 1);
-    assert_eq!(events.dead_letters(&world.caller, instance, 10, 0).await.unwrap().total, 0);
+    let seqs = Some(vec![newest.seq]);
+    assert_eq!(events.replay(&world.caller, instance, name, seqs).await.unwrap(), 1);
+    assert_eq!(events.dead_letters(&world.caller, instance, name, 10, 0).await.unwrap().total, 0);
     let stranger = world.stranger().await;
-    assert!(events.dead_letters(&stranger, instance, 10, 0).await.is_err());
+    assert!(events.dead_letters(&stranger, instance, name, 10, 0).await.is_err());
+}
+
+fn asking(
+    world: &World,
+    instance: InstanceId,
+    query: EventQuery,
+    wait: Duration,
+) -> tokio::task::JoinHandle<EventPage> {
+    let (events, caller) = (world.services.events.clone(), world.caller);
+    tokio::spawn(async move { events.events(&caller, instance, &query, wait).await.unwrap() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_waits_for_its_answer() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let last = world.log(instance).await.pop().unwrap().seq;
+    let asked = Instant::now();
+    let next = query(EventStart::AfterSeq(last), 10);
+    let only_ends = EventQuery { kinds: vec![EventKind::Disconnected], ..next.clone() };
+    let any = asking(&world, instance, next, MAX_WAIT);
+    let end = asking(&world, instance, only_ends, MAX_WAIT);
+    until("both wait", || async { (world.services.events.bell.waiting() == 2).then_some(()) }).await;
+    companion.tell(codes(1)).await.unwrap();
+    assert_eq!(any.await.unwrap().events[0].kind(), EventKind::QrReceived);
+    assert_eq!(world.services.events.bell.waiting(), 1, "a code is no end");
+    companion.tell([disconnected(Cause::Network, true)]).await.unwrap();
+    assert_eq!(end.await.unwrap().events[0].kind(), EventKind::Disconnected);
+    assert!(asked.elapsed() < Duration::from_secs(1), "nobody polled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_waits_no_longer_than_it_says_and_leaves_nothing_behind() {
+    let world = World::new().await;
+    let instance = world.instance().await;
+    let asked = Instant::now();
+    let wait = Duration::from_secs(20);
+    let page = asking(&world, instance, query(EventStart::Oldest, 10), wait).await.unwrap();
+    assert!(page.events.is_empty() && asked.elapsed() >= wait && asked.elapsed() < wait * 2);
+    let left = asking(&world, instance, query(EventStart::Oldest, 10), wait);
+    until("it waits", || async { (world.services.events.bell.waiting() == 1).then_some(()) }).await;
+    left.abort();
+    assert!(left.await.is_err());
+    assert_eq!(world.services.events.bell.waiting(), 0);
+    let too_long = MAX_WAIT + Duration::from_millis(1);
+    let oldest = query(EventStart::Oldest, 1);
+    let asked = world.services.events.events(&world.caller, instance, &oldest, too_long);
+    assert_eq!(asked.await.unwrap_err().to_string(), "wait must be 0 to 60 seconds");
 }

@@ -1,10 +1,13 @@
-use std::collections::BTreeMap;
-
-use storage::{EventLog as _, EventQuery, EventStart, InstanceStore as _, SecretText};
-use wa_client::QrCode;
+use storage::{
+    EventData, EventLog as _, EventQuery, EventStart, InstanceStore as _, SecretText, WebhookData,
+    WebhookPatch,
+};
+use wa_client::{Cause, QrCode};
 
 use super::*;
-use crate::testing::{World, until};
+use crate::field::Field;
+use crate::status::Status;
+use crate::testing::{World, disconnected, until, with_url};
 
 fn create(name: &str) -> CreateInstance {
     CreateInstance { name: name.to_owned(), ..CreateInstance::default() }
@@ -21,7 +24,9 @@ async fn until_stopped(world: &World) {
 
 fn cause_of<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> String {
     match result.unwrap_err() {
-        ServiceError::NotConnected { cause, .. } => cause.unwrap_or_default(),
+        ServiceError::NotConnected { cause, .. } => {
+            cause.map(|cause| cause.kind.to_string()).unwrap_or_default()
+        }
         ServiceError::Conflict { cause, .. } => cause.to_owned(),
         error => error.to_string(),
     }
@@ -30,20 +35,16 @@ fn cause_of<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> String {
 #[tokio::test]
 async fn a_new_instance_connects_at_once() {
     let world = World::new().await;
-    let webhook = ChangeWebhook {
-        secret: Some(Some(SecretText::new("s"))),
-        headers: Some(BTreeMap::from([("A".to_owned(), "1".to_owned())])),
-        ..ChangeWebhook::default()
-    };
-    let wish =
-        CreateInstance { webhook_url: Some("https://example.com/".to_owned()), webhook, ..create("主要") };
+    let webhook =
+        WebhookPatch { secret: Some(Some(SecretText::new("s"))), ..with_url("https://example.com/") };
+    let wish = CreateInstance { webhook, ..create("主要") };
     let view = world.services.instances.create(&world.caller, wish).await.unwrap();
     assert_eq!((view.connection.status, view.connection.ready()), (Status::Connecting, false));
     assert_eq!(world.companions.starts(view.instance.id), 1);
     let found = world.services.instances.find(&world.caller, view.instance.id).await.unwrap();
-    assert_eq!(found.instance, view.instance);
+    assert_eq!((&found.instance, &found.webhook), (&view.instance, &view.webhook));
     assert_eq!(found.instance.owner, world.caller.user);
-    assert!(found.instance.webhook.enabled && found.instance.webhook.secret.is_some());
+    assert!(found.webhook.enabled && found.webhook.secret.is_some());
 }
 
 #[tokio::test]
@@ -51,7 +52,10 @@ async fn what_is_wrong_is_named_and_nothing_is_created() {
     let world = World::new().await;
     let error = world.services.instances.create(&world.caller, create(" ")).await.unwrap_err();
     assert_eq!(error.to_string(), "name must not be empty");
-    assert!(world.services.instances.list(&world.caller).await.unwrap().is_empty());
+    let unreachable = CreateInstance { webhook: with_url("ftp://example.com"), ..create("n") };
+    let error = world.services.instances.create(&world.caller, unreachable).await.unwrap_err();
+    assert!(matches!(error, ServiceError::Invalid { field: Field::WebhookUrl, .. }), "{error}");
+    assert_eq!(world.services.instances.list(&world.caller, 10, 0).await.unwrap().total, 0);
 }
 
 #[tokio::test]
@@ -60,8 +64,8 @@ async fn users_do_not_see_each_others_instances() {
     let id = world.instance().await;
     let stranger = world.stranger().await;
     let service = &world.services.instances;
-    assert_eq!(service.list(&world.caller).await.unwrap().len(), 1);
-    assert!(service.list(&stranger).await.unwrap().is_empty());
+    assert_eq!(service.list(&world.caller, 10, 0).await.unwrap().total, 1);
+    assert_eq!(service.list(&stranger, 10, 0).await.unwrap().total, 0);
     let not_found =
         |result: Result<(), ServiceError>| matches!(result, Err(ServiceError::NotFound { what: "instance" }));
     assert!(not_found(service.find(&stranger, id).await.map(drop)));
@@ -82,7 +86,10 @@ async fn the_status_is_that_of_the_companion() {
     companion.become_state(pairing());
     let status = world.services.instances.status(&world.caller, id).await.unwrap();
     assert_eq!((status.status, status.has_qr), (Status::Qr, true));
-    assert_eq!(world.services.instances.list(&world.caller).await.unwrap()[0].connection, status);
+    assert_eq!(
+        world.services.instances.list(&world.caller, 10, 0).await.unwrap().items[0].connection,
+        status
+    );
 }
 
 #[tokio::test]
@@ -90,17 +97,36 @@ async fn an_instance_that_stopped_costs_nothing_and_remembers_why() {
     let mut world = World::new().await;
     let (id, companion) = world.online().await;
     let cause = Cause::Banned { code: 101, until: Some(9_000) };
-    let ended = wa_client::Event::Disconnected { cause: cause.clone(), will_reconnect: false };
-    companion.tell([ended]).await.unwrap();
+    companion.tell([disconnected(cause.clone(), false)]).await.unwrap();
     companion.become_state(State::Stopped(cause));
     until_stopped(&world).await;
     assert_eq!(companion.calls(), ["stop"]);
-    let status = world.services.instances.status(&world.caller, id).await.unwrap();
-    assert_eq!((status.status, status.cause.as_deref()), (Status::Disconnected, Some("banned")));
-    assert_eq!(status.banned_until, Some(Timestamp::from_millis(9_000)));
+    let stopped = world.services.instances.status(&world.caller, id).await.unwrap();
+    let cause = stopped.cause.unwrap();
+    assert_eq!(
+        (stopped.status, cause.to_string().as_str()),
+        (Status::Disconnected, "banned;code=101;until=9000")
+    );
     world.restart();
-    let status = world.services.instances.status(&world.caller, id).await.unwrap();
-    assert_eq!((status.status, status.cause.as_deref()), (Status::Disconnected, Some("banned")));
+    let remembered = world.services.instances.status(&world.caller, id).await.unwrap();
+    assert_eq!(remembered, stopped, "who carries it isn't known yet, and what was stored last is told");
+    world.storage.delete_instance(world.caller.user, id).await.unwrap();
+}
+
+#[tokio::test]
+async fn instances_are_listed_in_pages_oldest_first() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(world.instance().await);
+    }
+    let page = world.services.instances.list(&world.caller, 2, 1).await.unwrap();
+    let found: Vec<_> = page.items.iter().map(|view| view.instance.id).collect();
+    assert_eq!((found.as_slice(), page.total, page.has_more(1)), (&ids[1..3], 5, true));
+    for limit in [0, MAX_INSTANCES + 1] {
+        let error = world.services.instances.list(&world.caller, limit, 0).await.unwrap_err();
+        assert_eq!(error.to_string(), "limit must be 1 to 10000");
+    }
 }
 
 #[tokio::test]
@@ -110,13 +136,20 @@ async fn an_update_changes_what_it_names() {
     let update = UpdateInstance {
         name: Some("new".to_owned()),
         description: Some(Some("d".to_owned())),
-        webhook: ChangeWebhook { max_retries: Some(5), ..ChangeWebhook::default() },
+        event_days: Some(Some(7)),
+        webhook: WebhookPatch { max_retries: Some(5), ..WebhookPatch::default() },
         ..UpdateInstance::default()
     };
     let view = world.services.instances.update(&world.caller, id, update).await.unwrap();
     assert_eq!((view.instance.name.as_str(), view.instance.description.as_deref()), ("new", Some("d")));
-    assert_eq!(view.instance.webhook.max_retries, 5);
-    assert!(view.instance.updated_at >= view.instance.created_at);
+    assert_eq!(view.instance.retention, Retention { event_days: Some(7), message_days: None });
+    assert_eq!(view.webhook.max_retries, 5);
+    let told = WebhookData { name: Webhook::DEFAULT.to_owned(), enabled: false, deleted: false };
+    assert!(world.last_told(id).await == EventData::WebhookUpdated(told));
+    let retention = UpdateInstance { message_days: Some(Some(365)), ..UpdateInstance::default() };
+    let view = world.services.instances.update(&world.caller, id, retention).await.unwrap();
+    assert_eq!(view.instance.retention, Retention { event_days: Some(7), message_days: Some(365) });
+    assert_eq!(world.log(id).await.len(), 1, "only changes of a webhook are told");
 }
 
 #[tokio::test]
@@ -126,13 +159,11 @@ async fn switching_a_webhook_on_starts_with_what_happens_next() {
     let (id, _) = world.online().await;
     let query = EventQuery { start: EventStart::Newest, kinds: Vec::new(), limit: 1 };
     let newest = world.storage.events(world.caller.user, id, &query).await.unwrap().events[0].seq;
-    let on = UpdateInstance {
-        webhook_url: Some(Some("http://127.0.0.1:9/".to_owned())),
-        webhook_enabled: Some(true),
-        ..UpdateInstance::default()
-    };
+    let webhook = WebhookPatch { enabled: Some(true), ..with_url("http://127.0.0.1:9/") };
+    let on = UpdateInstance { webhook, ..UpdateInstance::default() };
     world.services.instances.update(&world.caller, id, on).await.unwrap();
-    assert_eq!(world.storage.cursor(&Consumer::webhook(id)).await.unwrap(), Some(newest));
+    let consumer = Consumer::webhook(id, Webhook::DEFAULT);
+    assert!(world.storage.cursor(&consumer).await.unwrap() >= Some(newest));
 }
 
 #[tokio::test]
@@ -226,8 +257,7 @@ async fn asking_for_a_qr_code_starts_pairing_anew_unless_that_is_in_vain() {
         let id = world.instance().await;
         let companion = world.companions.of(id);
         let name = cause.name();
-        let ended = wa_client::Event::Disconnected { cause: cause.clone(), will_reconnect: false };
-        companion.tell([ended]).await.unwrap();
+        companion.tell([disconnected(cause.clone(), false)]).await.unwrap();
         companion.become_state(State::Stopped(cause));
         until("the end", || async { companion.calls().contains(&"stop").then_some(()) }).await;
         let qr = world.services.instances.qr(&world.caller, id).await;

@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 
-use storage::{EventKind, Fleet as _, MessageStore as _};
-use wa_client::{Cause, SendError};
+use storage::{EventData, Fleet as _, MessageKind};
+use wa_client::{Cause, ReceiptKind, ReceiptUpdate, SendError, State};
 
 use super::*;
-use crate::Status;
-use crate::testing::{ACKED_AT, ScriptedCompanion, World, until};
+use crate::status::Status;
+use crate::testing::{ACKED_AT, ScriptedCompanion, World, disconnected, text_of, until};
 
 const PEER: &str = "79001234567";
 const CHAT: &str = "79001234567@s.whatsapp.net";
@@ -28,14 +28,8 @@ fn sending(
     tokio::spawn(async move { messages.send_text(&caller, instance, send).await })
 }
 
-async fn stored(world: &World, instance: InstanceId, id: &str) -> Message {
-    let mut found = world.storage.messages_by_id(world.caller.user, instance, id).await.unwrap();
-    assert_eq!(found.len(), 1, "stored once");
-    found.remove(0)
-}
-
 async fn until_status(world: &World, instance: InstanceId, id: &str, status: MessageStatus) {
-    until("the status", || async { (stored(world, instance, id).await.status == status).then_some(()) })
+    until("the status", || async { (world.message(instance, id).await.status == status).then_some(()) })
         .await;
 }
 
@@ -55,15 +49,13 @@ async fn a_text_is_stored_before_it_leaves_and_answered_after_the_ack() {
     let sending = sending(&world, instance, text("你好"));
     let (outgoing, reply) = companion.next_send().await;
     let id = outgoing.id.to_string();
-    assert_eq!(
-        (outgoing.to.to_string().as_str(), outgoing.content.conversation.as_deref()),
-        (CHAT, Some("你好"))
-    );
-    let pending = stored(&world, instance, &id).await;
+    assert_eq!((outgoing.to.to_string().as_str(), text_of(&outgoing).as_str()), (CHAT, "你好"));
+    let pending = world.message(instance, &id).await;
     assert_eq!(
         (pending.status, pending.chat.as_str(), pending.sender.as_str()),
         (MessageStatus::Pending, CHAT, "15550000001@s.whatsapp.net")
     );
+    assert_eq!(pending.raw, outgoing.content.encode_once(), "what is stored is what leaves");
     assert!(!world.kinds(instance).await.contains(&"message_sent"));
 
     reply.send(Ok(ACKED_AT)).unwrap();
@@ -71,17 +63,16 @@ async fn a_text_is_stored_before_it_leaves_and_answered_after_the_ack() {
         sending.await.unwrap().unwrap(),
         Sent { id: id.clone(), progress: Progress::Sent, replayed: false }
     );
-    let sent = stored(&world, instance, &id).await;
+    until_status(&world, instance, &id, MessageStatus::Sent).await;
+    let sent = world.message(instance, &id).await;
+    assert_eq!((sent.kind, sent.text.as_deref()), (MessageKind::Text, Some("你好")));
+    let event = world.log(instance).await.pop().unwrap();
+    assert_eq!(event.lane(), Some(CHAT));
+    let EventData::MessageSent(told) = event.data else { panic!("{:?}", event.data) };
     assert_eq!(
-        (sent.status, sent.message_type.as_str(), sent.content.as_deref()),
-        (MessageStatus::Sent, "text", Some("你好"))
+        (told.message_id.as_str(), told.text.as_deref(), told.timestamp),
+        (id.as_str(), Some("你好"), ACKED_AT)
     );
-    let log = world.log(instance).await;
-    let event = log.last().unwrap();
-    let data: serde_json::Value = event.data.parse().unwrap();
-    assert_eq!((event.kind, event.chat.as_deref()), (EventKind::MessageSent, Some(CHAT)));
-    assert_eq!((&data["messageId"], &data["to"], &data["body"]), (&id.into(), &CHAT.into(), &"你好".into()));
-    assert_eq!(data["timestamp"], ACKED_AT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +113,7 @@ async fn offline_is_a_conflict_with_its_cause_and_stores_nothing() {
         companion.become_state(state);
         let error = world.services.messages.send_text(&world.caller, instance, text("x")).await.unwrap_err();
         let ServiceError::NotConnected { status: found, cause: why } = error else { panic!("{error}") };
-        assert_eq!((found, why.as_deref()), (status, cause));
+        assert_eq!((found, why.map(|why| why.kind.as_str())), (status, cause));
     }
     companion.become_state(State::Stopped(Cause::Replaced));
     until("the end", || async { (world.services.supervisor.running() == 0).then_some(()) }).await;
@@ -148,13 +139,13 @@ async fn what_is_wrong_with_a_request_is_named() {
     let (instance, _) = world.online().await;
     let longest = "é".repeat(MAX_TEXT);
     let table = [
-        (SendText { phone: "call me".to_owned(), ..text("x") }, "phone must be a phone number"),
-        (SendText { phone: "1203630@g.us".to_owned(), ..text("x") }, "phone is a group"),
-        (text(" \n "), "message must not be empty"),
-        (text(&format!("{longest}x")), "message must have at most 65536 characters"),
-        (keyed("x", ""), "Idempotency-Key must have 1 to 255"),
-        (keyed("x", &"k".repeat(256)), "Idempotency-Key must have 1 to 255"),
-        (keyed("x", "with blank "), "Idempotency-Key must have 1 to 255"),
+        (SendText { phone: "call me".to_owned(), ..text("x") }, "recipient must be a phone number"),
+        (SendText { phone: "1203630@g.us".to_owned(), ..text("x") }, "recipient is a group"),
+        (text(" \n "), "text must not be empty"),
+        (text(&format!("{longest}x")), "text must have at most 65536 characters"),
+        (keyed("x", ""), "idempotency_key must have 1 to 255"),
+        (keyed("x", &"k".repeat(256)), "idempotency_key must have 1 to 255"),
+        (keyed("x", "with blank "), "idempotency_key must have 1 to 255"),
     ];
     for (send, message) in table {
         let error = world.services.messages.send_text(&world.caller, instance, send).await.unwrap_err();
@@ -181,18 +172,16 @@ async fn a_refusal_is_told_to_the_caller_and_in_the_log() {
         reply.send(Err(refusal)).unwrap();
         let error = sending.await.unwrap().unwrap_err();
         match cause {
-            "not_on_whatsapp" => assert_eq!(error.to_string(), "phone is not on WhatsApp"),
+            "not_on_whatsapp" => assert_eq!(error.to_string(), "recipient is not on WhatsApp"),
             _ => assert!(
                 matches!(error, ServiceError::Refused { cause: found, .. } if found == cause),
                 "{error}"
             ),
         }
-        let failed = stored(&world, instance, outgoing.id.as_str()).await;
+        let failed = world.message(instance, outgoing.id.as_str()).await;
         assert_eq!(failed.status, MessageStatus::Failed);
-        let log = world.log(instance).await;
-        let data: serde_json::Value = log.last().unwrap().data.parse().unwrap();
-        assert_eq!((log.last().unwrap().kind, &data["status"]), (EventKind::MessageStatus, &"failed".into()));
-        assert_eq!(data["cause"], cause);
+        let EventData::MessageStatus(told) = world.last_told(instance).await else { panic!("a status") };
+        assert_eq!((told.status, told.failure.unwrap().cause.as_str()), (MessageStatus::Failed, cause));
     }
 }
 
@@ -285,7 +274,7 @@ async fn after_a_reconnect_pending_messages_go_out_in_order_under_their_ids_befo
         ids.push(
             until("stored", || async {
                 let pending = world.storage.pending_messages(instance, 10).await.unwrap();
-                pending.get(n).map(|pending| pending.message.message_id.clone())
+                pending.get(n).map(|pending| pending.message_id.clone())
             })
             .await,
         );
@@ -305,7 +294,11 @@ async fn after_a_reconnect_pending_messages_go_out_in_order_under_their_ids_befo
     for call in calls {
         assert_eq!(call.await.unwrap().unwrap().progress, Progress::Sent);
     }
-    assert_eq!(world.kinds(instance).await.iter().filter(|kind| **kind == "message_sent").count(), 6);
+    until("all are told", || async {
+        let kinds = world.kinds(instance).await;
+        (kinds.iter().filter(|kind| **kind == "message_sent").count() == 6).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -364,7 +357,7 @@ async fn a_recipient_that_cannot_be_looked_up_holds_up_nobody_and_is_given_up() 
     let mut tries = 1;
     loop {
         let (outgoing, reply) = companion.next_send().await;
-        if outgoing.content.conversation.as_deref() == Some("good") {
+        if text_of(&outgoing) == "good" {
             reply.send(Ok(ACKED_AT)).unwrap();
             break;
         }
@@ -392,7 +385,7 @@ async fn a_lid_is_sent_to_as_given_and_listed_under_the_number() {
         let (outgoing, reply) = companion.next_send().await;
         assert_eq!(outgoing.to.to_string(), phone);
         reply.send(Ok(ACKED_AT)).unwrap();
-        let message = stored(&world, instance, &sending.await.unwrap().unwrap().id).await;
+        let message = world.message(instance, &sending.await.unwrap().unwrap().id).await;
         assert_eq!((message.chat.as_str(), message.wire_chat.as_str()), (chat, phone));
     }
 }
@@ -403,11 +396,153 @@ async fn an_unlinked_account_takes_its_pending_messages_along() {
     let (instance, companion) = world.online().await;
     let sending = sending(&world, instance, text("x"));
     let (outgoing, _reply) = companion.next_send().await;
-    let ended = wa_client::Event::Disconnected { cause: Cause::LoggedOut, will_reconnect: false };
-    companion.tell([ended]).await.unwrap();
-    assert_eq!(stored(&world, instance, outgoing.id.as_str()).await.status, MessageStatus::Failed);
+    companion.tell([disconnected(Cause::LoggedOut, false)]).await.unwrap();
+    assert_eq!(world.message(instance, outgoing.id.as_str()).await.status, MessageStatus::Failed);
     companion.become_state(State::Stopped(Cause::LoggedOut));
     let error = sending.await.unwrap().unwrap_err();
-    assert!(matches!(error, ServiceError::Refused { cause: "failed", .. }), "{error}");
+    assert!(matches!(error, ServiceError::Refused { cause: "unlinked", .. }), "{error}");
     assert!(world.storage.pending_messages(instance, 10).await.unwrap().is_empty());
+}
+
+fn delivered(id: &str) -> wa_client::Event {
+    let receipt =
+        ReceiptUpdate::new(CHAT.parse().unwrap(), vec![id.into()], ReceiptKind::Delivered, ACKED_AT);
+    wa_client::Event::Receipt(receipt)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_that_overtakes_the_ack_settles_the_message_and_wakes_who_waits() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let started = tokio::time::Instant::now();
+    let sending = sending(&world, instance, text("x"));
+    let (outgoing, reply) = companion.next_send().await;
+    companion.tell([delivered(outgoing.id.as_str())]).await.unwrap();
+    assert_eq!(sending.await.unwrap().unwrap().progress, Progress::Sent);
+    assert!(started.elapsed() < ACK_TIMEOUT, "nobody slept");
+    assert_eq!(world.message(instance, outgoing.id.as_str()).await.status, MessageStatus::Delivered);
+    // The ack comes late, or not at all: neither is told again, nor tried again.
+    reply.send(Err(SendError::Unacknowledged)).unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert_eq!(companion.waiting(), 0);
+    assert_eq!(world.kinds(instance).await, ["connected", "message_sent", "message_status"]);
+}
+
+#[tokio::test]
+async fn a_receipt_after_the_ack_is_told_after_it() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let sending = sending(&world, instance, text("x"));
+    let (id, _) = companion.acknowledge().await;
+    sending.await.unwrap().unwrap();
+    companion.tell([delivered(&id)]).await.unwrap();
+    assert_eq!(world.kinds(instance).await, ["connected", "message_sent", "message_status"]);
+}
+
+#[tokio::test]
+async fn after_a_crash_a_receipt_proves_what_was_pending() {
+    let mut world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let sending = sending(&world, instance, text("x"));
+    let (outgoing, _) = companion.next_send().await;
+    sending.abort();
+    world.restart();
+    world.services.resume().await.unwrap();
+    until("it runs", || async { (world.companions.starts(instance) == 1).then_some(()) }).await;
+    let companion = world.companions.of(instance);
+    companion.tell([delivered(outgoing.id.as_str())]).await.unwrap();
+    companion.become_state(State::Online);
+    assert_eq!(world.kinds(instance).await, ["connected", "message_sent", "message_status"]);
+    tokio::task::yield_now().await;
+    assert_eq!(companion.waiting(), 0, "it is not sent again");
+}
+
+#[tokio::test]
+async fn a_device_that_asks_again_gets_what_is_stored() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let sending = sending(&world, instance, text("once more"));
+    let (outgoing, reply) = companion.next_send().await;
+    let (chat, id) = (CHAT.parse().unwrap(), outgoing.id.as_str());
+    let raw = outgoing.content.encode_once();
+    assert_eq!(companion.recorder.sent(&chat, id).await.as_ref(), Some(&raw), "while it is under way");
+    reply.send(Ok(ACKED_AT)).unwrap();
+    sending.await.unwrap().unwrap();
+    until_status(&world, instance, id, MessageStatus::Sent).await;
+    assert_eq!(companion.recorder.sent(&chat, id).await.as_ref(), Some(&raw), "and later");
+    let other = "79009999999@s.whatsapp.net".parse().unwrap();
+    assert_eq!(companion.recorder.sent(&other, id).await, None, "but not in another chat");
+    assert_eq!(companion.recorder.sent(&chat, "unknown").await, None);
+}
+
+#[tokio::test]
+async fn more_messages_than_there_is_room_for_are_refused() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let calls: Vec<_> =
+        (0..crate::pending::CAPACITY).map(|n| sending(&world, instance, text(&n.to_string()))).collect();
+    until("all under way", || async { (companion.waiting() == crate::pending::CAPACITY).then_some(()) })
+        .await;
+    let error = world.services.messages.send_text(&world.caller, instance, text("x")).await.unwrap_err();
+    assert!(matches!(error, ServiceError::Unavailable { .. }), "{error}");
+    while companion.waiting() > 0 {
+        companion.acknowledge().await;
+    }
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    until("room", || async {
+        world.storage.pending_messages(instance, 1).await.unwrap().is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_stored_in_time_is_never_sent() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let running = world.services.supervisor.find(world.caller.user, instance).unwrap();
+    let turn = running.recorder.hold_up().await;
+    let refused = sending(&world, instance, text("late")).await.unwrap().unwrap_err();
+    assert!(matches!(refused, ServiceError::Unavailable { .. }), "{refused}");
+    drop(turn);
+    let next = sending(&world, instance, text("next"));
+    assert_eq!(companion.acknowledge().await.1, "next");
+    assert_eq!(next.await.unwrap().unwrap().progress, Progress::Sent);
+    assert_eq!(companion.waiting(), 0);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_before_the_companion_stopped_is_recorded_as_sent() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let texts = ["1", "2", "3", "4", "5", "6"];
+    let sends: Vec<_> = texts.map(|it| sending(&world, instance, text(it))).into();
+    let mut ids = Vec::new();
+    let mut replies = Vec::new();
+    for _ in texts {
+        let (outgoing, reply) = companion.next_send().await;
+        ids.push(outgoing.id.to_string());
+        replies.push(reply);
+    }
+    companion.become_state(State::Stopped(Cause::Replaced));
+    replies.into_iter().for_each(|reply| reply.send(Ok(ACKED_AT)).unwrap());
+    for send in sends {
+        assert_eq!(send.await.unwrap().unwrap().progress, Progress::Sent);
+    }
+    until("it has ended", || async { (world.services.supervisor.running() == 0).then_some(()) }).await;
+    for id in &ids {
+        assert_eq!(world.message(instance, id).await.status, MessageStatus::Sent);
+    }
+    assert_eq!(companion.calls(), ["stop"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_cannot_leave_at_once_are_tried_again_without_another_push() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    companion.refuse_at_once();
+    let sending = sending(&world, instance, text("again"));
+    assert_eq!(companion.acknowledge().await.1, "again");
+    assert_eq!(sending.await.unwrap().unwrap().progress, Progress::Sent);
 }

@@ -1,20 +1,22 @@
 use std::time::Duration;
 
-use storage::{EventKind, InstanceStatus, InstanceStore as _};
+use storage::{ConnectionCause, EventData, InstanceStatus, InstanceStore as _, LeaseStore as _, NodeId};
 use tokio::time::Instant;
 use wa_client::{Event, State};
 
 use super::*;
-use crate::testing::{ScriptedCompanions, World, instance, until};
+use crate::status::Status;
+use crate::testing::{ScriptedCompanions, World, disconnected, incoming, instance, until, webhook};
 
-/// Stores instances without starting them.
+/// Stores instances of an earlier life of this node.
 async fn stored(world: &World, count: usize, change: impl Fn(usize, &mut Instance)) -> Vec<InstanceId> {
     let mut ids = Vec::new();
     for n in 0..count {
         let mut instance = Instance { owner: world.caller.user, ..instance() };
         change(n, &mut instance);
         ids.push(instance.id);
-        world.storage.create_instance(instance).await.unwrap();
+        let webhooks = vec![webhook(instance.id)];
+        world.storage.create_instance(instance, webhooks, world.node, u64::MAX).await.unwrap();
     }
     ids
 }
@@ -24,20 +26,20 @@ fn running(companions: &ScriptedCompanions, ids: &[InstanceId]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn five_hundred_instances_start_one_after_another_within_five_seconds() {
+async fn a_thousand_instances_start_one_after_another_within_three_seconds() {
     let world = World::new().await;
-    let ids = stored(&world, 500, |_, instance| instance.status = InstanceStatus::Connected).await;
+    let ids = stored(&world, 1_000, |_, instance| instance.status = InstanceStatus::Connected).await;
     let started = Instant::now();
     world.services.resume().await.unwrap();
     assert_eq!(running(&world.companions, &ids), 0, "resume returns at once");
-    let view = world.services.instances.find(&world.caller, ids[499]).await.unwrap();
+    let view = world.services.instances.find(&world.caller, ids[999]).await.unwrap();
     assert_eq!(view.connection.status, Status::Connecting, "its turn comes");
     tokio::time::sleep(Duration::from_secs(1)).await;
     let first = running(&world.companions, &ids);
-    assert!((190..=210).contains(&first), "{first} after one second");
-    until("all run", || async { (running(&world.companions, &ids) == 500).then_some(()) }).await;
-    assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!(world.services.supervisor.running(), 500);
+    assert!((490..=510).contains(&first), "{first} after one second");
+    until("all run", || async { (running(&world.companions, &ids) == 1_000).then_some(()) }).await;
+    assert!(started.elapsed() < Duration::from_secs(3));
+    assert_eq!(world.services.supervisor.running(), 1_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,7 +56,8 @@ async fn only_what_was_running_is_taken_up_again() {
         (InstanceStatus::Paused, Some("paused"), false),
     ];
     let ids = stored(&world, table.len(), |n, instance| {
-        (instance.status, instance.status_cause) = (table[n].0, table[n].1.map(str::to_owned));
+        let cause = table[n].1.map(|cause| cause.parse::<ConnectionCause>().unwrap());
+        (instance.status, instance.status_cause) = (table[n].0, cause);
     })
     .await;
     world.services.resume().await.unwrap();
@@ -82,7 +85,7 @@ async fn a_companion_that_dies_is_started_again_ever_later_and_harms_no_other() 
     let world = World::new().await;
     let (id, companion) = world.online().await;
     let (other, _) = world.online().await;
-    companion.die();
+    companion.panic();
     let status = world.services.instances.status(&world.caller, id).await.unwrap();
     assert!(!status.ready(), "nothing is called connected without a companion");
     let mut pauses = Vec::new();
@@ -113,7 +116,7 @@ async fn a_dead_companion_of_a_deleted_instance_stays_dead() {
 async fn events_of_the_connection_reach_the_log_and_the_record() {
     let world = World::new().await;
     let (id, companion) = world.online().await;
-    let ended = Event::Disconnected { cause: Cause::Network, will_reconnect: true };
+    let ended = disconnected(Cause::Network, true);
     companion.tell([ended.clone(), ended, Event::Connected]).await.unwrap();
     assert_eq!(world.kinds(id).await, ["connected", "disconnected", "connected"]);
     let stored = world.storage.instance(world.caller.user, id).await.unwrap().unwrap();
@@ -122,14 +125,13 @@ async fn events_of_the_connection_reach_the_log_and_the_record() {
 }
 
 #[tokio::test]
-async fn a_batch_that_cannot_be_stored_is_refused_and_changes_no_memory() {
+async fn a_batch_that_cannot_be_stored_is_refused_and_changes_nothing() {
     let world = World::new().await;
     let (id, companion) = world.online().await;
     world.storage.delete_instance(world.caller.user, id).await.unwrap();
-    let ended = Event::Disconnected { cause: Cause::LoggedOut, will_reconnect: false };
-    assert!(companion.tell([ended]).await.is_err());
-    let line = world.services.supervisor.line(world.caller.user, id).unwrap();
-    assert!(line.recorder.is_paired());
+    assert!(companion.tell([disconnected(Cause::LoggedOut, false)]).await.is_err());
+    let running = world.services.supervisor.find(world.caller.user, id).unwrap();
+    assert!(running.recorder.own_jid().is_some());
 }
 
 #[tokio::test]
@@ -137,13 +139,11 @@ async fn stopping_ends_all_companions_and_commits_what_they_tell_last() {
     let world = World::new().await;
     let (id, companion) = world.online().await;
     world.online().await;
-    let last = Event::Disconnected { cause: Cause::Shutdown, will_reconnect: false };
-    companion.tell([last]).await.unwrap();
+    companion.tell([disconnected(Cause::Shutdown, false)]).await.unwrap();
     assert!(world.services.stop(Duration::from_secs(10)).await);
     assert_eq!((companion.calls(), world.services.supervisor.running()), (vec!["stop"], 0));
-    let log = world.log(id).await;
-    let data: serde_json::Value = log.last().unwrap().data.parse().unwrap();
-    assert_eq!((log.last().unwrap().kind, &data["willReconnect"]), (EventKind::Disconnected, &true.into()));
+    let EventData::Disconnected(told) = world.last_told(id).await else { panic!("an end") };
+    assert!(told.will_reconnect);
     let stored = world.storage.instance(world.caller.user, id).await.unwrap().unwrap();
     assert!(resumes(&stored));
     let refused = world.services.instances.reconnect(&world.caller, id).await.unwrap_err();
@@ -158,7 +158,7 @@ async fn what_a_companion_tells_is_delivered_to_the_webhook() {
     let world = World::new().await;
     let create = crate::CreateInstance {
         name: "n".to_owned(),
-        webhook_url: Some(url),
+        webhook: crate::testing::with_url(&url),
         ..crate::CreateInstance::default()
     };
     let id = world.services.instances.create(&world.caller, create).await.unwrap().instance.id;
@@ -175,4 +175,117 @@ async fn what_a_companion_tells_is_delivered_to_the_webhook() {
     assert!(request.starts_with("POST /hook HTTP/1.1\r\n"));
     assert!(request.contains("\"event\":\"connected\"") && request.contains(&id.to_string()), "{request}");
     assert!(world.services.stop(Duration::from_secs(10)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_process_gets_nothing_that_is_held_and_takes_over_when_the_first_lets_go() {
+    let first = World::serving().await;
+    let (id, companion) = first.online().await;
+    let second = first.second_process();
+    second.services.resume().await.unwrap();
+    assert_eq!(second.services.supervisor.running(), 0);
+    let there = second.services.instances.status(&second.caller, id).await.unwrap();
+    assert_eq!((there.status, there.cause.unwrap().kind), (Status::Disconnected, storage::CauseKind::Fenced));
+    for refused in [
+        second.services.instances.reconnect(&second.caller, id).await,
+        second.services.instances.delete(&second.caller, id).await,
+    ] {
+        assert_eq!(refused.unwrap_err().to_string(), "another process carries this instance");
+    }
+    companion.tell([incoming("79001234567@s.whatsapp.net", "A", "still here")]).await.unwrap();
+
+    assert!(first.services.stop(Duration::from_secs(10)).await);
+    until("it is carried on", || async { (second.companions.starts(id) == 1).then_some(()) }).await;
+    assert!(second.companions.of(id).epoch > companion.epoch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_others_have_taken_stops_without_a_word() {
+    let world = World::serving().await;
+    let (id, companion) = world.online().await;
+    let (other, _) = world.online().await;
+    let told = world.kinds(id).await;
+    // The database's clock runs on while this process stands still, and another one comes.
+    world.storage.release(world.node, Some(id)).await.unwrap();
+    let taken = world.storage.acquire(NodeId::generate(), false, 10, Duration::from_secs(30)).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    let refused = companion.tell([incoming("79001234567@s.whatsapp.net", "A", "x")]).await.unwrap_err();
+    assert!(matches!(*refused.0, StorageError::Fenced), "{refused}");
+    until("it has stopped", || async { (world.services.supervisor.running() == 1).then_some(()) }).await;
+    assert_eq!(world.kinds(id).await, told);
+    assert_eq!(companion.calls(), Vec::<&str>::new(), "it is dropped, not stopped: a stop would write");
+    let status = world.services.instances.status(&world.caller, id).await.unwrap();
+    assert_eq!(status.cause.unwrap().kind, storage::CauseKind::Fenced);
+    assert!(world.services.instances.status(&world.caller, other).await.unwrap().ready());
+    assert_eq!(world.companions.starts(id), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_holds_is_taken_whenever_that_happens() {
+    let world = World::serving().await;
+    let other = NodeId::generate();
+    let instance = Instance { owner: world.caller.user, ..instance() };
+    let id = instance.id;
+    world.storage.create_instance(instance, vec![webhook(id)], other, u64::MAX).await.unwrap();
+    world.storage.release(other, None).await.unwrap();
+    until("it runs here", || async { (world.companions.starts(id) == 1).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn nothing_starts_once_the_supervisor_is_stopping() {
+    let world = World::new().await;
+    let supervisor = &world.services.supervisor;
+    assert!(supervisor.stop(Duration::from_secs(1)).await);
+    let instance = instance();
+    supervisor.launch(&instance, Epoch::default());
+    assert_eq!((supervisor.running(), world.companions.starts(instance.id)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_was_taken_back_meanwhile_goes_on_under_its_new_epoch() {
+    let world = World::serving().await;
+    let (id, companion) = world.online().await;
+    world.storage.release(world.node, Some(id)).await.unwrap();
+    let taken = world.services.supervisor.inner.node.acquire(false).await.unwrap();
+    let epoch = taken[0].epoch;
+    assert!(epoch > companion.epoch);
+    companion.tell([incoming("79001234567@s.whatsapp.net", "A", "x")]).await.unwrap_err();
+    until("it starts again", || async { (world.companions.starts(id) == 2).then_some(()) }).await;
+    assert_eq!(world.companions.of(id).epoch, epoch);
+    assert_eq!(world.services.supervisor.epoch(id).unwrap(), epoch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_companion_whose_own_store_is_refused_is_no_longer_ours() {
+    let world = World::serving().await;
+    let (id, companion) = world.online().await;
+    let told = world.kinds(id).await;
+    companion.become_state(State::Stopped(Cause::Fenced));
+    until("it has stopped", || async { (world.services.supervisor.running() == 0).then_some(()) }).await;
+    let status = world.services.instances.status(&world.caller, id).await.unwrap();
+    assert_eq!(status.cause.unwrap().kind, storage::CauseKind::Fenced);
+    assert_eq!((companion.calls(), world.kinds(id).await), (vec![], told), "nothing more is written");
+    assert_eq!(world.companions.starts(id), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_could_not_be_stored_makes_sure_that_the_instance_is_still_held() {
+    let world = World::serving().await;
+    let (id, companion) = world.online().await;
+    let (messages, caller) = (world.services.messages.clone(), world.caller);
+    let text =
+        crate::SendText { phone: "79001234567".to_owned(), message: "x".to_owned(), idempotency_key: None };
+    let sending = tokio::spawn(async move { messages.send_text(&caller, id, text).await });
+    let (_, reply) = companion.next_send().await;
+    world.storage.release(world.node, Some(id)).await.unwrap();
+    world.storage.acquire(NodeId::generate(), false, 10, Duration::from_secs(30)).await.unwrap();
+    let begin = Instant::now();
+    reply.send(Err(wa_client::SendError::Store("refused".into()))).unwrap();
+    until("it has stopped", || async { (world.services.supervisor.running() == 0).then_some(()) }).await;
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_eq!(
+        sending.await.unwrap().unwrap().progress,
+        crate::Progress::Pending,
+        "the other process sends it"
+    );
 }

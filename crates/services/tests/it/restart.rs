@@ -17,8 +17,7 @@ async fn after_a_stop_instances_come_back_and_what_was_missed_arrives() {
     let missed = peer.send("15550000001", "while you were away").await.unwrap();
     stage.restart().await;
     stage.online(id).await;
-    let told = stage.told(id, EventKind::MessageReceived, 1).await;
-    assert_eq!(told[0]["messageId"], missed);
+    assert_eq!(stage.received(id, 1).await[0].1.message_id, missed);
     assert_eq!(own.devices().len(), 1, "the same companion");
     stage.send(id, &peer, "back").await.unwrap();
 }
@@ -62,7 +61,7 @@ async fn every_message_is_stored_once_and_shown_once_whatever_is_interrupted() {
     let inbox = peer.wait_for_inbox(|inbox| inbox.len() >= 40).await;
     assert_eq!(inbox.iter().map(|entry| entry.id.to_string()).collect::<BTreeSet<_>>(), sent);
     assert_eq!((inbox.len(), sent.len()), (40, 40));
-    stage.told(id, EventKind::MessageReceived, received.len()).await;
+    stage.received(id, received.len()).await;
     for message_id in &received {
         stage.message(id, message_id).await;
     }
@@ -72,6 +71,28 @@ async fn every_message_is_stored_once_and_shown_once_whatever_is_interrupted() {
         })
         .await;
     }
-    assert_eq!(stage.events(id, &[EventKind::MessageSent]).await.len(), 40);
+    assert_eq!(stage.told(id, EventKind::MessageSent, 40).await.len(), 40);
     assert_eq!(stage.events(id, &[EventKind::MessageReceived]).await.len(), received.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_process_leaves_the_companions_of_the_first_alone() {
+    let stage = Stage::new().await;
+    let (own, peer) = (stage.phone("15550000001"), stage.phone("15550000002"));
+    let id = stage.linked(&own).await;
+    let second = stage.second_process().await;
+    // Longer than a lease: the first one renews it.
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!(second.supervisor.running(), 0);
+    stage.send(id, &peer, "still mine").await.unwrap();
+
+    assert!(stage.services.stop(Duration::from_secs(10)).await);
+    until("it is carried on", || async {
+        second.instances.status(&stage.caller, id).await.unwrap().ready().then_some(())
+    })
+    .await;
+    let send =
+        SendText { phone: peer.number().to_owned(), message: "mine now".to_owned(), idempotency_key: None };
+    second.messages.send_text(&stage.caller, id, send).await.unwrap();
+    assert_eq!(own.devices().len(), 1, "the same companion");
 }

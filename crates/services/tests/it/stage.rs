@@ -2,24 +2,22 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::Value;
+use parking_lot::Mutex;
 use services::{
-    AuthConfig, Caller, CreateInstance, Dependencies, FirstAdmin, Qr, SendText, Sent, ServiceError, Services,
-    WhatsApp,
+    AuthConfig, Caller, CreateInstance, Dependencies, FirstAdmin, KeepFor, Qr, SendText, Sent, ServiceError,
+    Services, WhatsApp,
 };
 use storage::{
-    Event, EventKind, EventQuery, EventStart, InstanceId, MemoryStorage, Message, MessageStore as _,
-    SecretText,
+    CauseKind, Chat, Event, EventData, EventKind, EventQuery, EventStart, InstanceId, MemoryStorage, Message,
+    MessageData, MessageStatus, MessageStore as _, NodeId, SecretText, StatusData,
 };
-use wa_client::{ConnectRequest, Connection, Connector, TransportError};
-use wa_noise::TrustRoot;
+use wa_client::{ConnectRequest, Connection, Connector, Store, TransportError, TrustRoot};
 use wa_simulator::{Options, Phone, Simulator};
-use wa_store::{MemoryStore, Store};
 
 /// A point in time that the simulator's certificates cover.
 const NOW: u64 = 1_790_000_000;
@@ -29,12 +27,13 @@ pub(crate) struct Stage {
     clock: wa_simulator::Clock,
     pub(crate) storage: Arc<MemoryStorage>,
     keys: Keys,
+    node: NodeId,
     pub(crate) services: Services,
     pub(crate) caller: Caller,
 }
 
 /// What the companions store; outlives them.
-type Keys = Arc<Mutex<HashMap<InstanceId, Arc<MemoryStore>>>>;
+type Keys = Arc<Mutex<HashMap<InstanceId, Store>>>;
 
 impl Stage {
     pub(crate) async fn new() -> Self {
@@ -43,7 +42,9 @@ impl Stage {
         let simulator = Simulator::start(options).await.unwrap();
         let storage = Arc::new(MemoryStorage::new());
         let keys = Keys::default();
-        let services = services(&simulator, clock, &storage, &keys);
+        let node = NodeId::generate();
+        let services = services(&simulator, clock, &storage, &keys, node);
+        services.resume().await.unwrap();
         let admin = FirstAdmin {
             email: "admin@example.com".to_owned(),
             password: None,
@@ -52,13 +53,20 @@ impl Stage {
         };
         let key = services.auth.first_start(admin).await.unwrap().unwrap().api_key;
         let caller = services.auth.by_api_key(key.expose()).await.unwrap();
-        Self { simulator, clock, storage, keys, services, caller }
+        Self { simulator, clock, storage, keys, node, services, caller }
     }
 
-    /// A second process over what the first one stored.
+    /// The process comes back, and finds what it stored.
     pub(crate) async fn restart(&mut self) {
-        self.services = services(&self.simulator, self.clock, &self.storage, &self.keys);
+        self.services = services(&self.simulator, self.clock, &self.storage, &self.keys, self.node);
         self.services.resume().await.unwrap();
+    }
+
+    /// Another process on the same database.
+    pub(crate) async fn second_process(&self) -> Services {
+        let services = services(&self.simulator, self.clock, &self.storage, &self.keys, NodeId::generate());
+        services.resume().await.unwrap();
+        services
     }
 
     pub(crate) fn phone(&self, number: &str) -> Phone {
@@ -98,9 +106,9 @@ impl Stage {
     }
 
     /// Waits until the instance isn't connected, and says why.
-    pub(crate) async fn offline(&self, id: InstanceId) -> String {
+    pub(crate) async fn offline(&self, id: InstanceId) -> CauseKind {
         until("the end of the connection", || async {
-            self.services.instances.status(&self.caller, id).await.unwrap().cause
+            self.services.instances.status(&self.caller, id).await.unwrap().cause.map(|cause| cause.kind)
         })
         .await
     }
@@ -114,16 +122,45 @@ impl Stage {
     /// The instance's events of these kinds.
     pub(crate) async fn events(&self, id: InstanceId, kinds: &[EventKind]) -> Vec<Event> {
         let query = EventQuery { start: EventStart::Oldest, kinds: kinds.to_vec(), limit: 1000 };
-        self.services.events.events(&self.caller, id, &query).await.unwrap().events
+        self.services.events.events(&self.caller, id, &query, Duration::ZERO).await.unwrap().events
     }
 
-    /// Waits for so many events of a kind, and returns their data.
-    pub(crate) async fn told(&self, id: InstanceId, kind: EventKind, count: usize) -> Vec<Value> {
+    /// Waits for so many events of a kind.
+    pub(crate) async fn told(&self, id: InstanceId, kind: EventKind, count: usize) -> Vec<EventData> {
         until(kind.as_str(), || async {
             let events = self.events(id, &[kind]).await;
-            (events.len() >= count).then(|| events.iter().map(|event| event.data.parse().unwrap()).collect())
+            (events.len() >= count).then(|| events.into_iter().map(|event| event.data).collect())
         })
         .await
+    }
+
+    /// Waits for so many messages that came in, and returns how they were told, with their chats.
+    pub(crate) async fn received(&self, id: InstanceId, count: usize) -> Vec<(Chat, MessageData)> {
+        let kind = EventKind::MessageReceived;
+        self.told(id, kind, count).await;
+        let events = self.events(id, &[kind]).await.into_iter();
+        events
+            .map(|event| match event.data {
+                EventData::MessageReceived(told) => (event.chat.unwrap(), told),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    /// Waits for so many changes of status.
+    pub(crate) async fn statuses(&self, id: InstanceId, count: usize) -> Vec<StatusData> {
+        let told = self.told(id, EventKind::MessageStatus, count).await.into_iter();
+        told.map(|told| match told {
+            EventData::MessageStatus(told) => told,
+            other => panic!("{other:?}"),
+        })
+        .collect()
+    }
+
+    /// Waits until a message has come so far.
+    pub(crate) async fn until_status(&self, id: InstanceId, message_id: &str, status: MessageStatus) {
+        until("the status", || async { (self.message(id, message_id).await.status == status).then_some(()) })
+            .await;
     }
 
     pub(crate) async fn message(&self, id: InstanceId, message_id: &str) -> Message {
@@ -138,12 +175,11 @@ fn services(
     clock: wa_simulator::Clock,
     storage: &Arc<MemoryStorage>,
     keys: &Keys,
+    node: NodeId,
 ) -> Services {
     let (simulator, keys) = (simulator.clone(), Arc::clone(keys));
     let root = TrustRoot::new(simulator.root_key());
-    let store = move |id| -> Arc<dyn Store> {
-        Arc::clone(keys.lock().unwrap().entry(id).or_default()) as Arc<dyn Store>
-    };
+    let store = move |id, _epoch| keys.lock().entry(id).or_insert_with(Store::memory).clone();
     Services::new(Dependencies {
         storage: storage.clone(),
         companions: Arc::new(WhatsApp::new(store, move |client| {
@@ -152,8 +188,10 @@ fn services(
                 .trust_root(root)
                 .clock(Arc::new(SharedClock(clock)))
         })),
+        node,
         auth: AuthConfig { bcrypt_cost: 4, ..AuthConfig::new(SecretText::new("jwt secret")) },
         webhooks: webhook::Options::default(),
+        keep_for: KeepFor::default(),
     })
     .unwrap()
 }

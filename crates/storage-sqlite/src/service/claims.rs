@@ -1,9 +1,9 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
-use storage::{Claim, ClaimStore, Json, StorageError, StoredClaim, Timestamp, Write};
+use storage::{Claim, ClaimStore, StorageError, StoredClaim, Timestamp, Write};
 
 use super::{json, time};
-use crate::SqliteDatabase;
+use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::claims;
 
@@ -35,14 +35,6 @@ impl ClaimStore for SqliteDatabase {
     async fn claim(&self, scope: &str, key: &str) -> Result<Option<StoredClaim>, StorageError> {
         let (scope, key) = (scope.to_owned(), key.to_owned());
         Ok(self.read(move |db| load(db, &scope, &key)).await?)
-    }
-
-    fn answer_claim(&self, scope: String, key: String, answer: Json) -> Write<()> {
-        self.write(move |tx| {
-            let claim = claims::table.find((scope, key));
-            let changed = diesel::update(claim).set(claims::answer.eq(answer.text())).execute(&mut tx.db)?;
-            if changed == 0 { Err(Fault::NotFound("idempotency key")) } else { Ok(()) }
-        })
     }
 
     fn prune_claims(&self, before: Timestamp) -> Write<u64> {

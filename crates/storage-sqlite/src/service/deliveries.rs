@@ -1,17 +1,16 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use storage::{
     Consumer, ConsumerWork, Delivery, DeliveryState, DeliveryStore, Event, InstanceId, Page, Settlement,
     StorageError, Timestamp, UserId, Write,
 };
 
-use super::events::{self, EventRow};
 use super::ownership::{key_of, owned_key};
-use super::{count, instance_id, limit, time};
-use crate::SqliteDatabase;
+use super::{count, events, limit, time};
+use crate::database::SqliteDatabase;
 use crate::fault::Fault;
-use crate::schema::{self, cursors, deliveries};
+use crate::schema::{cursors, deliveries, webhooks};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = deliveries, treat_none_as_default_value = false)]
@@ -64,9 +63,12 @@ impl DeliveryRow {
 
 #[async_trait]
 impl DeliveryStore for SqliteDatabase {
-    async fn work(&self, consumer_name: &str) -> Result<Vec<ConsumerWork>, StorageError> {
-        let name = consumer_name.to_owned();
-        Ok(self.read(move |db| work(db, &name)).await?)
+    async fn work(&self, instance: InstanceId) -> Result<Vec<ConsumerWork>, StorageError> {
+        let found = self.read(move |db| match key_of(db, instance)? {
+            Some(key) => work(db, key, instance),
+            None => Ok(Vec::new()),
+        });
+        Ok(found.await?)
     }
 
     async fn cursor(&self, consumer: &Consumer) -> Result<Option<i64>, StorageError> {
@@ -94,9 +96,7 @@ impl DeliveryStore for SqliteDatabase {
     async fn event(&self, instance: InstanceId, seq: i64) -> Result<Option<Event>, StorageError> {
         let found = self.read(move |db| {
             let Some(key) = key_of(db, instance)? else { return Ok(None) };
-            let row =
-                schema::events::table.find((key, seq)).select(EventRow::as_select()).first(db).optional()?;
-            row.map(|row| row.open(instance)).transpose()
+            events::at(db, key, instance, seq)
         });
         Ok(found.await?)
     }
@@ -121,16 +121,20 @@ impl DeliveryStore for SqliteDatabase {
         Ok(pending.await?)
     }
 
-    fn settle(&self, settlements: Vec<Settlement>) -> Write<()> {
+    fn settle(&self, settlements: Vec<Settlement>) -> Write<Vec<InstanceId>> {
         self.write(move |tx| {
+            let mut fenced = Vec::new();
             for settlement in settlements {
-                match tx.instance_key(settlement.consumer.instance) {
+                let instance = settlement.consumer.instance;
+                match tx.check_epoch(instance, settlement.epoch) {
                     Ok(key) => settle(&mut tx.db, key, settlement)?,
                     Err(Fault::NotFound(_)) => {}
+                    Err(Fault::Fenced) if fenced.contains(&instance) => {}
+                    Err(Fault::Fenced) => fenced.push(instance),
                     Err(fault) => return Err(fault),
                 }
             }
-            Ok(())
+            Ok(fenced)
         })
     }
 
@@ -141,7 +145,7 @@ impl DeliveryStore for SqliteDatabase {
         state: DeliveryState,
         take: u64,
         skip: u64,
-    ) -> Result<Page<Delivery>, StorageError> {
+    ) -> Result<Page<(Delivery, Option<Event>)>, StorageError> {
         let Consumer { instance, name } = consumer.clone();
         let page = self.read(move |db| {
             db.transaction(|db| {
@@ -153,7 +157,11 @@ impl DeliveryStore for SqliteDatabase {
                     .offset(limit(skip))
                     .select(DeliveryRow::as_select())
                     .load(db)?;
-                let items = rows.into_iter().map(|row| row.open(instance)).collect::<Result<_, Fault>>()?;
+                let with_event = |row: DeliveryRow| {
+                    let event = events::at(db, key, instance, row.seq)?;
+                    Ok((row.open(instance)?, event))
+                };
+                let items = rows.into_iter().map(with_event).collect::<Result<_, Fault>>()?;
                 Ok(Page { items, total: count(total) })
             })
         });
@@ -185,13 +193,15 @@ impl DeliveryStore for SqliteDatabase {
 }
 
 fn settle(db: &mut SqliteConnection, key: i64, settlement: Settlement) -> Result<(), Fault> {
-    let Settlement { consumer, cursor, put, done } = settlement;
+    let Settlement { consumer, epoch: _, cursor, put, done } = settlement;
+    let webhook = webhooks::table.find((key, &consumer.name)).select(webhooks::instance);
+    if webhook.first::<i64>(db).optional()?.is_none() {
+        return Ok(());
+    }
     if let Some(cursor) = cursor {
         let stands = load_cursor(db, key, &consumer.name)?;
         if stands.is_none_or(|stands| stands < cursor) {
-            let row =
-                (cursors::instance.eq(key), cursors::consumer.eq(&consumer.name), cursors::seq.eq(cursor));
-            diesel::replace_into(cursors::table).values(row).execute(db)?;
+            put_cursor(db, key, &consumer.name, cursor)?;
         }
     }
     for delivery in put {
@@ -216,6 +226,21 @@ fn revive(db: &mut SqliteConnection, key: i64, name: &str, seq: i64, now: Timest
     Ok(revived.execute(db)?)
 }
 
+/// Puts a consumer's cursor somewhere, wherever it was.
+pub(super) fn put_cursor(db: &mut SqliteConnection, key: i64, name: &str, seq: i64) -> Result<(), Fault> {
+    let row = (cursors::instance.eq(key), cursors::consumer.eq(name), cursors::seq.eq(seq));
+    diesel::replace_into(cursors::table).values(row).execute(db)?;
+    Ok(())
+}
+
+/// Removes a consumer's cursor and deliveries.
+pub(super) fn forget(db: &mut SqliteConnection, key: i64, name: &str) -> Result<(), Fault> {
+    diesel::delete(cursors::table.find((key, name))).execute(db)?;
+    let owed = deliveries::table.filter(deliveries::instance.eq(key)).filter(deliveries::consumer.eq(name));
+    diesel::delete(owed).execute(db)?;
+    Ok(())
+}
+
 fn load_cursor(db: &mut SqliteConnection, key: i64, name: &str) -> Result<Option<i64>, Fault> {
     Ok(cursors::table.find((key, name)).select(cursors::seq).first(db).optional()?)
 }
@@ -231,41 +256,34 @@ fn in_state<'a>(key: i64, name: &'a str, state: DeliveryState) -> _ {
 
 #[derive(QueryableByName)]
 struct WorkRow {
-    #[diesel(sql_type = Binary)]
-    id: Vec<u8>,
+    #[diesel(sql_type = Text)]
+    name: String,
     #[diesel(sql_type = BigInt)]
     cursor: i64,
-    #[diesel(sql_type = BigInt)]
-    last_seq: i64,
     #[diesel(sql_type = BigInt)]
     pending: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     next_attempt: Option<i64>,
 }
 
-fn work(db: &mut SqliteConnection, name: &str) -> Result<Vec<ConsumerWork>, Fault> {
+fn work(db: &mut SqliteConnection, key: i64, instance: InstanceId) -> Result<Vec<ConsumerWork>, Fault> {
     let rows = diesel::sql_query(
-        "SELECT id, cursor, last_seq, pending, next_attempt FROM (
-             SELECT i.id AS id,
-                    coalesce((SELECT c.seq FROM cursors c WHERE c.instance = i.key AND c.consumer = ?), 0) AS cursor,
-                    coalesce((SELECT e.seq FROM events e WHERE e.instance = i.key ORDER BY e.seq DESC LIMIT 1), 0)
-                        AS last_seq,
-                    (SELECT count(*) FROM deliveries d
-                     WHERE d.instance = i.key AND d.consumer = ? AND d.state = 'pending') AS pending,
-                    (SELECT min(d.next_attempt) FROM deliveries d
-                     WHERE d.instance = i.key AND d.consumer = ? AND d.state = 'pending') AS next_attempt
-             FROM instances i) AS work
-         WHERE last_seq > cursor OR pending > 0",
+        "SELECT w.name AS name,
+                coalesce((SELECT c.seq FROM cursors c WHERE c.instance = w.instance AND c.consumer = w.name), 0) AS cursor,
+                (SELECT count(*) FROM deliveries d
+                 WHERE d.instance = w.instance AND d.consumer = w.name AND d.state = 'pending') AS pending,
+                (SELECT min(d.next_attempt) FROM deliveries d
+                 WHERE d.instance = w.instance AND d.consumer = w.name AND d.state = 'pending') AS next_attempt
+         FROM webhooks w WHERE w.instance = ? ORDER BY w.name",
     );
-    let rows = rows.bind::<Text, _>(name).bind::<Text, _>(name).bind::<Text, _>(name).load::<WorkRow>(db)?;
-    let open = |row: WorkRow| {
-        Ok(ConsumerWork {
-            instance: instance_id(&row.id)?,
-            cursor: row.cursor,
-            last_seq: row.last_seq,
-            pending: count(row.pending),
-            next_attempt: row.next_attempt.map(time),
-        })
+    let rows = rows.bind::<BigInt, _>(key).load::<WorkRow>(db)?;
+    let last_seq = events::last_seq(db, key)?;
+    let open = |row: WorkRow| ConsumerWork {
+        consumer: Consumer::webhook(instance, row.name),
+        cursor: row.cursor,
+        last_seq,
+        pending: count(row.pending),
+        next_attempt: row.next_attempt.map(time),
     };
-    rows.into_iter().map(open).collect()
+    Ok(rows.into_iter().map(open).filter(|work| work.last_seq > work.cursor || work.pending > 0).collect())
 }

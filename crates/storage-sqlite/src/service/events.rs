@@ -1,13 +1,13 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{
-    Event, EventId, EventKind, EventLog, EventPage, EventQuery, EventStart, InstanceId, NewEvent,
-    StorageError, Timestamp, UserId,
+    Chat, Event, EventData, EventId, EventKind, EventLog, EventPage, EventQuery, EventStart, InstanceId,
+    NewEvent, StorageError, Timestamp, UserId,
 };
 
 use super::ownership::owned_key;
-use super::{json, limit, sixteen, time};
-use crate::SqliteDatabase;
+use super::{limit, sixteen, time};
+use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::events;
 use crate::sqlite::Tx;
@@ -19,39 +19,67 @@ pub(super) struct EventRow {
     id: Vec<u8>,
     kind: String,
     chat: Option<String>,
+    chat_pn: Option<String>,
+    chat_lid: Option<String>,
     timestamp: i64,
+    format: i64,
     data: String,
 }
 
 impl EventRow {
     pub(super) fn open(self, instance: InstanceId) -> Result<Event, Fault> {
+        let format = u32::try_from(self.format).unwrap_or(u32::MAX);
+        let (pn, lid) = (self.chat_pn, self.chat_lid);
         Ok(Event {
             seq: self.seq,
             id: EventId::from_bytes(sixteen(&self.id)?),
             instance,
-            kind: self.kind.parse()?,
-            chat: self.chat,
+            chat: self.chat.map(|jid| Chat { jid, pn, lid }),
             timestamp: time(self.timestamp),
-            data: json(self.data)?,
+            data: EventData::decode(format, self.kind.parse()?, &self.data)?,
         })
     }
 }
 
-/// Appends an event to the log of an instance; answers its position.
-pub(super) fn append(tx: &mut Tx, instance: InstanceId, event: &NewEvent) -> Result<i64, Fault> {
-    let (account, db, batch) = tx.account(instance)?;
-    let (seq, timestamp) = account.next_event(db, batch, event.timestamp.millis())?;
-    let row = (
-        events::instance.eq(account.key),
-        events::seq.eq(seq),
-        events::id.eq(&event.id.as_bytes()[..]),
-        events::kind.eq(event.kind.as_str()),
-        events::chat.eq(event.chat.as_deref()),
-        events::timestamp.eq(timestamp),
-        events::data.eq(event.data.text()),
-    );
-    diesel::insert_into(events::table).values(row).execute(db)?;
-    Ok(seq)
+/// The events of one record, as they are appended to the log.
+pub(super) struct Appender {
+    instance: InstanceId,
+    key: i64,
+    /// Position of the last event before.
+    pub(super) after: i64,
+    /// The time of all of them.
+    timestamp: Timestamp,
+    /// What was appended so far.
+    pub(super) events: Vec<Event>,
+}
+
+impl Appender {
+    pub(super) fn start(tx: &mut Tx, instance: InstanceId, key: i64) -> Result<Self, Fault> {
+        let (after, timestamp) = tx.log_end(instance)?;
+        Ok(Self { instance, key, after, timestamp, events: Vec::new() })
+    }
+
+    pub(super) fn append(&mut self, tx: &mut Tx, event: NewEvent) -> Result<(), Fault> {
+        let NewEvent { id, chat, data } = event;
+        let seq = self.after + 1 + limit(self.events.len() as u64);
+        let row = (
+            events::instance.eq(self.key),
+            events::seq.eq(seq),
+            events::id.eq(&id.as_bytes()[..]),
+            events::kind.eq(data.kind().as_str()),
+            events::chat.eq(chat.as_ref().map(|chat| chat.jid.as_str())),
+            events::chat_pn.eq(chat.as_ref().and_then(|chat| chat.pn.as_deref())),
+            events::chat_lid.eq(chat.as_ref().and_then(|chat| chat.lid.as_deref())),
+            events::timestamp.eq(self.timestamp.millis()),
+            events::format.eq(i64::from(EventData::FORMAT)),
+            events::data.eq(data.encode()?),
+        );
+        diesel::insert_into(events::table).values(row).execute(&mut tx.db)?;
+        tx.set_log_end(self.instance, seq, self.timestamp)?;
+        let (instance, timestamp) = (self.instance, self.timestamp);
+        self.events.push(Event { seq, id, instance, chat, timestamp, data });
+        Ok(())
+    }
 }
 
 /// Up to `count` events after a position, ascending.
@@ -70,6 +98,23 @@ pub(super) fn after(
         .select(EventRow::as_select())
         .load(db)?;
     rows.into_iter().map(|row| row.open(instance)).collect()
+}
+
+/// One event by its position.
+pub(super) fn at(
+    db: &mut SqliteConnection,
+    key: i64,
+    instance: InstanceId,
+    seq: i64,
+) -> Result<Option<Event>, Fault> {
+    let row = events::table.find((key, seq)).select(EventRow::as_select()).first(db).optional()?;
+    row.map(|row| row.open(instance)).transpose()
+}
+
+/// The position of the last event; 0 when there is none.
+pub(super) fn last_seq(db: &mut SqliteConnection, key: i64) -> Result<i64, Fault> {
+    let last = events::table.filter(events::instance.eq(key)).select(events::seq).order(events::seq.desc());
+    Ok(last.first(db).optional()?.unwrap_or(0))
 }
 
 /// The position of the last event at or before a time; 0 when there is none.
@@ -199,36 +244,4 @@ fn matching(
         Range::Newest { count } => query.order(events::seq.desc()).limit(limit(count)),
     };
     Ok(query.load(db)?)
-}
-
-/// Forgets events of one instance from before a time, as [`storage::Fleet::prune_events`] says; answers how many.
-pub(super) fn prune(
-    db: &mut SqliteConnection,
-    key: i64,
-    before: Timestamp,
-    count: u64,
-) -> Result<u64, Fault> {
-    use crate::schema::{cursors, deliveries};
-    let newest = events::table.filter(events::instance.eq(key)).select(diesel::dsl::max(events::seq));
-    let Some(newest) = newest.first::<Option<i64>>(db)? else { return Ok(0) };
-    let slowest = cursors::table.filter(cursors::instance.eq(key)).select(diesel::dsl::min(cursors::seq));
-    let slowest = slowest.first::<Option<i64>>(db)?.unwrap_or(i64::MAX);
-    let old = seq_at(db, key, before.millis().saturating_sub(1))?;
-    let bound = old.min(slowest).min(newest - 1);
-    let awaited = deliveries::table
-        .filter(deliveries::instance.eq(key))
-        .filter(deliveries::seq.eq(events::seq))
-        .select(deliveries::seq);
-    let prunable = events::table
-        .filter(events::instance.eq(key))
-        .filter(events::seq.le(bound))
-        .filter(diesel::dsl::not(diesel::dsl::exists(awaited)))
-        .order(events::seq)
-        .limit(limit(count))
-        .select(events::seq)
-        .load::<i64>(db)?;
-    for seq in &prunable {
-        diesel::delete(events::table.find((key, seq))).execute(db)?;
-    }
-    Ok(prunable.len() as u64)
 }

@@ -1,21 +1,19 @@
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 use storage::{
-    Instance, InstanceId, InstancePatch, InstanceStore, SecretText, StateChange, StorageError, Timestamp,
-    UserId, WebhookSettings, Write,
+    Epoch, Instance, InstanceId, InstancePatch, InstanceStore, NodeId, Page, Retention, StateChange,
+    StorageError, Timestamp, UserId, Webhook, Write,
 };
 
 use super::ownership::{key_of, owned_key};
-use super::{count, instance_id, limit, time, user_id};
-use crate::SqliteDatabase;
-use crate::companion;
+use super::{count, instance_id, leases, limit, time, user_id, webhooks};
+use crate::database::SqliteDatabase;
 use crate::fault::Fault;
-use crate::schema::{claims, cursors, deliveries, instances, outbox, retired_instances, users};
-use crate::seal::{Place, Sealer};
+use crate::records;
+use crate::schema::{claims, cursors, deliveries, early_changes, instances, retired_instances, users};
+use crate::sqlite::Tx;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = instances, treat_none_as_null = true, treat_none_as_default_value = false)]
@@ -24,16 +22,8 @@ pub(super) struct InstanceRow {
     owner: Vec<u8>,
     name: String,
     description: Option<String>,
-    webhook_url: Option<String>,
-    webhook_enabled: bool,
-    notify_received: bool,
-    notify_sent: bool,
-    notify_delivery: bool,
-    notify_read: bool,
-    max_retries: i64,
-    retry_interval: i64,
-    webhook_secret: Option<Vec<u8>>,
-    webhook_headers: Option<Vec<u8>>,
+    event_days: Option<i64>,
+    message_days: Option<i64>,
     status: String,
     status_cause: Option<String>,
     jid: Option<String>,
@@ -45,58 +35,34 @@ pub(super) struct InstanceRow {
 }
 
 impl InstanceRow {
-    fn seal(instance: Instance, sealer: &Sealer) -> Result<Self, Fault> {
-        let Instance { id, owner, webhook, .. } = &instance;
-        let (webhook_secret, webhook_headers) = seal_webhook(webhook, *id, sealer)?;
-        Ok(Self {
-            id: id.as_bytes().to_vec(),
-            owner: owner.as_bytes().to_vec(),
+    fn new(instance: Instance) -> Self {
+        Self {
+            id: instance.id.as_bytes().to_vec(),
+            owner: instance.owner.as_bytes().to_vec(),
             name: instance.name,
             description: instance.description,
-            webhook_url: instance.webhook.url,
-            webhook_enabled: instance.webhook.enabled,
-            notify_received: instance.webhook.notify_received,
-            notify_sent: instance.webhook.notify_sent,
-            notify_delivery: instance.webhook.notify_delivery,
-            notify_read: instance.webhook.notify_read,
-            max_retries: i64::from(instance.webhook.max_retries),
-            retry_interval: limit(instance.webhook.retry_interval),
-            webhook_secret,
-            webhook_headers,
+            event_days: instance.retention.event_days.map(i64::from),
+            message_days: instance.retention.message_days.map(i64::from),
             status: instance.status.as_str().to_owned(),
-            status_cause: instance.status_cause,
+            status_cause: instance.status_cause.map(|cause| cause.to_string()),
             jid: instance.jid,
             lid: instance.lid,
             phone: instance.phone,
             push_name: instance.push_name,
             created_at: instance.created_at.millis(),
             updated_at: instance.updated_at.millis(),
-        })
+        }
     }
 
-    fn open(self, last_activity: Option<i64>, sealer: &Sealer) -> Result<Instance, Fault> {
-        let id = instance_id(&self.id)?;
-        let (secret, headers) =
-            open_webhook(self.webhook_secret.as_deref(), self.webhook_headers.as_deref(), id, sealer)?;
+    fn open(self, last_activity: Option<i64>) -> Result<Instance, Fault> {
         Ok(Instance {
-            id,
+            id: instance_id(&self.id)?,
             owner: user_id(&self.owner)?,
             name: self.name,
             description: self.description,
-            webhook: WebhookSettings {
-                url: self.webhook_url,
-                enabled: self.webhook_enabled,
-                notify_received: self.notify_received,
-                notify_sent: self.notify_sent,
-                notify_delivery: self.notify_delivery,
-                notify_read: self.notify_read,
-                max_retries: u32::try_from(self.max_retries).unwrap_or(u32::MAX),
-                retry_interval: count(self.retry_interval),
-                secret,
-                headers,
-            },
+            retention: Retention { event_days: days(self.event_days), message_days: days(self.message_days) },
             status: self.status.parse()?,
-            status_cause: self.status_cause,
+            status_cause: self.status_cause.map(|cause| cause.parse()).transpose()?,
             jid: self.jid,
             lid: self.lid,
             phone: self.phone,
@@ -108,70 +74,64 @@ impl InstanceRow {
     }
 }
 
-const SECRET: &str = "instances.webhook_secret";
-const HEADERS: &str = "instances.webhook_headers";
-
-type SealedWebhook = (Option<Vec<u8>>, Option<Vec<u8>>);
-
-fn seal_webhook(webhook: &WebhookSettings, id: InstanceId, sealer: &Sealer) -> Result<SealedWebhook, Fault> {
-    let row: &[&[u8]] = &[id.as_bytes()];
-    let secret = webhook.secret.as_ref();
-    let secret = secret.map(|secret| sealer.seal(&Place { column: SECRET, row }, secret.expose().as_bytes()));
-    let headers = (!webhook.headers.is_empty()).then(|| {
-        let text = serde_json::to_vec(&webhook.headers).map_err(|error| Fault::corrupt(HEADERS, error))?;
-        sealer.seal(&Place { column: HEADERS, row }, &text)
-    });
-    Ok((secret.transpose()?, headers.transpose()?))
-}
-
-fn open_webhook(
-    secret: Option<&[u8]>,
-    headers: Option<&[u8]>,
-    id: InstanceId,
-    sealer: &Sealer,
-) -> Result<(Option<SecretText>, BTreeMap<String, String>), Fault> {
-    let row: &[&[u8]] = &[id.as_bytes()];
-    let secret = secret.map(|sealed| {
-        let text = sealer.open(&Place { column: SECRET, row }, sealed)?;
-        let text = std::str::from_utf8(&text).map_err(|error| Fault::corrupt(SECRET, error))?;
-        Ok::<_, Fault>(SecretText::new(text))
-    });
-    let headers = headers.map(|sealed| {
-        let text = sealer.open(&Place { column: HEADERS, row }, sealed)?;
-        serde_json::from_slice(&text).map_err(|error| Fault::corrupt(HEADERS, error))
-    });
-    Ok((secret.transpose()?, headers.transpose()?.unwrap_or_default()))
+pub(super) fn days(stored: Option<i64>) -> Option<u32> {
+    stored.map(|days| u32::try_from(days).unwrap_or(u32::MAX))
 }
 
 #[async_trait]
 impl InstanceStore for SqliteDatabase {
-    fn create_instance(&self, instance: Instance) -> Write<()> {
+    fn create_instance(
+        &self,
+        instance: Instance,
+        webhooks: Vec<Webhook>,
+        node: NodeId,
+        limit: u64,
+    ) -> Write<Epoch> {
         let sealer = self.sealer();
         self.write(move |tx| {
-            let owner = users::table.find(&instance.owner.as_bytes()[..]).select(users::id);
-            owner.first::<Vec<u8>>(&mut tx.db).optional()?.ok_or(Fault::NotFound("user"))?;
-            if key_of(&mut tx.db, instance.id)?.is_some() {
-                return Err(Fault::Conflict("id"));
+            let (id, created_at) = (instance.id, instance.created_at);
+            let key = insert(tx, instance, limit)?;
+            for webhook in webhooks {
+                let webhook = Webhook { instance: id, ..webhook };
+                webhooks::insert(&mut tx.db, key, &webhook, &sealer)?;
             }
-            let row = InstanceRow::seal(instance, &sealer)?;
-            diesel::insert_into(instances::table).values(row).execute(&mut tx.db)?;
-            Ok(())
+            if webhooks::load(&mut tx.db, key, id, Webhook::DEFAULT, &sealer)?.is_none() {
+                let default = Webhook::new(id, Webhook::DEFAULT, created_at);
+                webhooks::insert(&mut tx.db, key, &default, &sealer)?;
+            }
+            tx.forget_epochs();
+            leases::take(&mut tx.db, key, node)
         })
     }
 
     async fn instance(&self, owner: UserId, id: InstanceId) -> Result<Option<Instance>, StorageError> {
-        let sealer = self.sealer();
         let found = self.read(move |db| match owned_key(db, owner, id) {
-            Ok(key) => load(db, key, &sealer),
+            Ok(key) => load(db, key),
             Err(Fault::NotFound(_)) => Ok(None),
             Err(fault) => Err(fault),
         });
         Ok(found.await?)
     }
 
-    async fn instances(&self, owner: UserId) -> Result<Vec<Instance>, StorageError> {
+    async fn instances(
+        &self,
+        owner: UserId,
+        limit: u64,
+        skip: u64,
+    ) -> Result<Page<(Instance, Webhook)>, StorageError> {
         let sealer = self.sealer();
-        Ok(self.read(move |db| load_all(db, Some(owner), &sealer)).await?)
+        let page = self.read(move |db| {
+            db.transaction(|db| {
+                let total = count_of(db, owner)?;
+                let mut items = Vec::new();
+                for (key, instance) in page_of(db, owner, limit, skip)? {
+                    let webhook = webhooks::load(db, key, instance.id, Webhook::DEFAULT, &sealer)?;
+                    items.push((instance, webhook.ok_or(Fault::NotFound("webhook"))?));
+                }
+                Ok(Page { items, total })
+            })
+        });
+        Ok(page.await?)
     }
 
     fn update_instance(
@@ -180,11 +140,17 @@ impl InstanceStore for SqliteDatabase {
         id: InstanceId,
         patch: InstancePatch,
         now: Timestamp,
-    ) -> Write<Instance> {
+    ) -> Write<(Instance, Webhook)> {
         let sealer = self.sealer();
         self.write(move |tx| {
             let key = owned_key(&mut tx.db, owner, id)?;
-            change(&mut tx.db, key, &sealer, |instance| patch.apply(instance, now))
+            let mut instance = load(&mut tx.db, key)?.ok_or(Fault::NotFound("instance"))?;
+            let webhook = webhooks::load(&mut tx.db, key, id, Webhook::DEFAULT, &sealer)?;
+            let mut webhook = webhook.ok_or(Fault::NotFound("webhook"))?;
+            patch.apply(&mut instance, &mut webhook, now);
+            update(&mut tx.db, key, &instance)?;
+            webhooks::update(&mut tx.db, key, &webhook, &sealer)?;
+            Ok((instance, webhook))
         })
     }
 
@@ -192,10 +158,28 @@ impl InstanceStore for SqliteDatabase {
         self.write(move |tx| {
             let key = owned_key(&mut tx.db, owner, id)?;
             delete(&mut tx.db, key)?;
-            tx.retire_account(id);
+            tx.retire_instance();
             Ok(())
         })
     }
+}
+
+/// Inserts the row; answers its key.
+fn insert(tx: &mut Tx, instance: Instance, limit: u64) -> Result<i64, Fault> {
+    let db = &mut tx.db;
+    let owner = users::table.find(&instance.owner.as_bytes()[..]).select(users::id);
+    owner.first::<Vec<u8>>(db).optional()?.ok_or(Fault::NotFound("user"))?;
+    if key_of(db, instance.id)?.is_some() {
+        return Err(Fault::Conflict("id"));
+    }
+    if count_of(db, instance.owner)? >= limit {
+        return Err(Fault::LimitReached("instances"));
+    }
+    let id = instance.id;
+    diesel::insert_into(instances::table)
+        .values((InstanceRow::new(instance), instances::epoch.eq(Epoch::default().number())))
+        .execute(db)?;
+    tx.instance_key(id)
 }
 
 /// The row with the time of the newest event.
@@ -208,53 +192,50 @@ fn view() -> (
     (InstanceRow::as_select(), sql(newest))
 }
 
-pub(super) fn load(db: &mut SqliteConnection, key: i64, sealer: &Sealer) -> Result<Option<Instance>, Fault> {
+pub(super) fn load(db: &mut SqliteConnection, key: i64) -> Result<Option<Instance>, Fault> {
     let row: Option<(InstanceRow, Option<i64>)> =
         instances::table.find(key).select(view()).first(db).optional()?;
-    row.map(|(row, last_activity)| row.open(last_activity, sealer)).transpose()
+    row.map(|(row, last_activity)| row.open(last_activity)).transpose()
 }
 
-pub(super) fn load_all(
+fn page_of(
     db: &mut SqliteConnection,
-    owner: Option<UserId>,
-    sealer: &Sealer,
-) -> Result<Vec<Instance>, Fault> {
-    let mut query =
-        instances::table.order((instances::created_at, instances::id)).select(view()).into_boxed();
-    if let Some(owner) = owner {
-        query = query.filter(instances::owner.eq(owner.as_bytes().to_vec()));
-    }
-    let rows: Vec<(InstanceRow, Option<i64>)> = query.load(db)?;
-    rows.into_iter().map(|(row, last_activity)| row.open(last_activity, sealer)).collect()
+    owner: UserId,
+    take: u64,
+    skip: u64,
+) -> Result<Vec<(i64, Instance)>, Fault> {
+    let rows: Vec<(i64, (InstanceRow, Option<i64>))> = instances::table
+        .filter(instances::owner.eq(&owner.as_bytes()[..]))
+        .order((instances::created_at, instances::id))
+        .limit(limit(take))
+        .offset(limit(skip))
+        .select((instances::key, view()))
+        .load(db)?;
+    rows.into_iter().map(|(key, (row, last_activity))| Ok((key, row.open(last_activity)?))).collect()
 }
 
-pub(super) fn change_state(
-    db: &mut SqliteConnection,
-    key: i64,
-    sealer: &Sealer,
-    state: StateChange,
-) -> Result<(), Fault> {
-    change(db, key, sealer, |instance| state.apply(instance)).map(|_| ())
+fn count_of(db: &mut SqliteConnection, owner: UserId) -> Result<u64, Fault> {
+    let owned = instances::table.filter(instances::owner.eq(&owner.as_bytes()[..]));
+    Ok(count(owned.count().get_result(db)?))
 }
 
-fn change(
-    db: &mut SqliteConnection,
-    key: i64,
-    sealer: &Sealer,
-    change: impl FnOnce(&mut Instance),
-) -> Result<Instance, Fault> {
-    let mut instance = load(db, key, sealer)?.ok_or(Fault::NotFound("instance"))?;
-    change(&mut instance);
-    let row = InstanceRow::seal(instance.clone(), sealer)?;
-    diesel::update(instances::table.find(key)).set(row).execute(db)?;
-    Ok(instance)
+pub(super) fn change_state(db: &mut SqliteConnection, key: i64, state: StateChange) -> Result<(), Fault> {
+    let mut instance = load(db, key)?.ok_or(Fault::NotFound("instance"))?;
+    state.apply(&mut instance);
+    update(db, key, &instance)
+}
+
+fn update(db: &mut SqliteConnection, key: i64, instance: &Instance) -> Result<(), Fault> {
+    diesel::update(instances::table.find(key)).set(InstanceRow::new(instance.clone())).execute(db)?;
+    Ok(())
 }
 
 /// Removes what identifies the instance and all secrets; messages and events follow, see `sqlite::purge`.
 fn delete(db: &mut SqliteConnection, key: i64) -> Result<(), Fault> {
-    companion::wipe(db, key)?;
-    diesel::delete(outbox::table.filter(outbox::instance.eq(key))).execute(db)?;
+    records::wipe_secrets(db, key)?;
+    webhooks::delete_all(db, key)?;
     diesel::delete(cursors::table.filter(cursors::instance.eq(key))).execute(db)?;
+    diesel::delete(early_changes::table.filter(early_changes::instance.eq(key))).execute(db)?;
     diesel::delete(deliveries::table.filter(deliveries::instance.eq(key))).execute(db)?;
     diesel::delete(claims::table.filter(claims::instance.eq(key))).execute(db)?;
     diesel::delete(instances::table.find(key)).execute(db)?;

@@ -1,13 +1,15 @@
 use async_trait::async_trait;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel::sqlite::Sqlite;
 use storage::{
     InstanceId, Message, MessageQuery, MessageStore, Page, StorageError, StoredMessageId, Timestamp, UserId,
 };
 
 use super::ownership::owned_key;
-use super::{count, json, limit, sixteen, time};
-use crate::SqliteDatabase;
+use super::{count, limit, sixteen, time};
+use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::messages;
 
@@ -18,20 +20,20 @@ pub(super) struct MessageRow {
     chat: String,
     wire_chat: String,
     sender: String,
+    participant: Option<String>,
     from_me: bool,
-    message_type: String,
-    content: Option<String>,
     message_id: String,
-    has_media: bool,
-    media_url: Option<String>,
-    caption: Option<String>,
-    mime_type: Option<String>,
-    file_name: Option<String>,
+    target: Option<String>,
+    kind: String,
+    text: Option<String>,
+    push_name: Option<String>,
     status: String,
-    metadata: String,
     created_at: i64,
     updated_at: i64,
     status_updated_at: Option<i64>,
+    edited_at: Option<i64>,
+    revoked_at: Option<i64>,
+    raw: Vec<u8>,
 }
 
 impl MessageRow {
@@ -42,20 +44,20 @@ impl MessageRow {
             chat: self.chat,
             wire_chat: self.wire_chat,
             sender: self.sender,
+            participant: self.participant,
             from_me: self.from_me,
-            message_type: self.message_type,
-            content: self.content,
             message_id: self.message_id,
-            has_media: self.has_media,
-            media_url: self.media_url,
-            caption: self.caption,
-            mime_type: self.mime_type,
-            file_name: self.file_name,
+            target: self.target,
+            kind: self.kind.parse()?,
+            text: self.text,
+            push_name: self.push_name,
             status: self.status.parse()?,
-            metadata: json(self.metadata)?,
             created_at: time(self.created_at),
             updated_at: time(self.updated_at),
             status_updated_at: self.status_updated_at.map(time),
+            edited_at: self.edited_at.map(time),
+            revoked_at: self.revoked_at.map(time),
+            raw: self.raw.into(),
         })
     }
 }
@@ -68,20 +70,21 @@ struct NewMessageRow<'a> {
     chat: &'a str,
     wire_chat: &'a str,
     sender: &'a str,
+    participant: Option<&'a str>,
     from_me: bool,
-    message_type: &'a str,
-    content: Option<&'a str>,
     message_id: &'a str,
-    has_media: bool,
-    media_url: Option<&'a str>,
-    caption: Option<&'a str>,
-    mime_type: Option<&'a str>,
-    file_name: Option<&'a str>,
+    target: Option<&'a str>,
+    kind: &'a str,
+    amends: bool,
+    text: Option<&'a str>,
+    push_name: Option<&'a str>,
     status: &'a str,
-    metadata: &'a str,
     created_at: i64,
     updated_at: i64,
     status_updated_at: Option<i64>,
+    edited_at: Option<i64>,
+    revoked_at: Option<i64>,
+    raw: &'a [u8],
 }
 
 /// Stores a message unless its identity is known. Tells whether it was new.
@@ -92,23 +95,55 @@ pub(super) fn insert(db: &mut SqliteConnection, instance: i64, message: &Message
         chat: &message.chat,
         wire_chat: &message.wire_chat,
         sender: &message.sender,
+        participant: message.participant.as_deref(),
         from_me: message.from_me,
-        message_type: &message.message_type,
-        content: message.content.as_deref(),
         message_id: &message.message_id,
-        has_media: message.has_media,
-        media_url: message.media_url.as_deref(),
-        caption: message.caption.as_deref(),
-        mime_type: message.mime_type.as_deref(),
-        file_name: message.file_name.as_deref(),
+        target: message.target.as_deref(),
+        kind: message.kind.as_str(),
+        amends: message.kind.amends(),
+        text: message.text.as_deref(),
+        push_name: message.push_name.as_deref(),
         status: message.status.as_str(),
-        metadata: message.metadata.text(),
         created_at: message.created_at.millis(),
         updated_at: message.updated_at.millis(),
         status_updated_at: message.status_updated_at.map(Timestamp::millis),
+        edited_at: message.edited_at.map(Timestamp::millis),
+        revoked_at: message.revoked_at.map(Timestamp::millis),
+        raw: &message.raw,
     };
     // No column but those of the identity has a constraint that a row could break.
     Ok(diesel::insert_or_ignore_into(messages::table).values(row).execute(db)? > 0)
+}
+
+/// Stores what a [`storage::Change`] can have changed in a message.
+pub(super) fn update_content(db: &mut SqliteConnection, key: i64, message: &Message) -> Result<(), Fault> {
+    let content = (
+        messages::kind.eq(message.kind.as_str()),
+        messages::amends.eq(message.kind.amends()),
+        messages::target.eq(message.target.as_deref()),
+        messages::text.eq(message.text.as_deref()),
+        messages::raw.eq(&message.raw[..]),
+        messages::edited_at.eq(message.edited_at.map(Timestamp::millis)),
+        messages::revoked_at.eq(message.revoked_at.map(Timestamp::millis)),
+        messages::updated_at.eq(message.updated_at.millis()),
+    );
+    diesel::update(messages::table.find(key)).set(content).execute(db)?;
+    Ok(())
+}
+
+/// The rows with this message id and their keys, in the order they were stored in.
+pub(super) fn rows_with_id(
+    db: &mut SqliteConnection,
+    key: i64,
+    message_id: &str,
+) -> Result<Vec<(i64, MessageRow)>, Fault> {
+    let mut found: Vec<(i64, MessageRow)> = messages::table
+        .filter(messages::instance.eq(key))
+        .filter(messages::message_id.eq(message_id))
+        .select((messages::key, MessageRow::as_select()))
+        .load(db)?;
+    found.sort_unstable_by_key(|(key, _)| *key);
+    Ok(found)
 }
 
 pub(super) fn by_id(
@@ -117,13 +152,26 @@ pub(super) fn by_id(
     instance: InstanceId,
     message_id: &str,
 ) -> Result<Vec<Message>, Fault> {
-    let mut found: Vec<(i64, MessageRow)> = messages::table
-        .filter(messages::instance.eq(key))
-        .filter(messages::message_id.eq(message_id))
-        .select((messages::key, MessageRow::as_select()))
-        .load(db)?;
-    found.sort_unstable_by_key(|(key, _)| *key);
+    let found = rows_with_id(db, key, message_id)?;
     found.into_iter().map(|(_, row)| row.open(instance)).collect()
+}
+
+/// Up to `most` messages that are still pending, in the order they were stored in.
+pub(super) fn pending(
+    db: &mut SqliteConnection,
+    key: i64,
+    instance: InstanceId,
+    most: u64,
+) -> Result<Vec<Message>, Fault> {
+    // Literally as in the index `messages_pending`, which SQLite uses only then.
+    let rows = messages::table
+        .filter(messages::instance.eq(key))
+        .filter(sql::<Bool>("status = 'pending'"))
+        .order(messages::key)
+        .limit(limit(most))
+        .select(MessageRow::as_select())
+        .load(db)?;
+    rows.into_iter().map(|row| row.open(instance)).collect()
 }
 
 #[async_trait]
@@ -180,6 +228,7 @@ fn of_chat(key: i64, query: &MessageQuery) -> messages::BoxedQuery<'_, Sqlite> {
     let mut matching = messages::table
         .filter(messages::instance.eq(key))
         .filter(messages::chat.eq(&query.chat))
+        .filter(messages::amends.eq(false))
         .into_boxed();
     if let Some(start) = query.start {
         matching = matching.filter(messages::created_at.ge(start.millis()));

@@ -6,13 +6,17 @@ use crate::fault::Fault;
 
 mod claims;
 mod deliveries;
+mod early;
 mod events;
 mod instances;
+mod leases;
 mod messages;
 mod ownership;
+mod prune;
 mod record;
 mod settings;
 mod users;
+mod webhooks;
 
 fn user_id(bytes: &[u8]) -> Result<UserId, Fault> {
     Ok(UserId::from_bytes(sixteen(bytes)?))

@@ -1,56 +1,56 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
-use bytes::Bytes;
 use diesel::prelude::*;
 use storage::{
-    Entry, Fleet, Instance, InstanceId, Message, MessageStatus, NewEvent, NewMessage, Outcome,
-    PendingMessage, Record, Recorded, StatusUpdate, StorageError, Timestamp, Write,
+    Amendment, Entry, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus, NewMessage,
+    Outcome, Record, Recorded, StatusUpdate, StorageError, Write,
 };
 
-use super::messages::MessageRow;
+use super::events::Appender;
 use super::ownership::key_of;
-use super::{claims, events, instances, limit, messages};
-use crate::SqliteDatabase;
+use super::{claims, count, early, instances, messages, prune};
+use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema;
-use crate::schema::outbox;
-use crate::seal::Sealer;
 use crate::sqlite::Tx;
 use crate::sqlite::statement::AdvanceStatus;
 
-diesel::define_sql_function! {
-    /// SQLite's key of the row that this connection inserted last.
-    fn last_insert_rowid() -> diesel::sql_types::BigInt;
-}
-
 #[async_trait]
 impl Fleet for SqliteDatabase {
-    async fn fleet(&self) -> Result<Vec<Instance>, StorageError> {
-        let sealer = self.sealer();
-        Ok(self.read(move |db| instances::load_all(db, None, &sealer)).await?)
-    }
-
     async fn fleet_instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
-        let sealer = self.sealer();
         let found = self.read(move |db| match key_of(db, id)? {
-            Some(key) => instances::load(db, key, &sealer),
+            Some(key) => instances::load(db, key),
             None => Ok(None),
         });
         Ok(found.await?)
     }
 
-    fn record(&self, record: Record) -> Write<Recorded> {
-        let sealer = self.sealer();
-        self.write(move |tx| store(tx, record, &sealer))
+    async fn instance_counts(&self) -> Result<InstanceCounts, StorageError> {
+        use schema::instances;
+        let counts = self.read(|db| {
+            let by_status: Vec<(String, i64)> = instances::table
+                .group_by(instances::status)
+                .select((instances::status, diesel::dsl::count_star()))
+                .load(db)?;
+            let mut counts = InstanceCounts::default();
+            for (status, instances) in by_status {
+                counts.total += count(instances);
+                counts.by_status.insert(status.parse()?, count(instances));
+            }
+            Ok(counts)
+        });
+        Ok(counts.await?)
     }
 
-    async fn pending_messages(
-        &self,
-        instance: InstanceId,
-        limit: u64,
-    ) -> Result<Vec<PendingMessage>, StorageError> {
+    fn record(&self, record: Record) -> Write<Recorded> {
+        self.write(move |tx| store(tx, record))
+    }
+
+    async fn pending_messages(&self, instance: InstanceId, limit: u64) -> Result<Vec<Message>, StorageError> {
         let pending = self.read(move |db| {
             let key = key_of(db, instance)?.ok_or(Fault::NotFound("instance"))?;
-            pending(db, key, instance, limit)
+            messages::pending(db, key, instance, limit)
         });
         Ok(pending.await?)
     }
@@ -68,31 +68,18 @@ impl Fleet for SqliteDatabase {
         Ok(found.await?)
     }
 
-    fn merge_chats(&self, instance: InstanceId, from: String, into: String) -> Write<u64> {
-        use schema::messages;
-        self.write(move |tx| {
-            let key = tx.instance_key(instance)?;
-            let of_chat = messages::table.filter(messages::instance.eq(key)).filter(messages::chat.eq(&from));
-            let moved = diesel::update(of_chat).set(messages::chat.eq(&into)).execute(&mut tx.db)?;
-            Ok(moved as u64)
-        })
+    async fn prune_events(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError> {
+        prune::events(self, default, limit).await
     }
 
-    fn prune_events(&self, before: Timestamp, limit: u64) -> Write<u64> {
-        self.write(move |tx| {
-            let keys = schema::instances::table.select(schema::instances::key).load::<i64>(&mut tx.db)?;
-            let mut pruned = 0;
-            for key in keys {
-                pruned += events::prune(&mut tx.db, key, before, limit - pruned)?;
-            }
-            Ok(pruned)
-        })
+    async fn prune_messages(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError> {
+        prune::messages(self, default, limit).await
     }
 }
 
-fn store(tx: &mut Tx, record: Record, sealer: &Sealer) -> Result<Recorded, Fault> {
+fn store(tx: &mut Tx, record: Record) -> Result<Recorded, Fault> {
     let instance = record.instance;
-    let key = tx.instance_key(instance)?;
+    let key = tx.check_epoch(instance, record.epoch)?;
     if let Some(claim) = record.claim {
         if let Some(earlier) = claims::load(&mut tx.db, &claim.scope, &claim.key)? {
             return Ok(Recorded { taken: Some(earlier), ..Recorded::default() });
@@ -100,93 +87,133 @@ fn store(tx: &mut Tx, record: Record, sealer: &Sealer) -> Result<Recorded, Fault
         claims::insert(&mut tx.db, key, &claim)?;
     }
     if let Some(change) = record.state {
-        instances::change_state(&mut tx.db, key, sealer, change)?;
+        instances::change_state(&mut tx.db, key, change)?;
     }
-    let mut recorded = Recorded::default();
-    for entry in &record.entries {
-        let (outcome, event) = match entry {
-            Entry::Message(new) => (add_message(tx, key, new)?, new.event.as_ref()),
-            Entry::Status(update) => (update_status(tx, key, update)?, update.event.as_ref()),
-            Entry::Event(event) => (Outcome::Added, Some(event)),
-        };
-        if let Some(event) = event.filter(|_| matches!(outcome, Outcome::Added | Outcome::Advanced)) {
-            recorded.last_seq = Some(append(tx, instance, event)?);
-        }
-        recorded.outcomes.push(outcome);
+    let log = Appender::start(tx, instance, key)?;
+    let mut entering = Entering { tx, instance, key, log };
+    let mut outcomes = Vec::with_capacity(record.entries.len());
+    for entry in record.entries {
+        outcomes.push(entering.enter(entry)?);
     }
-    Ok(recorded)
+    Ok(Recorded { outcomes, after: entering.log.after, events: entering.log.events, taken: None })
 }
 
-fn append(tx: &mut Tx, instance: InstanceId, event: &NewEvent) -> Result<i64, Fault> {
-    events::append(tx, instance, event)
-}
-
-fn add_message(tx: &mut Tx, key: i64, new: &NewMessage) -> Result<Outcome, Fault> {
-    if !messages::insert(&mut tx.db, key, &new.message)? {
-        return Ok(Outcome::Duplicate);
-    }
-    if let (Some(payload), MessageStatus::Pending) = (&new.payload, new.message.status) {
-        let message: i64 = diesel::select(last_insert_rowid()).get_result(&mut tx.db)?;
-        let row = (outbox::instance.eq(key), outbox::message.eq(message), outbox::payload.eq(&payload[..]));
-        diesel::insert_into(outbox::table).values(row).execute(&mut tx.db)?;
-    }
-    Ok(Outcome::Added)
-}
-
-fn update_status(tx: &mut Tx, key: i64, update: &StatusUpdate) -> Result<Outcome, Fault> {
-    use schema::messages;
-    let mut concerned: Vec<(i64, String, String, String)> = messages::table
-        .filter(messages::instance.eq(key))
-        .filter(messages::message_id.eq(&update.message_id))
-        .filter(messages::from_me.eq(update.from_me))
-        .select((messages::key, messages::status, messages::chat, messages::wire_chat))
-        .load(&mut tx.db)?;
-    concerned.sort_unstable_by_key(|(key, ..)| *key);
-    let mut outcome = Outcome::Unknown;
-    for (message, status, chat, wire_chat) in concerned {
-        if !(update.chats.is_empty() || update.chats.contains(&chat) || update.chats.contains(&wire_chat)) {
-            continue;
-        }
-        let status: MessageStatus = status.parse()?;
-        if status.may_become(update.status) {
-            advance(&mut tx.db, key, message, status, update)?;
-            outcome = Outcome::Advanced;
-        } else if outcome == Outcome::Unknown {
-            outcome = Outcome::Unchanged;
-        }
-    }
-    Ok(outcome)
-}
-
-fn advance(
-    db: &mut SqliteConnection,
-    instance: i64,
-    message: i64,
-    from: MessageStatus,
-    update: &StatusUpdate,
-) -> Result<(), Fault> {
-    AdvanceStatus { key: message, status: update.status.as_str(), at: update.at.millis() }.execute(db)?;
-    if from == MessageStatus::Pending {
-        diesel::delete(outbox::table.find((instance, message))).execute(db)?;
-    }
-    Ok(())
-}
-
-fn pending(
-    db: &mut SqliteConnection,
-    key: i64,
+/// A record on its way into the tables.
+struct Entering<'a> {
+    tx: &'a mut Tx,
     instance: InstanceId,
-    count: u64,
-) -> Result<Vec<PendingMessage>, Fault> {
-    let rows: Vec<(MessageRow, Vec<u8>)> = outbox::table
-        .inner_join(schema::messages::table.on(schema::messages::key.eq(outbox::message)))
-        .filter(outbox::instance.eq(key))
-        .order(outbox::message)
-        .limit(limit(count))
-        .select((MessageRow::as_select(), outbox::payload))
-        .load(db)?;
-    let open = |(row, payload): (MessageRow, Vec<u8>)| {
-        Ok(PendingMessage { message: row.open(instance)?, payload: Bytes::from(payload) })
-    };
-    rows.into_iter().map(open).collect()
+    key: i64,
+    log: Appender,
+}
+
+impl Entering<'_> {
+    fn enter(&mut self, entry: Entry) -> Result<Outcome, Fault> {
+        match entry {
+            Entry::Message(new) => self.add_message(*new),
+            Entry::Status(update) => self.update_status(update),
+            Entry::Amend(amendment) => self.amend(*amendment),
+            Entry::MergeChats { from, into } => self.merge_chats(&from, &into),
+            Entry::Event(event) => {
+                self.log.append(self.tx, event)?;
+                Ok(Outcome::Added)
+            }
+        }
+    }
+
+    fn add_message(&mut self, new: NewMessage) -> Result<Outcome, Fault> {
+        let mut message = new.message.with_sound_times();
+        // Nobody can know one of ours before it has left.
+        let applied = match message.status {
+            MessageStatus::Pending => Vec::new(),
+            _ => early::apply(&mut self.tx.db, self.key, self.instance, &mut message)?,
+        };
+        if !messages::insert(&mut self.tx.db, self.key, &message)? {
+            return Ok(Outcome::Duplicate);
+        }
+        early::remove(&mut self.tx.db, &applied)?;
+        if let Some(event) = new.event {
+            self.log.append(self.tx, event)?;
+        }
+        Ok(Outcome::Added)
+    }
+
+    fn update_status(&mut self, update: StatusUpdate) -> Result<Outcome, Fault> {
+        use schema::messages;
+        let mut known: Vec<(i64, String, String, String, bool)> = messages::table
+            .filter(messages::instance.eq(self.key))
+            .filter(messages::message_id.eq(&update.message_id))
+            .select((messages::key, messages::status, messages::chat, messages::wire_chat, messages::from_me))
+            .load(&mut self.tx.db)?;
+        known.sort_unstable_by_key(|(key, ..)| *key);
+        let mut outcome = Outcome::Unknown;
+        for (key, status, chat, wire_chat, from_me) in known {
+            if !update.concerns(&chat, &wire_chat, from_me) {
+                continue;
+            }
+            let advances = match status.parse::<MessageStatus>() {
+                Ok(status) => status.may_become(update.status),
+                Err(error) => self.left_out(&error.into()),
+            };
+            if advances {
+                AdvanceStatus { key, status: update.status.as_str(), at: update.at.millis() }
+                    .execute(&mut self.tx.db)?;
+            }
+            outcome = outcome_of(outcome, advances);
+        }
+        if let (Some(event), Outcome::Advanced) = (update.event, outcome) {
+            self.log.append(self.tx, event)?;
+        }
+        Ok(outcome)
+    }
+
+    fn amend(&mut self, amendment: Amendment) -> Result<Outcome, Fault> {
+        let Amendment { target, change, at, carrier, event } = amendment;
+        let carried = carrier.map(|carrier| self.add_message(*carrier)).transpose()?;
+        if carried == Some(Outcome::Duplicate) {
+            return Ok(Outcome::Duplicate);
+        }
+        let mut outcome = Outcome::Unknown;
+        for (key, row) in messages::rows_with_id(&mut self.tx.db, self.key, &target.message_id)? {
+            let changes = match row.open(self.instance) {
+                Ok(message) if !target.concerns(&message) => continue,
+                Ok(mut message) => {
+                    let changes = change.apply(&mut message, at);
+                    if changes {
+                        messages::update_content(&mut self.tx.db, key, &message)?;
+                    }
+                    changes
+                }
+                Err(error) => self.left_out(&error),
+            };
+            outcome = outcome_of(outcome, changes);
+        }
+        if let (Some(event), Outcome::Advanced) = (event, outcome) {
+            self.log.append(self.tx, event)?;
+        }
+        if outcome == Outcome::Unknown {
+            early::keep(&mut self.tx.db, self.key, &target, &change, at)?;
+        }
+        Ok(carried.unwrap_or(outcome))
+    }
+
+    /// A stored message that can't be read isn't changed: it must not keep what comes after it from being recorded.
+    fn left_out(&self, error: &Fault) -> bool {
+        tracing::error!(instance = %self.instance, %error, "a stored message is unreadable and stays as it is");
+        false
+    }
+
+    fn merge_chats(&mut self, from: &str, into: &str) -> Result<Outcome, Fault> {
+        use schema::messages;
+        let of_chat = messages::table.filter(messages::instance.eq(self.key)).filter(messages::chat.eq(from));
+        let moved = diesel::update(of_chat).set(messages::chat.eq(into)).execute(&mut self.tx.db)?;
+        Ok(if moved > 0 { Outcome::Advanced } else { Outcome::Unchanged })
+    }
+}
+
+/// What became of the messages so far, with one more that was changed or stayed as it was.
+fn outcome_of(so_far: Outcome, changed: bool) -> Outcome {
+    match (so_far, changed) {
+        (_, true) | (Outcome::Advanced, _) => Outcome::Advanced,
+        _ => Outcome::Unchanged,
+    }
 }

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{SecretText, SettingStore, StorageError, Write};
 
-use crate::SqliteDatabase;
+use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::settings;
 use crate::seal::{Place, Sealer};
@@ -14,16 +14,11 @@ impl SettingStore for SqliteDatabase {
         Ok(self.read(move |db| load(db, &sealer, &name)).await?)
     }
 
-    fn put_setting(&self, name: String, value: SecretText) -> Write<()> {
-        let sealer = self.sealer();
-        self.write(move |tx| put(&mut tx.db, &sealer, &name, &value))
-    }
-
     fn init_setting(&self, name: String, value: SecretText) -> Write<SecretText> {
         let sealer = self.sealer();
         self.write(move |tx| match load(&mut tx.db, &sealer, &name)? {
             Some(present) => Ok(present),
-            None => put(&mut tx.db, &sealer, &name, &value).map(|()| value),
+            None => insert(&mut tx.db, &sealer, &name, &value).map(|()| value),
         })
     }
 }
@@ -36,10 +31,10 @@ fn load(db: &mut SqliteConnection, sealer: &Sealer, name: &str) -> Result<Option
     Ok(Some(SecretText::new(value)))
 }
 
-fn put(db: &mut SqliteConnection, sealer: &Sealer, name: &str, value: &SecretText) -> Result<(), Fault> {
+fn insert(db: &mut SqliteConnection, sealer: &Sealer, name: &str, value: &SecretText) -> Result<(), Fault> {
     let place = Place { column: "settings.value", row: &[name.as_bytes()] };
     let sealed = sealer.seal(&place, value.expose().as_bytes())?;
     let row = (settings::name.eq(name), settings::value.eq(sealed));
-    diesel::replace_into(settings::table).values(row).execute(db)?;
+    diesel::insert_into(settings::table).values(row).execute(db)?;
     Ok(())
 }

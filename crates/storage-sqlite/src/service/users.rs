@@ -3,7 +3,7 @@ use diesel::prelude::*;
 use storage::{ApiKey, SecretText, StorageError, Timestamp, User, UserId, UserPatch, UserStore, Write};
 
 use super::{time, user_id};
-use crate::SqliteDatabase;
+use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::users;
 use crate::seal::{Place, Sealer};

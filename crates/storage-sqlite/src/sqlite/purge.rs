@@ -1,36 +1,45 @@
 //! Removes what deleted instances leave behind, a few rows at a time, while nothing else is to be written.
 //!
-//! Deleting an instance takes away at once what identifies it and all its secrets; its messages and events may be many,
-//! so they follow. Keys of instances are never used again, so nobody sees them meanwhile.
+//! Deleting an instance takes away at once what identifies it and all its secrets; its messages, its events and whom its
+//! companion knows may be many, so they follow. Keys of instances are never used again, so nobody sees them meanwhile.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use super::queue::Idle;
 use super::tx::Tx;
 use crate::fault::Fault;
+use crate::records;
 use crate::schema::{events, messages, retired_instances};
 
 /// Rows of each table removed in one commit: a few milliseconds, so that no write waits long.
 const CHUNK: i64 = 500;
 
+/// What deleted instances have left behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leftovers {
+    /// There may be some.
+    Likely,
+    /// None that this process knows of.
+    None,
+}
+
 /// Removes the next few rows. Tells whether there may be more.
-pub(super) fn step(tx: &mut Tx) -> Idle {
+pub(super) fn step(tx: &mut Tx) -> Leftovers {
     let purged = tx.begin().map_err(Fault::from).and_then(|()| {
-        let idle = purge(&mut tx.db)?;
+        let leftovers = purge(&mut tx.db)?;
         tx.commit()?;
-        Ok(idle)
+        Ok(leftovers)
     });
     purged.unwrap_or_else(|fault| {
         tracing::error!(error = ?fault, "leftovers of deleted instances could not be removed");
         tx.rollback();
-        Idle::Waiting
+        Leftovers::None
     })
 }
 
-fn purge(db: &mut SqliteConnection) -> Result<Idle, Fault> {
+fn purge(db: &mut SqliteConnection) -> Result<Leftovers, Fault> {
     let next = retired_instances::table.select(retired_instances::instance).first::<i64>(db).optional()?;
-    let Some(instance) = next else { return Ok(Idle::Waiting) };
+    let Some(instance) = next else { return Ok(Leftovers::None) };
     let some_messages =
         messages::table.filter(messages::instance.eq(instance)).select(messages::key).limit(CHUNK);
     let some_messages = some_messages.load::<i64>(db)?;
@@ -43,10 +52,11 @@ fn purge(db: &mut SqliteConnection) -> Result<Idle, Fault> {
     for message in &some_messages {
         diesel::delete(messages::table.find(message)).execute(db)?;
     }
-    if some_messages.is_empty() && last_event.is_none() {
+    let records = records::wipe_some(db, instance, CHUNK)?;
+    if some_messages.is_empty() && last_event.is_none() && records == 0 {
         diesel::delete(retired_instances::table.find(instance)).execute(db)?;
     }
-    Ok(Idle::Purging)
+    Ok(Leftovers::Likely)
 }
 
 /// Leaves a database without a log beside it, when no other connection holds on to it.

@@ -1,12 +1,13 @@
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
 use storage::Write;
 use tokio::sync::oneshot;
 use wa_store::Commit;
 
-use super::{Tx, purge};
+use super::Tx;
+use super::purge::{self, Leftovers};
 use crate::fault::{CommitFailure, Fault};
 
 /// The queue before the writing thread.
@@ -58,7 +59,7 @@ impl WriteQueue {
 
     /// Gives the job back when it can't be taken.
     fn push(&self, job: Box<dyn Job>) -> Option<(Box<dyn Job>, Fault)> {
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let jobs = self.jobs.lock();
         let Some(jobs) = jobs.as_ref() else { return Some((job, Fault::Closed)) };
         match jobs.try_send(job) {
             Ok(()) => None,
@@ -69,8 +70,8 @@ impl WriteQueue {
 
     /// Takes no more jobs, finishes those that wait, and returns when the thread has ended.
     pub(crate) fn close(&self) {
-        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.jobs.lock().take());
+        let thread = self.thread.lock().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writing thread of the database has panicked");
         }
@@ -135,22 +136,22 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        let mut idle = Idle::Purging;
-        while let Some(first) = self.next(&mut idle) {
+        let mut leftovers = Leftovers::Likely;
+        while let Some(first) = self.next(&mut leftovers) {
             if self.batch(first) {
-                idle = Idle::Purging;
+                leftovers = Leftovers::Likely;
             }
         }
         purge::finish_log(&mut self.tx.db);
     }
 
     /// The next job; removes leftovers of deleted instances while there is none. `None` when the queue is closed.
-    fn next(&mut self, idle: &mut Idle) -> Option<Box<dyn Job>> {
-        while *idle == Idle::Purging {
+    fn next(&mut self, leftovers: &mut Leftovers) -> Option<Box<dyn Job>> {
+        while *leftovers == Leftovers::Likely {
             match self.jobs.try_recv() {
                 Ok(job) => return Some(job),
                 Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => *idle = purge::step(&mut self.tx),
+                Err(TryRecvError::Empty) => *leftovers = purge::step(&mut self.tx),
             }
         }
         self.jobs.recv().ok()
@@ -187,15 +188,6 @@ impl Writer {
     }
 }
 
-/// What the thread does while no job waits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Idle {
-    /// There may be leftovers to remove.
-    Purging,
-    /// Nothing.
-    Waiting,
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Sender, channel};
@@ -221,7 +213,7 @@ mod tests {
              CREATE TABLE rows (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES rows DEFERRABLE INITIALLY DEFERRED);",
         )
         .unwrap();
-        WriteQueue::start(Tx::new(db), length, batch).unwrap()
+        WriteQueue::start(Tx::new(db, storage::Clock::system()), length, batch).unwrap()
     }
 
     fn insert(tx: &mut Tx, id: i64, parent: Option<i64>) -> Result<(), Fault> {

@@ -1,7 +1,8 @@
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use diesel::{ConnectionError, SqliteConnection};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
 use super::connection::open_reader;
@@ -54,7 +55,7 @@ impl Readers {
         }
     }
 
-    fn connections(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connections(&self) -> MutexGuard<'_, Vec<SqliteConnection>> {
+        self.idle.lock()
     }
 }

@@ -1,6 +1,6 @@
 //! Statements of the hot path with a fixed text, which diesel would otherwise build or prepare anew each time.
 
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
@@ -31,6 +31,8 @@ fixed_statements! {
     Commit = "COMMIT";
     /// Gives a batch up.
     Rollback = "ROLLBACK";
+    /// Differs from its last answer when another connection has changed the database since.
+    DataVersion = "PRAGMA data_version";
     /// Opens a job inside of a batch.
     Savepoint = "SAVEPOINT job";
     /// Keeps a job.
@@ -39,7 +41,11 @@ fixed_statements! {
     RollbackJob = "ROLLBACK TO job";
 }
 
-/// Moves a message to a new status.
+impl Query for DataVersion {
+    type SqlType = BigInt;
+}
+
+/// Moves a message to a new status, as [`storage::Message::advance`] does.
 #[derive(QueryId)]
 pub(crate) struct AdvanceStatus {
     pub(crate) key: i64,
@@ -51,11 +57,11 @@ impl QueryFragment<Sqlite> for AdvanceStatus {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql("UPDATE messages SET status = ");
         out.push_bind_param::<Text, _>(self.status)?;
-        out.push_sql(", updated_at = ");
+        out.push_sql(", updated_at = max(updated_at, ");
         out.push_bind_param::<BigInt, _>(&self.at)?;
-        out.push_sql(", status_updated_at = ");
+        out.push_sql("), status_updated_at = max(created_at, ");
         out.push_bind_param::<BigInt, _>(&self.at)?;
-        out.push_sql(" WHERE key = ");
+        out.push_sql(") WHERE key = ");
         out.push_bind_param::<BigInt, _>(&self.key)
     }
 }

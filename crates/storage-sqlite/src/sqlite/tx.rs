@@ -1,15 +1,19 @@
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
+use storage::{Clock, Epoch, InstanceId, Timestamp};
 
-use super::accounts::{Account, Accounts};
+use super::remembered::{LogEnd, Remembered};
 use super::statement::{Begin, Commit, Release, Rollback, RollbackJob, Savepoint};
 use crate::fault::{CommitFailure, Fault};
-use storage::InstanceId;
 
-/// The writing connection inside a batch, as a job sees it.
+/// The writing connection inside a batch, as a job sees it. While it lasts nobody else writes to the database, also no other
+/// process.
 pub(crate) struct Tx {
     /// For statements.
     pub(crate) db: SqliteConnection,
-    accounts: Accounts,
+    remembered: Remembered,
+    clock: Clock,
+    /// When the batch began.
+    now: Timestamp,
     /// Number of the batch, counted from 1.
     batch: u64,
     /// Whether an instance was deleted since it was last asked.
@@ -17,27 +21,51 @@ pub(crate) struct Tx {
 }
 
 impl Tx {
-    pub(crate) fn new(db: SqliteConnection) -> Self {
-        Self { db, accounts: Accounts::default(), batch: 0, retired: false }
+    pub(crate) fn new(db: SqliteConnection, clock: Clock) -> Self {
+        let now = Timestamp::default();
+        Self { db, remembered: Remembered::default(), clock, now, batch: 0, retired: false }
+    }
+
+    /// The time of everything in this batch.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The key of an instance that exists.
     pub(crate) fn instance_key(&mut self, id: InstanceId) -> Result<i64, Fault> {
-        Ok(self.accounts.find(&mut self.db, id)?.key)
+        Ok(self.remembered.instance(&mut self.db, id)?.key)
     }
 
-    /// What is remembered of an instance that exists, beside the connection and the number of the batch.
-    pub(crate) fn account(
-        &mut self,
-        id: InstanceId,
-    ) -> Result<(&mut Account, &mut SqliteConnection, u64), Fault> {
-        let account = self.accounts.find(&mut self.db, id)?;
-        Ok((account, &mut self.db, self.batch))
+    /// The key of an instance that exists and is held under this epoch; `Fenced` under another one.
+    pub(crate) fn check_epoch(&mut self, id: InstanceId, epoch: Epoch) -> Result<i64, Fault> {
+        let instance = self.remembered.instance(&mut self.db, id)?;
+        if instance.epoch == epoch { Ok(instance.key) } else { Err(Fault::Fenced) }
+    }
+
+    /// Where the event log of an instance ends, and the earliest time of an event that is appended to it now. Events that
+    /// become visible in different commits never share a time.
+    pub(crate) fn log_end(&mut self, id: InstanceId) -> Result<(i64, Timestamp), Fault> {
+        let LogEnd { seq, timestamp, batch } =
+            self.remembered.instance(&mut self.db, id)?.log_end(&mut self.db)?;
+        let floor = if batch == self.batch { timestamp } else { timestamp.saturating_add(1) };
+        Ok((seq, self.now.max(Timestamp::from_millis(floor))))
+    }
+
+    /// To be called when events were appended.
+    pub(crate) fn set_log_end(&mut self, id: InstanceId, seq: i64, time: Timestamp) -> Result<(), Fault> {
+        let end = LogEnd { seq, timestamp: time.millis(), batch: self.batch };
+        self.remembered.instance(&mut self.db, id)?.set_log_end(end);
+        Ok(())
+    }
+
+    /// To be called when leases change.
+    pub(crate) fn forget_epochs(&mut self) {
+        self.remembered.forget();
     }
 
     /// To be called when an instance is deleted: forgets it, and has its leftovers removed when there is time.
-    pub(crate) fn retire_account(&mut self, id: InstanceId) {
-        self.accounts.forget(id);
+    pub(crate) fn retire_instance(&mut self) {
+        self.remembered.forget();
         self.retired = true;
     }
 
@@ -54,7 +82,9 @@ impl Tx {
 
     pub(super) fn begin(&mut self) -> Result<(), CommitFailure> {
         self.batch += 1;
-        self.execute(Begin)
+        self.execute(Begin)?;
+        self.now = self.clock.now();
+        self.remembered.check(&mut self.db)
     }
 
     pub(super) fn commit(&mut self) -> Result<(), CommitFailure> {
@@ -63,7 +93,7 @@ impl Tx {
 
     /// Undoes the whole batch. SQLite may have done so itself, so a failure means nothing.
     pub(super) fn rollback(&mut self) {
-        self.accounts.forget_all();
+        self.remembered.forget();
         let _ = Rollback.execute(&mut self.db);
     }
 
@@ -75,6 +105,7 @@ impl Tx {
         self.execute(Savepoint)?;
         let result = work(self);
         if result.is_err() {
+            self.remembered.forget();
             self.execute(RollbackJob)?;
         }
         self.execute(Release)?;

@@ -6,30 +6,29 @@ use bytes::Bytes;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use serde_json::json;
-use storage::conformance::{sample_incoming, sample_outgoing};
+use storage::conformance::{SAMPLE_NODE, sample_amendment, sample_incoming, sample_outgoing};
 use storage::{
-    Claim, Consumer, Delivery, DeliveryState, DeliveryStore, Fleet, InstanceId, InstanceStore, Json, Record,
-    Settlement, Timestamp,
+    Change, Claim, Consumer, Delivery, DeliveryState, DeliveryStore, Fleet, InstanceStore, Json, Settlement,
+    Timestamp, Webhook,
 };
 use storage_sqlite::SqliteDatabase;
 use wa_binary::Jid;
 use wa_store::conformance::{sample_device, sample_device_list, sample_sent_message};
 use wa_store::{Changes, DeviceAddress, SenderKeyName};
 
-use crate::fixture::{Fixture, KEY};
+use crate::fixture::{Fixture, Held, KEY};
 
 #[tokio::test]
 async fn no_table_keeps_a_row_of_a_deleted_instance() {
     let mut fixture = Fixture::start();
-    let (user, gone) = fixture.instance().await;
-    let (_, kept) = fixture.instance().await;
-    fill(&fixture.database, gone).await;
-    fill(&fixture.database, kept).await;
+    let (gone, kept) = (fixture.instance().await, fixture.instance().await);
+    fill(&fixture.database, &gone).await;
+    fill(&fixture.database, &kept).await;
     let before = fixture.rows();
     assert!(before.iter().all(|(table, rows)| *rows > 0 || table == "retired_instances"), "{before:?}");
 
     // Closed at once: what is left over is removed after the next opening.
-    fixture.database.delete_instance(user.id, gone).await.unwrap();
+    fixture.database.delete_instance(gone.user.id, gone.id).await.unwrap();
     fixture.restart().await;
     let half: Vec<_> = before.iter().map(|(table, rows)| (table.clone(), rows / 2)).collect();
     let emptied = async {
@@ -44,38 +43,21 @@ async fn no_table_keeps_a_row_of_a_deleted_instance() {
 #[tokio::test]
 async fn keys_of_instances_are_not_used_again() {
     let fixture = Fixture::start();
-    let (user, gone) = fixture.instance().await;
-    let instance = fixture.database.instance(user.id, gone).await.unwrap().unwrap();
-    let companion = fixture.database.companion_store(gone);
+    let gone = fixture.instance().await;
+    let instance = fixture.database.fleet_instance(gone.id).await.unwrap().unwrap();
+    let companion = gone.companion(&fixture.database);
     companion.commit(Changes { device: Some(sample_device()), ..Changes::default() }).await.unwrap();
     assert!(companion.device().await.unwrap().is_some());
-    fixture.database.delete_instance(user.id, gone).await.unwrap();
+    fixture.database.delete_instance(gone.user.id, gone.id).await.unwrap();
     assert!(companion.commit(Changes::default()).await.is_err(), "there is nothing left to write to");
-    fixture.database.create_instance(instance).await.unwrap();
-    assert!(fixture.database.companion_store(gone).device().await.unwrap().is_none());
-}
-
-#[tokio::test]
-async fn old_sent_messages_are_pruned() {
-    let fixture = Fixture::start();
-    let chat = Jid::pn("15550000002");
-    let mut stores = Vec::new();
-    for _ in 0..2 {
-        let store = fixture.database.companion_store(fixture.instance().await.1);
-        let sent_messages = (1..=5).map(|n| sample_sent_message(&chat, &n.to_string(), n * 1_000)).collect();
-        store.commit(Changes { sent_messages, ..Changes::default() }).await.unwrap();
-        stores.push(store);
-    }
-    let pruned = fixture.database.prune_sent_messages(Timestamp::from_millis(3_000)).await.unwrap();
-    assert_eq!(pruned, 4);
-    for store in stores {
-        assert!(store.sent_message(&chat, "2").await.unwrap().is_none());
-        assert!(store.sent_message(&chat, "3").await.unwrap().is_some());
-    }
+    let created = fixture.database.create_instance(instance, Vec::new(), SAMPLE_NODE, 9);
+    let again = Held { epoch: created.await.unwrap(), ..gone };
+    assert!(again.companion(&fixture.database).device().await.unwrap().is_none());
 }
 
 /// Puts rows into every table that knows instances; more messages and events than one step of the removal takes.
-async fn fill(database: &SqliteDatabase, instance: InstanceId) {
+async fn fill(database: &SqliteDatabase, held: &Held) {
+    let instance = held.id;
     let claim = Claim {
         scope: instance.to_string(),
         key: "key".into(),
@@ -83,13 +65,13 @@ async fn fill(database: &SqliteDatabase, instance: InstanceId) {
         answer: Json::from(json!(null)),
         at: Timestamp::from_millis(1),
     };
-    let record =
-        Record::new(instance).claim(Some(claim)).message(sample_outgoing(instance, "1555", "out", 1));
+    let record = held.record().claim(Some(claim)).message(sample_outgoing(instance, "1555", "out", 1));
+    let record = record.amend(sample_amendment("15550000002", "unknown", Change::Revoke, 1));
     let record = (0..1_200).fold(record, |record, n| {
         record.message(sample_incoming(instance, "15550000002", &n.to_string(), n))
     });
     database.record(record).await.unwrap();
-    let consumer = Consumer::webhook(instance);
+    let consumer = Consumer::webhook(instance, Webhook::DEFAULT);
     let delivery = Delivery {
         consumer: consumer.clone(),
         seq: 1,
@@ -103,7 +85,11 @@ async fn fill(database: &SqliteDatabase, instance: InstanceId) {
         updated_at: Timestamp::from_millis(1),
     };
     database
-        .settle(vec![Settlement { cursor: Some(1), put: vec![delivery], ..Settlement::new(consumer) }])
+        .settle(vec![Settlement {
+            cursor: Some(1),
+            put: vec![delivery],
+            ..Settlement::new(consumer, held.epoch)
+        }])
         .await
         .unwrap();
     let (peer, chat) = (DeviceAddress::new("15550000002", 1), Jid::pn("15550000002"));
@@ -118,7 +104,7 @@ async fn fill(database: &SqliteDatabase, instance: InstanceId) {
         sent_messages: vec![sample_sent_message(&chat, "out", 1)],
         ..Changes::default()
     };
-    database.companion_store(instance).commit(changes).await.unwrap();
+    held.companion(database).commit(changes).await.unwrap();
 }
 
 #[derive(QueryableByName)]

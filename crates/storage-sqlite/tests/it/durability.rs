@@ -6,15 +6,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
-use storage::conformance::sample_incoming;
-use storage::{Fleet, InstanceId, Record, Storage};
+use storage::conformance::{sample_incoming, sample_user};
+use storage::{Epoch, Fleet, Storage};
 use storage_sqlite::{MasterKey, SqliteDatabase};
 use tempfile::TempDir;
 use wa_store::{Changes, DeviceAddress, Store};
 
-use crate::fixture::{Fixture, KEY, open};
+use crate::fixture::{Fixture, Held, KEY, open};
 
-const DATABASE: &str = "STORAGE_SQL_TEST_KILLED_DATABASE";
+const DATABASE: &str = "STORAGE_SQLITE_TEST_KILLED_DATABASE";
+const INSTANCE: &str = "STORAGE_SQLITE_TEST_KILLED_INSTANCE";
 
 /// A process that is killed while it writes leaves every answered write behind, and no write in part.
 #[tokio::test]
@@ -23,23 +24,24 @@ async fn a_killed_process_loses_nothing_that_was_answered() {
         return write_until_killed(&path).await;
     }
     let mut fixture = Fixture::start();
-    let (_, instance) = fixture.instance().await;
+    let instance = fixture.instance().await;
     let mut answered = 0;
     for lines in [1, 7, 40, 90, 150, 260] {
         fixture.database.close().await;
-        answered = run_and_kill(fixture.database.path(), answered, lines);
+        answered = run_and_kill(fixture.database.path(), &instance, answered, lines);
         fixture.restart().await;
-        let stored = check_whole(&fixture.database, instance).await;
+        let stored = check_whole(&fixture.database, &instance).await;
         assert!(stored >= answered, "{answered} were answered, {stored} are stored");
         answered = stored;
     }
 }
 
 /// Starts a writing process, reads `lines` of its answers, kills it. Tells how many writes it was known to have done.
-fn run_and_kill(path: &Path, known: usize, lines: usize) -> usize {
+fn run_and_kill(path: &Path, instance: &Held, known: usize, lines: usize) -> usize {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture", "durability::a_killed_process_loses_nothing_that_was_answered"])
         .env(DATABASE, path)
+        .env(INSTANCE, instance.id.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -56,13 +58,14 @@ fn run_and_kill(path: &Path, known: usize, lines: usize) -> usize {
 /// Writes numbered messages, many at a time, and prints each number once it was answered.
 async fn write_until_killed(path: &str) {
     let database = SqliteDatabase::open(path, MasterKey::from_bytes(KEY)).unwrap();
-    let instance = database.fleet().await.unwrap().remove(0).id;
-    let companion = database.companion_store(instance);
+    let id = std::env::var(INSTANCE).unwrap().parse().unwrap();
+    let instance = Held { user: sample_user("none"), id, epoch: Epoch::new(1) };
+    let companion = instance.companion(&database);
     // The last message may lack its ratchet. It was never acknowledged then, so it is delivered again.
-    let mut next = check_whole(&database, instance).await.saturating_sub(1);
+    let mut next = check_whole(&database, &instance).await.saturating_sub(1);
     loop {
         let window: Vec<_> =
-            (next..next + 32).map(|n| (n, submit(&database, &*companion, instance, n))).collect();
+            (next..next + 32).map(|n| (n, submit(&database, &companion, &instance, n))).collect();
         for (n, written) in window {
             written.await;
             println!("answered {n}");
@@ -75,12 +78,12 @@ async fn write_until_killed(path: &str) {
 #[tokio::test]
 async fn a_log_cut_anywhere_holds_a_prefix_of_whole_writes() {
     let fixture = Fixture::start();
-    let (_, instance) = fixture.instance().await;
-    let companion = fixture.database.companion_store(instance);
+    let instance = fixture.instance().await;
+    let companion = instance.companion(&fixture.database);
     let before = log_of(&fixture).len();
     for round in 0..12 {
         let window: Vec<_> =
-            (0..5).map(|n| submit(&fixture.database, &*companion, instance, round * 5 + n)).collect();
+            (0..5).map(|n| submit(&fixture.database, &companion, &instance, round * 5 + n)).collect();
         for written in window {
             written.await;
         }
@@ -90,7 +93,7 @@ async fn a_log_cut_anywhere_holds_a_prefix_of_whole_writes() {
     let mut seen = BTreeSet::new();
     for step in 0..=40 {
         let cut = before + (log.len() - before) * step / 40;
-        seen.insert(check_copy(&database, &log[..cut], instance).await);
+        seen.insert(check_copy(&database, &log[..cut], &instance).await);
     }
     assert_eq!(seen.first(), Some(&0));
     assert_eq!(seen.last(), Some(&60));
@@ -101,40 +104,39 @@ async fn a_log_cut_anywhere_holds_a_prefix_of_whole_writes() {
 #[tokio::test]
 async fn an_answered_write_is_in_the_files() {
     let fixture = Fixture::start();
-    let (_, instance) = fixture.instance().await;
-    let companion = fixture.database.companion_store(instance);
+    let instance = fixture.instance().await;
+    let companion = instance.companion(&fixture.database);
     for n in 0..10 {
-        submit(&fixture.database, &*companion, instance, n).await;
+        submit(&fixture.database, &companion, &instance, n).await;
         let database = std::fs::read(fixture.database.path()).unwrap();
-        assert_eq!(check_copy(&database, &log_of(&fixture), instance).await, n + 1);
+        assert_eq!(check_copy(&database, &log_of(&fixture), &instance).await, n + 1);
     }
 }
 
 /// Dropping the database without closing it finishes what is queued.
 #[tokio::test]
 async fn dropping_the_database_finishes_what_is_queued() {
-    let Fixture { folder, database } = Fixture::start();
-    let fixture = Fixture { folder, database: database.clone() };
-    let (_, instance) = fixture.instance().await;
-    let companion = database.companion_store(instance);
+    let fixture = Fixture::start();
+    let instance = fixture.instance().await;
+    let companion = instance.companion(&fixture.database);
     for n in 0..500 {
-        drop(submit(&database, &*companion, instance, n));
+        drop(submit(&fixture.database, &companion, &instance, n));
     }
-    let Fixture { folder, database: other } = fixture;
-    drop((companion, database, other));
+    let Fixture { folder, database, .. } = fixture;
+    drop((companion, database));
     let database = open(&folder);
-    assert_eq!(check_whole(&database, instance).await, 500);
+    assert_eq!(check_whole(&database, &instance).await, 500);
 }
 
 /// Queues write number `n`: a message with its event, and behind it the ratchet.
 fn submit(
     database: &SqliteDatabase,
-    companion: &dyn Store,
-    instance: InstanceId,
+    companion: &Store,
+    instance: &Held,
     n: usize,
 ) -> impl Future<Output = ()> + use<> {
-    let message = sample_incoming(instance, "15550000002", &n.to_string(), 1_000 + n as i64);
-    let recorded = database.record(Record::new(instance).message(message));
+    let message = sample_incoming(instance.id, "15550000002", &n.to_string(), 1_000 + n as i64);
+    let recorded = database.record(instance.record().message(message));
     let session = (peer(n), Some(Bytes::from(format!("ratchet {n}"))));
     let ratchet = companion.commit(Changes { sessions: vec![session], ..Changes::default() });
     async move {
@@ -144,7 +146,7 @@ fn submit(
 }
 
 /// Opens copies of the files elsewhere and checks them.
-async fn check_copy(database: &[u8], log: &[u8], instance: InstanceId) -> usize {
+async fn check_copy(database: &[u8], log: &[u8], instance: &Held) -> usize {
     let folder: TempDir = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("gateway.db"), database).unwrap();
     std::fs::write(folder.path().join("gateway.db-wal"), log).unwrap();
@@ -153,17 +155,17 @@ async fn check_copy(database: &[u8], log: &[u8], instance: InstanceId) -> usize 
 
 /// Checks that the stored writes are the first so many, each with its event, in order; and that a ratchet is never ahead
 /// of its message, nor more than one write behind. Tells how many there are.
-async fn check_whole(database: &SqliteDatabase, instance: InstanceId) -> usize {
+async fn check_whole(database: &SqliteDatabase, instance: &Held) -> usize {
     let store: &dyn Storage = database;
-    let events = store.events_after(instance, 0, 1_000_000).await.unwrap();
-    let companion = database.companion_store(instance);
+    let events = store.events_after(instance.id, 0, 1_000_000).await.unwrap();
+    let companion = instance.companion(database);
     for (n, event) in events.iter().enumerate() {
-        let found = store.fleet_messages_by_id(instance, &n.to_string()).await.unwrap();
+        let found = store.fleet_messages_by_id(instance.id, &n.to_string()).await.unwrap();
         assert_eq!(found.len(), 1, "message {n}");
-        assert_eq!(found[0].chat, event.chat.clone().unwrap());
+        assert_eq!(Some(found[0].chat.as_str()), event.lane());
     }
     let count = events.len();
-    assert!(store.fleet_messages_by_id(instance, &count.to_string()).await.unwrap().is_empty());
+    assert!(store.fleet_messages_by_id(instance.id, &count.to_string()).await.unwrap().is_empty());
     let peers: Vec<_> = (0..=count).map(peer).collect();
     let ratchets = companion.sessions(&peers).await.unwrap();
     for (n, ratchet) in ratchets.iter().enumerate() {

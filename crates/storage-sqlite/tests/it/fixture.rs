@@ -1,29 +1,59 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use storage::conformance::{sample_instance, sample_user};
-use storage::{Fleet, InstanceId, InstanceStore, Storage, User, UserStore};
+use storage::conformance::{Handles, sample_leased, sample_user};
+use storage::{Epoch, InstanceId, Record, Storage, User, UserStore};
 use storage_sqlite::{MasterKey, SqliteDatabase};
 use tempfile::TempDir;
+use wa_store::Store;
 
 /// A database in a folder that goes with it.
 pub(crate) struct Fixture {
     pub(crate) folder: TempDir,
     pub(crate) database: SqliteDatabase,
+    /// The same file opened once more, as another process would.
+    second: OnceLock<SqliteDatabase>,
+}
+
+/// An instance that a test holds.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) user: User,
+    pub(crate) id: InstanceId,
+    pub(crate) epoch: Epoch,
+}
+
+impl Held {
+    /// An empty record.
+    pub(crate) fn record(&self) -> Record {
+        Record::new(self.id, self.epoch)
+    }
+
+    /// The store of its companion.
+    pub(crate) fn companion(&self, database: &SqliteDatabase) -> Store {
+        database.companion_store(self.id, self.epoch)
+    }
 }
 
 impl Fixture {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = open(&folder);
-        Self { folder, database }
+        Self { folder, database, second: OnceLock::new() }
     }
 
     pub(crate) async fn restart(&mut self) {
         self.database.close().await;
+        if let Some(second) = self.second.take() {
+            second.close().await;
+        }
         self.database = open(&self.folder);
+    }
+
+    pub(crate) fn second(&self) -> &SqliteDatabase {
+        self.second.get_or_init(|| open(&self.folder))
     }
 
     /// Runs SQL on the closed database, as a tool of its administrator would.
@@ -34,12 +64,11 @@ impl Fixture {
     }
 
     /// A new user with a new instance.
-    pub(crate) async fn instance(&self) -> (User, InstanceId) {
+    pub(crate) async fn instance(&self) -> Held {
         let user = sample_user(&InstanceId::generate().to_string());
-        let instance = sample_instance(user.id, "instance");
         self.database.create_user(user.clone()).await.unwrap();
-        self.database.create_instance(instance.clone()).await.unwrap();
-        (user, instance.id)
+        let (instance, epoch) = sample_leased(&self.database, user.id, "instance").await.unwrap();
+        Held { user, id: instance.id, epoch }
     }
 }
 
@@ -52,26 +81,12 @@ pub(crate) fn open(folder: &TempDir) -> SqliteDatabase {
 
 #[async_trait]
 impl storage::conformance::Backend for Fixture {
-    async fn storage(&self) -> Arc<dyn Storage> {
-        Arc::new(self.database.clone())
+    async fn storage(&self) -> Handles {
+        Handles::from(Arc::new(self.database.clone()) as Arc<dyn Storage>)
     }
 
-    async fn reopen(&mut self) {
-        self.restart().await;
-    }
-}
-
-#[async_trait]
-impl wa_store::conformance::Backend for Fixture {
-    async fn companion(&self, companion: u8) -> Arc<dyn wa_store::Store> {
-        let id = InstanceId::from_bytes([companion; 16]);
-        if self.database.fleet_instance(id).await.unwrap().is_none() {
-            let user = sample_user(&format!("owner of {companion}"));
-            let instance = storage::Instance { id, ..sample_instance(user.id, "companion") };
-            self.database.create_user(user).await.unwrap();
-            self.database.create_instance(instance).await.unwrap();
-        }
-        self.database.companion_store(id)
+    async fn second(&self) -> Arc<dyn Storage> {
+        Arc::new(Fixture::second(self).clone())
     }
 
     async fn reopen(&mut self) {

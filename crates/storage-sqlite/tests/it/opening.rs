@@ -14,7 +14,7 @@ async fn folders_are_created_and_every_url_names_the_same_file() {
     let path = path.to_str().unwrap();
     for url in [path.to_owned(), format!("file:{path}"), format!("sqlite://{path}")] {
         let database = SqliteDatabase::open(&url, MasterKey::from_bytes(KEY)).unwrap();
-        database.put_setting(url.clone(), storage::SecretText::new("here")).await.unwrap();
+        database.init_setting(url.clone(), storage::SecretText::new("here")).await.unwrap();
         assert!(database.setting(path).await.unwrap().is_some(), "{url}");
         database.close().await;
     }
@@ -23,41 +23,57 @@ async fn folders_are_created_and_every_url_names_the_same_file() {
 }
 
 #[tokio::test]
-async fn a_second_opening_is_refused_until_the_first_is_closed() {
+async fn a_closed_database_refuses_everything() {
     let fixture = Fixture::start();
-    let path = fixture.folder.path().join("gateway.db");
-    let again = || SqliteDatabase::open(path.to_str().unwrap(), MasterKey::from_bytes(KEY));
-    let refused = again().err().unwrap();
-    assert!(matches!(&refused, OpenError::InUse { .. }), "{refused:?}");
-    assert_eq!(refused.to_string(), format!("the database {} is in use by another process", path.display()));
-
     fixture.database.close().await;
-    let reopened = again().unwrap();
     assert!(matches!(fixture.database.users().await, Err(StorageError::Closed)));
-    let refused = fixture.database.put_setting("x".into(), storage::SecretText::new("y")).await;
+    let refused = fixture.database.init_setting("x".into(), storage::SecretText::new("y")).await;
     assert!(matches!(refused, Err(StorageError::Closed)), "{refused:?}");
-    assert!(reopened.users().await.unwrap().is_empty());
-    // The clone that was closed gives up nothing of the one that is open.
-    drop(fixture.database);
-    assert!(matches!(again().err(), Some(OpenError::InUse { .. })));
+    assert!(fixture.second().users().await.unwrap().is_empty(), "the other one goes on");
 }
 
+/// Many processes that find no database, or an old one, bring it up to date once.
+#[test]
+fn openings_at_the_same_time_make_one_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let barrier = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                barrier.wait();
+                drop(open(&folder));
+            });
+        }
+    });
+}
+
+/// Two processes that write the same tables as fast as they can wait for each other, and nothing is lost.
 #[tokio::test]
-async fn a_second_process_is_refused() {
-    const PATH: &str = "STORAGE_SQL_TEST_SECOND_PROCESS";
+async fn two_processes_write_at_the_same_time() {
+    const PATH: &str = "STORAGE_SQLITE_TEST_SECOND_PROCESS";
+    const WRITES: usize = 300;
     if let Ok(path) = std::env::var(PATH) {
-        let refused = SqliteDatabase::open(&path, MasterKey::from_bytes(KEY)).err();
-        assert!(matches!(refused, Some(OpenError::InUse { .. })), "{refused:?}");
-        return;
+        let database = SqliteDatabase::open(&path, MasterKey::from_bytes(KEY)).unwrap();
+        return init_settings(&database, "theirs", WRITES).await;
     }
     let fixture = Fixture::start();
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "opening::a_second_process_is_refused"])
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "opening::two_processes_write_at_the_same_time"])
         .env(PATH, fixture.database.path())
-        .output()
+        .spawn()
         .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
-    assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"));
+    init_settings(&fixture.database, "ours", WRITES).await;
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+    assert!(ended.success());
+    for name in (0..WRITES).flat_map(|n| [format!("ours {n}"), format!("theirs {n}")]) {
+        assert!(fixture.database.setting(&name).await.unwrap().is_some(), "{name}");
+    }
+}
+
+async fn init_settings(database: &SqliteDatabase, whose: &str, count: usize) {
+    for n in 0..count {
+        database.init_setting(format!("{whose} {n}"), storage::SecretText::new("value")).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -70,7 +86,7 @@ async fn another_master_key_is_refused_and_harms_nothing() {
     assert!(matches!(&refused, OpenError::WrongMasterKey { .. }), "{refused:?}");
     assert!(refused.to_string().contains("another master key"));
     let database = open(&fixture.folder);
-    assert_eq!(database.fleet().await.unwrap().len(), 1);
+    assert_eq!(database.instance_counts().await.unwrap().total, 1);
 }
 
 #[tokio::test]

@@ -1,176 +1,206 @@
-//! Whatever is done to it, the database answers like the memory stores.
+//! Whatever is done to it, and through whichever of two handles, the database answers like the store in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
-use bytes::Bytes;
+use history::{
+    A_DAY, Action, LeaseAction, NODES, PEERS, Part, PruneAction, START, WEBHOOKS, WebhookAction, step,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 use storage::conformance::{
-    sample_event, sample_incoming, sample_instance, sample_outgoing, sample_receipt, sample_user,
+    sample_amendment, sample_event, sample_incoming, sample_instance, sample_outgoing, sample_receipt,
+    sample_user, sample_webhook,
 };
 use storage::{
-    Claim, Consumer, Delivery, DeliveryState, EventKind, EventQuery, EventStart, InstanceId, InstanceStatus,
-    Json, MemoryStorage, MessageQuery, MessageStatus, Record, Settlement, StateChange, StatusUpdate, Storage,
-    Timestamp, UserId,
+    Amendment, CauseKind, Claim, Clock, Consumer, Delivery, DeliveryState, Epoch, EventKind, EventQuery,
+    EventStart, Instance, InstanceId, InstancePatch, Json, MemoryStorage, MessageKind, MessageQuery, NodeId,
+    Record, Settlement, StateChange, StatusUpdate, Storage, Timestamp, UserId, WebhookPatch,
 };
-use wa_binary::Jid;
-use wa_store::conformance::{sample_device, sample_device_list, sample_sent_message};
-use wa_store::{Changes, DeviceAddress, MemoryStore, SenderKeyName, Store};
+use storage_sqlite::{MasterKey, Options, SqliteDatabase};
 
-use crate::fixture::Fixture;
+use crate::fixture::KEY;
+
+mod history;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_service_store_answers_like_the_one_in_memory(steps in vec(step(), 1..40)) {
-        run(async {
-            let fixture = Fixture::start();
-            let pair = Pair::start(Arc::new(MemoryStorage::new()), Arc::new(fixture.database.clone())).await;
+    fn the_database_answers_like_the_store_in_memory(steps in vec(step(), 1..50)) {
+        let test = async {
+            let mut stage = Stage::start().await;
             for step in steps {
-                pair.apply(step).await;
+                stage.clock.fetch_add(step.pause, Ordering::Relaxed);
+                stage.turn = step.second_handle;
+                stage.apply(step.action).await;
             }
-            pair.compare().await;
-        });
-    }
-
-    #[test]
-    fn a_companions_store_answers_like_the_one_in_memory(changes in vec(changes(), 1..25)) {
-        run(async {
-            let fixture = Fixture::start();
-            let (_, instance) = fixture.instance().await;
-            let (memory, database) = (MemoryStore::new(), fixture.database.companion_store(instance));
-            for changes in changes {
-                memory.commit(changes.clone()).await.unwrap();
-                database.commit(changes).await.unwrap();
-                compare_companions(&memory, &*database).await;
-            }
-        });
+            stage.compare().await;
+            stage.turn = !stage.turn;
+            stage.compare().await;
+        };
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
     }
 }
 
-fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
-}
-
-/// One thing done to a service store.
-#[derive(Clone, Debug)]
-enum Step {
-    Record(Vec<Happening>, Option<usize>),
-    Settle { cursor: Option<i64>, put: Vec<(i64, bool)>, done: Vec<i64> },
-    Replay(Option<Vec<i64>>),
-    Answer(usize),
-    PruneEvents { before: i64, limit: u64 },
-    PruneClaims { before: i64 },
-    Recreate,
-}
-
-/// One entry of a record.
-#[derive(Clone, Debug)]
-enum Happening {
-    Incoming { peer: usize, id: usize, at: i64 },
-    Outgoing { peer: usize, id: usize, at: i64 },
-    Status { peer: usize, id: usize, status: MessageStatus, at: i64, from_me: bool, any_chat: bool },
-    Event { kind: EventKind, at: i64 },
-    State(InstanceStatus),
-}
-
-const PEERS: [&str; 3] = ["15550000002", "15550000003", "15550000004"];
-
-fn step() -> impl Strategy<Value = Step> {
-    let seqs = || vec(0i64..20, 0..4);
-    prop_oneof![
-        12 => (vec(happening(), 0..5), prop::option::weighted(0.2, 0usize..3)).prop_map(|(all, key)| Step::Record(all, key)),
-        2 => (prop::option::of(0i64..20), vec((0i64..20, any::<bool>()), 0..4), seqs())
-            .prop_map(|(cursor, put, done)| Step::Settle { cursor, put, done }),
-        1 => prop::option::of(seqs()).prop_map(Step::Replay),
-        1 => (0usize..3).prop_map(Step::Answer),
-        1 => (0i64..60, 0u64..6).prop_map(|(before, limit)| Step::PruneEvents { before, limit }),
-        1 => (0i64..60).prop_map(|before| Step::PruneClaims { before }),
-        1 => Just(Step::Recreate),
-    ]
-}
-
-fn happening() -> impl Strategy<Value = Happening> {
-    let (peer, id, at) = (0..PEERS.len(), 0usize..4, 0i64..50);
-    prop_oneof![
-        3 => (peer.clone(), id.clone(), at.clone()).prop_map(|(peer, id, at)| Happening::Incoming { peer, id, at }),
-        3 => (peer.clone(), id.clone(), at.clone()).prop_map(|(peer, id, at)| Happening::Outgoing { peer, id, at }),
-        4 => (peer, id, prop::sample::select(MessageStatus::ALL), at.clone(), any::<bool>(), any::<bool>()).prop_map(
-            |(peer, id, status, at, from_me, any_chat)| Happening::Status { peer, id, status, at, from_me, any_chat }
-        ),
-        2 => (prop::sample::select(EventKind::ALL), at).prop_map(|(kind, at)| Happening::Event { kind, at }),
-        1 => prop::sample::select(InstanceStatus::ALL).prop_map(Happening::State),
-    ]
-}
-
-/// Asks both stores the same and expects the same answer.
+/// Asks the store in memory and one of the two handles the same, and expects the same answer, which is the value.
 macro_rules! same {
-    ($pair:expr, $store:ident => $answer:expr) => {{
-        let $store = &$pair.stores[0];
+    ($stage:expr, $store:ident => $answer:expr) => {{
+        let $store = &*$stage.memory;
         let expected = $answer;
-        let $store = &$pair.stores[1];
+        let $store = &*$stage.handles[usize::from($stage.turn)];
         assert_eq!($answer, expected, "{}", stringify!($answer));
+        expected
     }};
 }
 
-/// The same steps on two stores.
-struct Pair {
-    stores: [Arc<dyn Storage>; 2],
+/// The same steps on a store in memory and on a database with two handles.
+struct Stage {
+    memory: Arc<dyn Storage>,
+    handles: [Arc<dyn Storage>; 2],
+    /// Whether it is the second handle's turn.
+    turn: bool,
+    /// Unix milliseconds.
+    clock: Arc<AtomicI64>,
     owner: UserId,
     instance: InstanceId,
+    epoch: Epoch,
+    _folder: tempfile::TempDir,
 }
 
-impl Pair {
-    async fn start(memory: Arc<dyn Storage>, database: Arc<dyn Storage>) -> Self {
-        let user = sample_user("zoe");
-        let instance = sample_instance(user.id, "instance");
-        let pair = Self { stores: [memory, database], owner: user.id, instance: instance.id };
-        for store in &pair.stores {
-            store.create_user(user.clone()).await.unwrap();
-            store.create_instance(instance.clone()).await.unwrap();
-        }
-        pair
+impl Stage {
+    async fn start() -> Self {
+        let now = Arc::new(AtomicI64::new(START));
+        let reading = Arc::clone(&now);
+        let clock = Clock::new(move || Timestamp::from_millis(reading.load(Ordering::Relaxed)));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.db");
+        let open = || {
+            let mut options = Options::default();
+            options.clock = clock.clone();
+            let database =
+                SqliteDatabase::open_with(path.to_str().unwrap(), MasterKey::from_bytes(KEY), options);
+            Arc::new(database.unwrap()) as Arc<dyn Storage>
+        };
+        let (handles, memory) = ([open(), open()], Arc::new(MemoryStorage::with_clock(clock.clone())));
+        let (owner, instance) = (sample_user("owner"), InstanceId::from_bytes([9; 16]));
+        let mut stage = Self {
+            memory,
+            handles,
+            turn: false,
+            clock: now,
+            owner: owner.id,
+            instance,
+            epoch: Epoch::default(),
+            _folder: folder,
+        };
+        same!(stage, store => store.create_user(owner.clone()).await.unwrap());
+        stage.create().await;
+        stage
     }
 
-    async fn apply(&self, step: Step) {
-        match step {
-            Step::Record(all, key) => {
-                let record = self.record(all, key);
-                same!(self, store => store.record(record.clone()).await.unwrap());
+    async fn create(&mut self) {
+        let instance = Instance { id: self.instance, ..sample_instance(self.owner, "instance") };
+        let webhooks = vec![sample_webhook(self.instance, "default")];
+        self.epoch = same!(self, store => {
+            store.create_instance(instance.clone(), webhooks.clone(), NODES[0], 1).await.unwrap()
+        });
+    }
+
+    async fn apply(&mut self, action: Action) {
+        let (owner, instance) = (self.owner, self.instance);
+        let epoch = |stale: bool| if stale { Epoch::new(77) } else { self.epoch };
+        match action {
+            Action::Record { parts, key, stale } => {
+                let record = Record { epoch: epoch(stale), ..self.record(parts, key) };
+                let _ = same!(self, store => store.record(record.clone()).await.map_err(|error| error.to_string()));
             }
-            Step::Settle { cursor, put, done } => {
-                let consumer = Consumer::webhook(self.instance);
+            Action::Settle { webhook, cursor, put, done, stale } => {
+                let consumer = Consumer::webhook(instance, WEBHOOKS[webhook]);
                 let put = put.into_iter().map(|(seq, dead)| delivery(&consumer, seq, dead)).collect();
-                let settlement = Settlement { consumer, cursor, put, done };
+                let settlement = Settlement { consumer, epoch: epoch(stale), cursor, put, done };
                 same!(self, store => store.settle(vec![settlement.clone()]).await.unwrap());
             }
-            Step::Replay(seqs) => {
-                let (consumer, now) = (Consumer::webhook(self.instance), Timestamp::from_millis(99));
-                same!(self, store => store.replay(self.owner, consumer.clone(), seqs.clone(), now).await.unwrap());
+            Action::Replay(seqs) => {
+                let (consumer, now) = (Consumer::webhook(instance, "default"), Timestamp::from_millis(99));
+                same!(self, store => store.replay(owner, consumer.clone(), seqs.clone(), now).await.unwrap());
             }
-            Step::Answer(key) => {
-                let answer = Json::from(json!("answered"));
-                same!(self, store => store.answer_claim("send".into(), key.to_string(), answer.clone()).await.is_ok());
+            Action::Webhook(webhook, action) => self.change_webhook(WEBHOOKS[webhook], action).await,
+            Action::Lease(node, action) => self.lease(NODES[node], action).await,
+            Action::Retain(retention) => {
+                let patch = InstancePatch { retention: Some(retention), ..InstancePatch::default() };
+                let now = Timestamp::from_millis(1);
+                same!(self, store => store.update_instance(owner, instance, patch.clone(), now).await.unwrap());
             }
-            Step::PruneEvents { before, limit } => {
-                let before = Timestamp::from_millis(before);
-                same!(self, store => store.prune_events(before, limit).await.unwrap());
-            }
-            Step::PruneClaims { before } => {
-                same!(self, store => store.prune_claims(Timestamp::from_millis(before)).await.unwrap());
-            }
-            Step::Recreate => {
-                same!(self, store => store.delete_instance(self.owner, self.instance).await.is_ok());
-                let instance =
-                    storage::Instance { id: self.instance, ..sample_instance(self.owner, "again") };
-                same!(self, store => store.create_instance(instance.clone()).await.is_ok());
+            Action::Prune(action) => self.prune(action).await,
+            Action::Recreate => {
+                same!(self, store => store.delete_instance(owner, instance).await.unwrap());
+                self.create().await;
             }
         }
     }
 
-    fn record(&self, all: Vec<Happening>, key: Option<usize>) -> Record {
+    async fn change_webhook(&self, name: &str, action: WebhookAction) {
+        let (owner, instance) = (self.owner, self.instance);
+        match action {
+            WebhookAction::Create => {
+                let webhook = sample_webhook(instance, name);
+                let _ = same!(self, store => {
+                    store.create_webhook(owner, webhook.clone(), 2).await.map_err(|error| error.to_string())
+                });
+            }
+            WebhookAction::Switch(on) => {
+                let patch = WebhookPatch { enabled: Some(on), ..WebhookPatch::default() };
+                let now = Timestamp::from_millis(5);
+                same!(self, store => {
+                    store.update_webhook(owner, instance, name.to_owned(), patch.clone(), now).await.ok()
+                });
+            }
+            WebhookAction::Delete => {
+                same!(self, store => store.delete_webhook(owner, instance, name.to_owned()).await.is_ok());
+            }
+        }
+    }
+
+    async fn lease(&mut self, node: NodeId, action: LeaseAction) {
+        match action {
+            LeaseAction::Acquire { anew, lease } => {
+                let lease = Duration::from_millis(lease);
+                let leased = same!(self, store => store.acquire(node, anew, 9, lease).await.unwrap());
+                if let Some(leased) = leased.first() {
+                    self.epoch = leased.epoch;
+                }
+            }
+            LeaseAction::Renew { lease } => {
+                let lease = Duration::from_millis(lease);
+                same!(self, store => store.renew(node, lease).await.unwrap());
+            }
+            LeaseAction::Release { all } => {
+                let instance = (!all).then_some(self.instance);
+                same!(self, store => store.release(node, instance).await.unwrap());
+            }
+        }
+    }
+
+    async fn prune(&self, action: PruneAction) {
+        match action {
+            PruneAction::Events { limit } => {
+                let default = Some(Duration::from_secs(1));
+                same!(self, store => store.prune_events(default, limit).await.unwrap());
+            }
+            PruneAction::Messages { all } => {
+                let limit = if all { 100 } else { 0 };
+                same!(self, store => store.prune_messages(None, limit).await.unwrap());
+            }
+            PruneAction::Claims { before } => {
+                same!(self, store => store.prune_claims(Timestamp::from_millis(before)).await.unwrap());
+            }
+        }
+    }
+
+    fn record(&self, all: Vec<Part>, key: Option<usize>) -> Record {
         let claim = key.map(|key| Claim {
             scope: "send".into(),
             key: key.to_string(),
@@ -178,49 +208,88 @@ impl Pair {
             answer: Json::from(json!({ "of": all.len() })),
             at: Timestamp::from_millis(all.len() as i64 * 12),
         });
-        all.into_iter().fold(Record::new(self.instance).claim(claim), |record, happening| match happening {
-            Happening::Incoming { peer, id, at } => {
-                record.message(sample_incoming(self.instance, PEERS[peer], &id.to_string(), at))
+        let record = Record::new(self.instance, self.epoch).claim(claim);
+        all.into_iter().fold(record, |record, part| self.add(record, part))
+    }
+
+    fn add(&self, record: Record, part: Part) -> Record {
+        let chat = |peer: usize| format!("{}@s.whatsapp.net", PEERS[peer]);
+        match part {
+            Part::Incoming { peer, id, at, kind } => {
+                let mut new = sample_incoming(self.instance, PEERS[peer], &id.to_string(), START + at);
+                new.message.kind = kind;
+                record.message(new)
             }
-            Happening::Outgoing { peer, id, at } => {
-                record.message(sample_outgoing(self.instance, PEERS[peer], &id.to_string(), at))
+            Part::Outgoing { peer, id, at } => {
+                record.message(sample_outgoing(self.instance, PEERS[peer], &id.to_string(), START + at))
             }
-            Happening::Status { peer, id, status, at, from_me, any_chat } => {
-                let receipt = sample_receipt(PEERS[peer], &id.to_string(), status, at);
+            Part::Status { peer, id, status, at, from_me, any_chat } => {
+                let receipt = sample_receipt(PEERS[peer], &id.to_string(), status, START + at);
                 let chats = if any_chat { Vec::new() } else { receipt.chats.clone() };
                 record.status(StatusUpdate { from_me, chats, ..receipt })
             }
-            Happening::Event { kind, at } => record.event(sample_event(kind, None, at)),
-            Happening::State(status) => record.state(StateChange::status(status, Some(status.to_string()))),
-        })
+            Part::Amend { peer, id, at, change, carrier, by } => {
+                let carrier = carrier.map(|id| {
+                    let mut new = sample_incoming(self.instance, PEERS[by], &id.to_string(), START + at);
+                    new.message.kind = MessageKind::Edit;
+                    Box::new(new)
+                });
+                let mut amendment = Amendment {
+                    carrier,
+                    event: Some(sample_event(EventKind::MessageReceived, Some(PEERS[by]))),
+                    ..sample_amendment(PEERS[peer], &id.to_string(), change, START + at)
+                };
+                amendment.target.authors = vec![chat(by)];
+                record.amend(amendment)
+            }
+            Part::Merge { from, into } => record.merge_chats(chat(from), chat(into)),
+            Part::Event { kind, peer } => record.event(sample_event(kind, peer.map(|peer| PEERS[peer]))),
+            Part::State(status) => record.state(StateChange::status(status, Some(CauseKind::Paused.into()))),
+        }
     }
 
-    /// Asks both stores everything there is to ask.
+    /// Asks everything there is to ask.
     async fn compare(&self) {
-        let (owner, instance, consumer) = (self.owner, self.instance, Consumer::webhook(self.instance));
-        same!(self, store => store.fleet().await.unwrap());
+        let (owner, instance) = (self.owner, self.instance);
+        same!(self, store => store.instances(owner, 10, 0).await.unwrap());
+        same!(self, store => store.instance_counts().await.unwrap());
+        same!(self, store => store.webhooks(owner, instance).await.unwrap());
         same!(self, store => store.pending_messages(instance, 100).await.unwrap());
-        same!(self, store => store.cursor(&consumer).await.unwrap());
-        same!(self, store => store.work(Consumer::WEBHOOK).await.unwrap());
-        same!(self, store => store.pending_deliveries(&consumer, 3, 5).await.unwrap());
-        for state in [DeliveryState::Pending, DeliveryState::Dead] {
-            same!(self, store => store.deliveries(owner, &consumer, state, 3, 1).await.unwrap());
+        same!(self, store => store.work(instance).await.unwrap());
+        for node in NODES {
+            same!(self, store => store.held_by_others(node).await.unwrap());
         }
-        for id in 0..4 {
+        for name in WEBHOOKS {
+            let consumer = Consumer::webhook(instance, name);
+            same!(self, store => store.cursor(&consumer).await.unwrap());
+            same!(self, store => store.pending_deliveries(&consumer, 3, 5).await.unwrap());
+            for state in [DeliveryState::Pending, DeliveryState::Dead] {
+                same!(self, store => store.deliveries(owner, &consumer, state, 3, 1).await.unwrap());
+            }
+        }
+        for id in 0..7 {
             same!(self, store => store.messages_by_id(owner, instance, &id.to_string()).await.unwrap());
             same!(self, store => store.claim("send", &id.to_string()).await.unwrap());
         }
         for peer in PEERS {
             let chat = format!("{peer}@s.whatsapp.net");
-            for (start, skip, limit) in [(None, 0, 100), (Some(20), 1, 2)] {
+            for (start, skip, limit) in [(None, 0, 100), (Some(START + 20), 1, 2)] {
                 let start = start.map(Timestamp::from_millis);
                 let query = MessageQuery { start, skip, ..MessageQuery::newest(&chat, limit) };
                 same!(self, store => store.messages(owner, instance, &query).await.unwrap());
             }
         }
+        self.compare_logs().await;
+    }
+
+    async fn compare_logs(&self) {
+        let (owner, instance) = (self.owner, self.instance);
+        let log = same!(self, store => store.events_after(instance, 0, 1_000).await.unwrap());
+        let middle = log.get(log.len() / 2).map_or(START, |event| event.timestamp.millis());
         for limit in [0, 1, 3, 100] {
             for kinds in [vec![], vec![EventKind::MessageReceived, EventKind::Connected]] {
-                let times = [-1, 10, 25, 49].map(|time| EventStart::AfterTime(Timestamp::from_millis(time)));
+                let times = [-1, middle - 1, middle, middle + A_DAY]
+                    .map(|time| EventStart::AfterTime(Timestamp::from_millis(time)));
                 let others = [
                     EventStart::Oldest,
                     EventStart::Newest,
@@ -248,79 +317,5 @@ fn delivery(consumer: &Consumer, seq: i64, dead: bool) -> Delivery {
         status_code: Some(504),
         created_at: Timestamp::from_millis(1),
         updated_at: Timestamp::from_millis(2),
-    }
-}
-
-fn changes() -> impl Strategy<Value = Changes> {
-    let record = || prop::option::weighted(0.8, vec(any::<u8>(), 0..20).prop_map(Bytes::from));
-    let address =
-        || (0..PEERS.len(), 0u32..2).prop_map(|(peer, device)| DeviceAddress::new(PEERS[peer], device));
-    let group =
-        || (0..2, address()).prop_map(|(group, sender)| SenderKeyName::new(format!("{group}@g.us"), sender));
-    let user = || (0..4u8).prop_map(|user| user.to_string().into());
-    let list = || prop::option::weighted(0.8, Just(sample_device_list()));
-    let signal = (
-        vec((address(), record()), 0..3),
-        vec((address(), prop::option::of(any::<[u8; 32]>())), 0..3),
-        vec((0u32..9, any::<[u8; 32]>()), 0..3),
-        vec(0u32..9, 0..3),
-        vec((group(), record()), 0..3),
-    );
-    let others = (
-        prop::bool::weighted(0.05),
-        prop::option::of((0u32..9).prop_map(|id| wa_store::Device { next_prekey_id: id, ..sample_device() })),
-        vec((user(), user()), 0..3),
-        vec((jid(), list()), 0..3),
-        vec(
-            (jid(), 0..4u8, any::<i64>())
-                .prop_map(|(chat, id, at)| sample_sent_message(&chat, &id.to_string(), at)),
-            0..3,
-        ),
-    );
-    (signal, others).prop_map(|(signal, others)| {
-        let (sessions, identities, prekeys_added, prekeys_removed, sender_keys) = signal;
-        let (wipe, device, lid_mappings, device_lists, sent_messages) = others;
-        Changes {
-            device,
-            sessions,
-            identities,
-            prekeys_added,
-            prekeys_removed,
-            sender_keys,
-            lid_mappings,
-            device_lists,
-            sent_messages,
-            wipe,
-        }
-    })
-}
-
-fn jid() -> impl Strategy<Value = Jid> {
-    (0..PEERS.len(), any::<bool>())
-        .prop_map(|(peer, lid)| if lid { Jid::lid(PEERS[peer]) } else { Jid::pn(PEERS[peer]) })
-}
-
-async fn compare_companions(memory: &dyn Store, database: &dyn Store) {
-    let addresses: Vec<_> =
-        PEERS.iter().flat_map(|peer| (0..2).map(|device| DeviceAddress::new(*peer, device))).collect();
-    assert_eq!(database.device().await.unwrap(), memory.device().await.unwrap());
-    assert_eq!(database.sessions(&addresses).await.unwrap(), memory.sessions(&addresses).await.unwrap());
-    assert_eq!(database.identities(&addresses).await.unwrap(), memory.identities(&addresses).await.unwrap());
-    assert_eq!(database.addresses(PEERS[0]).await.unwrap(), memory.addresses(PEERS[0]).await.unwrap());
-    assert_eq!(database.prekeys(2, 5).await.unwrap(), memory.prekeys(2, 5).await.unwrap());
-    assert_eq!(database.prekey_count().await.unwrap(), memory.prekey_count().await.unwrap());
-    for address in &addresses {
-        let name = SenderKeyName::new("1@g.us", address.clone());
-        assert_eq!(database.sender_key(&name).await.unwrap(), memory.sender_key(&name).await.unwrap());
-    }
-    for user in ["0", "1", "2", "3"] {
-        assert_eq!(database.lid_of(user).await.unwrap(), memory.lid_of(user).await.unwrap());
-        assert_eq!(database.pn_of(user).await.unwrap(), memory.pn_of(user).await.unwrap());
-    }
-    let jids = PEERS.map(Jid::pn);
-    assert_eq!(database.device_lists(&jids).await.unwrap(), memory.device_lists(&jids).await.unwrap());
-    for id in ["0", "1", "2", "3"] {
-        let sent = memory.sent_message(&jids[0], id).await.unwrap();
-        assert_eq!(database.sent_message(&jids[0], id).await.unwrap(), sent);
     }
 }

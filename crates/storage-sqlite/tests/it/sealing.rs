@@ -1,20 +1,21 @@
 //! Nothing private lies in the files in the clear.
 
 use bytes::Bytes;
-use storage::{InstanceStore, SecretText, SettingStore, UserStore};
+use storage::conformance::sample_webhook;
+use storage::{SecretText, SettingStore, StorageError, UserStore, WebhookStore};
 use wa_store::conformance::sample_device;
-use wa_store::{Changes, DeviceAddress, SenderKeyName, StoreError};
+use wa_store::{Changes, DeviceAddress, SenderKeyName};
 
 use crate::fixture::Fixture;
 
 #[tokio::test]
 async fn secrets_are_in_none_of_the_files() {
     let fixture = Fixture::start();
-    let (user, instance) = fixture.instance().await;
+    let held = fixture.instance().await;
     let peer = DeviceAddress::new("15550000002", 1);
     let device = sample_device();
-    fixture.database.put_setting("jwt".into(), SecretText::new("the jwt secret")).await.unwrap();
-    let store = fixture.database.companion_store(instance);
+    fixture.database.init_setting("jwt".into(), SecretText::new("the jwt secret")).await.unwrap();
+    let store = held.companion(&fixture.database);
     let changes = Changes {
         device: Some(device.clone()),
         sessions: vec![(peer.clone(), Some(Bytes::from_static(b"the ratchet state")))],
@@ -27,11 +28,15 @@ async fn secrets_are_in_none_of_the_files() {
     };
     store.commit(changes).await.unwrap();
 
-    let webhook = fixture.database.instance(user.id, instance).await.unwrap().unwrap().webhook;
-    let secrets: [&[u8]; 11] = [
-        user.api_key.expose().as_bytes(),
-        webhook.secret.as_ref().unwrap().expose().as_bytes(),
-        webhook.headers["Custom-Header"].as_bytes(),
+    let second = sample_webhook(held.id, "second");
+    fixture.database.create_webhook(held.user.id, second, 9).await.unwrap();
+    let webhooks = fixture.database.webhooks(held.user.id, held.id).await.unwrap();
+    let secrets: [&[u8]; 13] = [
+        held.user.api_key.expose().as_bytes(),
+        webhooks[0].secret.as_ref().unwrap().expose().as_bytes(),
+        webhooks[0].headers["Custom-Header"].as_bytes(),
+        webhooks[1].secret.as_ref().unwrap().expose().as_bytes(),
+        webhooks[1].headers["Custom-Header"].as_bytes(),
         b"the jwt secret",
         b"the ratchet state",
         b"the sender key",
@@ -44,7 +49,7 @@ async fn secrets_are_in_none_of_the_files() {
     let in_log = files(&fixture);
     fixture.database.close().await;
     for bytes in [in_log, files(&fixture)] {
-        assert!(contains(&bytes, user.email.as_bytes()), "the search finds what is there");
+        assert!(contains(&bytes, held.user.email.as_bytes()), "the search finds what is there");
         for (number, secret) in secrets.iter().enumerate() {
             assert!(!contains(&bytes, secret), "secret {number}");
         }
@@ -54,28 +59,24 @@ async fn secrets_are_in_none_of_the_files() {
 #[tokio::test]
 async fn a_sealed_value_moved_to_another_row_is_refused() {
     let mut fixture = Fixture::start();
-    let (_, instance) = fixture.instance().await;
-    let address = |device| DeviceAddress::new("15550000002", device);
-    let session = |device, record| (address(device), Some(Bytes::from_static(record)));
-    let sessions = vec![session(1, b"one"), session(2, b"two")];
-    let store = fixture.database.companion_store(instance);
-    store.commit(Changes { sessions, ..Changes::default() }).await.unwrap();
-    drop(store);
+    let held = fixture.instance().await;
+    let second = sample_webhook(held.id, "second");
+    fixture.database.create_webhook(held.user.id, second, 9).await.unwrap();
     fixture.database.close().await;
     fixture.sql(
-        "UPDATE sessions SET record = (SELECT other.record FROM sessions other WHERE other.device = 1) WHERE device = 2",
+        "UPDATE webhooks SET secret = (SELECT other.secret FROM webhooks other WHERE other.name = 'default')",
     );
     fixture.restart().await;
-    let store = fixture.database.companion_store(instance);
-    assert_eq!(store.sessions(&[address(1)]).await.unwrap(), [Some(Bytes::from_static(b"one"))]);
-    let refused = store.sessions(&[address(2)]).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Corrupt { what: "sessions.record", .. }), "{refused:?}");
+    let refused = fixture.database.fleet_webhooks(held.id).await.unwrap_err();
+    assert!(matches!(refused, StorageError::Corrupt { .. }), "{refused:?}");
+    fixture.database.delete_webhook(held.user.id, held.id, "second".into()).await.unwrap();
+    assert_eq!(fixture.database.fleet_webhooks(held.id).await.unwrap(), [sample_webhook(held.id, "default")]);
 }
 
 #[tokio::test]
 async fn an_api_key_is_found_by_its_hash_and_returned() {
     let mut fixture = Fixture::start();
-    let (user, _) = fixture.instance().await;
+    let user = fixture.instance().await.user;
     fixture.restart().await;
     let found = fixture.database.user_by_api_key(&user.api_key).await.unwrap().unwrap();
     assert_eq!(found.api_key.expose(), user.api_key.expose());

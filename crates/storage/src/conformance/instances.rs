@@ -2,25 +2,29 @@
 
 use serde_json::json;
 
-use super::{Backend, sample_event, sample_incoming, sample_instance, sample_outgoing, sample_user};
+use super::held::Held;
+use super::{
+    Backend, SAMPLE_NODE, sample_event, sample_incoming, sample_instance, sample_outgoing, sample_user,
+    sample_webhook,
+};
 use crate::{
-    Claim, Consumer, EventKind, InstanceId, InstancePatch, Json, MessageQuery, Record, Settlement,
-    StorageError, Timestamp, UserId, WebhookSettings,
+    Claim, Epoch, EventKind, Instance, InstanceCounts, InstanceId, InstancePatch, InstanceStatus, Json,
+    MessageQuery, Record, Retention, SecretText, Settlement, Storage, StorageError, Timestamp, UserId,
+    Webhook, WebhookPatch,
 };
 
-/// Every field comes back; lists are oldest first; the last activity is that of the log.
+/// Every field comes back, filled in or not; the last activity is that of the log.
 pub async fn instances_round_trip(mut backend: impl Backend) {
     let store = backend.storage().await;
     let owner = sample_user("zoe");
     store.create_user(owner.clone()).await.unwrap();
-    let (mut first, mut second) = (sample_instance(owner.id, "first"), sample_instance(owner.id, "second"));
-    first.created_at = Timestamp::from_millis(1);
+    let (first, mut second) = (sample_instance(owner.id, "first"), sample_instance(owner.id, "second"));
     second.description = None;
-    second.webhook = WebhookSettings::default();
+    second.retention = Retention::default();
     (second.jid, second.lid, second.phone) = (None, None, None);
     (second.push_name, second.status_cause) = (None, None);
-    store.create_instance(second.clone()).await.unwrap();
-    store.create_instance(first.clone()).await.unwrap();
+    create(&*store, &second).await.unwrap();
+    let epoch = create(&*store, &first).await.unwrap();
     drop(store);
     backend.reopen().await;
     let store = backend.storage().await;
@@ -28,18 +32,69 @@ pub async fn instances_round_trip(mut backend: impl Backend) {
     assert_eq!(store.instance(owner.id, first.id).await.unwrap().as_ref(), Some(&first));
     assert_eq!(store.fleet_instance(second.id).await.unwrap().as_ref(), Some(&second));
     assert_eq!(store.fleet_instance(InstanceId::generate()).await.unwrap(), None);
-    assert_eq!(store.instances(owner.id).await.unwrap(), [first.clone(), second.clone()]);
-    assert_eq!(store.fleet().await.unwrap(), [first.clone(), second]);
 
-    let event = sample_event(EventKind::Connected, None, 1_700_000_009_000);
-    store.record(Record::new(first.id).event(event.clone())).await.unwrap();
+    let event = Record::new(first.id, epoch).event(sample_event(EventKind::Connected, None));
+    let told = store.record(event).await.unwrap().events.remove(0);
     let active = store.instance(owner.id, first.id).await.unwrap().unwrap();
-    assert_eq!(active.last_activity, Some(event.timestamp));
+    assert_eq!(active.last_activity, Some(told.timestamp));
 
-    let again = store.create_instance(first.clone()).await;
+    let again = create(&*store, &first).await;
     assert!(matches!(again, Err(StorageError::Conflict { what: "id" })), "{again:?}");
-    let orphan = store.create_instance(sample_instance(UserId::generate(), "orphan")).await;
+    let orphan = create(&*store, &sample_instance(UserId::generate(), "orphan")).await;
     assert!(matches!(orphan, Err(StorageError::NotFound { what: "user" })), "{orphan:?}");
+}
+
+/// Oldest first, each with its default webhook; the total is that of the owner, the counts are those of all.
+pub async fn instances_are_listed_in_pages_and_counted(backend: impl Backend) {
+    let store = backend.storage().await;
+    let (zoe, max) = (sample_user("zoe"), sample_user("max"));
+    store.create_user(zoe.clone()).await.unwrap();
+    store.create_user(max.clone()).await.unwrap();
+    for (n, name) in ["e", "d", "c", "b", "a"].into_iter().enumerate() {
+        let mut instance = sample_instance(zoe.id, name);
+        instance.created_at = instance.created_at.plus_millis(-(n as i64));
+        create(&*store, &instance).await.unwrap();
+    }
+    let mut paused = sample_instance(max.id, "paused");
+    paused.status = InstanceStatus::Paused;
+    create(&*store, &paused).await.unwrap();
+
+    let mut names = Vec::new();
+    for skip in [0, 2, 4, 6] {
+        let page = store.instances(zoe.id, 2, skip).await.unwrap();
+        assert_eq!((page.total, page.has_more(skip)), (5, skip < 4));
+        for (instance, webhook) in page.items {
+            assert_eq!(webhook, sample_webhook(instance.id, Webhook::DEFAULT));
+            names.push(instance.name);
+        }
+    }
+    assert_eq!(names, ["a", "b", "c", "d", "e"]);
+    let counts = store.instance_counts().await.unwrap();
+    let by_status = [(InstanceStatus::Connecting, 5), (InstanceStatus::Paused, 1)].into();
+    assert_eq!(counts, InstanceCounts { total: 6, by_status });
+}
+
+/// The limit is per owner, and counted where the instance is made.
+pub async fn an_owner_has_no_more_instances_than_allowed(backend: impl Backend) {
+    let store = backend.storage().await;
+    let (zoe, max) = (sample_user("zoe"), sample_user("max"));
+    store.create_user(zoe.clone()).await.unwrap();
+    store.create_user(max.clone()).await.unwrap();
+    let create =
+        |owner, limit| store.create_instance(sample_instance(owner, "shop"), Vec::new(), SAMPLE_NODE, limit);
+    let together = [create(zoe.id, 2), create(zoe.id, 2), create(zoe.id, 2)];
+    let mut made = 0;
+    for attempt in together {
+        match attempt.await {
+            Ok(_) => made += 1,
+            Err(error) => {
+                assert!(matches!(error, StorageError::LimitReached { what: "instances" }), "{error}")
+            }
+        }
+    }
+    assert_eq!(made, 2);
+    create(max.id, 1).await.unwrap();
+    create(zoe.id, 3).await.unwrap();
 }
 
 /// To everyone but its owner an instance doesn't exist, whatever they try.
@@ -49,10 +104,10 @@ pub async fn another_users_instance_does_not_exist(backend: impl Backend) {
     store.create_user(zoe.clone()).await.unwrap();
     store.create_user(max.clone()).await.unwrap();
     let instance = sample_instance(zoe.id, "hers");
-    store.create_instance(instance.clone()).await.unwrap();
+    create(&*store, &instance).await.unwrap();
 
     assert_eq!(store.instance(max.id, instance.id).await.unwrap(), None);
-    assert!(store.instances(max.id).await.unwrap().is_empty());
+    assert_eq!(store.instances(max.id, 10, 0).await.unwrap().total, 0);
     let patch = InstancePatch { name: Some("mine".into()), ..InstancePatch::default() };
     not_found(&store.update_instance(max.id, instance.id, patch, Timestamp::from_millis(9)).await);
     not_found(&store.delete_instance(max.id, instance.id).await);
@@ -65,19 +120,26 @@ pub async fn instance_patches_change_only_what_they_name(backend: impl Backend) 
     let owner = sample_user("zoe");
     store.create_user(owner.clone()).await.unwrap();
     let mut expected = sample_instance(owner.id, "before");
-    store.create_instance(expected.clone()).await.unwrap();
+    create(&*store, &expected).await.unwrap();
+    let mut webhook = sample_webhook(expected.id, Webhook::DEFAULT);
     let now = Timestamp::from_millis(1_800_000_000_000);
     let patches = [
         InstancePatch { name: Some("after".into()), ..InstancePatch::default() },
         InstancePatch { description: Some(None), ..InstancePatch::default() },
-        InstancePatch { webhook: Some(WebhookSettings::default()), ..InstancePatch::default() },
+        InstancePatch { retention: Some(Retention::default()), ..InstancePatch::default() },
+        InstancePatch {
+            webhook: WebhookPatch { secret: Some(Some(SecretText::new("new"))), ..WebhookPatch::default() },
+            ..InstancePatch::default()
+        },
         InstancePatch::default(),
     ];
     for (step, patch) in patches.into_iter().enumerate() {
         let now = now.plus_millis(step as i64);
-        patch.clone().apply(&mut expected, now);
-        assert_eq!(store.update_instance(owner.id, expected.id, patch, now).await.unwrap(), expected);
+        patch.clone().apply(&mut expected, &mut webhook, now);
+        let updated = store.update_instance(owner.id, expected.id, patch, now).await.unwrap();
+        assert_eq!(updated, (expected.clone(), webhook.clone()));
         assert_eq!(store.instance(owner.id, expected.id).await.unwrap().as_ref(), Some(&expected));
+        assert_eq!(store.fleet_webhooks(expected.id).await.unwrap(), std::slice::from_ref(&webhook));
     }
     not_found(&store.update_instance(owner.id, InstanceId::generate(), InstancePatch::default(), now).await);
 }
@@ -87,46 +149,60 @@ pub async fn deleting_an_instance_removes_all_that_belongs_to_it(backend: impl B
     let store = backend.storage().await;
     let owner = sample_user("zoe");
     store.create_user(owner.clone()).await.unwrap();
-    let (gone, kept) = (sample_instance(owner.id, "gone"), sample_instance(owner.id, "kept"));
-    for instance in [&gone, &kept] {
-        store.create_instance(instance.clone()).await.unwrap();
-        let claim = Claim {
-            scope: "send".into(),
-            key: instance.name.clone(),
-            fingerprint: [1; 32],
-            answer: Json::from(json!({})),
-            at: Timestamp::from_millis(1),
-        };
-        let record = Record::new(instance.id)
-            .claim(Some(claim))
-            .message(sample_incoming(instance.id, "15550000002", "A1", 1))
-            .message(sample_outgoing(instance.id, "15550000002", "A2", 2));
-        store.record(record).await.unwrap();
-        let settlement = Settlement { cursor: Some(1), ..Settlement::new(Consumer::webhook(instance.id)) };
-        store.settle(vec![settlement]).await.unwrap();
+    let (gone, kept) = (Held::of(&*store, owner.id, "gone").await, Held::of(&*store, owner.id, "kept").await);
+    for held in [&gone, &kept] {
+        fill(&*store, held).await;
     }
-    store.delete_instance(owner.id, gone.id).await.unwrap();
+    let instance = store.fleet_instance(gone.instance).await.unwrap().unwrap();
+    store.delete_instance(owner.id, gone.instance).await.unwrap();
 
-    assert_eq!(store.instances(owner.id).await.unwrap().len(), 1);
-    assert_eq!(store.fleet_instance(gone.id).await.unwrap(), None);
-    assert_eq!(store.claim("send", "gone").await.unwrap(), None);
-    assert_eq!(store.cursor(&Consumer::webhook(gone.id)).await.unwrap(), None);
-    assert!(store.events_after(gone.id, 0, 10).await.unwrap().is_empty());
-    not_found(&store.pending_messages(gone.id, 10).await);
-    not_found(&store.delete_instance(owner.id, gone.id).await);
-    not_found(&store.record(Record::new(gone.id)).await);
+    assert_eq!(store.instances(owner.id, 10, 0).await.unwrap().total, 1);
+    assert_eq!(store.fleet_instance(gone.instance).await.unwrap(), None);
+    assert_eq!(store.fleet_webhooks(gone.instance).await.unwrap(), []);
+    assert_eq!(store.claim("send", &gone.instance.to_string()).await.unwrap(), None);
+    assert_eq!(store.cursor(&gone.webhook()).await.unwrap(), None);
+    assert!(gone.log(&*store).await.is_empty());
+    not_found(&store.pending_messages(gone.instance, 10).await);
+    not_found(&store.delete_instance(owner.id, gone.instance).await);
+    not_found(&store.record(gone.record()).await);
 
     // The same id again starts from nothing.
-    store.create_instance(gone.clone()).await.unwrap();
+    let epoch = create(&*store, &instance).await.unwrap();
+    assert_eq!(epoch.number(), 1);
     let query = MessageQuery::newest("15550000002@s.whatsapp.net", 10);
-    assert_eq!(store.messages(owner.id, gone.id, &query).await.unwrap().total, 0);
-    assert!(store.pending_messages(gone.id, 10).await.unwrap().is_empty());
-    assert!(store.events_after(gone.id, 0, 10).await.unwrap().is_empty());
+    assert_eq!(store.messages(owner.id, gone.instance, &query).await.unwrap().total, 0);
+    assert!(store.pending_messages(gone.instance, 10).await.unwrap().is_empty());
+    assert!(gone.log(&*store).await.is_empty());
+    assert_eq!(store.cursor(&gone.webhook()).await.unwrap(), None);
 
-    assert_eq!(store.messages(owner.id, kept.id, &query).await.unwrap().total, 2);
-    assert_eq!(store.pending_messages(kept.id, 10).await.unwrap().len(), 1);
-    assert!(store.claim("send", "kept").await.unwrap().is_some());
-    assert_eq!(store.cursor(&Consumer::webhook(kept.id)).await.unwrap(), Some(1));
+    assert_eq!(store.messages(owner.id, kept.instance, &query).await.unwrap().total, 2);
+    assert_eq!(store.pending_messages(kept.instance, 10).await.unwrap().len(), 1);
+    assert_eq!(kept.log(&*store).await.len(), 1);
+    assert_eq!(store.cursor(&kept.webhook()).await.unwrap(), Some(1));
+    assert!(store.claim("send", &kept.instance.to_string()).await.unwrap().is_some());
+}
+
+async fn fill(store: &dyn Storage, held: &Held) {
+    let claim = Claim {
+        scope: "send".into(),
+        key: held.instance.to_string(),
+        fingerprint: [1; 32],
+        answer: Json::from(json!({})),
+        at: Timestamp::from_millis(1),
+    };
+    let record = held
+        .record()
+        .claim(Some(claim))
+        .message(sample_incoming(held.instance, "15550000002", "A1", 1))
+        .message(sample_outgoing(held.instance, "15550000002", "A2", 2));
+    store.record(record).await.unwrap();
+    store.settle(vec![Settlement { cursor: Some(1), ..held.settlement() }]).await.unwrap();
+}
+
+/// Adds it with the sample webhook, held by the sample node.
+async fn create(store: &dyn Storage, instance: &Instance) -> Result<Epoch, StorageError> {
+    let webhooks = vec![sample_webhook(instance.id, Webhook::DEFAULT)];
+    store.create_instance(instance.clone(), webhooks, SAMPLE_NODE, u64::MAX).await
 }
 
 fn not_found<T: std::fmt::Debug>(result: &Result<T, StorageError>) {

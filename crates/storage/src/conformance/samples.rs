@@ -1,12 +1,18 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde_json::json;
 
 use crate::{
-    ApiKey, EventId, EventKind, Instance, InstanceId, InstanceStatus, Json, Message, MessageStatus, NewEvent,
-    NewMessage, Role, SecretText, StatusUpdate, StoredMessageId, Timestamp, User, UserId, WebhookSettings,
+    AmendTarget, Amendment, ApiKey, CauseKind, Change, Chat, ConnectedData, ConnectionCause,
+    DisconnectedData, Epoch, EventData, EventFilter, EventKind, Failure, FailureCause, Instance, InstanceId,
+    InstanceStatus, LimitData, Message, MessageData, MessageKind, MessageStatus, NewEvent, NewMessage,
+    NodeId, QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage, StorageError,
+    StoredMessageId, Timestamp, UndecryptableData, UndecryptableReason, User, UserId, Webhook, WebhookData,
+    WebhookFormat,
 };
+
+/// The node that holds the instances of [`sample_leased`].
+pub const SAMPLE_NODE: NodeId = NodeId::from_bytes([0x11; 16]);
 
 /// A user whose email and API key derive from `name`.
 pub fn sample_user(name: &str) -> User {
@@ -31,20 +37,9 @@ pub fn sample_instance(owner: UserId, name: &str) -> Instance {
         owner,
         name: name.to_owned(),
         description: Some("企业账户".into()),
-        webhook: WebhookSettings {
-            url: Some("https://example.com/webhook".into()),
-            enabled: true,
-            notify_received: true,
-            notify_sent: false,
-            notify_delivery: true,
-            notify_read: false,
-            max_retries: 5,
-            retry_interval: 30_000,
-            secret: Some(SecretText::new("webhook secret")),
-            headers: BTreeMap::from([("Custom-Header".to_owned(), "custom value".to_owned())]),
-        },
+        retention: Retention { event_days: Some(7), message_days: Some(400) },
         status: InstanceStatus::Connecting,
-        status_cause: Some("network".into()),
+        status_cause: Some(ConnectionCause { code: Some(503), ..CauseKind::Network.into() }),
         jid: Some("15550000001:7@s.whatsapp.net".into()),
         lid: Some("100000000000001:7@lid".into()),
         phone: Some("15550000001".into()),
@@ -55,63 +50,183 @@ pub fn sample_instance(owner: UserId, name: &str) -> Instance {
     }
 }
 
-/// An event of `chat` at `millis`.
-pub fn sample_event(kind: EventKind, chat: Option<&str>, millis: i64) -> NewEvent {
-    NewEvent {
-        id: EventId::generate(),
-        kind,
-        chat: chat.map(ToOwned::to_owned),
-        timestamp: Timestamp::from_millis(millis),
-        data: Json::from(json!({ "kind": kind.as_str(), "at": millis })),
+/// A webhook that is on, with every field filled in.
+pub fn sample_webhook(instance: InstanceId, name: &str) -> Webhook {
+    Webhook {
+        instance,
+        name: name.to_owned(),
+        url: Some(format!("https://example.com/{name}")),
+        enabled: true,
+        format: WebhookFormat::Seed0,
+        filter: EventFilter {
+            received: true,
+            sent: false,
+            delivery: true,
+            read: false,
+            kinds: Some(vec![EventKind::MessageReceived, EventKind::Connected]),
+        },
+        max_retries: 5,
+        retry_interval: 30_000,
+        secret: Some(SecretText::new(format!("secret of {name}"))),
+        headers: BTreeMap::from([("Custom-Header".to_owned(), format!("header of {name}"))]),
+        created_at: Timestamp::from_millis(1_700_000_000_005),
+        updated_at: Timestamp::from_millis(1_700_000_000_006),
+    }
+}
+
+/// Adds an instance of this owner, with [`sample_webhook`] as the default one, that [`SAMPLE_NODE`] holds.
+pub async fn sample_leased(
+    store: &dyn Storage,
+    owner: UserId,
+    name: &str,
+) -> Result<(Instance, Epoch), StorageError> {
+    let instance = sample_instance(owner, name);
+    let webhooks = vec![sample_webhook(instance.id, Webhook::DEFAULT)];
+    let epoch = store.create_instance(instance.clone(), webhooks, SAMPLE_NODE, u64::MAX).await?;
+    Ok((instance, epoch))
+}
+
+/// A person's chat under the number, and under a LID that derives from it.
+pub fn sample_chat(peer: &str) -> Chat {
+    let jid = format!("{peer}@s.whatsapp.net");
+    Chat { jid: jid.clone(), pn: Some(jid), lid: Some(format!("9{peer}@lid")) }
+}
+
+/// An event of this kind in the chat with `peer`, if it is given.
+pub fn sample_event(kind: EventKind, peer: Option<&str>) -> NewEvent {
+    NewEvent::new(peer.map(sample_chat), sample_event_data(kind))
+}
+
+/// What an event of this kind tells.
+pub fn sample_event_data(kind: EventKind) -> EventData {
+    match kind {
+        EventKind::MessageReceived => {
+            EventData::MessageReceived(message_data("3EB0", MessageStatus::Received))
+        }
+        EventKind::MessageSent => EventData::MessageSent(message_data("3EB0", MessageStatus::Sent)),
+        EventKind::MessageStatus => EventData::MessageStatus(StatusData {
+            message_id: "3EB0".into(),
+            status: MessageStatus::Failed,
+            from_me: true,
+            timestamp: 1_700_000_000,
+            failure: Some(Failure {
+                cause: FailureCause::ReachoutTimelock,
+                code: Some(463),
+                message: "WhatsApp refused the message".into(),
+            }),
+        }),
+        EventKind::MessageUndecryptable => EventData::MessageUndecryptable(UndecryptableData {
+            message_id: "3EB0".into(),
+            participant: None,
+            from_me: false,
+            timestamp: 1_700_000_000,
+            push_name: Some("张三".into()),
+            reason: UndecryptableReason::NoSession,
+            retries: 1,
+        }),
+        EventKind::Connected => {
+            EventData::Connected(ConnectedData { jid: Some("15550000001@s.whatsapp.net".into()) })
+        }
+        EventKind::Disconnected => EventData::Disconnected(DisconnectedData {
+            cause: CauseKind::Banned,
+            code: Some(102),
+            until: Some(1_700_000_900_000),
+            will_reconnect: false,
+        }),
+        EventKind::QrReceived => EventData::QrReceived(QrData { code: "2@ref,a,b,c".into(), attempt: 2 }),
+        EventKind::LimitExceeded => {
+            EventData::LimitExceeded(LimitData { limit: "maxMessagesSent".into(), allowed: 100, used: 101 })
+        }
+        EventKind::WebhookUpdated => EventData::WebhookUpdated(WebhookData {
+            name: Webhook::DEFAULT.into(),
+            enabled: true,
+            deleted: false,
+        }),
+    }
+}
+
+fn message_data(message_id: &str, status: MessageStatus) -> MessageData {
+    MessageData {
+        message_id: message_id.to_owned(),
+        participant: None,
+        kind: MessageKind::Text,
+        text: Some("你好".into()),
+        target: None,
+        quoted: None,
+        timestamp: 1_700_000_000,
+        push_name: Some("张三".into()),
+        media: None,
+        status,
     }
 }
 
 /// A text that came in from the phone number `peer` at `millis`, with its event.
 pub fn sample_incoming(instance: InstanceId, peer: &str, message_id: &str, millis: i64) -> NewMessage {
-    let chat = format!("{peer}@s.whatsapp.net");
-    let event = sample_event(EventKind::MessageReceived, Some(&chat), millis);
+    let chat = sample_chat(peer);
     let message = Message {
         id: StoredMessageId::generate(),
         instance,
-        chat: chat.clone(),
-        wire_chat: chat.clone(),
-        sender: chat,
+        chat: chat.jid.clone(),
+        wire_chat: chat.jid.clone(),
+        sender: chat.jid.clone(),
+        participant: None,
         from_me: false,
-        message_type: "text".into(),
-        content: Some(format!("text of {message_id} 你好")),
         message_id: message_id.to_owned(),
-        has_media: false,
-        media_url: None,
-        caption: None,
-        mime_type: None,
-        file_name: None,
+        target: None,
+        kind: MessageKind::Text,
+        text: Some(format!("text of {message_id} 你好")),
+        push_name: Some("张三".into()),
         status: MessageStatus::Received,
-        metadata: Json::from(json!({ "timestamp": millis / 1_000 })),
         created_at: Timestamp::from_millis(millis),
         updated_at: Timestamp::from_millis(millis),
         status_updated_at: None,
+        edited_at: None,
+        revoked_at: None,
+        raw: Bytes::from(format!("bytes of {message_id}")),
     };
-    NewMessage { message, payload: None, event: Some(event) }
+    let told = MessageData { timestamp: millis / 1_000, ..message_data(message_id, MessageStatus::Received) };
+    let event = NewEvent::new(Some(chat), EventData::MessageReceived(told));
+    NewMessage { message, event: Some(event) }
 }
 
-/// A pending text to the phone number `peer`, with its payload and without an event.
+/// A pending text to the phone number `peer`, without an event.
 pub fn sample_outgoing(instance: InstanceId, peer: &str, message_id: &str, millis: i64) -> NewMessage {
     let mut new = sample_incoming(instance, peer, message_id, millis);
     new.message.sender = "15550000001@s.whatsapp.net".into();
     new.message.from_me = true;
+    new.message.push_name = None;
     new.message.status = MessageStatus::Pending;
-    NewMessage { payload: Some(Bytes::from(format!("payload of {message_id}"))), event: None, ..new }
+    NewMessage { event: None, ..new }
 }
 
 /// A receipt of the phone number `peer` for a message of ours, with its event.
 pub fn sample_receipt(peer: &str, message_id: &str, status: MessageStatus, millis: i64) -> StatusUpdate {
-    let chat = format!("{peer}@s.whatsapp.net");
+    let chat = sample_chat(peer);
+    let told = StatusData {
+        message_id: message_id.to_owned(),
+        status,
+        from_me: true,
+        timestamp: millis / 1_000,
+        failure: None,
+    };
     StatusUpdate {
         message_id: message_id.to_owned(),
-        chats: vec![chat.clone()],
+        chats: vec![chat.jid.clone()],
         from_me: true,
         status,
         at: Timestamp::from_millis(millis),
-        event: Some(sample_event(EventKind::MessageStatus, Some(&chat), millis)),
+        event: Some(NewEvent::new(Some(chat), EventData::MessageStatus(told))),
     }
+}
+
+/// A change that the phone number `peer` makes to its message `target`; no carrier, no event.
+pub fn sample_amendment(peer: &str, target: &str, change: Change, millis: i64) -> Amendment {
+    let chat = sample_chat(peer);
+    let target = AmendTarget {
+        message_id: target.to_owned(),
+        chats: vec![chat.jid.clone()],
+        from_me: false,
+        authors: vec![chat.jid],
+    };
+    Amendment { target, change, at: Timestamp::from_millis(millis), carrier: None, event: None }
 }

@@ -9,7 +9,7 @@ pub struct Claim {
     pub key: String,
     /// Hash of the request, so that the same key with another request can be refused.
     pub fingerprint: [u8; 32],
-    /// The answer as far as it is known already; replaced by [`ClaimStore::answer_claim`](crate::ClaimStore).
+    /// The answer to repeat, as far as it is known when the key is taken.
     pub answer: Json,
     /// When it was taken.
     pub at: Timestamp,

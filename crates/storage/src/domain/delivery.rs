@@ -1,22 +1,19 @@
 use super::word::words;
-use crate::{InstanceId, Timestamp};
+use crate::{Epoch, InstanceId, Timestamp};
 
 /// A reader of an instance's event log with a cursor of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Consumer {
-    /// Whose log it reads.
+    /// The instance whose log it reads.
     pub instance: InstanceId,
-    /// Distinguishes the consumers of one instance.
+    /// Distinguishes the consumers of one instance: for a webhook, its name.
     pub name: String,
 }
 
 impl Consumer {
-    /// The name of the instance's own webhook.
-    pub const WEBHOOK: &'static str = "webhook";
-
-    /// The webhook of an instance.
-    pub fn webhook(instance: InstanceId) -> Self {
-        Self { instance, name: Self::WEBHOOK.to_owned() }
+    /// A webhook of an instance.
+    pub fn webhook(instance: InstanceId, name: impl Into<String>) -> Self {
+        Self { instance, name: name.into() }
     }
 }
 
@@ -35,7 +32,7 @@ words! {
 /// A delivered event has no row: the cursor has passed it and no delivery names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Whose delivery.
+    /// The consumer that it is owed to.
     pub consumer: Consumer,
     /// The event, by its position in the instance's log. Unique per consumer.
     pub seq: i64,
@@ -60,8 +57,10 @@ pub struct Delivery {
 /// What a consumer has achieved; stored atomically.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
-    /// Whose.
+    /// The consumer that achieved it.
     pub consumer: Consumer,
+    /// The epoch under which this node holds the instance.
+    pub epoch: Epoch,
     /// Everything up to this position is delivered, or has a delivery of its own. Never moves back.
     pub cursor: Option<i64>,
     /// Deliveries to insert or replace, by `seq`.
@@ -72,16 +71,16 @@ pub struct Settlement {
 
 impl Settlement {
     /// Nothing yet.
-    pub fn new(consumer: Consumer) -> Self {
-        Self { consumer, cursor: None, put: Vec::new(), done: Vec::new() }
+    pub fn new(consumer: Consumer, epoch: Epoch) -> Self {
+        Self { consumer, epoch, cursor: None, put: Vec::new(), done: Vec::new() }
     }
 }
 
 /// What a consumer has before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerWork {
-    /// Whose log.
-    pub instance: InstanceId,
+    /// The webhook or other consumer.
+    pub consumer: Consumer,
     /// Where the consumer stands; 0 before the first event.
     pub cursor: i64,
     /// The newest position of the log; beyond `cursor` when there is something new.

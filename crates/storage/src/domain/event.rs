@@ -1,6 +1,6 @@
 use super::id::identifier;
 use super::word::words;
-use crate::{InstanceId, Json, Timestamp};
+use crate::{EventData, InstanceId, Timestamp};
 
 identifier! {
     /// Identifies an event for consumers: stable over retries and replays.
@@ -8,7 +8,7 @@ identifier! {
 }
 
 words! {
-    /// What happened. The words are those of the API and of webhooks.
+    /// What happened: the names by which events are filtered and, where a dialect has no other, told.
     EventKind, "event type" {
         /// A message came in.
         MessageReceived = "message_received",
@@ -16,6 +16,8 @@ words! {
         MessageSent = "message_sent",
         /// A message of ours was delivered, read, played or refused.
         MessageStatus = "message_status",
+        /// A message came in that can't be decrypted (yet).
+        MessageUndecryptable = "message_undecryptable",
         /// Logged in.
         Connected = "connected",
         /// The connection ended.
@@ -29,19 +31,33 @@ words! {
     }
 }
 
-/// An event to append to the log of an instance.
+/// A conversation under all its names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Chat {
+    /// The name that the API uses: the phone number's JID where known, else the LID's or the group's.
+    pub jid: String,
+    /// The person's JID by phone number, where it is a person and the number is known.
+    pub pn: Option<String>,
+    /// The person's JID by LID, where it is a person and the LID is known.
+    pub lid: Option<String>,
+}
+
+/// An event to append to the log of an instance. Position and time are the store's to give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
     /// Chosen by the caller.
     pub id: EventId,
-    /// What happened.
-    pub kind: EventKind,
     /// The chat it belongs to: events of one chat are delivered in order.
-    pub chat: Option<String>,
-    /// When it happened. The log may move it forward, see [`Event::timestamp`].
-    pub timestamp: Timestamp,
-    /// What consumers are told.
-    pub data: Json,
+    pub chat: Option<Chat>,
+    /// What happened.
+    pub data: EventData,
+}
+
+impl NewEvent {
+    /// An event with a new id.
+    pub fn new(chat: Option<Chat>, data: EventData) -> Self {
+        Self { id: EventId::generate(), chat, data }
+    }
 }
 
 /// A row of the event log.
@@ -51,17 +67,28 @@ pub struct Event {
     pub seq: i64,
     /// Stable identifier.
     pub id: EventId,
-    /// The account it belongs to.
+    /// The instance it belongs to.
     pub instance: InstanceId,
-    /// What happened.
-    pub kind: EventKind,
     /// The chat it belongs to.
-    pub chat: Option<String>,
-    /// Within one instance it never falls as `seq` grows, and events that became visible at different times never
-    /// share a value. So whoever asks for events after the timestamp they saw last misses none and sees none twice.
+    pub chat: Option<Chat>,
+    /// By the database's clock. Within one instance it never falls as `seq` grows, and events that became visible at
+    /// different times never share a value. So whoever asks for events after the timestamp they saw last misses none
+    /// and sees none twice.
     pub timestamp: Timestamp,
-    /// What consumers are told.
-    pub data: Json,
+    /// What happened.
+    pub data: EventData,
+}
+
+impl Event {
+    /// What happened, by name.
+    pub fn kind(&self) -> EventKind {
+        self.data.kind()
+    }
+
+    /// The conversation whose order it keeps.
+    pub fn lane(&self) -> Option<&str> {
+        self.chat.as_ref().map(|chat| chat.jid.as_str())
+    }
 }
 
 /// Where a page of events begins.

@@ -1,10 +1,9 @@
-use std::collections::BTreeMap;
-use std::fmt;
+use std::time::Duration;
 
 use super::id::identifier;
 use super::user::set;
 use super::word::words;
-use crate::{SecretText, Timestamp, UserId};
+use crate::{ConnectionCause, Timestamp, UserId, Webhook, WebhookPatch};
 
 identifier! {
     /// Identifies an instance: one WhatsApp account carried by the gateway.
@@ -40,12 +39,12 @@ pub struct Instance {
     pub name: String,
     /// Free text.
     pub description: Option<String>,
-    /// Where and how events are delivered.
-    pub webhook: WebhookSettings,
+    /// How long its events and messages are kept.
+    pub retention: Retention,
     /// What it was last known to do.
     pub status: InstanceStatus,
-    /// Why, in the words of the service layer (`logged_out`, `replaced`, `banned`, …).
-    pub status_cause: Option<String>,
+    /// Why, where it isn't connected.
+    pub status_cause: Option<ConnectionCause>,
     /// Own JID with a phone number, once paired.
     pub jid: Option<String>,
     /// Own JID with a LID, once known.
@@ -62,59 +61,29 @@ pub struct Instance {
     pub updated_at: Timestamp,
 }
 
-/// Where and how an instance's events are delivered.
-#[derive(Clone, PartialEq, Eq)]
-pub struct WebhookSettings {
-    /// Target of the deliveries.
-    pub url: Option<String>,
-    /// Deliveries happen only while this is set.
-    pub enabled: bool,
-    /// Deliver `message_received`.
-    pub notify_received: bool,
-    /// Deliver `message_sent`.
-    pub notify_sent: bool,
-    /// Deliver `message_status` with `delivered`.
-    pub notify_delivery: bool,
-    /// Deliver `message_status` with `read` and `played`.
-    pub notify_read: bool,
-    /// Attempts after the first one.
-    pub max_retries: u32,
-    /// Milliseconds before the first retry; doubled for each further one.
-    pub retry_interval: u64,
-    /// Key of `X-Webhook-Signature`. Sealed at rest.
-    pub secret: Option<SecretText>,
-    /// Custom request headers. Sealed at rest, since they may hold credentials; `Debug` shows only their names.
-    pub headers: BTreeMap<String, String>,
+/// How long what belongs to an instance is kept; `None` leaves it to the gateway's own setting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Days that events are kept.
+    pub event_days: Option<u32>,
+    /// Days that messages are kept.
+    pub message_days: Option<u32>,
 }
 
-impl Default for WebhookSettings {
-    /// No webhook; the values that the API documents as defaults.
-    fn default() -> Self {
-        Self {
-            url: None,
-            enabled: false,
-            notify_received: true,
-            notify_sent: true,
-            notify_delivery: false,
-            notify_read: false,
-            max_retries: 3,
-            retry_interval: 60_000,
-            secret: None,
-            headers: BTreeMap::new(),
-        }
+impl Retention {
+    /// How long events are kept, where the gateway's setting is `default`.
+    pub fn events(self, default: Option<Duration>) -> Option<Duration> {
+        self.event_days.map(days).or(default)
+    }
+
+    /// How long messages are kept, where the gateway's setting is `default`.
+    pub fn messages(self, default: Option<Duration>) -> Option<Duration> {
+        self.message_days.map(days).or(default)
     }
 }
 
-impl fmt::Debug for WebhookSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookSettings")
-            .field("url", &self.url)
-            .field("enabled", &self.enabled)
-            .field("max_retries", &self.max_retries)
-            .field("retry_interval", &self.retry_interval)
-            .field("headers", &self.headers.keys())
-            .finish_non_exhaustive()
-    }
+fn days(count: u32) -> Duration {
+    Duration::from_secs(u64::from(count) * 24 * 60 * 60)
 }
 
 /// Changes to an instance's settings by its owner; `None` leaves a field as it is.
@@ -124,17 +93,22 @@ pub struct InstancePatch {
     pub name: Option<String>,
     /// New description; `Some(None)` removes it.
     pub description: Option<Option<String>>,
-    /// New webhook settings, as a whole.
-    pub webhook: Option<WebhookSettings>,
+    /// New retention.
+    pub retention: Option<Retention>,
+    /// Changes to the webhook named [`Webhook::DEFAULT`](crate::Webhook::DEFAULT), stored in the same commit.
+    pub webhook: WebhookPatch,
 }
 
 impl InstancePatch {
-    /// Applies the changes as of `now`.
-    pub fn apply(self, instance: &mut Instance, now: Timestamp) {
-        let Self { name, description, webhook } = self;
+    /// Applies the changes to the instance and its default webhook as of `now`.
+    pub fn apply(self, instance: &mut Instance, default: &mut Webhook, now: Timestamp) {
+        let Self { name, description, retention, webhook } = self;
         set(&mut instance.name, name);
         set(&mut instance.description, description);
-        set(&mut instance.webhook, webhook);
+        set(&mut instance.retention, retention);
+        if !webhook.is_empty() {
+            webhook.apply(default, now);
+        }
         instance.updated_at = now;
     }
 }
@@ -145,7 +119,7 @@ pub struct StateChange {
     /// New status.
     pub status: Option<InstanceStatus>,
     /// New cause; `Some(None)` removes it.
-    pub status_cause: Option<Option<String>>,
+    pub status_cause: Option<Option<ConnectionCause>>,
     /// New own JID.
     pub jid: Option<Option<String>>,
     /// New own LID.
@@ -158,7 +132,7 @@ pub struct StateChange {
 
 impl StateChange {
     /// Only the status and its cause.
-    pub fn status(status: InstanceStatus, cause: Option<String>) -> Self {
+    pub fn status(status: InstanceStatus, cause: Option<ConnectionCause>) -> Self {
         Self { status: Some(status), status_cause: Some(cause), ..Self::default() }
     }
 
@@ -171,21 +145,5 @@ impl StateChange {
         set(&mut instance.lid, lid);
         set(&mut instance.phone, phone);
         set(&mut instance.push_name, push_name);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_shows_neither_secret_nor_header_values() {
-        let settings = WebhookSettings {
-            secret: Some(SecretText::new("hunter2")),
-            headers: BTreeMap::from([("Authorization".to_owned(), "Bearer hunter2".to_owned())]),
-            ..WebhookSettings::default()
-        };
-        let text = format!("{settings:?}");
-        assert!(text.contains("Authorization") && !text.contains("hunter2"), "{text}");
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::id::identifier;
 use super::word::words;
-use crate::{InstanceId, Json, NewEvent, Timestamp};
+use crate::{InstanceId, MessageKind, NewEvent, Timestamp};
 
 identifier! {
     /// Identifies a stored message (WhatsApp's own id is [`Message::message_id`]).
@@ -26,7 +26,7 @@ words! {
         Played = "played",
         /// Ours, refused for good.
         Failed = "failed",
-        /// Incoming.
+        /// Somebody else's, stored, not marked as read by us.
         Received = "received",
     }
 }
@@ -47,47 +47,74 @@ impl MessageStatus {
     }
 }
 
-/// A message of a chat, incoming or outgoing. `Debug` shows neither its content nor who wrote it.
+/// A message of a chat, incoming or outgoing: its protobuf, and beside it only what is queried. `Debug` shows neither
+/// its content nor who wrote it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// Chosen by the caller.
     pub id: StoredMessageId,
-    /// The account it belongs to.
+    /// The instance it belongs to.
     pub instance: InstanceId,
-    /// The chat as the API names it (`remoteJid`): what messages are listed by.
+    /// The chat as the API names it (`remoteJid`): the phone number's JID where known, else the LID's or the group's.
+    /// What messages are listed by.
     pub chat: String,
     /// The chat as it stood on the wire, without device: part of the idempotency key.
     pub wire_chat: String,
-    /// Who wrote it, without device: part of the idempotency key.
+    /// Who wrote it as it stood on the wire, without device: part of the idempotency key.
     pub sender: String,
+    /// Who wrote it in a group, under the name that the API uses; `None` between two people.
+    pub participant: Option<String>,
     /// Whether this account wrote it, on whichever of its devices.
     pub from_me: bool,
-    /// `text`, `image`, …
-    pub message_type: String,
-    /// Text of a text message.
-    pub content: Option<String>,
     /// WhatsApp's id: part of the idempotency key.
     pub message_id: String,
-    /// Whether a file belongs to it.
-    pub has_media: bool,
-    /// Where the file can be fetched from.
-    pub media_url: Option<String>,
-    /// Text under a file.
-    pub caption: Option<String>,
-    /// MIME type of the file.
-    pub mime_type: Option<String>,
-    /// Name of the file.
-    pub file_name: Option<String>,
+    /// WhatsApp's id of the message that this one edits, takes back, reacts to or pins.
+    pub target: Option<String>,
+    /// What it is.
+    pub kind: MessageKind,
+    /// Its text, or the text under a file: for search and previews.
+    pub text: Option<String>,
+    /// The name that the sender chose for themself.
+    pub push_name: Option<String>,
     /// How far it has come.
     pub status: MessageStatus,
-    /// Whatever else is known: a JSON object.
-    pub metadata: Json,
     /// When it was written, by WhatsApp's clock where known. Lists are sorted and filtered by it.
     pub created_at: Timestamp,
-    /// When anything of this last changed.
+    /// When anything of this last changed; never before `created_at`.
     pub updated_at: Timestamp,
-    /// When the status last changed.
+    /// When the status last changed; never before `created_at`.
     pub status_updated_at: Option<Timestamp>,
+    /// When its content was last edited.
+    pub edited_at: Option<Timestamp>,
+    /// When it was taken back; `text` and `raw` are empty from then on.
+    pub revoked_at: Option<Timestamp>,
+    /// The `Message` protobuf as it came or left (without the wrapper for own devices), encoded once. Empty when it was
+    /// never read, taken back, or written by a version that did not keep it. Only `wa_client::content` looks inside.
+    pub raw: Bytes,
+}
+
+impl Message {
+    /// With no time of a change before the time of writing: WhatsApp tells seconds, we tell milliseconds. Stores apply
+    /// this to what they add.
+    #[must_use]
+    pub fn with_sound_times(mut self) -> Self {
+        self.updated_at = self.updated_at.max(self.created_at);
+        self.status_updated_at = self.status_updated_at.map(|at| at.max(self.created_at));
+        self
+    }
+
+    /// Gives it a new status as of `at`, but no earlier than it was written. Returns whether that is a step forward; if
+    /// not, nothing is changed.
+    pub fn advance(&mut self, status: MessageStatus, at: Timestamp) -> bool {
+        let forward = self.status.may_become(status);
+        if forward {
+            let at = at.max(self.created_at);
+            self.status = status;
+            self.status_updated_at = Some(at);
+            self.updated_at = self.updated_at.max(at);
+        }
+        forward
+    }
 }
 
 impl fmt::Debug for Message {
@@ -96,10 +123,11 @@ impl fmt::Debug for Message {
             .field("id", &self.id)
             .field("instance", &self.instance)
             .field("message_id", &self.message_id)
-            .field("message_type", &self.message_type)
+            .field("kind", &self.kind)
             .field("from_me", &self.from_me)
             .field("status", &self.status)
             .field("created_at", &self.created_at)
+            .field("bytes", &self.raw.len())
             .finish_non_exhaustive()
     }
 }
@@ -109,9 +137,6 @@ impl fmt::Debug for Message {
 pub struct NewMessage {
     /// The message. Its key for idempotency is (instance, wire chat, sender, message id).
     pub message: Message,
-    /// Of an outgoing `pending` message: its `Message` protobuf, kept until the status leaves `pending`, so that the
-    /// message can be sent again under the same id.
-    pub payload: Option<Bytes>,
     /// Added to the log only if the message is new.
     pub event: Option<NewEvent>,
 }
@@ -128,10 +153,17 @@ pub struct StatusUpdate {
     pub from_me: bool,
     /// The new status; ignored where [`MessageStatus::may_become`] says no.
     pub status: MessageStatus,
-    /// When it changed.
+    /// When it changed. Stored as no earlier than the message itself: receipts have seconds, our messages milliseconds.
     pub at: Timestamp,
     /// Added to the log only if the status of a message did change.
     pub event: Option<NewEvent>,
+}
+
+impl StatusUpdate {
+    /// Whether it is about a message of this side in this chat; the id is not looked at.
+    pub fn concerns(&self, chat: &str, wire_chat: &str, from_me: bool) -> bool {
+        from_me == self.from_me && (self.chats.is_empty() || names(&self.chats, chat, wire_chat))
+    }
 }
 
 impl fmt::Debug for StatusUpdate {
@@ -144,16 +176,12 @@ impl fmt::Debug for StatusUpdate {
     }
 }
 
-/// An outgoing message that WhatsApp has not acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingMessage {
-    /// The message, with status `pending`.
-    pub message: Message,
-    /// Its `Message` protobuf.
-    pub payload: Bytes,
+/// Whether one of these names is the chat's, as it is shown or as it stood on the wire.
+pub(super) fn names(chats: &[String], chat: &str, wire_chat: &str) -> bool {
+    chats.iter().any(|name| name == chat || name == wire_chat)
 }
 
-/// Which messages of a chat, newest first.
+/// Which messages of a chat, newest first. Messages whose kind [`amends`](MessageKind::amends) are not listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageQuery {
     /// [`Message::chat`].

@@ -1,17 +1,21 @@
-use crate::{Claim, InstanceId, NewEvent, NewMessage, StateChange, StatusUpdate, StoredClaim};
+use crate::{
+    Amendment, Claim, Epoch, Event, InstanceId, NewEvent, NewMessage, StateChange, StatusUpdate, StoredClaim,
+};
 
 /// What happened to one instance: everything in it is stored in one commit, or nothing.
 ///
 /// ```
-/// # use storage::{InstanceId, InstanceStatus, NewEvent, Record, StateChange};
-/// # fn example(instance: InstanceId, connected: NewEvent) -> Record {
-/// Record::new(instance).state(StateChange::status(InstanceStatus::Connected, None)).event(connected)
+/// # use storage::{Epoch, InstanceId, InstanceStatus, NewEvent, Record, StateChange};
+/// # fn example(instance: InstanceId, epoch: Epoch, connected: NewEvent) -> Record {
+/// Record::new(instance, epoch).state(StateChange::status(InstanceStatus::Connected, None)).event(connected)
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Whose log it goes to.
+    /// The instance whose log it goes to.
     pub instance: InstanceId,
+    /// The epoch under which this node holds the instance; under an older one nothing is stored.
+    pub epoch: Epoch,
     /// If this key is taken already, nothing of the record is stored and [`Recorded::taken`] holds the earlier claim.
     pub claim: Option<Claim>,
     /// New state of the instance.
@@ -22,8 +26,8 @@ pub struct Record {
 
 impl Record {
     /// A record of nothing yet.
-    pub fn new(instance: InstanceId) -> Self {
-        Self { instance, claim: None, state: None, entries: Vec::new() }
+    pub fn new(instance: InstanceId, epoch: Epoch) -> Self {
+        Self { instance, epoch, claim: None, state: None, entries: Vec::new() }
     }
 
     /// Takes an idempotency key together with the rest.
@@ -54,6 +58,20 @@ impl Record {
         self
     }
 
+    /// Adds a change to the content of a stored message.
+    #[must_use]
+    pub fn amend(mut self, amendment: Amendment) -> Self {
+        self.entries.push(Entry::Amend(Box::new(amendment)));
+        self
+    }
+
+    /// Moves all messages of one chat to another: both turned out to be the same person's.
+    #[must_use]
+    pub fn merge_chats(mut self, from: impl Into<String>, into: impl Into<String>) -> Self {
+        self.entries.push(Entry::MergeChats { from: from.into(), into: into.into() });
+        self
+    }
+
     /// Adds an event.
     #[must_use]
     pub fn event(mut self, event: NewEvent) -> Self {
@@ -69,6 +87,16 @@ pub enum Entry {
     Message(Box<NewMessage>),
     /// A status update; does nothing when it brings no message forward.
     Status(StatusUpdate),
+    /// A change to the content of a message; does nothing when it was made already.
+    Amend(Box<Amendment>),
+    /// Two chats turned out to be the same person's: the messages of the first belong to the second from now on, so that
+    /// what is recorded after it finds them there.
+    MergeChats {
+        /// [`Message::chat`](crate::Message::chat) of the messages to move: the LID's JID.
+        from: String,
+        /// Their new chat: the phone number's JID.
+        into: String,
+    },
     /// An event on its own.
     Event(NewEvent),
 }
@@ -78,8 +106,10 @@ pub enum Entry {
 pub struct Recorded {
     /// One outcome per entry, in the same order; empty when the claim was taken.
     pub outcomes: Vec<Outcome>,
-    /// Position of the last event that was appended.
-    pub last_seq: Option<i64>,
+    /// Position of the last event before this record; 0 if there was none.
+    pub after: i64,
+    /// The events that were appended, as the log has them: a reader that stands at `after` need not read them again.
+    pub events: Vec<Event>,
     /// The earlier claim, when the record's key was taken already.
     pub taken: Option<StoredClaim>,
 }
@@ -87,14 +117,16 @@ pub struct Recorded {
 /// What became of one [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The message was new, or the event was appended.
+    /// The message was new, or the event was appended. For an amendment with a carrier: the carrier was new, whatever
+    /// became of the target.
     Added,
-    /// The message is stored already: no change, no event.
+    /// The message is stored already: no change, no event. For an amendment: its carrier is.
     Duplicate,
-    /// At least one message got the new status.
+    /// At least one message got the new status, the new content (by an amendment without carrier) or the new chat.
     Advanced,
-    /// The message is known, but was as far or further already: no change, no event.
+    /// The message is known, but was as far or further already, or can't be read: no change, no event.
     Unchanged,
-    /// No message with this id in these chats: no change, no event.
+    /// No message with this id in these chats: no event, and no change but one that [waits](crate::Change::is_kept) for
+    /// the message.
     Unknown,
 }

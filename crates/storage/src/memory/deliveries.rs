@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::messages::size;
-use super::{Account, MemoryStorage};
+use super::{InstanceTables, MemoryStorage};
 use crate::{
     Consumer, ConsumerWork, Delivery, DeliveryState, DeliveryStore, Event, InstanceId, Page, Settlement,
     StorageError, Timestamp, UserId, Write,
@@ -9,16 +9,17 @@ use crate::{
 
 #[async_trait]
 impl DeliveryStore for MemoryStorage {
-    async fn work(&self, consumer_name: &str) -> Result<Vec<ConsumerWork>, StorageError> {
+    async fn work(&self, instance: InstanceId) -> Result<Vec<ConsumerWork>, StorageError> {
         let tables = self.lock();
-        let work = tables.accounts.values().map(|account| account.work(consumer_name));
+        let Ok(tables) = tables.instance(instance) else { return Ok(Vec::new()) };
+        let work = tables.webhooks.keys().map(|name| tables.work(name));
         Ok(work.filter(|work| work.last_seq > work.cursor || work.pending > 0).collect())
     }
 
     async fn cursor(&self, consumer: &Consumer) -> Result<Option<i64>, StorageError> {
         let tables = self.lock();
-        let account = tables.account(consumer.instance).ok();
-        Ok(account.and_then(|account| account.cursors.get(&consumer.name).copied()))
+        let tables = tables.instance(consumer.instance).ok();
+        Ok(tables.and_then(|tables| tables.cursors.get(&consumer.name).copied()))
     }
 
     async fn events_after(
@@ -28,14 +29,13 @@ impl DeliveryStore for MemoryStorage {
         limit: u64,
     ) -> Result<Vec<Event>, StorageError> {
         let tables = self.lock();
-        let events = tables.account(instance).map(|account| account.events.iter()).into_iter().flatten();
+        let events = tables.instance(instance).map(|tables| tables.events.iter()).into_iter().flatten();
         Ok(events.filter(|event| event.seq > seq).take(size(limit)).cloned().collect())
     }
 
     async fn event(&self, instance: InstanceId, seq: i64) -> Result<Option<Event>, StorageError> {
         let tables = self.lock();
-        let mut events = tables.account(instance).map(|account| account.events.iter()).into_iter().flatten();
-        Ok(events.find(|event| event.seq == seq).cloned())
+        Ok(tables.instance(instance).ok().and_then(|tables| tables.event(seq)).cloned())
     }
 
     async fn pending_deliveries(
@@ -45,19 +45,23 @@ impl DeliveryStore for MemoryStorage {
         limit: u64,
     ) -> Result<Vec<Delivery>, StorageError> {
         let tables = self.lock();
-        let Ok(account) = tables.account(consumer.instance) else { return Ok(Vec::new()) };
-        let pending = account.deliveries_of(&consumer.name, DeliveryState::Pending);
+        let Ok(tables) = tables.instance(consumer.instance) else { return Ok(Vec::new()) };
+        let pending = tables.deliveries_of(&consumer.name, DeliveryState::Pending);
         Ok(pending.filter(|delivery| delivery.seq > after_seq).take(size(limit)).cloned().collect())
     }
 
-    fn settle(&self, settlements: Vec<Settlement>) -> Write<()> {
+    fn settle(&self, settlements: Vec<Settlement>) -> Write<Vec<InstanceId>> {
         self.write(|tables| {
+            let mut fenced = Vec::new();
             for settlement in settlements {
-                if let Ok(account) = tables.account_mut(settlement.consumer.instance) {
-                    account.settle(settlement);
+                let instance = settlement.consumer.instance;
+                match tables.instance_mut(instance) {
+                    Ok(tables) if tables.epoch == settlement.epoch => tables.settle(settlement),
+                    Ok(_) if !fenced.contains(&instance) => fenced.push(instance),
+                    _ => {}
                 }
             }
-            Ok(())
+            Ok(fenced)
         })
     }
 
@@ -68,12 +72,13 @@ impl DeliveryStore for MemoryStorage {
         state: DeliveryState,
         limit: u64,
         skip: u64,
-    ) -> Result<Page<Delivery>, StorageError> {
+    ) -> Result<Page<(Delivery, Option<Event>)>, StorageError> {
         let tables = self.lock();
-        let found: Vec<_> =
-            tables.owned(owner, consumer.instance)?.deliveries_of(&consumer.name, state).collect();
+        let tables = tables.owned(owner, consumer.instance)?;
+        let found: Vec<_> = tables.deliveries_of(&consumer.name, state).collect();
         let total = found.len() as u64;
-        let items = found.into_iter().skip(size(skip)).take(size(limit)).cloned().collect();
+        let page = found.into_iter().skip(size(skip)).take(size(limit));
+        let items = page.map(|delivery| (delivery.clone(), tables.event(delivery.seq).cloned())).collect();
         Ok(Page { items, total })
     }
 
@@ -85,9 +90,9 @@ impl DeliveryStore for MemoryStorage {
         now: Timestamp,
     ) -> Write<u64> {
         self.write(|tables| {
-            let account = tables.owned_mut(owner, consumer.instance)?;
+            let tables = tables.owned_mut(owner, consumer.instance)?;
             let named = |delivery: &Delivery| seqs.as_ref().is_none_or(|seqs| seqs.contains(&delivery.seq));
-            let dead = account.deliveries.values_mut().filter(|delivery| {
+            let dead = tables.deliveries.values_mut().filter(|delivery| {
                 delivery.consumer == consumer && delivery.state == DeliveryState::Dead && named(delivery)
             });
             let mut replayed = 0;
@@ -103,12 +108,16 @@ impl DeliveryStore for MemoryStorage {
     }
 }
 
-impl Account {
-    fn work(&self, consumer_name: &str) -> ConsumerWork {
-        let pending = || self.deliveries_of(consumer_name, DeliveryState::Pending);
+impl InstanceTables {
+    fn event(&self, seq: i64) -> Option<&Event> {
+        self.events.iter().find(|event| event.seq == seq)
+    }
+
+    fn work(&self, name: &str) -> ConsumerWork {
+        let pending = || self.deliveries_of(name, DeliveryState::Pending);
         ConsumerWork {
-            instance: self.instance.id,
-            cursor: self.cursors.get(consumer_name).copied().unwrap_or(0),
+            consumer: Consumer::webhook(self.instance.id, name),
+            cursor: self.cursors.get(name).copied().unwrap_or(0),
             last_seq: self.last_seq(),
             pending: pending().count() as u64,
             next_attempt: pending().map(|delivery| delivery.next_attempt).min(),
@@ -125,7 +134,10 @@ impl Account {
     }
 
     fn settle(&mut self, settlement: Settlement) {
-        let Settlement { consumer, cursor, put, done } = settlement;
+        let Settlement { consumer, epoch: _, cursor, put, done } = settlement;
+        if !self.webhooks.contains_key(&consumer.name) {
+            return;
+        }
         if let Some(cursor) = cursor {
             let stands = self.cursors.entry(consumer.name.clone()).or_insert(cursor);
             *stands = cursor.max(*stands);

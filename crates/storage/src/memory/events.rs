@@ -14,7 +14,7 @@ impl EventLog for MemoryStorage {
     ) -> Result<EventPage, StorageError> {
         let tables = self.lock();
         let events = &tables.owned(owner, instance)?.events;
-        let of_kind = |event: &&Event| query.kinds.is_empty() || query.kinds.contains(&event.kind);
+        let of_kind = |event: &&Event| query.kinds.is_empty() || query.kinds.contains(&event.kind());
         let follows = |event: &&Event| match query.start {
             EventStart::Oldest | EventStart::Newest => true,
             EventStart::AfterSeq(seq) => event.seq > seq,

@@ -2,31 +2,55 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 
-use super::{Account, MemoryStorage};
-use crate::{Instance, InstanceId, InstancePatch, InstanceStore, StorageError, Timestamp, UserId, Write};
+use super::messages::size;
+use super::{InstanceTables, MemoryStorage, Tables};
+use crate::{
+    Epoch, Instance, InstanceId, InstancePatch, InstanceStore, NodeId, Page, StorageError, Timestamp, UserId,
+    Webhook, Write,
+};
 
 #[async_trait]
 impl InstanceStore for MemoryStorage {
-    fn create_instance(&self, instance: Instance) -> Write<()> {
+    fn create_instance(
+        &self,
+        instance: Instance,
+        webhooks: Vec<Webhook>,
+        node: NodeId,
+        limit: u64,
+    ) -> Write<Epoch> {
         self.write(|tables| {
             if !tables.users.contains_key(&instance.owner) {
                 return Err(StorageError::NotFound { what: "user" });
             }
-            if tables.accounts.contains_key(&instance.id) {
+            if tables.instances.contains_key(&instance.id) {
                 return Err(StorageError::Conflict { what: "id" });
             }
-            tables.accounts.insert(instance.id, Account::new(instance));
-            Ok(())
+            if tables.of_owner(instance.owner).count() as u64 >= limit {
+                return Err(StorageError::LimitReached { what: "instances" });
+            }
+            let created = InstanceTables::new(instance, webhooks, node)?;
+            let epoch = created.epoch;
+            tables.instances.insert(created.instance.id, created);
+            Ok(epoch)
         })
     }
 
     async fn instance(&self, owner: UserId, id: InstanceId) -> Result<Option<Instance>, StorageError> {
-        Ok(self.lock().owned(owner, id).ok().map(Account::view))
+        Ok(self.lock().owned(owner, id).ok().map(InstanceTables::view))
     }
 
-    async fn instances(&self, owner: UserId) -> Result<Vec<Instance>, StorageError> {
+    async fn instances(
+        &self,
+        owner: UserId,
+        limit: u64,
+        skip: u64,
+    ) -> Result<Page<(Instance, Webhook)>, StorageError> {
         let tables = self.lock();
-        Ok(oldest_first(tables.accounts.values().filter(|account| account.instance.owner == owner)))
+        let mut all: Vec<_> = tables.of_owner(owner).collect();
+        all.sort_by_key(|tables| tables.age());
+        let total = all.len() as u64;
+        let page = all.into_iter().skip(size(skip)).take(size(limit));
+        Ok(Page { items: page.map(|tables| (tables.view(), tables.default_webhook())).collect(), total })
     }
 
     fn update_instance(
@@ -35,39 +59,67 @@ impl InstanceStore for MemoryStorage {
         id: InstanceId,
         patch: InstancePatch,
         now: Timestamp,
-    ) -> Write<Instance> {
+    ) -> Write<(Instance, Webhook)> {
         self.write(|tables| {
-            let account = tables.owned_mut(owner, id)?;
-            patch.apply(&mut account.instance, now);
-            Ok(account.view())
+            let tables = tables.owned_mut(owner, id)?;
+            let mut webhook = tables.default_webhook();
+            patch.apply(&mut tables.instance, &mut webhook, now);
+            tables.webhooks.insert(webhook.name.clone(), webhook.clone());
+            Ok((tables.view(), webhook))
         })
     }
 
     fn delete_instance(&self, owner: UserId, id: InstanceId) -> Write<()> {
         self.write(|tables| {
             tables.owned(owner, id)?;
-            tables.accounts.remove(&id);
+            tables.instances.remove(&id);
             tables.claims.retain(|_, (instance, _)| *instance != id);
             Ok(())
         })
     }
 }
 
-impl Account {
-    fn new(instance: Instance) -> Self {
-        Self {
-            instance,
-            messages: Vec::new(),
-            by_message_id: HashMap::new(),
-            events: Vec::new(),
-            cursors: HashMap::new(),
-            deliveries: BTreeMap::new(),
-        }
+impl Tables {
+    fn of_owner(&self, owner: UserId) -> impl Iterator<Item = &InstanceTables> {
+        self.instances.values().filter(move |tables| tables.instance.owner == owner)
     }
 }
 
-pub(super) fn oldest_first<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Instance> {
-    let mut instances: Vec<_> = accounts.map(Account::view).collect();
-    instances.sort_by_key(|instance| (instance.created_at, instance.id));
-    instances
+impl InstanceTables {
+    fn new(instance: Instance, webhooks: Vec<Webhook>, node: NodeId) -> Result<Self, StorageError> {
+        let (id, created_at) = (instance.id, instance.created_at);
+        let mut by_name = BTreeMap::new();
+        for webhook in webhooks {
+            let webhook = Webhook { instance: id, ..webhook };
+            if by_name.insert(webhook.name.clone(), webhook).is_some() {
+                return Err(StorageError::Conflict { what: "name" });
+            }
+        }
+        by_name
+            .entry(Webhook::DEFAULT.to_owned())
+            .or_insert_with(|| Webhook::new(id, Webhook::DEFAULT, created_at));
+        Ok(Self {
+            instance,
+            epoch: Epoch::default().next(),
+            node: Some(node),
+            lost_by: None,
+            webhooks: by_name,
+            messages: BTreeMap::new(),
+            by_message_id: HashMap::new(),
+            early: Vec::new(),
+            events: Vec::new(),
+            cursors: HashMap::new(),
+            deliveries: BTreeMap::new(),
+        })
+    }
+
+    /// What "oldest first" sorts by.
+    pub(super) fn age(&self) -> (Timestamp, InstanceId) {
+        (self.instance.created_at, self.instance.id)
+    }
+
+    fn default_webhook(&self) -> Webhook {
+        let kept = self.webhooks.get(Webhook::DEFAULT).cloned();
+        kept.unwrap_or_else(|| Webhook::new(self.instance.id, Webhook::DEFAULT, self.instance.created_at))
+    }
 }

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::{Account, MemoryStorage};
+use super::{InstanceTables, MemoryStorage};
 use crate::{InstanceId, Message, MessageQuery, MessageStore, Page, StorageError, UserId};
 
 #[async_trait]
@@ -15,9 +15,8 @@ impl MessageStore for MemoryStorage {
         let mut found: Vec<_> = tables
             .owned(owner, instance)?
             .messages
-            .iter()
-            .map(|stored| &stored.message)
-            .filter(|message| message.chat == query.chat)
+            .values()
+            .filter(|message| message.chat == query.chat && !message.kind.amends())
             .filter(|message| query.start.is_none_or(|start| message.created_at >= start))
             .filter(|message| query.end.is_none_or(|end| message.created_at <= end))
             .collect();
@@ -39,10 +38,10 @@ impl MessageStore for MemoryStorage {
     }
 }
 
-impl Account {
+impl InstanceTables {
     pub(super) fn messages_by_id(&self, message_id: &str) -> Vec<Message> {
-        let positions = self.by_message_id.get(message_id).into_iter().flatten();
-        positions.filter_map(|at| self.messages.get(*at)).map(|stored| stored.message.clone()).collect()
+        let keys = self.by_message_id.get(message_id).into_iter().flatten();
+        keys.filter_map(|key| self.messages.get(key)).cloned().collect()
     }
 }
 

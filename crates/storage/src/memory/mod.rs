@@ -1,23 +1,30 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    Delivery, Event, Instance, InstanceId, Message, SecretText, StorageError, StoredClaim, User, UserId,
-    Write,
+    AmendTarget, Change, Clock, Delivery, Epoch, Event, Instance, InstanceId, Message, NodeId, SecretText,
+    StorageError, StoredClaim, Timestamp, User, UserId, Webhook, Write,
 };
 
 mod claims;
 mod deliveries;
 mod events;
 mod instances;
+mod leases;
 mod messages;
+mod prune;
 mod record;
 mod users;
+mod webhooks;
 
-/// The reference store: everything in memory, lost with the process. For tests and experiments.
-#[derive(Default)]
+/// The reference store: everything in memory, lost with the process. For tests and experiments. Clones share their
+/// tables, as two handles on one database do.
+#[derive(Clone, Default)]
 pub struct MemoryStorage {
-    tables: Mutex<Tables>,
+    tables: Arc<Mutex<Tables>>,
+    clock: Clock,
 }
 
 impl MemoryStorage {
@@ -26,9 +33,13 @@ impl MemoryStorage {
         Self::default()
     }
 
-    /// Every write checks first and then changes without failing, so a poisoned lock still guards sound tables.
+    /// An empty store in which it is as late as the clock says.
+    pub fn with_clock(clock: Clock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock()
     }
 
     /// Runs a write at once and answers with its result.
@@ -44,50 +55,65 @@ impl MemoryStorage {
 #[derive(Default)]
 struct Tables {
     users: BTreeMap<UserId, User>,
-    accounts: BTreeMap<InstanceId, Account>,
+    instances: BTreeMap<InstanceId, InstanceTables>,
+    /// Until when each node's lease is good.
+    nodes: HashMap<NodeId, Timestamp>,
     /// By scope and key; removed together with the instance.
     claims: HashMap<(String, String), (InstanceId, StoredClaim)>,
     settings: HashMap<String, SecretText>,
 }
 
 /// An instance and everything that belongs to it.
-struct Account {
+struct InstanceTables {
     instance: Instance,
-    messages: Vec<StoredMessage>,
-    /// Positions in `messages` by WhatsApp's message id.
-    by_message_id: HashMap<String, Vec<usize>>,
+    epoch: Epoch,
+    /// Who holds it.
+    node: Option<NodeId>,
+    /// Who held it, and was not told yet that another node has taken it.
+    lost_by: Option<NodeId>,
+    /// By name.
+    webhooks: BTreeMap<String, Webhook>,
+    /// In the order they were stored in.
+    messages: BTreeMap<u64, Message>,
+    /// Keys of `messages` by WhatsApp's message id, ascending.
+    by_message_id: HashMap<String, Vec<u64>>,
+    /// Changes that wait for their message, in the order they came in.
+    early: Vec<EarlyChange>,
     /// Ascending by `seq`.
     events: Vec<Event>,
+    /// By the consumer's name.
     cursors: HashMap<String, i64>,
-    /// By consumer name and `seq`.
+    /// By the consumer's name and `seq`.
     deliveries: BTreeMap<(String, i64), Delivery>,
 }
 
-struct StoredMessage {
-    message: Message,
-    payload: Option<bytes::Bytes>,
+/// A change that came before the message that it is about.
+struct EarlyChange {
+    target: AmendTarget,
+    change: Change,
+    at: Timestamp,
 }
 
 impl Tables {
-    fn account(&self, id: InstanceId) -> Result<&Account, StorageError> {
-        self.accounts.get(&id).ok_or(NO_INSTANCE)
+    fn instance(&self, id: InstanceId) -> Result<&InstanceTables, StorageError> {
+        self.instances.get(&id).ok_or(NO_INSTANCE)
     }
 
-    fn account_mut(&mut self, id: InstanceId) -> Result<&mut Account, StorageError> {
-        self.accounts.get_mut(&id).ok_or(NO_INSTANCE)
+    fn instance_mut(&mut self, id: InstanceId) -> Result<&mut InstanceTables, StorageError> {
+        self.instances.get_mut(&id).ok_or(NO_INSTANCE)
     }
 
-    fn owned(&self, owner: UserId, id: InstanceId) -> Result<&Account, StorageError> {
-        self.account(id).ok().filter(|account| account.instance.owner == owner).ok_or(NO_INSTANCE)
+    fn owned(&self, owner: UserId, id: InstanceId) -> Result<&InstanceTables, StorageError> {
+        self.instance(id).ok().filter(|tables| tables.instance.owner == owner).ok_or(NO_INSTANCE)
     }
 
-    fn owned_mut(&mut self, owner: UserId, id: InstanceId) -> Result<&mut Account, StorageError> {
+    fn owned_mut(&mut self, owner: UserId, id: InstanceId) -> Result<&mut InstanceTables, StorageError> {
         self.owned(owner, id)?;
-        self.account_mut(id)
+        self.instance_mut(id)
     }
 }
 
-impl Account {
+impl InstanceTables {
     fn last_seq(&self) -> i64 {
         self.events.last().map_or(0, |event| event.seq)
     }

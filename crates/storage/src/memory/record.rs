@@ -1,26 +1,33 @@
 use async_trait::async_trait;
 
-use super::instances::oldest_first;
 use super::messages::size;
-use super::{Account, MemoryStorage, StoredMessage};
+use super::{EarlyChange, InstanceTables, MemoryStorage, prune};
 use crate::{
-    Entry, Event, Fleet, Instance, InstanceId, Message, MessageStatus, NewEvent, NewMessage, Outcome,
-    PendingMessage, Record, Recorded, StatusUpdate, StorageError, StoredClaim, Timestamp, Write,
+    Amendment, Entry, Event, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus, NewEvent,
+    NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, StoredClaim, Timestamp, Write,
 };
 
 #[async_trait]
 impl Fleet for MemoryStorage {
-    async fn fleet(&self) -> Result<Vec<Instance>, StorageError> {
-        Ok(oldest_first(self.lock().accounts.values()))
+    async fn fleet_instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
+        Ok(self.lock().instances.get(&id).map(InstanceTables::view))
     }
 
-    async fn fleet_instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
-        Ok(self.lock().accounts.get(&id).map(Account::view))
+    async fn instance_counts(&self) -> Result<InstanceCounts, StorageError> {
+        let tables = self.lock();
+        let mut counts = InstanceCounts { total: tables.instances.len() as u64, ..InstanceCounts::default() };
+        for tables in tables.instances.values() {
+            *counts.by_status.entry(tables.instance.status).or_default() += 1;
+        }
+        Ok(counts)
     }
 
     fn record(&self, record: Record) -> Write<Recorded> {
+        let now = self.clock.now();
         self.write(|tables| {
-            tables.account(record.instance)?;
+            if tables.instance(record.instance)?.epoch != record.epoch {
+                return Err(StorageError::Fenced);
+            }
             if let Some(claim) = record.claim {
                 let key = (claim.scope, claim.key);
                 if let Some((_, earlier)) = tables.claims.get(&key) {
@@ -30,27 +37,22 @@ impl Fleet for MemoryStorage {
                     StoredClaim { fingerprint: claim.fingerprint, answer: claim.answer, at: claim.at };
                 tables.claims.insert(key, (record.instance, taken));
             }
-            let account = tables.account_mut(record.instance)?;
+            let tables = tables.instance_mut(record.instance)?;
             if let Some(change) = record.state {
-                change.apply(&mut account.instance);
+                change.apply(&mut tables.instance);
             }
-            let mut log = LogEnd::of(account);
-            let outcomes = record.entries.into_iter().map(|entry| account.enter(entry, &mut log)).collect();
-            Ok(Recorded { outcomes, last_seq: log.last_seq, taken: None })
+            let mut log = Log::after(tables, now);
+            let outcomes = record.entries.into_iter().map(|entry| tables.enter(entry, &mut log)).collect();
+            tables.events.extend_from_slice(&log.events);
+            Ok(Recorded { outcomes, after: log.after, events: log.events, taken: None })
         })
     }
 
-    async fn pending_messages(
-        &self,
-        instance: InstanceId,
-        limit: u64,
-    ) -> Result<Vec<PendingMessage>, StorageError> {
+    async fn pending_messages(&self, instance: InstanceId, limit: u64) -> Result<Vec<Message>, StorageError> {
         let tables = self.lock();
-        let pending = tables.account(instance)?.messages.iter().filter_map(|stored| {
-            let payload = stored.payload.clone()?;
-            Some(PendingMessage { message: stored.message.clone(), payload })
-        });
-        Ok(pending.take(size(limit)).collect())
+        let messages = tables.instance(instance)?.messages.values();
+        let pending = messages.filter(|message| message.status == MessageStatus::Pending);
+        Ok(pending.take(size(limit)).cloned().collect())
     }
 
     async fn fleet_messages_by_id(
@@ -58,125 +60,153 @@ impl Fleet for MemoryStorage {
         instance: InstanceId,
         message_id: &str,
     ) -> Result<Vec<Message>, StorageError> {
-        Ok(self.lock().account(instance)?.messages_by_id(message_id))
+        Ok(self.lock().instance(instance)?.messages_by_id(message_id))
     }
 
-    fn merge_chats(&self, instance: InstanceId, from: String, into: String) -> Write<u64> {
-        self.write(|tables| {
-            let messages = tables.account_mut(instance)?.messages.iter_mut();
-            let moved = messages.map(|stored| &mut stored.message).filter(|message| message.chat == from);
-            Ok(moved.map(|message| message.chat.clone_from(&into)).count() as u64)
-        })
+    async fn prune_events(
+        &self,
+        default: Option<std::time::Duration>,
+        limit: u64,
+    ) -> Result<u64, StorageError> {
+        Ok(prune::events(&mut self.lock(), self.clock.now(), default, limit))
     }
 
-    fn prune_events(&self, before: Timestamp, limit: u64) -> Write<u64> {
-        self.write(|tables| {
-            let mut pruned = 0;
-            for account in tables.accounts.values_mut() {
-                pruned += account.prune_events(before, limit - pruned);
-            }
-            Ok(pruned)
-        })
+    async fn prune_messages(
+        &self,
+        default: Option<std::time::Duration>,
+        limit: u64,
+    ) -> Result<u64, StorageError> {
+        Ok(prune::messages(&mut self.lock(), self.clock.now(), default, limit))
     }
 }
 
-/// Where the log ended before a record, and what the record has appended so far.
-struct LogEnd {
-    next_seq: i64,
-    /// No event of this record is older: later than all that were visible before.
-    floor: Timestamp,
-    last_seq: Option<i64>,
+/// The events of one record.
+struct Log {
+    instance: InstanceId,
+    /// Where the log ended before.
+    after: i64,
+    /// The time of all of them: later than all that were visible before.
+    timestamp: Timestamp,
+    events: Vec<Event>,
 }
 
-impl LogEnd {
-    fn of(account: &Account) -> Self {
-        let floor = account
-            .events
-            .last()
-            .map_or(Timestamp::from_millis(i64::MIN), |last| last.timestamp.plus_millis(1));
-        Self { next_seq: account.last_seq() + 1, floor, last_seq: None }
+impl Log {
+    fn after(tables: &InstanceTables, now: Timestamp) -> Self {
+        let floor = tables.events.last().map(|last| last.timestamp.plus_millis(1));
+        let timestamp = floor.map_or(now, |floor| floor.max(now));
+        Self { instance: tables.instance.id, after: tables.last_seq(), timestamp, events: Vec::new() }
+    }
+
+    fn append(&mut self, event: Option<NewEvent>) {
+        if let Some(NewEvent { id, chat, data }) = event {
+            let seq = self.after + 1 + self.events.len() as i64;
+            self.events.push(Event {
+                seq,
+                id,
+                instance: self.instance,
+                chat,
+                timestamp: self.timestamp,
+                data,
+            });
+        }
     }
 }
 
-impl Account {
-    fn enter(&mut self, entry: Entry, log: &mut LogEnd) -> Outcome {
+impl InstanceTables {
+    fn enter(&mut self, entry: Entry, log: &mut Log) -> Outcome {
         match entry {
             Entry::Message(new) => self.add_message(*new, log),
             Entry::Status(update) => self.update_status(update, log),
+            Entry::Amend(amendment) => self.amend(*amendment, log),
+            Entry::MergeChats { from, into } => self.merge_chats(&from, &into),
             Entry::Event(event) => {
-                self.append(event, log);
+                log.append(Some(event));
                 Outcome::Added
             }
         }
     }
 
-    fn add_message(&mut self, new: NewMessage, log: &mut LogEnd) -> Outcome {
-        let NewMessage { message, payload, event } = new;
+    fn add_message(&mut self, new: NewMessage, log: &mut Log) -> Outcome {
+        let NewMessage { message, event } = new;
         let known = self.by_message_id.entry(message.message_id.clone()).or_default();
-        if known.iter().any(|at| is_same(&self.messages[*at].message, &message)) {
+        if known.iter().filter_map(|key| self.messages.get(key)).any(|known| is_same(known, &message)) {
             return Outcome::Duplicate;
         }
-        known.push(self.messages.len());
-        let payload = payload.filter(|_| message.status == MessageStatus::Pending);
-        self.messages.push(StoredMessage { message, payload });
-        if let Some(event) = event {
-            self.append(event, log);
+        let key = self.messages.last_key_value().map_or(0, |(last, _)| last + 1);
+        known.push(key);
+        let mut message = message.with_sound_times();
+        // Nobody can know one of ours before it has left.
+        if message.status != MessageStatus::Pending {
+            self.early.retain(|early| !early.apply(&mut message));
         }
+        self.messages.insert(key, message);
+        log.append(event);
         Outcome::Added
     }
 
-    fn update_status(&mut self, update: StatusUpdate, log: &mut LogEnd) -> Outcome {
+    fn update_status(&mut self, update: StatusUpdate, log: &mut Log) -> Outcome {
+        let concerned =
+            |message: &Message| update.concerns(&message.chat, &message.wire_chat, message.from_me);
+        let advance = |message: &mut Message| message.advance(update.status, update.at);
+        let outcome = self.change_all(&update.message_id, concerned, advance);
+        log.append(update.event.filter(|_| outcome == Outcome::Advanced));
+        outcome
+    }
+
+    fn amend(&mut self, amendment: Amendment, log: &mut Log) -> Outcome {
+        let Amendment { target, change, at, carrier, event } = amendment;
+        let carried = carrier.map(|carrier| self.add_message(*carrier, log));
+        if carried == Some(Outcome::Duplicate) {
+            return Outcome::Duplicate;
+        }
+        let concerned = |message: &Message| target.concerns(message);
+        let amended = self.change_all(&target.message_id, concerned, |message| change.apply(message, at));
+        log.append(event.filter(|_| amended == Outcome::Advanced));
+        if amended == Outcome::Unknown && change.is_kept() {
+            self.early.push(EarlyChange { target, change, at });
+        }
+        carried.unwrap_or(amended)
+    }
+
+    /// Changes every message with this id that is concerned.
+    fn change_all(
+        &mut self,
+        message_id: &str,
+        concerned: impl Fn(&Message) -> bool,
+        change: impl Fn(&mut Message) -> bool,
+    ) -> Outcome {
         let mut outcome = Outcome::Unknown;
-        for at in self.by_message_id.get(&update.message_id).into_iter().flatten() {
-            let stored = &mut self.messages[*at];
-            if !concerns(&update, &stored.message) {
+        for key in self.by_message_id.get(message_id).into_iter().flatten() {
+            let Some(message) = self.messages.get_mut(key).filter(|message| concerned(message)) else {
                 continue;
-            }
-            if stored.message.status.may_become(update.status) {
-                stored.message.status = update.status;
-                stored.message.updated_at = update.at;
-                stored.message.status_updated_at = Some(update.at);
-                stored.payload = None;
+            };
+            if change(message) {
                 outcome = Outcome::Advanced;
             } else if outcome == Outcome::Unknown {
                 outcome = Outcome::Unchanged;
             }
         }
-        if let Some(event) = update.event.filter(|_| outcome == Outcome::Advanced) {
-            self.append(event, log);
-        }
         outcome
     }
 
-    fn append(&mut self, event: NewEvent, log: &mut LogEnd) {
-        let NewEvent { id, kind, chat, timestamp, data } = event;
-        let timestamp = timestamp.max(log.floor);
-        let seq = log.next_seq;
-        self.events.push(Event { seq, id, instance: self.instance.id, kind, chat, timestamp, data });
-        *log = LogEnd { next_seq: seq + 1, floor: timestamp, last_seq: Some(seq) };
+    fn merge_chats(&mut self, from: &str, into: &str) -> Outcome {
+        let moved = self.messages.values_mut().filter(|message| message.chat == from);
+        let moved = moved.map(|message| into.clone_into(&mut message.chat)).count();
+        if moved > 0 { Outcome::Advanced } else { Outcome::Unchanged }
     }
+}
 
-    fn prune_events(&mut self, before: Timestamp, limit: u64) -> u64 {
-        let passed = self.cursors.values().copied().min().unwrap_or(i64::MAX).min(self.last_seq() - 1);
-        let count = self.events.len();
-        let mut left = limit;
-        self.events.retain(|event| {
-            let awaited = self.deliveries.keys().any(|(_, seq)| *seq == event.seq);
-            let goes = left > 0 && event.seq <= passed && event.timestamp < before && !awaited;
-            left -= u64::from(goes);
-            !goes
-        });
-        (count - self.events.len()) as u64
+impl EarlyChange {
+    /// Applies it if this is its message; tells whether it is.
+    fn apply(&self, message: &mut Message) -> bool {
+        let concerned = self.target.concerns(message);
+        if concerned {
+            self.change.apply(message, self.at);
+        }
+        concerned
     }
 }
 
 fn is_same(one: &Message, other: &Message) -> bool {
     one.sender == other.sender && one.wire_chat == other.wire_chat
-}
-
-fn concerns(update: &StatusUpdate, message: &Message) -> bool {
-    message.from_me == update.from_me
-        && (update.chats.is_empty()
-            || update.chats.contains(&message.chat)
-            || update.chats.contains(&message.wire_chat))
 }

@@ -54,13 +54,6 @@ impl SettingStore for MemoryStorage {
         Ok(self.lock().settings.get(name).cloned())
     }
 
-    fn put_setting(&self, name: String, value: SecretText) -> Write<()> {
-        self.write(|tables| {
-            tables.settings.insert(name, value);
-            Ok(())
-        })
-    }
-
     fn init_setting(&self, name: String, value: SecretText) -> Write<SecretText> {
         self.write(|tables| Ok(tables.settings.entry(name).or_insert(value).clone()))
     }

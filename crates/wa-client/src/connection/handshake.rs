@@ -9,8 +9,9 @@ use wa_store::Device;
 
 use super::link::Link;
 use super::payload;
-use crate::instance::{Random, Shared};
-use crate::state::Cause;
+use crate::backoff::Backoff;
+use crate::cause::Cause;
+use crate::shared::{Random, Shared};
 use crate::transport::{ConnectRequest, Connection};
 
 /// Room for the preamble and the hello.
@@ -26,8 +27,12 @@ pub(crate) async fn connect(
     let request = ConnectRequest { attempt };
     let connection = match timeout(shared.config.connect_timeout, shared.connector.connect(request)).await {
         Ok(Ok(connection)) => connection,
+        Ok(Err(error)) if Backoff::is_worth_telling(attempt) => {
+            tracing::info!(%error, attempt, "connecting failed");
+            return Err(Cause::Network);
+        }
         Ok(Err(error)) => {
-            tracing::info!(%error, "connecting failed");
+            tracing::debug!(%error, attempt, "connecting failed");
             return Err(Cause::Network);
         }
         Err(_) => return Err(Cause::Network),
@@ -45,7 +50,7 @@ async fn shake_hands(
     let static_key = KeyPair::from_private(PrivateKey::from_bytes(device.noise_key));
     let (waiting, hello) = Initiator::start(static_key, random);
     let mut first = Vec::with_capacity(FIRST_MESSAGE);
-    // Both leave in one WebSocket message with the hello (protocol.md 1).
+    // Both leave in one WebSocket message with the hello (PROTOCOL.md 1).
     put_preamble(&mut first, device.routing_info.as_deref())
         .or_else(|_| put_preamble(&mut first, None))
         .map_err(|_| Cause::Protocol)?;
@@ -55,7 +60,7 @@ async fn shake_hands(
     let mut frames = FrameDecoder::default();
     let server_hello = read(&mut connection, &mut frames).await?;
     let now = u64::try_from(shared.clock.unix_millis() / 1000).unwrap_or(0);
-    let payload = payload::client_payload(&shared.config.companion, device);
+    let payload = payload::client_payload(&shared.config.appearance, device);
     let (ciphers, finish) = waiting.read(&server_hello, &shared.trust, now, &payload).map_err(|error| {
         tracing::warn!(%error, "the server's handshake was refused");
         Cause::Untrusted

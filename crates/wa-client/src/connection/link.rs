@@ -9,7 +9,7 @@ use wa_binary::{Node, encode_into};
 use wa_noise::frame::FrameDecoder;
 use wa_noise::{Ciphers, OpenCipher, SealCipher};
 
-use crate::state::Cause;
+use crate::cause::Cause;
 use crate::transport::{Connection, Inbound, Outbound, TransportError};
 
 /// A peer that takes nothing for this long is gone.

@@ -1,4 +1,4 @@
-//! What the client says about itself inside the handshake (protocol.md 3).
+//! What the client says about itself inside the handshake (PROTOCOL.md 3).
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
@@ -11,11 +11,11 @@ use wa_protobuf::payload::web_info::WebSubPlatform;
 use wa_protobuf::payload::{AppVersion, ClientPayload, DevicePairingRegistrationData, UserAgent, WebInfo};
 use wa_store::Device;
 
-use crate::config::Companion;
+use crate::config::Appearance;
 use crate::iq::big_endian;
 
 /// The login payload of a paired device, else the registration payload.
-pub(crate) fn client_payload(companion: &Companion, device: &Device) -> Vec<u8> {
+pub(crate) fn client_payload(appearance: &Appearance, device: &Device) -> Vec<u8> {
     let payload = match &device.jid {
         Some(jid) => ClientPayload {
             username: jid.user.parse().ok(),
@@ -24,20 +24,20 @@ pub(crate) fn client_payload(companion: &Companion, device: &Device) -> Vec<u8> 
             pull: Some(true),
             lid_db_migrated: Some(true),
             lc: Some(1),
-            ..common(companion)
+            ..common(appearance)
         },
         None => ClientPayload {
             passive: Some(false),
             pull: Some(false),
-            device_pairing_data: Some(registration(companion, device)),
-            ..common(companion)
+            device_pairing_data: Some(registration(appearance, device)),
+            ..common(appearance)
         },
     };
     payload.encode_to_vec()
 }
 
-fn common(companion: &Companion) -> ClientPayload {
-    let (primary, secondary, tertiary) = companion.version;
+fn common(appearance: &Appearance) -> ClientPayload {
+    let (primary, secondary, tertiary) = appearance.version;
     let version = AppVersion {
         primary: Some(primary),
         secondary: Some(secondary),
@@ -54,8 +54,8 @@ fn common(companion: &Companion) -> ClientPayload {
         manufacturer: Some(String::new()),
         device: Some("Desktop".into()),
         os_build_number: Some("0.1".into()),
-        locale_language_iso6391: Some(companion.language.clone()),
-        locale_country_iso31661_alpha2: Some(companion.country.clone()),
+        locale_language_iso6391: Some(appearance.language.clone()),
+        locale_country_iso31661_alpha2: Some(appearance.country.clone()),
         ..Default::default()
     };
     ClientPayload {
@@ -70,11 +70,11 @@ fn common(companion: &Companion) -> ClientPayload {
     }
 }
 
-fn registration(companion: &Companion, device: &Device) -> DevicePairingRegistrationData {
+fn registration(appearance: &Appearance, device: &Device) -> DevicePairingRegistrationData {
     let signed = &device.signed_prekey;
     let public =
         |private: [u8; 32]| Bytes::copy_from_slice(PrivateKey::from_bytes(private).public_key().as_bytes());
-    let (primary, secondary, tertiary) = companion.version;
+    let (primary, secondary, tertiary) = appearance.version;
     let build = Md5::digest(format!("{primary}.{secondary}.{tertiary}"));
     DevicePairingRegistrationData {
         e_regid: Some(Bytes::copy_from_slice(&device.registration_id.to_be_bytes())),
@@ -84,11 +84,11 @@ fn registration(companion: &Companion, device: &Device) -> DevicePairingRegistra
         e_skey_val: Some(public(signed.private_key)),
         e_skey_sig: Some(Bytes::copy_from_slice(&signed.signature)),
         build_hash: Some(Bytes::copy_from_slice(&build)),
-        device_props: Some(device_props(companion).encode_to_vec().into()),
+        device_props: Some(device_props(appearance).encode_to_vec().into()),
     }
 }
 
-fn device_props(companion: &Companion) -> DeviceProps {
+fn device_props(appearance: &Appearance) -> DeviceProps {
     // The version of the companion's own software, which WhatsApp Web leaves at 0.1.0.
     let version =
         CompanionVersion { primary: Some(0), secondary: Some(1), tertiary: Some(0), ..Default::default() };
@@ -110,9 +110,9 @@ fn device_props(companion: &Companion) -> DeviceProps {
         ..Default::default()
     };
     DeviceProps {
-        os: Some(companion.os.clone()),
+        os: Some(appearance.os.clone()),
         version: Some(version),
-        platform_type: Some(companion.platform.into()),
+        platform_type: Some(appearance.platform.into()),
         require_full_sync: Some(false),
         history_sync_config: Some(history),
     }

@@ -1,8 +1,8 @@
-//! How the server ends a connection (protocol.md 7.5 and 7.6).
+//! How the server ends a connection (PROTOCOL.md 7.5 and 7.6).
 
 use wa_binary::Node;
 
-use crate::state::Cause;
+use crate::cause::Cause;
 
 /// What a `<stream:error>` means.
 pub(crate) fn of_stream_error(node: &Node<'_>) -> Cause {

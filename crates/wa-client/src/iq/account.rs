@@ -4,13 +4,13 @@ use wa_binary::{Jid, Node};
 
 use super::{get, set};
 
-/// Unlinks this companion (protocol.md 7.7).
+/// Unlinks this companion (PROTOCOL.md 7.7).
 pub(crate) fn remove_companion(own: &Jid) -> Node<'static> {
     let remove = Node::new("remove-companion-device").attr("jid", own).attr("reason", "user_initiated");
     set("md").child(remove)
 }
 
-/// Asks for the privacy settings (protocol.md 28).
+/// Asks for the privacy settings (PROTOCOL.md 28).
 pub(crate) fn privacy() -> Node<'static> {
     get("privacy").child(Node::new("privacy"))
 }

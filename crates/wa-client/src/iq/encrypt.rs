@@ -1,4 +1,4 @@
-//! Requests of namespace `encrypt`: the keys that others need to start a session (protocol.md 9).
+//! Requests of namespace `encrypt`: the keys that others need to start a session (PROTOCOL.md 9).
 
 use sha1::{Digest, Sha1};
 use wa_binary::{Jid, Node};
@@ -6,7 +6,7 @@ use wa_crypto::{PublicKey, Signature};
 use wa_signal::{Bundle, SignedPreKey};
 
 use super::{big_endian, from_big_endian, get, set};
-use crate::handle::RequestError;
+use crate::request::RequestError;
 
 /// First byte of keys where the key type is written apart.
 const KEY_TYPE: [u8; 1] = [5];
@@ -91,7 +91,7 @@ pub(crate) fn parse_digest(answer: &Node<'_>) -> Result<Option<KeyDigest>, Reque
 }
 
 /// SHA-1 over identity, signed prekey, its signature and the one-time keys in the order of the server's list
-/// (whatsapp-rust.md, "Small ones").
+/// (PROTOCOL.md 9).
 pub(crate) fn key_hash(identity: &PublicKey, signed: &SignedPreKey, keys: &[PublicKey]) -> Vec<u8> {
     let mut hash = Sha1::new();
     hash.update(identity.as_bytes());
@@ -198,7 +198,7 @@ mod tests {
         (local, signed)
     }
 
-    /// The shape of baileys-stanzas.txt at 5579 ms.
+    /// The shape that other clients send (PROTOCOL.md 9).
     #[test]
     fn an_upload_has_registration_type_identity_list_and_signed_key() {
         let (local, signed) = own();

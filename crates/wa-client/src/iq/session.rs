@@ -4,24 +4,24 @@ use wa_binary::Node;
 
 use super::{get, set};
 
-/// Tells the server to deliver: what waited and what comes (protocol.md 7.1).
+/// Tells the server to deliver: what waited and what comes (PROTOCOL.md 7.1).
 pub(crate) fn active() -> Node<'static> {
     set("passive").child(Node::new("active"))
 }
 
-/// The keepalive (protocol.md 7.4).
+/// The keepalive (PROTOCOL.md 7.4).
 pub(crate) fn ping() -> Node<'static> {
     get("w:p")
 }
 
-/// Confirms that what the server called dirty has been brought up to date (protocol.md 7.2).
+/// Confirms that what the server called dirty has been brought up to date (PROTOCOL.md 7.2).
 pub(crate) fn clean<'a>(kind: &'a str, timestamp: &'a str) -> Node<'a> {
     let clean = Node::new("clean").attr("type", kind).attr("timestamp", timestamp);
     set("urn:xmpp:whatsapp:dirty").child(clean)
 }
 
 /// The session id that WhatsApp Web announces: server-adjusted time, three days ahead, within a week
-/// (protocol.md 28).
+/// (PROTOCOL.md 28).
 pub(crate) fn unified_session(server_millis: i64) -> Node<'static> {
     const DAY: i64 = 24 * 3600 * 1000;
     let id = (server_millis + 3 * DAY).rem_euclid(7 * DAY);

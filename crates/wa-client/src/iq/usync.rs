@@ -1,11 +1,11 @@
-//! Requests of namespace `usync`: who has which devices, which LID, and an account at all (protocol.md 15).
+//! Requests of namespace `usync`: who has which devices, which LID, and an account at all (PROTOCOL.md 15).
 
 use compact_str::CompactString;
 use wa_binary::{Jid, Node};
 use wa_store::{DeviceList, ListedDevice};
 
 use super::get;
-use crate::handle::{OnWhatsApp, RequestError};
+use crate::request::{OnWhatsApp, RequestError};
 
 /// Most devices of one user that are believed: WhatsApp allows a phone and four companions, companion ids
 /// end at 99.
@@ -148,7 +148,7 @@ mod tests {
         );
     }
 
-    /// The shape of baileys.md 3.6.
+    /// The shape of PROTOCOL.md 15.
     #[test]
     fn devices_and_lid_are_read() {
         let device = |id: u32| Node::new("device").attr("id", id);

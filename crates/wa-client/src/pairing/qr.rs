@@ -16,7 +16,7 @@ const MAX_REFS: usize = 16;
 /// Longest reference that still makes a code that a camera can read.
 const MAX_REF: usize = 512;
 
-/// The references of one pair-device, which become codes one after the other (protocol.md 6.1).
+/// The references of one pair-device, which become codes one after the other (PROTOCOL.md 6.1).
 #[derive(Debug, Default)]
 pub(super) struct Codes {
     refs: VecDeque<String>,

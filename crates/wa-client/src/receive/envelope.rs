@@ -1,8 +1,8 @@
 use wa_binary::{Jid, Node, Server, ShapeError};
 
-use crate::account::Account;
+use crate::mirror::Mirror;
 
-/// Who wrote to whom, from the attributes of a message or receipt (protocol.md 12, "Source rules").
+/// Who wrote to whom, from the attributes of a message or receipt (PROTOCOL.md 12).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Envelope {
     pub(super) id: String,
@@ -29,7 +29,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    pub(super) fn read(node: &Node<'_>, account: &Account) -> Result<Self, ShapeError> {
+    pub(super) fn read(node: &Node<'_>, mirror: &Mirror) -> Result<Self, ShapeError> {
         let from = node.require_jid("from")?.clone();
         let attribute = |name| node.attrs.jid(name).cloned();
         let (participant, recipient) = (attribute("participant"), attribute("recipient"));
@@ -39,7 +39,7 @@ impl Envelope {
             None if shared => node.require_jid("participant")?.clone(),
             None => from.clone(),
         });
-        let from_me = account.is_own_user(&sender);
+        let from_me = mirror.is_own_user(&sender);
         let chat = match &recipient {
             _ if shared => from.clone(),
             Some(recipient) if from_me => unhosted(recipient.to_user()),
@@ -77,7 +77,7 @@ impl Envelope {
             .opt_attr("recipient", self.recipient.as_ref())
     }
 
-    /// `<ack class="message">`, with a code where the message couldn't be used (protocol.md 13).
+    /// `<ack class="message">`, with a code where the message couldn't be used (PROTOCOL.md 13).
     pub(super) fn ack(&self, error: Option<u32>) -> Node<'static> {
         self.answer("ack").attr("class", "message").opt_attr("error", error)
     }
@@ -100,10 +100,10 @@ fn with_device_of(alt: Jid, sender: &Jid) -> Jid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::tests::account;
+    use crate::mirror::tests::mirror;
 
     fn read(node: Node<'static>) -> Envelope {
-        Envelope::read(&node.attr("id", "A").attr("t", 17_u32), &account()).unwrap()
+        Envelope::read(&node.attr("id", "A").attr("t", 17_u32), &mirror()).unwrap()
     }
 
     fn message(from: Jid) -> Node<'static> {
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!((envelope.chat, envelope.sender.user.as_str()), (Jid::group("1203630001"), "9003"));
         assert_eq!(envelope.sender_alt, Some(Jid::pn("15550003").with_device(1)));
         let nobody = message(Jid::group("1203630001")).attr("id", "A").attr("t", 17_u32);
-        assert!(Envelope::read(&nobody, &account()).is_err());
+        assert!(Envelope::read(&nobody, &mirror()).is_err());
     }
 
     #[test]

@@ -2,55 +2,56 @@ use bytes::Bytes;
 use wa_binary::Node;
 use wa_noise::preamble::MAX_ROUTING;
 
-use super::Batch;
+use super::Receiver;
+use crate::cause::Cause;
+use crate::context::Context;
+use crate::end::End;
 use crate::event::Event;
-use crate::instance::End;
 use crate::iq;
-use crate::online::Online;
-use crate::state::Cause;
 
 /// Stanzas that the server may send at once from what waited.
 const OFFLINE_BATCH: u32 = 100;
 
-impl Online<'_> {
-    /// `<ib>`: what the server says about the connection (protocol.md 7.2, baileys.md 3.4).
-    pub(super) async fn on_info(&mut self, node: &Node<'_>, batch: &mut Batch) -> Result<(), End> {
+impl Receiver {
+    /// `<ib>`: what the server says about the connection (PROTOCOL.md 7.2).
+    pub(super) async fn on_info(&mut self, context: &mut Context<'_>, node: &Node<'_>) -> Result<(), End> {
         for child in node.children() {
             match child.tag() {
                 "offline_preview" => {
                     let wanted = Node::new("offline_batch").attr("count", OFFLINE_BATCH);
-                    batch.answers.push(Node::new("ib").child(wanted));
+                    context.link.send(&Node::new("ib").child(wanted)).await?;
                 }
                 "offline" => {
                     let count = child.attrs.number("count").and_then(Result::ok).unwrap_or(0);
-                    batch.events.push(Event::OfflineDone { count });
+                    context.mirror.inbox.push(Event::OfflineDone { count });
                 }
-                "dirty" => self.on_dirty(child, batch),
-                "edge_routing" => self.on_edge_routing(child),
+                "dirty" => on_dirty(context, child).await?,
+                "edge_routing" => on_edge_routing(context, child),
                 "downgrade_webclient" => return Err(End::of(Cause::MultiDeviceRequired)),
                 _ => {}
             }
         }
-        Ok(())
+        context.commit_if_urgent().await
     }
+}
 
-    /// Something of the account changed while we were away. What this client caches is kept in step by
-    /// notifications, so there is nothing to fetch before saying that it is clean.
-    fn on_dirty(&mut self, dirty: &Node<'_>, batch: &mut Batch) {
-        let (Some(kind), Some(timestamp)) = (dirty.attrs.text("type"), dirty.attrs.text("timestamp")) else {
-            return;
-        };
-        let clean = self.requests.unanswered(iq::session::clean(&kind, &timestamp)).into_owned();
-        batch.answers.push(clean);
-    }
+/// Something of the account changed while we were away. What this client caches is kept in step by notifications, so
+/// there is nothing to fetch before saying that it is clean.
+async fn on_dirty(context: &mut Context<'_>, dirty: &Node<'_>) -> Result<(), End> {
+    let (Some(kind), Some(timestamp)) = (dirty.attrs.text("type"), dirty.attrs.text("timestamp")) else {
+        return Ok(());
+    };
+    let clean = context.requests.unanswered(iq::session::clean(&kind, &timestamp));
+    Ok(context.link.send(&clean).await?)
+}
 
-    /// Kept, and replayed in front of the next handshake.
-    fn on_edge_routing(&mut self, node: &Node<'_>) {
-        let Some(info) = node.get_child("routing_info").and_then(Node::bytes) else { return };
-        if info.len() <= MAX_ROUTING && self.account.device.routing_info.as_deref() != Some(&*info) {
-            self.account.device.routing_info = Some(Bytes::copy_from_slice(&info));
-            self.account.device_changed();
-            self.account.must_commit();
-        }
+/// Kept, and replayed in front of the next handshake.
+fn on_edge_routing(context: &mut Context<'_>, node: &Node<'_>) {
+    let Some(info) = node.get_child("routing_info").and_then(Node::bytes) else { return };
+    let device = &mut context.mirror.device;
+    if info.len() <= MAX_ROUTING && device.routing_info.as_deref() != Some(&*info) {
+        device.routing_info = Some(Bytes::copy_from_slice(&info));
+        context.mirror.device_changed();
+        context.mirror.must_commit();
     }
 }

@@ -1,191 +1,185 @@
 use bytes::Bytes;
-use prost::Message as _;
-use wa_binary::{Jid, Node};
-use wa_protobuf::e2e::Message;
+use wa_binary::{Jid, Node, Server};
 
-use super::Batch;
-use super::decrypt::Decrypted;
+use super::Receiver;
+use super::decrypt::{Decrypted, decrypt};
 use super::envelope::Envelope;
-use super::receipt::delivery;
-use crate::event::{Event, IncomingMessage, Undecryptable, UndecryptableReason};
-use crate::instance::End;
-use crate::message::MessageId;
-use crate::online::Online;
+use super::meaning::{self, Answer};
+use super::receipt::{ack, delivery};
+use super::retry::retry_receipt;
+use crate::context::Context;
+use crate::end::End;
+use crate::event::UndecryptableReason;
+use crate::inbox::Record;
+use crate::keeper::Keeper;
 
-/// Nack codes (protocol.md 13).
+/// Nack codes (PROTOCOL.md 13).
 const PARSING: u32 = 487;
 const UNRECOGNIZED: u32 = 488;
 const INVALID_PROTOBUF: u32 = 491;
 
-impl Online<'_> {
-    pub(super) async fn on_message(&mut self, node: &Node<'_>, batch: &mut Batch) -> Result<(), End> {
-        let envelope = match Envelope::read(node, self.account) {
+impl Receiver {
+    pub(super) async fn on_message(
+        &mut self,
+        context: &mut Context<'_>,
+        keeper: &Keeper,
+        node: &Node<'_>,
+        frame: &Bytes,
+    ) -> Result<(), End> {
+        let envelope = match Envelope::read(node, context.mirror) {
             Ok(envelope) => envelope,
             Err(error) => {
                 tracing::warn!(%error, "a malformed message was refused");
-                batch.answers.push(super::receipt::ack("message", node).attr("error", PARSING));
+                self.answers.push(ack("message", node).attr("error", PARSING));
                 return Ok(());
             }
         };
-        self.timers.in_use();
-        self.learn_addresses(&envelope).await?;
-        if !envelope.chat.is_user() || node.get_child("plaintext").is_some() {
-            Self::on_unsupported(&envelope, batch);
-            return Ok(());
+        context.timers.in_use();
+        learn_addresses(context, &envelope).await?;
+        if let Some(reason) = unsupported(&envelope.chat, node) {
+            return self.on_unreadable(context, node, &envelope, reason).await;
         }
-        let encs: Vec<_> = node.children_named("enc").collect();
-        if encs.is_empty() {
-            Self::on_placeholder(node, &envelope, batch);
-            return Ok(());
+        let mut is_empty = true;
+        for enc in node.children_named("enc") {
+            is_empty = false;
+            self.on_enc(context, keeper, node, enc, &envelope, frame).await?;
         }
-        for enc in encs {
-            self.on_enc(node, enc, &envelope, batch).await?;
-        }
-        Ok(())
-    }
-
-    /// The stanza says the same user's other address: remember both (protocol.md 16).
-    async fn learn_addresses(&mut self, envelope: &Envelope) -> Result<(), End> {
-        let pairs = [(&envelope.sender, &envelope.sender_alt), (&envelope.chat, &envelope.chat_alt)];
-        for (one, other) in pairs {
-            let Some(other) = other else { continue };
-            let (pn, lid) = if one.is_pn() { (one, other) } else { (other, one) };
-            self.account.learn_lid(&*self.shared.store, pn, lid).await?;
+        if is_empty {
+            // Either the server holds nothing but the fact (view-once on another device), or it is malformed.
+            let is_placeholder = node.get_child("unavailable").is_some();
+            let reason =
+                if is_placeholder { UndecryptableReason::Unavailable } else { UndecryptableReason::Empty };
+            return self.on_unreadable(context, node, &envelope, reason).await;
         }
         Ok(())
     }
 
     async fn on_enc(
         &mut self,
+        context: &mut Context<'_>,
+        keeper: &Keeper,
         node: &Node<'_>,
         enc: &Node<'_>,
         envelope: &Envelope,
-        batch: &mut Batch,
+        frame: &Bytes,
     ) -> Result<(), End> {
         if !enc.attrs.get("type").is_some_and(|kind| *kind == "msg" || *kind == "pkmsg") {
-            Self::on_unsupported(envelope, batch);
-            return Ok(());
+            return self.on_unreadable(context, node, envelope, UndecryptableReason::Unknown).await;
         }
-        let sender = self.signal_jid(&envelope.sender).await?;
-        match self.decrypt(enc, &sender, batch).await? {
-            Decrypted::Plain(plain) => self.on_plain(node, plain.into(), envelope, batch).await,
-            Decrypted::Duplicate => {
-                batch.answers.push(delivery(envelope, self.available));
-                Ok(())
+        let sender = context.signal_jid(&envelope.sender).await?;
+        match decrypt(context, enc, &sender).await? {
+            Decrypted::Plain(plain) => self.on_plain(context, node, plain, envelope, frame).await,
+            Decrypted::Repeated => self.on_repeated(context, node, envelope).await,
+            Decrypted::Failed(reason) => {
+                self.on_undecryptable(context, keeper, node, enc, envelope, reason).await
             }
-            Decrypted::Failed(reason) => self.on_undecryptable(enc, envelope, reason, batch).await,
         }
     }
 
     async fn on_plain(
         &mut self,
+        context: &mut Context<'_>,
         node: &Node<'_>,
-        raw: Bytes,
+        plain: Bytes,
         envelope: &Envelope,
-        batch: &mut Batch,
+        frame: &Bytes,
     ) -> Result<(), End> {
-        let Ok(mut message) = Message::decode(raw.clone()) else {
-            batch.answers.push(envelope.ack(Some(INVALID_PROTOBUF)));
-            let reason = UndecryptableReason::BadContent;
-            batch.events.push(undecryptable(envelope, reason, 0));
-            return Ok(());
-        };
-        self.account.retries.arrived(&envelope.sender, &envelope.id);
-        let mut chat = envelope.chat.clone();
-        if envelope.from_me
-            && let Some(sent) = message.device_sent_message.take()
-        {
-            let destination = sent.destination_jid.and_then(|jid| jid.parse::<Jid>().ok());
-            // Without `recipient` only the wrapper knows where our other device sent it.
-            if let Some(destination) = destination.filter(|_| envelope.recipient.is_none()) {
-                chat = destination.to_user();
+        let mirror = &mut *context.mirror;
+        mirror.arrived(&envelope.sender, &envelope.id);
+        let meaning = meaning::of(mirror, &context.shared.store, node, envelope, plain.clone()).await?;
+        match meaning.answer {
+            Answer::InvalidProtobuf => self.answers.push(envelope.ack(Some(INVALID_PROTOBUF))),
+            Answer::Receipt => self.answers.push(delivery(envelope, self.is_available)),
+            Answer::HistoryReceipt => {
+                self.answers.push(delivery(envelope, self.is_available));
+                let receipt = Node::new("receipt").attr("id", envelope.id.clone()).attr("to", &envelope.from);
+                self.answers.push(receipt.attr("type", "hist_sync"));
             }
-            message = sent.message.map_or_else(Message::default, |message| *message);
         }
-        batch.answers.push(delivery(envelope, self.available));
-        if envelope.from_me && self.on_own_protocol_message(&message, envelope, batch).await? {
-            return Ok(());
-        }
-        let event = self.incoming(node, envelope, chat, message, raw).await?;
-        batch.events.push(Event::Message(Box::new(event)));
+        mirror.inbox.push_once(meaning.event, Record::Message { frame: frame.clone(), plain });
         Ok(())
     }
 
-    async fn incoming(
+    /// Nearly always the server has not heard that the message arrived. Where this companion can't know that it was
+    /// told, as after a restart, it is told; to whom has recorded it, that is no news.
+    async fn on_repeated(
         &mut self,
+        context: &mut Context<'_>,
         node: &Node<'_>,
         envelope: &Envelope,
-        chat: Jid,
-        message: Message,
-        raw: Bytes,
-    ) -> Result<IncomingMessage, End> {
-        let text = |name: &str| node.attrs.text(name).map(std::borrow::Cow::into_owned);
-        let store = &*self.shared.store;
-        let lids = &mut self.account.lids;
-        let sender = envelope.sender.to_user();
-        Ok(IncomingMessage {
-            id: MessageId::from(envelope.id.as_str()),
-            chat_pn: lids.pn_of(store, &chat).await?,
-            chat_lid: lids.lid_of(store, &chat).await?,
-            sender_pn: lids.pn_of(store, &sender).await?,
-            sender_lid: lids.lid_of(store, &sender).await?,
-            chat,
-            sender: envelope.sender.clone(),
-            from_me: envelope.from_me,
-            push_name: text("notify").filter(|name| name != "-"),
-            timestamp: envelope.timestamp,
-            offline: envelope.offline,
-            category: text("category"),
-            edit: text("edit"),
-            message,
-            raw,
-        })
+    ) -> Result<(), End> {
+        self.answers.push(delivery(envelope, self.is_available));
+        // What the phone tells its companions concerns nobody else, and the chat of a copy may be named inside it only.
+        let is_without_place = envelope.peer || (envelope.from_me && envelope.recipient.is_none());
+        if is_without_place || context.mirror.has_arrived(&envelope.sender, &envelope.id) {
+            return Ok(());
+        }
+        let (mirror, store) = (&mut *context.mirror, &context.shared.store);
+        let reason = UndecryptableReason::Repeated;
+        let event = meaning::unreadable(mirror, store, node, envelope, reason, 0).await?;
+        mirror.inbox.push(event);
+        Ok(())
     }
 
     /// The sender is asked to send again, and the server is told that the stanza arrived.
     async fn on_undecryptable(
         &mut self,
+        context: &mut Context<'_>,
+        keeper: &Keeper,
+        node: &Node<'_>,
         enc: &Node<'_>,
         envelope: &Envelope,
         reason: UndecryptableReason,
-        batch: &mut Batch,
     ) -> Result<(), End> {
         let said = enc.attrs.number("count").and_then(Result::ok).unwrap_or(0);
-        let count = self.account.retries.ask(&envelope.sender, &envelope.id, said);
+        let count = context.mirror.retries.ask(&envelope.sender, &envelope.id, said);
         if let Some(count) = count {
-            let request = self.retry_receipt(envelope, count).await?;
-            batch.answers.push(request);
+            self.answers.push(retry_receipt(context, keeper, envelope, count).await?);
         }
-        batch.answers.push(envelope.ack(None));
-        batch.events.push(undecryptable(envelope, reason, count.unwrap_or(0)));
+        self.answers.push(envelope.ack(None));
+        let (mirror, store) = (&mut *context.mirror, &context.shared.store);
+        let retries = count.unwrap_or(0);
+        let event = meaning::unreadable(mirror, store, node, envelope, reason, retries).await?;
+        mirror.inbox.push(event);
         Ok(())
     }
 
-    /// No `<enc>`: either the server holds nothing but the fact (view-once on another device), or it is malformed.
-    fn on_placeholder(node: &Node<'_>, envelope: &Envelope, batch: &mut Batch) {
-        if node.get_child("unavailable").is_none() {
-            batch.answers.push(envelope.ack(Some(UNRECOGNIZED)));
-            return;
-        }
-        batch.answers.push(envelope.ack(None));
-        batch.events.push(undecryptable(envelope, UndecryptableReason::Unavailable, 0));
-    }
-
-    /// Groups, broadcasts, channels and bots: acknowledged, so that the server doesn't keep them for ever, and told.
-    fn on_unsupported(envelope: &Envelope, batch: &mut Batch) {
-        batch.answers.push(envelope.ack(None));
-        batch.events.push(undecryptable(envelope, UndecryptableReason::Unsupported, 0));
+    /// Acknowledged, so that the server doesn't keep it for ever, and told.
+    async fn on_unreadable(
+        &mut self,
+        context: &mut Context<'_>,
+        node: &Node<'_>,
+        envelope: &Envelope,
+        reason: UndecryptableReason,
+    ) -> Result<(), End> {
+        let error = (reason == UndecryptableReason::Empty).then_some(UNRECOGNIZED);
+        self.answers.push(envelope.ack(error));
+        let (mirror, store) = (&mut *context.mirror, &context.shared.store);
+        let event = meaning::unreadable(mirror, store, node, envelope, reason, 0).await?;
+        mirror.inbox.push(event);
+        Ok(())
     }
 }
 
-fn undecryptable(envelope: &Envelope, reason: UndecryptableReason, retries: u32) -> Event {
-    Event::Undecryptable(Undecryptable {
-        id: MessageId::from(envelope.id.as_str()),
-        chat: envelope.chat.clone(),
-        sender: envelope.sender.clone(),
-        from_me: envelope.from_me,
-        timestamp: envelope.timestamp,
-        reason,
-        retries,
-    })
+/// The stanza says the same user's other address: remember both (PROTOCOL.md 16).
+async fn learn_addresses(context: &mut Context<'_>, envelope: &Envelope) -> Result<(), End> {
+    let pairs = [(&envelope.sender, &envelope.sender_alt), (&envelope.chat, &envelope.chat_alt)];
+    for (one, other) in pairs {
+        let Some(other) = other else { continue };
+        let (pn, lid) = if one.is_pn() { (one, other) } else { (other, one) };
+        context.learn_lid(pn, lid).await?;
+    }
+    Ok(())
+}
+
+/// Why this version doesn't read what is written in such a chat.
+fn unsupported(chat: &Jid, node: &Node<'_>) -> Option<UndecryptableReason> {
+    match chat.server {
+        Server::Group => Some(UndecryptableReason::Group),
+        Server::Broadcast => Some(UndecryptableReason::Broadcast),
+        _ if chat.is_newsletter() => Some(UndecryptableReason::Newsletter),
+        _ if chat.is_bot() => Some(UndecryptableReason::Bot),
+        _ if !chat.is_user() || node.get_child("plaintext").is_some() => Some(UndecryptableReason::Unknown),
+        _ => None,
+    }
 }

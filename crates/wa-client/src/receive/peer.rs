@@ -1,74 +1,168 @@
-use prost::Message as _;
-use wa_binary::{Jid, Node};
-use wa_protobuf::e2e::protocol_message::Type;
-use wa_protobuf::e2e::{AppStateSyncKeyShare, LidMigrationMappingSyncPayload, Message};
+//! What the own phone tells its companions (PROTOCOL.md 12, 16, 20).
 
-use super::Batch;
+use bytes::Bytes;
+use prost::Message as _;
+use wa_binary::Jid;
+use wa_protobuf::e2e::protocol_message::Type;
+use wa_protobuf::e2e::{AppStateSyncKeyShare, LidMigrationMappingSyncPayload, ProtocolMessage};
+use wa_store::{AppStateKey, PeerData, PeerDataSort, Store, StoreError};
+
 use super::envelope::Envelope;
-use crate::event::{AppStateKey, Event, PeerMessage};
-use crate::instance::End;
-use crate::online::Online;
+use super::meaning::{Answer, Meaning};
+use crate::content::Content;
+use crate::event::{Event, PeerMessage};
+use crate::mirror::Mirror;
 
 /// Pairs that one mapping sync may bring; more is not believed.
 const MAX_MAPPINGS: usize = 100_000;
 
-impl Online<'_> {
-    /// What the own phone tells its companions (protocol.md 12, 16, 20). Whether it was that, and not a message
-    /// for people.
-    pub(super) async fn on_own_protocol_message(
-        &mut self,
-        message: &Message,
-        envelope: &Envelope,
-        batch: &mut Batch,
-    ) -> Result<bool, End> {
-        let Some(protocol) = &message.protocol_message else { return Ok(false) };
-        if let Some(sync) = &protocol.lid_migration_mapping_sync_message {
-            let payload = sync.encoded_mapping_payload.as_deref().unwrap_or_default();
-            self.on_lid_mappings(payload).await?;
-        }
-        let kind = protocol.r#type.and_then(|kind| Type::try_from(kind).ok());
-        let peer = match kind {
-            Some(Type::HistorySyncNotification) => {
-                let receipt = Node::new("receipt").attr("id", envelope.id.clone()).attr("to", &envelope.from);
-                batch.answers.push(receipt.attr("type", "hist_sync"));
-                protocol
-                    .history_sync_notification
-                    .clone()
-                    .map(|history| PeerMessage::History(Box::new(history)))
-            }
-            Some(Type::AppStateSyncKeyShare) => protocol.app_state_sync_key_share.as_ref().map(keys),
-            Some(Type::Revoke | Type::MessageEdit | Type::EphemeralSetting | Type::SharePhoneNumber)
-            | None => return Ok(false),
-            Some(_) => Some(PeerMessage::Other(protocol.clone())),
-        };
-        batch.events.extend(peer.map(Event::Peer));
-        Ok(true)
+/// Reads a protocol message of the own account: what it shares is noted in the mirror, to be stored before it is
+/// acknowledged. `None` if it is a message for people.
+pub(super) async fn of(
+    mirror: &mut Mirror,
+    store: &Store,
+    content: &Content,
+    envelope: &Envelope,
+) -> Result<Option<Meaning>, StoreError> {
+    let message = content.message();
+    let sent = message.device_sent_message.as_ref().and_then(|sent| sent.message.as_ref());
+    let Some(protocol) = &sent.map_or(message, |sent| sent).protocol_message else { return Ok(None) };
+    let kind = protocol.r#type.and_then(|kind| Type::try_from(kind).ok());
+    if matches!(
+        kind,
+        None | Some(Type::Revoke | Type::MessageEdit | Type::EphemeralSetting | Type::SharePhoneNumber)
+    ) && protocol.lid_migration_mapping_sync_message.is_none()
+    {
+        return Ok(None);
     }
+    let raw = RawProtocolMessage::inside(content.raw());
+    let keep = |sort, raw: Option<Bytes>| {
+        let timestamp = envelope.timestamp.saturating_mul(1000);
+        raw.map(|raw| PeerData { sort, id: envelope.id.as_str().into(), timestamp, raw })
+    };
+    mirror.changes.peer_data.extend(keep(PeerDataSort::History, raw.history));
+    mirror.changes.peer_data.extend(keep(PeerDataSort::LidMap, raw.lid_map));
+    if let Some(share) = &protocol.app_state_sync_key_share {
+        mirror.changes.app_state_keys.extend(keys(share));
+    }
+    mirror.must_commit();
+    learn_lids(mirror, store, protocol).await?;
+    let answer = match kind {
+        Some(Type::HistorySyncNotification) => Answer::HistoryReceipt,
+        _ => Answer::Receipt,
+    };
+    Ok(Some(Meaning { event: Some(Event::Peer(told(kind, protocol))), answer }))
+}
 
-    async fn on_lid_mappings(&mut self, payload: &[u8]) -> Result<(), End> {
-        let Ok(payload) = LidMigrationMappingSyncPayload::decode(payload) else {
-            tracing::warn!("an unreadable LID mapping was ignored");
-            return Ok(());
-        };
-        for mapping in payload.pn_to_lid_mappings.iter().take(MAX_MAPPINGS) {
-            let lid = mapping.latest_lid.or(mapping.assigned_lid);
-            if let (Some(pn), Some(lid)) = (mapping.pn, lid) {
-                let (pn, lid) = (Jid::pn(pn.to_string()), Jid::lid(lid.to_string()));
-                self.account.learn_lid(&*self.shared.store, &pn, &lid).await?;
-            }
+fn told(kind: Option<Type>, protocol: &ProtocolMessage) -> PeerMessage {
+    match (kind, &protocol.history_sync_notification, &protocol.app_state_sync_key_share) {
+        (Some(Type::HistorySyncNotification), Some(history), _) => {
+            PeerMessage::History(Box::new(history.clone()))
         }
-        Ok(())
+        (Some(Type::AppStateSyncKeyShare), _, Some(share)) => {
+            PeerMessage::AppStateKeys(keys(share).collect())
+        }
+        _ => PeerMessage::Other(Box::new(protocol.clone())),
     }
 }
 
-fn keys(share: &AppStateSyncKeyShare) -> PeerMessage {
-    let keys = share.keys.iter().filter_map(|key| {
+async fn learn_lids(
+    mirror: &mut Mirror,
+    store: &Store,
+    protocol: &ProtocolMessage,
+) -> Result<(), StoreError> {
+    let Some(sync) = &protocol.lid_migration_mapping_sync_message else { return Ok(()) };
+    let payload = sync.encoded_mapping_payload.as_deref().unwrap_or_default();
+    let Ok(payload) = LidMigrationMappingSyncPayload::decode(payload) else {
+        tracing::warn!("an unreadable LID mapping is kept as it came");
+        return Ok(());
+    };
+    for mapping in payload.pn_to_lid_mappings.iter().take(MAX_MAPPINGS) {
+        let lid = mapping.latest_lid.or(mapping.assigned_lid);
+        if let (Some(pn), Some(lid)) = (mapping.pn, lid) {
+            let (pn, lid) = (Jid::pn(pn.to_string()), Jid::lid(lid.to_string()));
+            mirror.learn_lid(store, &pn, &lid).await?;
+        }
+    }
+    Ok(())
+}
+
+fn keys(share: &AppStateSyncKeyShare) -> impl Iterator<Item = AppStateKey> {
+    share.keys.iter().filter_map(|key| {
         let data = key.key_data.as_ref()?;
+        let fingerprint = data.fingerprint.as_ref().map(prost::Message::encode_to_vec);
         Some(AppStateKey {
             id: key.key_id.as_ref()?.key_id.clone()?,
             data: data.key_data.clone()?,
+            fingerprint: fingerprint.unwrap_or_default().into(),
             timestamp: data.timestamp.unwrap_or(0),
         })
-    });
-    PeerMessage::AppStateKeys(keys.collect())
+    })
+}
+
+/// What is kept for code to come, with the fields that this version doesn't know.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct RawProtocolMessage {
+    #[prost(bytes = "bytes", optional, tag = "6")]
+    history: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "23")]
+    lid_map: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct RawMessage {
+    #[prost(bytes = "bytes", optional, tag = "12")]
+    protocol: Option<Bytes>,
+    #[prost(message, optional, tag = "31")]
+    device_sent: Option<RawDeviceSent>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct RawDeviceSent {
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    message: Option<Bytes>,
+}
+
+impl RawProtocolMessage {
+    /// The parts of the protocol message in an encoded message, wrapped for own devices or not.
+    fn inside(message: &Bytes) -> Self {
+        let message = RawMessage::decode(message.clone()).unwrap_or_default();
+        let wrapped = message.device_sent.and_then(|sent| RawMessage::decode(sent.message?).ok());
+        let protocol = wrapped.map_or(message.protocol, |wrapped| wrapped.protocol);
+        protocol.and_then(|protocol| Self::decode(protocol).ok()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wa_protobuf::e2e::{DeviceSentMessage, HistorySyncNotification, Message};
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_what_came_wrapped_or_not() {
+        let history = HistorySyncNotification { chunk_order: Some(3), ..Default::default() };
+        let mut raw = history.encode_to_vec();
+        // Field 200, which nobody knows.
+        raw.extend_from_slice(&[0xc0, 0x0c, 7]);
+        let raw = Bytes::from(raw);
+        let protocol = RawProtocolMessage { history: Some(raw.clone()), lid_map: None }.encode_to_vec();
+        let message = RawMessage { protocol: Some(protocol.into()), device_sent: None };
+        assert!(Message::decode(&message.encode_to_vec()[..]).unwrap().protocol_message.is_some());
+        let sent = RawDeviceSent { message: Some(message.encode_to_vec().into()) };
+        let wrapped = RawMessage { protocol: None, device_sent: Some(sent) };
+        for message in [message, wrapped] {
+            let found = RawProtocolMessage::inside(&message.encode_to_vec().into());
+            assert_eq!(found, RawProtocolMessage { history: Some(raw.clone()), lid_map: None });
+        }
+    }
+
+    #[test]
+    fn what_is_no_protocol_message_has_no_parts() {
+        let sent = DeviceSentMessage { phash: Some("2:x".into()), ..Default::default() };
+        let message = Message { device_sent_message: Some(Box::new(sent)), ..Default::default() };
+        let nothing = RawProtocolMessage::default();
+        assert_eq!(RawProtocolMessage::inside(&message.encode_to_vec().into()), nothing);
+        assert_eq!(RawProtocolMessage::inside(&Bytes::from_static(b"\xff")), nothing);
+    }
 }

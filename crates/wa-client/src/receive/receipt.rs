@@ -1,14 +1,13 @@
-//! Receipts in, receipts and acks out (protocol.md 13).
+//! Receipts in, receipts and acks out (PROTOCOL.md 13).
 
-use wa_binary::{Jid, Node, Server};
+use wa_binary::{Jid, Node};
 
-use super::Batch;
+use super::Receiver;
 use super::envelope::Envelope;
-use super::retry::RetryRequest;
+use crate::context::Context;
+use crate::end::End;
 use crate::event::{Event, ReceiptKind, ReceiptUpdate};
-use crate::instance::End;
 use crate::message::MessageId;
-use crate::online::Online;
 
 /// Ids that one receipt may name.
 const MAX_IDS: usize = 4096;
@@ -37,98 +36,77 @@ pub(super) fn delivery(envelope: &Envelope, available: bool) -> Node<'static> {
     envelope.answer("receipt").opt_attr("type", kind)
 }
 
-impl Online<'_> {
-    pub(super) async fn on_receipt(&mut self, node: &Node<'_>, batch: &mut Batch) -> Result<(), End> {
-        if node.attrs.get("type").is_some_and(|kind| *kind == "retry") {
-            match RetryRequest::read(node, self.account) {
-                // Acknowledged once it has been answered.
-                Ok(request) => batch.retries.push(request),
-                Err(error) => {
-                    tracing::warn!(%error, "a malformed retry receipt was dropped");
-                    batch.answers.push(ack("receipt", node));
-                }
+impl Receiver {
+    pub(super) async fn on_receipt(&mut self, context: &mut Context<'_>, node: &Node<'_>) -> Result<(), End> {
+        self.answers.push(ack("receipt", node));
+        match updates(context, node).await? {
+            Some(updates) => {
+                updates.into_iter().for_each(|update| context.mirror.inbox.push(Event::Receipt(update)));
             }
-            return Ok(());
-        }
-        batch.answers.push(ack("receipt", node));
-        match self.receipt_updates(node).await? {
-            Some(updates) => batch.events.extend(updates.into_iter().map(Event::Receipt)),
             None => tracing::warn!("a malformed receipt was dropped"),
         }
         Ok(())
     }
+}
 
-    /// What a receipt says; `None` if it is malformed.
-    async fn receipt_updates(&mut self, node: &Node<'_>) -> Result<Option<Vec<ReceiptUpdate>>, End> {
-        let grouped: Vec<_> = node.children_named("participants").collect();
-        let from = node.attrs.jid("from").cloned();
-        let timestamp = node.attrs.number::<i64>("t").and_then(Result::ok);
-        let (Some(from), timestamp) = (from, timestamp.unwrap_or(self.server_millis() / 1000)) else {
-            return Ok(None);
-        };
-        let kind = kind_of(node);
-        let mut updates = Vec::new();
-        if grouped.is_empty() {
-            let Some(ids) = ids_of(node) else { return Ok(None) };
-            let participant = node.attrs.jid("participant").unwrap_or(&from).clone();
-            let recipient = node.attrs.jid("recipient");
-            let from_me = self.account.is_own_user(&participant);
-            let chat = match recipient {
-                Some(recipient) if from_me => recipient.to_user(),
-                _ => from.to_user(),
-            };
-            updates.push(self.receipt_update(chat, ids, kind, participant, timestamp).await?);
-            return Ok(Some(updates));
+/// Whether a receipt proves that the server has our message: somebody else's device says that it arrived.
+pub(crate) fn proves_arrival(node: &Node<'_>) -> bool {
+    use ReceiptKind::{Delivered, Inactive, Played, Read};
+    matches!(kind_of(node), Delivered | Read | Played | Inactive)
+}
+
+/// What a receipt says; `None` if it is malformed.
+async fn updates(context: &mut Context<'_>, node: &Node<'_>) -> Result<Option<Vec<ReceiptUpdate>>, End> {
+    let timestamp = node.attrs.number::<i64>("t").and_then(Result::ok);
+    let timestamp = timestamp.unwrap_or_else(|| context.server_millis() / 1000);
+    let Some(from) = node.attrs.jid("from") else { return Ok(None) };
+    let kind = kind_of(node);
+    if node.get_child("participants").is_some() {
+        return grouped_updates(context, node, from, &kind, timestamp).await.map(Some);
+    }
+    let Some(ids) = ids_of(node) else { return Ok(None) };
+    let participant = node.attrs.jid("participant").unwrap_or(from).clone();
+    let chat = match node.attrs.jid("recipient") {
+        Some(recipient) if context.mirror.is_own_user(&participant) => recipient.to_user(),
+        _ => from.to_user(),
+    };
+    Ok(Some(vec![update(context, chat, ids, kind, participant, timestamp).await?]))
+}
+
+/// Groups and status: many users, one message (PROTOCOL.md 13, grouped form).
+async fn grouped_updates(
+    context: &mut Context<'_>,
+    node: &Node<'_>,
+    from: &Jid,
+    kind: &ReceiptKind,
+    timestamp: i64,
+) -> Result<Vec<ReceiptUpdate>, End> {
+    let mut updates = Vec::new();
+    for participants in node.children_named("participants") {
+        let Some(id) = participants.attrs.text("key") else { continue };
+        for user in participants.children_named("user").take(MAX_IDS) {
+            let Some(participant) = user.attrs.jid("jid").cloned() else { continue };
+            let timestamp = user.attrs.number("t").and_then(Result::ok).unwrap_or(timestamp);
+            let ids = vec![MessageId::from(&*id)];
+            updates.push(update(context, from.to_user(), ids, kind.clone(), participant, timestamp).await?);
         }
-        // Groups and status: many users, one message (protocol.md 13, grouped form).
-        for participants in grouped {
-            let Some(id) = participants.attrs.text("key") else { continue };
-            for user in participants.children_named("user").take(MAX_IDS) {
-                let Some(participant) = user.attrs.jid("jid").cloned() else { continue };
-                let timestamp = user.attrs.number("t").and_then(Result::ok).unwrap_or(timestamp);
-                let ids = vec![MessageId::from(&*id)];
-                let chat = from.to_user();
-                updates.push(self.receipt_update(chat, ids, kind.clone(), participant, timestamp).await?);
-            }
-        }
-        Ok(Some(updates))
     }
+    Ok(updates)
+}
 
-    async fn receipt_update(
-        &mut self,
-        chat: Jid,
-        ids: Vec<MessageId>,
-        kind: ReceiptKind,
-        participant: Jid,
-        timestamp: i64,
-    ) -> Result<ReceiptUpdate, End> {
-        let (store, lids) = (&*self.shared.store, &mut self.account.lids);
-        let chat_pn = lids.pn_of(store, &chat).await?;
-        let chat_lid = lids.lid_of(store, &chat).await?;
-        let from_me = self.account.is_own_user(&participant);
-        Ok(ReceiptUpdate { chat, chat_pn, chat_lid, ids, kind, participant, from_me, timestamp })
-    }
-
-    /// Tells who wrote these messages that they were read (protocol.md 13).
-    pub(crate) async fn send_read_receipt(
-        &mut self,
-        read: &crate::handle::ReadReceipt,
-        kind: &'static str,
-    ) -> Result<(), End> {
-        let Some((first, rest)) = read.ids.split_first() else { return Ok(()) };
-        let shared = matches!(read.chat.server, Server::Group | Server::Broadcast);
-        let participant = read.sender.as_ref().filter(|_| shared).map(Jid::to_user);
-        let receipt = Node::new("receipt")
-            .attr("id", first.as_str())
-            .attr("to", read.chat.to_user())
-            .attr("type", kind)
-            .attr("t", self.server_millis() / 1000)
-            .opt_attr("participant", participant);
-        let items = rest.iter().map(|id| Node::new("item").attr("id", id.as_str()));
-        let list = Node::new("list").with_children(items);
-        let receipt = if rest.is_empty() { receipt } else { receipt.child(list) };
-        Ok(self.link.send(&receipt).await?)
-    }
+async fn update(
+    context: &mut Context<'_>,
+    chat: Jid,
+    ids: Vec<MessageId>,
+    kind: ReceiptKind,
+    participant: Jid,
+    timestamp: i64,
+) -> Result<ReceiptUpdate, End> {
+    let (store, mirror) = (&context.shared.store, &mut *context.mirror);
+    let chat_pn = mirror.lids.pn_of(store, &chat).await?;
+    let chat_lid = mirror.lids.lid_of(store, &chat).await?;
+    let from_me = mirror.is_own_user(&participant);
+    Ok(ReceiptUpdate { chat, chat_pn, chat_lid, ids, kind, participant, from_me, timestamp })
 }
 
 fn ids_of(node: &Node<'_>) -> Option<Vec<MessageId>> {

@@ -1,19 +1,20 @@
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
-use wa_binary::{Jid, Node, phash};
+use wa_binary::{Node, phash};
 
+use super::audience::Audience;
+use crate::command::SendReply;
 use crate::message::{Ack, SendError};
 
-/// Who is told how a message fared.
-pub(crate) type SendReply = oneshot::Sender<Result<Ack, SendError>>;
-
-/// Messages that have left and wait for WhatsApp's word (protocol.md 11.3).
+/// Messages that have left and wait for WhatsApp's word (PROTOCOL.md 11.3).
 #[derive(Debug)]
-pub(crate) struct Acks {
+pub(super) struct Acks {
     waiting: HashMap<String, Waiting>,
+    /// Callers that wait.
+    unanswered: usize,
     /// In the order of their deadlines, since all wait equally long; acknowledged ones stay until theirs.
     deadlines: VecDeque<(Instant, String)>,
     patience: Duration,
@@ -21,80 +22,116 @@ pub(crate) struct Acks {
 
 #[derive(Debug)]
 struct Waiting {
-    reply: SendReply,
+    /// `None` once a receipt has said that the message arrived; the ack may still come.
+    reply: Option<SendReply>,
     deadline: Instant,
-    /// All devices it was encrypted for, the own one included.
-    devices: Vec<Jid>,
+    /// Whom it was encrypted for.
+    audience: Arc<Audience>,
 }
 
 impl Acks {
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self { waiting: HashMap::new(), deadlines: VecDeque::new(), patience }
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { waiting: HashMap::new(), unanswered: 0, deadlines: VecDeque::new(), patience }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unanswered == 0
     }
 
-    pub(crate) fn insert(&mut self, id: String, devices: Vec<Jid>, reply: SendReply) {
+    pub(super) fn insert(&mut self, id: String, audience: Arc<Audience>, reply: SendReply) {
         let deadline = Instant::now() + self.patience;
         self.deadlines.push_back((deadline, id.clone()));
-        if let Some(earlier) = self.waiting.insert(id, Waiting { reply, deadline, devices }) {
-            let _ = earlier.reply.send(Err(SendError::Unacknowledged));
+        self.unanswered += 1;
+        if let Some(earlier) = self.waiting.insert(id, Waiting { reply: Some(reply), deadline, audience }) {
+            self.answer(earlier.reply, Err(SendError::Unacknowledged));
         }
     }
 
     /// Passes on an `<ack class="message">`. If its hash says that the message was not encrypted for the
     /// devices that the server knows, those it was encrypted for are returned.
-    pub(crate) fn complete(&mut self, ack: &Node<'_>) -> Option<Vec<Jid>> {
-        let Waiting { reply, devices, .. } = self.waiting.remove(&*ack.attrs.text("id")?)?;
+    pub(super) fn complete(&mut self, ack: &Node<'_>) -> Option<Arc<Audience>> {
+        let Waiting { reply, audience, .. } = self.waiting.remove(&*ack.attrs.text("id")?)?;
         let refused = ack.attrs.number::<u32>("error").map(|code| code.unwrap_or(0));
         let outcome = match refused {
             Some(code) if code != 0 => Err(SendError::Refused { code }),
-            _ => Ok(Ack { timestamp: ack.attrs.number("t").and_then(Result::ok).unwrap_or(0) }),
+            _ => Ok(Ack { timestamp: timestamp(ack) }),
         };
-        let _ = reply.send(outcome);
+        self.answer(reply, outcome);
         let theirs = ack.attrs.text("phash").filter(|hash| !hash.is_empty())?;
-        (phash(&devices) != *theirs).then_some(devices)
+        (phash(&audience.devices()) != *theirs).then_some(audience)
     }
 
-    /// Gives up on those that have waited too long.
-    pub(crate) fn expire(&mut self, now: Instant) {
-        while let Some((_, id)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
-            let overdue = self.waiting.get(&id).is_some_and(|waiting| waiting.deadline <= now);
-            if overdue && let Some(waiting) = self.waiting.remove(&id) {
-                let _ = waiting.reply.send(Err(SendError::Unacknowledged));
+    /// A receipt of the recipient names messages that arrived, so the server has them. Others can prove nothing.
+    pub(super) fn prove(&mut self, receipt: &Node<'_>) {
+        let Some(from) = receipt.attrs.jid("from").filter(|_| self.unanswered > 0) else { return };
+        let items = receipt.get_child("list").map_or(&[][..], Node::children);
+        for named in [receipt].into_iter().chain(items) {
+            let waiting = named.attrs.text("id").and_then(|id| self.waiting.get_mut(&*id));
+            if let Some(waiting) = waiting.filter(|waiting| waiting.audience.is_chat_of(from)) {
+                let reply = waiting.reply.take();
+                self.answer(reply, Ok(Ack { timestamp: timestamp(receipt) }));
             }
         }
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+    /// Gives up on those that have waited too long.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some((_, id)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
+            let overdue = self.waiting.get(&id).is_some_and(|waiting| waiting.deadline <= now);
+            if overdue && let Some(waiting) = self.waiting.remove(&id) {
+                self.answer(waiting.reply, Err(SendError::Unacknowledged));
+            }
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.front().map(|(deadline, _)| *deadline)
     }
 
     /// The connection is gone: nobody knows what became of the rest.
-    pub(crate) fn abandon(&mut self) {
-        for (_, waiting) in self.waiting.drain() {
-            let _ = waiting.reply.send(Err(SendError::Unacknowledged));
+    pub(super) fn abandon(&mut self) {
+        for (_, waiting) in std::mem::take(&mut self.waiting) {
+            self.answer(waiting.reply, Err(SendError::Unacknowledged));
         }
         self.deadlines.clear();
     }
 
     /// Gives memory back.
-    pub(crate) fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self) {
         self.deadlines.retain(|(_, id)| self.waiting.contains_key(id));
         self.deadlines.shrink_to_fit();
         self.waiting.shrink_to_fit();
     }
+
+    fn answer(&mut self, reply: Option<SendReply>, outcome: Result<Ack, SendError>) {
+        if let Some(reply) = reply {
+            self.unanswered -= 1;
+            let _ = reply.send(outcome);
+        }
+    }
+}
+
+/// Unix seconds of a stanza; 0 if it has none.
+fn timestamp(node: &Node<'_>) -> i64 {
+    node.attrs.number("t").and_then(Result::ok).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+    use wa_binary::Jid;
+
     use super::*;
+
+    fn audience() -> Arc<Audience> {
+        let (chat, own) = (Jid::lid("1"), Jid::lid("2").with_device(1));
+        Arc::new(Audience { theirs: vec![chat.clone()], chat, pn: None, ours: Vec::new(), own })
+    }
 
     fn sent(acks: &mut Acks, id: &str) -> oneshot::Receiver<Result<Ack, SendError>> {
         let (reply, answer) = oneshot::channel();
-        acks.insert(id.into(), vec![Jid::lid("1"), Jid::lid("2").with_device(1)], reply);
+        acks.insert(id.into(), audience(), reply);
         answer
     }
 
@@ -116,11 +153,12 @@ mod tests {
     #[tokio::test]
     async fn another_hash_than_ours_names_the_devices() {
         let mut acks = Acks::new(Duration::from_secs(75));
-        let devices = vec![Jid::lid("1"), Jid::lid("2").with_device(1)];
+        let devices = audience().devices();
+        assert_eq!(devices, [Jid::lid("1"), Jid::lid("2").with_device(1)]);
         let _first = sent(&mut acks, "A");
         assert_eq!(acks.complete(&ack("A").attr("phash", phash(&devices))), None);
         let _second = sent(&mut acks, "A");
-        assert_eq!(acks.complete(&ack("A").attr("phash", "2:AAAAAAAA")), Some(devices));
+        assert_eq!(acks.complete(&ack("A").attr("phash", "2:AAAAAAAA")), Some(audience()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -132,5 +170,26 @@ mod tests {
         acks.expire(Instant::now() + Duration::from_secs(75));
         assert!(acks.is_empty());
         assert_eq!(answer.await.unwrap(), Err(SendError::Unacknowledged));
+    }
+
+    #[tokio::test]
+    async fn a_receipt_answers_and_leaves_the_hash_to_the_ack() {
+        let mut acks = Acks::new(Duration::from_secs(75));
+        let (first, second) = (sent(&mut acks, "A"), sent(&mut acks, "B"));
+        let item = Node::new("item").attr("id", "B");
+        let receipt = Node::new("receipt").attr("id", "A").attr("t", 18_u32);
+        let receipt = receipt.child(Node::new("list").child(item));
+        for stranger in [Jid::lid("3"), Jid::pn("1"), Jid::group("1")] {
+            acks.prove(&receipt.clone().attr("from", stranger));
+        }
+        acks.prove(&receipt);
+        assert!(!acks.is_empty(), "others prove nothing");
+        acks.prove(&receipt.attr("from", Jid::lid("1").with_device(2)));
+        assert!(acks.is_empty());
+        assert_eq!(first.await.unwrap(), Ok(Ack { timestamp: 18 }));
+        assert_eq!(second.await.unwrap(), Ok(Ack { timestamp: 18 }));
+        assert_eq!(acks.complete(&ack("A").attr("phash", "2:AAAAAAAA")), Some(audience()));
+        acks.expire(Instant::now() + Duration::from_secs(76));
+        assert!(acks.is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future, stream};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -34,18 +34,10 @@ const FRAGMENT: usize = 4 << 10;
 /// A frame has a 3-byte length, so nothing legitimate is larger.
 const MAX_MESSAGE: usize = (1 << 24) + 3;
 
-/// One TLS configuration for all instances: it holds the parsed roots and the session tickets.
-static TLS: LazyLock<Result<Arc<ClientConfig>, String>> = LazyLock::new(|| {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-});
+/// One TLS configuration for all companions: it holds the parsed roots and the session tickets.
+static TLS: LazyLock<Result<Arc<ClientConfig>, TransportError>> = LazyLock::new(|| tls_config([]));
 
-/// Connects to a `ws` or `wss` URL with the headers that WhatsApp Web sends (protocol.md 1).
+/// Connects to a `ws` or `wss` URL with the headers that WhatsApp Web sends (PROTOCOL.md 1).
 #[derive(Debug, Clone)]
 pub struct WebSocket {
     url: String,
@@ -79,6 +71,17 @@ impl WebSocket {
         self
     }
 
+    /// Trusts these authorities besides the public ones.
+    ///
+    /// # Errors
+    /// [`TransportError::Configuration`] when one of them is no certificate of an authority.
+    pub fn trusting(
+        self,
+        authorities: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Result<Self, TransportError> {
+        Ok(self.tls(tls_config(authorities)?))
+    }
+
     fn request(&self) -> Result<Request, TransportError> {
         let mut request = self.url.as_str().into_client_request().map_err(configuration)?;
         let headers = request.headers_mut();
@@ -94,7 +97,7 @@ impl WebSocket {
     fn tls_config(&self) -> Result<Arc<ClientConfig>, TransportError> {
         match &self.tls {
             Some(config) => Ok(config.clone()),
-            None => TLS.clone().map_err(TransportError::Configuration),
+            None => TLS.clone(),
         }
     }
 }
@@ -113,6 +116,22 @@ impl Connector for WebSocket {
         let tls = TlsConnector::from(self.tls_config()?).connect(name, tcp).await.map_err(io)?;
         upgrade(request, tls).await
     }
+}
+
+/// The public authorities and these, verified with ring.
+fn tls_config(
+    authorities: impl IntoIterator<Item = CertificateDer<'static>>,
+) -> Result<Arc<ClientConfig>, TransportError> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for authority in authorities {
+        roots.add(authority).map_err(configuration)?;
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(configuration)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 struct Target {

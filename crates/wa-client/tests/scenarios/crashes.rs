@@ -1,110 +1,144 @@
 //! Promises 1 and 2 when the process dies between any two steps: nothing is lost, nothing is told twice under
 //! another id, and no key is used twice.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wa_binary::Jid;
-use wa_client::{Event, Handle, Handler, HandlerError, Outgoing};
+use wa_client::{Cause, Event, Outgoing, SendError, Store, StoreError, UndecryptableReason};
 use wa_simulator::Phone;
-use wa_store::{
-    AddressBook, Changes, Commit, Device, DeviceAddress, DeviceList, MemoryStore, SenderKeyName, SentMessage,
-    SignalStore, Store, StoreError,
-};
+use wa_store::{Batch, Commit, Key, Kind, MemoryRecords, Plain, Records};
 
-use crate::stage::{Companion, Diary, Stage, messages_of, patiently};
+use crate::stage::{Companion, Stage, messages_of};
 
-/// A store whose process dies: after so many commits none takes effect any more, and none resolves.
+/// Records that die: after so many commits none takes effect any more.
 struct Mortal {
-    store: Arc<dyn Store>,
+    records: Arc<MemoryRecords>,
     left: AtomicUsize,
-    /// Whether the last commit still takes effect although nobody hears of it.
-    takes_effect: bool,
+    end: Death,
     dead: AtomicBool,
 }
 
+/// What becomes of later commits.
+#[derive(Clone, Copy)]
+enum Death {
+    /// They never resolve. Whether the first of them still takes effect although nobody hears of it.
+    Silence { takes_effect: bool },
+    /// They fail.
+    Failure,
+    /// Somebody else owns the companion.
+    Fence,
+}
+
 impl Mortal {
-    fn new(store: Arc<dyn Store>, commits: usize, takes_effect: bool) -> Arc<Self> {
-        Arc::new(Self { store, left: AtomicUsize::new(commits), takes_effect, dead: AtomicBool::new(false) })
+    fn store(records: &Arc<MemoryRecords>, commits: usize, takes_effect: bool) -> Store {
+        Self::store_until(records, commits, Death::Silence { takes_effect })
+    }
+
+    fn store_until(records: &Arc<MemoryRecords>, commits: usize, end: Death) -> Store {
+        let (left, dead) = (AtomicUsize::new(commits), AtomicBool::new(false));
+        let mortal = Self { records: records.clone(), left, end, dead };
+        Store::new(Arc::new(mortal), Arc::new(Plain))
     }
 }
 
 #[async_trait]
-impl SignalStore for Mortal {
-    async fn sessions(&self, addresses: &[DeviceAddress]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        self.store.sessions(addresses).await
+impl Records for Mortal {
+    async fn get(&self, kind: Kind, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.records.get(kind, keys).await
     }
-    async fn identities(&self, addresses: &[DeviceAddress]) -> Result<Vec<Option<[u8; 32]>>, StoreError> {
-        self.store.identities(addresses).await
-    }
-    async fn addresses(&self, name: &str) -> Result<Vec<DeviceAddress>, StoreError> {
-        self.store.addresses(name).await
-    }
-    async fn prekey(&self, id: u32) -> Result<Option<[u8; 32]>, StoreError> {
-        self.store.prekey(id).await
-    }
-    async fn prekeys(&self, from_id: u32, limit: usize) -> Result<Vec<(u32, [u8; 32])>, StoreError> {
-        self.store.prekeys(from_id, limit).await
-    }
-    async fn prekey_count(&self) -> Result<usize, StoreError> {
-        self.store.prekey_count().await
-    }
-    async fn sender_key(&self, name: &SenderKeyName) -> Result<Option<Bytes>, StoreError> {
-        self.store.sender_key(name).await
-    }
-}
 
-#[async_trait]
-impl AddressBook for Mortal {
-    async fn lid_of(&self, pn_user: &str) -> Result<Option<String>, StoreError> {
-        self.store.lid_of(pn_user).await
+    async fn scan(
+        &self,
+        kind: Kind,
+        range: Range<Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        self.records.scan(kind, range, limit).await
     }
-    async fn pn_of(&self, lid_user: &str) -> Result<Option<String>, StoreError> {
-        self.store.pn_of(lid_user).await
-    }
-    async fn device_lists(&self, users: &[Jid]) -> Result<Vec<Option<DeviceList>>, StoreError> {
-        self.store.device_lists(users).await
-    }
-}
 
-#[async_trait]
-impl Store for Mortal {
-    async fn device(&self) -> Result<Option<Device>, StoreError> {
-        self.store.device().await
+    async fn count(&self, kind: Kind) -> Result<u64, StoreError> {
+        self.records.count(kind).await
     }
-    async fn sent_message(&self, chat: &Jid, id: &str) -> Result<Option<SentMessage>, StoreError> {
-        self.store.sent_message(chat, id).await
-    }
-    fn commit(&self, changes: Changes) -> Commit {
+
+    fn apply(&self, batch: Batch) -> Commit {
         let alive =
             self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if alive {
-            return self.store.commit(changes);
+            return self.records.apply(batch);
         }
-        if self.takes_effect && !self.dead.swap(true, Ordering::SeqCst) {
-            drop(self.store.commit(changes));
-        }
-        Box::pin(std::future::pending())
+        let error = match self.end {
+            Death::Silence { takes_effect } => {
+                if takes_effect && !self.dead.swap(true, Ordering::SeqCst) {
+                    drop(self.records.apply(batch));
+                }
+                return Box::pin(std::future::pending());
+            }
+            Death::Failure => StoreError::Overloaded,
+            Death::Fence => StoreError::Fenced,
+        };
+        Box::pin(std::future::ready(Err(error)))
     }
 }
 
-async fn cast() -> (Stage, Phone, Phone, Companion) {
+/// Records that refuse a commit now and then.
+struct Failing {
+    records: Arc<MemoryRecords>,
+    /// How many commits are refused from now on.
+    failures: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Records for Failing {
+    async fn get(&self, kind: Kind, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.records.get(kind, keys).await
+    }
+
+    async fn scan(
+        &self,
+        kind: Kind,
+        range: Range<Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        self.records.scan(kind, range, limit).await
+    }
+
+    async fn count(&self, kind: Kind) -> Result<u64, StoreError> {
+        self.records.count(kind).await
+    }
+
+    fn apply(&self, batch: Batch) -> Commit {
+        let fails = |left: usize| left.checked_sub(1);
+        match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails) {
+            Ok(_) => Box::pin(std::future::ready(Err(StoreError::Overloaded))),
+            Err(_) => self.records.apply(batch),
+        }
+    }
+}
+
+fn store_of(records: &Arc<MemoryRecords>) -> Store {
+    Store::new(records.clone(), Arc::new(Plain))
+}
+
+async fn cast() -> (Stage, Phone, Phone, Companion, Arc<MemoryRecords>) {
     let stage = Stage::new().await;
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
-    let companion = stage.companion(&alice).await;
-    (stage, alice, bob, companion)
+    let records = Arc::new(MemoryRecords::new());
+    let companion = stage.start(store_of(&records));
+    companion.pair(&alice).await;
+    (stage, alice, bob, companion, records)
 }
 
 /// The process dies around the `commits`-th commit; whatever was recorded before and after makes up the whole.
 async fn dies_while_receiving(commits: usize, takes_effect: bool) {
-    let (stage, alice, bob, companion) = cast().await;
+    let (stage, alice, bob, companion, records) = cast().await;
     bob.send(alice.number(), "text 0").await.unwrap();
     companion.diary.messages(1).await;
-    let store = companion.stop().await;
+    companion.stop().await;
 
-    let mortal = stage.start(Mortal::new(store.clone(), commits, takes_effect));
+    let mortal = stage.start(Mortal::store(&records, commits, takes_effect));
     let sending = async {
         for n in 1..=10 {
             bob.send(alice.number(), &format!("text {n}")).await.unwrap();
@@ -118,18 +152,26 @@ async fn dies_while_receiving(commits: usize, takes_effect: bool) {
     let before = messages_of(&mortal.diary.events());
     mortal.crash().await;
 
-    let survivor = stage.start(store);
+    let survivor = stage.start(store_of(&records));
     bob.send(alice.number(), "last").await.unwrap();
-    let is_last = |events: &[Event]| {
-        messages_of(events).iter().any(|message| message.message.conversation.as_deref() == Some("last"))
-    };
+    let is_last = |events: &[Event]| messages_of(events).iter().any(|message| message.text() == Some("last"));
     let events = survivor.diary.wait_for(is_last).await;
-    assert!(!events.iter().any(|event| matches!(event, Event::Undecryptable(_))), "{events:?}");
-    let mut recorded: Vec<_> =
-        before.into_iter().chain(messages_of(&events)).map(|m| (m.id, m.message)).collect();
+    // What was stored and not acknowledged comes again, and its keys are gone.
+    let is_news = |event: &Event| match event {
+        Event::Undecryptable(told) => {
+            told.reason != UndecryptableReason::Repeated || before.iter().all(|m| m.info.id != told.info.id)
+        }
+        _ => false,
+    };
+    assert!(!events.iter().any(is_news), "{events:?}");
+    let mut recorded: Vec<_> = before
+        .iter()
+        .chain(&messages_of(&events))
+        .map(|m| (m.info.id.clone(), m.text().map(str::to_owned)))
+        .collect();
     recorded.sort_by(|a, b| a.0.cmp(&b.0));
     recorded.dedup_by(|a, b| a.0 == b.0);
-    let mut texts: Vec<_> = recorded.into_iter().filter_map(|(_, message)| message.conversation).collect();
+    let mut texts: Vec<_> = recorded.into_iter().filter_map(|(_, text)| text).collect();
     texts.sort();
     let mut expected: Vec<_> = (1..=10).map(|n| format!("text {n}")).chain(["last".to_owned()]).collect();
     expected.sort();
@@ -153,15 +195,15 @@ async fn nothing_is_lost_by_a_crash_after_a_commit() {
 /// The process dies with ciphertexts out that no stored record knows of: the next life skips their counters.
 #[tokio::test(start_paused = true)]
 async fn no_key_is_used_twice_after_a_crash() {
-    let (stage, alice, bob, companion) = cast().await;
+    let (stage, alice, bob, companion, records) = cast().await;
     companion.send(bob.jid(), "one").await;
     bob.send(alice.number(), "answer").await.unwrap();
     companion.diary.messages(1).await;
     for n in 0..10 {
         companion.send(bob.jid(), &format!("leased {n}")).await;
     }
-    let store = companion.crash().await;
-    let companion = stage.start(store);
+    companion.crash().await;
+    let companion = stage.start(store_of(&records));
     companion.online().await;
     for n in 0..10 {
         companion.send(bob.jid(), &format!("after {n}")).await;
@@ -174,14 +216,14 @@ async fn no_key_is_used_twice_after_a_crash() {
 
 #[tokio::test(start_paused = true)]
 async fn a_text_to_a_warm_session_waits_for_no_commit() {
-    let (stage, alice, bob, companion) = cast().await;
+    let (stage, alice, bob, companion, records) = cast().await;
     companion.send(bob.jid(), "one").await;
     bob.send(alice.number(), "answer").await.unwrap();
     companion.diary.messages(1).await;
     companion.send(bob.jid(), "warm").await;
-    let store = companion.stop().await;
+    companion.stop().await;
     // The first send renews the lease, which is a commit; the next 63 must live without.
-    let mortal = stage.start(Mortal::new(store, 1, false));
+    let mortal = stage.start(Mortal::store(&records, 1, false));
     mortal.online().await;
     for n in 0..60 {
         mortal.send(bob.jid(), &format!("leased {n}")).await;
@@ -191,19 +233,19 @@ async fn a_text_to_a_warm_session_waits_for_no_commit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_whose_session_was_not_stored_leaves_nothing() {
-    let (stage, _alice, bob, companion) = cast().await;
-    let store = companion.stop().await;
-    let mortal = stage.start(Mortal::new(store.clone(), 0, false));
+    let (stage, _alice, bob, companion, records) = cast().await;
+    companion.stop().await;
+    let mortal = stage.start(Mortal::store(&records, 0, false));
     mortal.online().await;
     let message = Outgoing::text(bob.jid(), "not yet");
-    let sending = mortal.handle.send(message.clone());
+    let sending = mortal.client.send(message.clone());
     let outcome = tokio::time::timeout(std::time::Duration::from_secs(30), sending).await;
     assert!(outcome.is_err(), "{outcome:?}");
     assert_eq!(bob.inbox(), []);
     mortal.crash().await;
-    let survivor = stage.start(store);
+    let survivor = stage.start(store_of(&records));
     survivor.online().await;
-    survivor.handle.send(message).await.unwrap();
+    survivor.client.send(message).await.unwrap();
     let inbox = bob.wait_for_inbox(|inbox| inbox.len() == 1).await;
     assert_eq!(inbox[0].repeats, 0);
 }
@@ -212,53 +254,74 @@ async fn a_send_whose_session_was_not_stored_leaves_nothing() {
 async fn a_crash_between_scan_and_answer_pairs_nobody() {
     let stage = Stage::new().await;
     let alice = stage.phone("15550000001");
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let mortal = stage.start(Mortal::new(store.clone(), 0, false));
+    let records = Arc::new(MemoryRecords::new());
+    let mortal = stage.start(Mortal::store(&records, 0, false));
     let qr = mortal.qr().await;
     // The phone waits in vain for the companion's signature.
     let scanned = tokio::time::timeout(std::time::Duration::from_secs(60), alice.scan(&qr.text)).await;
     assert!(!matches!(scanned, Ok(Ok(_))), "{scanned:?}");
     mortal.crash().await;
-    assert!(store.device().await.unwrap().is_none());
-    stage.start(store).pair(&alice).await;
+    assert!(store_of(&records).device().await.unwrap().is_none());
+    stage.start(store_of(&records)).pair(&alice).await;
 }
 
-/// Answers from within the handler, which would wait for itself.
-struct Impatient {
-    diary: Diary,
-    handle: std::sync::OnceLock<Handle>,
-    outcome: tokio::sync::watch::Sender<Option<String>>,
+/// What an idle companion writes back may be what a held batch stands for: a failure ends the connection, so that
+/// nothing is trusted and nothing acknowledged.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_while_nothing_happens_is_not_passed_over() {
+    let stage = Stage::new().await;
+    let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
+    let (records, failures) = (Arc::new(MemoryRecords::new()), Arc::new(AtomicUsize::new(0)));
+    let failing = Failing { records: records.clone(), failures: failures.clone() };
+    let companion = stage.start(Store::new(Arc::new(failing), Arc::new(Plain)));
+    companion.pair(&alice).await;
+    companion.send(bob.jid(), "a lease to give back").await;
+    failures.store(1, Ordering::SeqCst);
+    let ended = |event: &Event| matches!(event, Event::Disconnected { cause: Cause::StoreFailed, .. });
+    companion.diary.wait_for(|events| events.iter().any(ended)).await;
+    companion.connected(2).await;
+    companion.send(bob.jid(), "and goes on").await;
+    assert_eq!(bob.wait_for_inbox(|inbox| inbox.len() == 2).await.len(), 2);
+    assert_eq!(bob.undecryptable(), 0);
 }
 
-#[async_trait]
-impl Handler for Impatient {
-    async fn handle(&self, events: Vec<Event>) -> Result<(), HandlerError> {
-        if let (Some(handle), Some(message)) = (self.handle.get(), messages_of(&events).first()) {
-            let outcome = handle.send(Outgoing::text(message.chat.clone(), "echo")).await;
-            self.outcome.send_replace(Some(format!("{outcome:?}")));
-        }
-        self.diary.handle(events).await
-    }
+/// A companion with a warm session whose store takes so many commits.
+async fn warm_until(commits: usize, end: Death) -> (Stage, Phone, Phone, Companion) {
+    let (stage, alice, bob, companion, records) = cast().await;
+    companion.send(bob.jid(), "one").await;
+    bob.send(alice.number(), "answer").await.unwrap();
+    companion.diary.messages(1).await;
+    companion.send(bob.jid(), "warm").await;
+    companion.stop().await;
+    let mortal = stage.start(Mortal::store_until(&records, commits, end));
+    mortal.online().await;
+    (stage, alice, bob, mortal)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_awaits_its_own_client_is_refused_instead_of_stuck() {
-    let (stage, alice, bob, companion) = cast().await;
-    let store = companion.stop().await;
-    let impatient = Arc::new(Impatient {
-        diary: Diary::default(),
-        handle: std::sync::OnceLock::new(),
-        outcome: tokio::sync::watch::Sender::new(None),
-    });
-    let handle = wa_client::Client::builder(store, impatient.clone())
-        .connector(Arc::new(crate::stage::InMemory(stage.sim.clone())))
-        .trust_root(wa_noise::TrustRoot::new(stage.sim.root_key()))
-        .clock(Arc::new(crate::stage::SharedClock(stage.clock)))
-        .spawn();
-    impatient.handle.set(handle).unwrap();
-    bob.send(alice.number(), "hello").await.unwrap();
-    let mut outcome = impatient.outcome.subscribe();
-    let outcome = patiently(outcome.wait_for(Option::is_some)).await.unwrap().clone();
-    assert_eq!(outcome.as_deref(), Some("Err(InsideHandler)"));
-    impatient.diary.messages(1).await;
+async fn a_send_whose_session_cannot_be_stored_says_so_and_leaves_nothing() {
+    let (_stage, _alice, bob, mortal) = warm_until(0, Death::Failure).await;
+    let refused = mortal.client.send(Outgoing::text(bob.jid(), "no")).await;
+    assert!(matches!(refused, Err(SendError::Store(_))), "{refused:?}");
+    assert_eq!(mortal.disconnected().await, Cause::StoreFailed);
+    assert_eq!(bob.inbox().len(), 2);
+}
+
+/// Sent messages gather in memory; when there are too many, they are stored, and whoever sends learns if that fails.
+#[tokio::test(start_paused = true)]
+async fn a_failure_to_put_sent_messages_away_is_no_secret() {
+    let (_stage, _alice, bob, mortal) = warm_until(2, Death::Failure).await;
+    let sends = (0..200).map(|n| mortal.client.send(Outgoing::text(bob.jid(), n.to_string())));
+    let outcomes = futures_util::future::join_all(sends).await;
+    let failed = outcomes.iter().filter(|outcome| matches!(outcome, Err(SendError::Store(_)))).count();
+    assert!(failed > 0 && failed < 200, "{failed}");
+    assert_eq!(mortal.disconnected().await, Cause::StoreFailed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_companion_that_another_has_taken_over_stays_away() {
+    let (_stage, alice, bob, mortal) = warm_until(0, Death::Fence).await;
+    bob.send(alice.number(), "for the new owner").await.unwrap();
+    assert_eq!(mortal.stopped().await, Cause::Fenced);
+    assert_eq!(alice.devices()[0].waiting, 1, "nothing was acknowledged");
 }

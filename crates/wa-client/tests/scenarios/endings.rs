@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use wa_client::{Cause, Event, Outgoing, RequestError, SendError, State};
 use wa_simulator::{FaultKind, Moment, Options, Phone};
 
-use crate::stage::{Companion, Stage};
+use crate::stage::{Companion, Stage, patiently};
 
 async fn paired() -> (Stage, Phone, Companion) {
     let stage = Stage::new().await;
@@ -144,15 +144,37 @@ async fn an_unlinked_companion_forgets_everything() {
     let logged_out = matches!(last, Event::Disconnected { cause: Cause::LoggedOut, will_reconnect: false });
     assert!(logged_out, "{last:?}");
     // It can be linked anew, with new keys.
-    companion.handle.reconnect().await;
+    companion.client.reconnect().await;
     companion.pair(&alice).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_outlive_their_end_until_it_is_recorded() {
+    let (stage, alice, companion) = paired().await;
+    let store = companion.stop().await;
+    let (client, mut events, _task) = stage.start_alone(store.clone(), |builder| builder);
+    patiently(client.watch().wait_for(|state| *state == State::Online)).await.unwrap();
+    alice.unlink(1).unwrap();
+    let is_end = |event: &Event| matches!(event, Event::Disconnected { cause: Cause::LoggedOut, .. });
+    loop {
+        let batch = patiently(events.next()).await.unwrap();
+        let is_last = batch.events().iter().any(is_end);
+        assert!(store.device().await.unwrap().is_some());
+        batch.accept().await.unwrap();
+        if is_last {
+            break;
+        }
+    }
+    let ended = State::Stopped(Cause::LoggedOut);
+    patiently(client.watch().wait_for(|state| *state == ended)).await.unwrap();
+    assert!(store.device().await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn logging_out_unlinks_and_forgets() {
     let (_stage, alice, companion) = paired().await;
-    companion.handle.logout().await.unwrap();
-    assert_eq!(companion.handle.state(), State::Stopped(Cause::LoggedOut));
+    companion.client.logout().await.unwrap();
+    assert_eq!(companion.client.state(), State::Stopped(Cause::LoggedOut));
     assert!(companion.store.device().await.unwrap().is_none());
     assert!(alice.devices().is_empty());
 }
@@ -162,13 +184,14 @@ async fn an_unconfirmed_logout_keeps_the_credentials() {
     let (stage, _alice, companion) = paired().await;
     stage.fault(FaultKind::IqError {
         xmlns: Some("md".into()),
+        child: None,
         code: 500,
         text: "internal-server-error".into(),
     });
-    let error = companion.handle.logout().await.unwrap_err();
+    let error = companion.client.logout().await.unwrap_err();
     assert!(matches!(error.0, RequestError::Refused { code: 500, .. }));
     assert!(companion.store.device().await.unwrap().is_some());
-    assert_eq!(companion.handle.state(), State::Online);
+    assert_eq!(companion.client.state(), State::Online);
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,43 +222,82 @@ async fn a_dead_socket_is_noticed_within_a_minute() {
 async fn a_quiet_connection_stays_up() {
     let (_stage, alice, companion) = paired().await;
     sleep(Duration::from_secs(3600)).await;
-    assert_eq!(companion.handle.state(), State::Online);
+    assert_eq!(companion.client.state(), State::Online);
     assert_eq!(alice.devices()[0].logins, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_lasts_until_reconnect() {
     let (_stage, alice, companion) = paired().await;
-    companion.handle.disconnect().await;
-    assert_eq!(companion.handle.state(), State::Stopped(Cause::Paused));
+    companion.client.disconnect().await;
+    assert_eq!(companion.client.state(), State::Stopped(Cause::Paused));
     sleep(Duration::from_secs(600)).await;
-    let refused = companion.handle.send(Outgoing::text(alice.jid(), "no")).await;
+    let refused = companion.client.send(Outgoing::text(alice.jid(), "no")).await;
     assert_eq!(refused, Err(SendError::NotConnected { cause: Cause::Paused }));
-    companion.handle.reconnect().await;
+    companion.client.reconnect().await;
     companion.online().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stopped_client_answers_every_call() {
     let (_stage, alice, companion) = paired().await;
-    companion.handle.stop().await;
-    assert_eq!(companion.handle.state(), State::Stopped(Cause::Shutdown));
-    let refused = companion.handle.send(Outgoing::text(alice.jid(), "no")).await;
+    companion.client.stop().await;
+    assert_eq!(companion.client.state(), State::Stopped(Cause::Shutdown));
+    let refused = companion.client.send(Outgoing::text(alice.jid(), "no")).await;
     assert_eq!(refused, Err(SendError::Stopped));
-    assert_eq!(companion.handle.resolve(&["15550000001".into()]).await, Err(RequestError::Stopped));
+    assert_eq!(companion.client.resolve(&["15550000001".into()]).await, Err(RequestError::Stopped));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_comes_before_whatever_else_ends_the_connection() {
+    for stops_first in [true, false] {
+        let (_stage, _alice, companion) = paired().await;
+        let client = companion.client.clone();
+        let all = async {
+            if stops_first {
+                tokio::join!(client.stop(), client.reconnect(), client.disconnect())
+            } else {
+                tokio::join!(client.disconnect(), client.reconnect(), client.stop())
+            }
+        };
+        patiently(all).await;
+        assert_eq!(client.state(), State::Stopped(Cause::Shutdown));
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_waits_for_what_is_in_flight() {
     let (stage, _alice, companion) = paired().await;
     let bob = stage.phone("15550000002");
-    let sending = companion.handle.send(Outgoing::text(bob.jid(), "last words"));
+    let sending = companion.client.send(Outgoing::text(bob.jid(), "last words"));
     let stopping = async {
         tokio::task::yield_now().await;
-        companion.handle.stop().await;
+        companion.client.stop().await;
     };
     let (sent, ()) = tokio::join!(sending, stopping);
     assert!(sent.is_ok(), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_carried_out_though_the_connection_ends_of_itself() {
+    let (stage, alice, companion) = paired().await;
+    let bob = stage.phone("15550000002");
+    let away = wa_simulator::Fault::new(FaultKind::Backlog).number(bob.number()).device(0);
+    stage.sim.add_fault(away).unwrap();
+    stage.fault_for(&alice, FaultKind::NoAck);
+    let message = Outgoing::text(bob.jid(), "last words");
+    let sending = companion.client.send(message);
+    let stopping = async {
+        tokio::task::yield_now().await;
+        // It waits for the ack, and the connection ends before its patience does.
+        tokio::join!(companion.client.stop(), async {
+            sleep(Duration::from_secs(1)).await;
+            stage.fault(FaultKind::Drop { when: Moment::Now });
+        })
+    };
+    let (sent, _) = patiently(async { tokio::join!(sending, stopping) }).await;
+    assert_eq!(sent, Err(SendError::Unacknowledged));
+    assert_eq!(companion.client.state(), State::Stopped(Cause::Shutdown));
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,5 +321,5 @@ async fn what_is_dirty_is_said_to_be_clean() {
         .await;
     sleep(Duration::from_secs(1)).await;
     assert!(stage.seen("urn:xmpp:whatsapp:dirty") >= 1);
-    assert_eq!(companion.handle.state(), State::Online);
+    assert_eq!(companion.client.state(), State::Online);
 }

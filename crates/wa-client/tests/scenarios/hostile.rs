@@ -1,6 +1,5 @@
 //! A server that says anything: the client neither panics nor hangs, and its sessions stay sound.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,134 +7,11 @@ use futures_util::{SinkExt, StreamExt};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use tokio::time::timeout;
-use wa_binary::{Content, Jid, Node, Value, decode, encode, unpack};
-use wa_client::memory::{self, MemoryListener};
-use wa_client::{Client, Connection, Handle};
-use wa_crypto::KeyPair;
-use wa_noise::cert::Authority;
-use wa_noise::frame::{FrameDecoder, put_frame};
-use wa_noise::preamble::{Preamble, Progress};
-use wa_noise::{Ciphers, Reply, Responder};
-use wa_store::{Changes, Device, MemoryStore, Store};
+use wa_binary::{Content, Jid, Node, Value, encode};
+use wa_noise::frame::put_frame;
 
-use crate::stage::{Diary, NOW, SharedClock};
-
-/// A server without a mind of its own, for one account.
-struct Puppet {
-    listener: MemoryListener,
-    authority: Authority,
-    random: ChaCha20Rng,
-}
-
-struct Line {
-    connection: Connection,
-    frames: FrameDecoder,
-    ciphers: Ciphers,
-}
-
-impl Puppet {
-    async fn new() -> (Self, Handle, Arc<Diary>) {
-        let mut random = ChaCha20Rng::from_seed([9; 32]);
-        let authority = Authority::generate(&mut random);
-        let (connector, listener) = memory::listen();
-        let store = Arc::new(MemoryStore::new());
-        let device = paired_device();
-        store.commit(Changes { device: Some(device), ..Changes::default() }).await.unwrap();
-        let diary = Arc::new(Diary::default());
-        let handle = Client::builder(store, diary.clone())
-            .connector(Arc::new(connector))
-            .trust_root(authority.trust_root())
-            .clock(Arc::new(SharedClock(wa_simulator::Clock::starting_at(NOW))))
-            .seed([1; 32])
-            .spawn();
-        (Self { listener, authority, random }, handle, diary)
-    }
-
-    /// The next connection, after the handshake and `<success>`.
-    async fn logged_in(&mut self) -> Line {
-        let mut connection = self.listener.accept().await.unwrap();
-        let key = KeyPair::generate(&mut self.random);
-        let chain = self.authority.issue(key.public(), 0, u64::MAX, &mut self.random);
-        let mut frames = FrameDecoder::default();
-        let first = connection.incoming.next().await.unwrap().unwrap();
-        let Progress::Done { rest, .. } = Preamble::default().push(&first).unwrap() else {
-            panic!("no preamble")
-        };
-        frames.push(&rest);
-        let hello = frames.next().unwrap().unwrap();
-        let Reply::AwaitFinish { server_hello, next } =
-            Responder::start(key, chain).read(&hello, &mut self.random).unwrap()
-        else {
-            panic!("this client doesn't resume")
-        };
-        let mut out = Vec::new();
-        put_frame(&mut out, &server_hello).unwrap();
-        connection.outgoing.send(Bytes::from(out)).await.unwrap();
-        frames.push(&connection.incoming.next().await.unwrap().unwrap());
-        let finish = frames.next().unwrap().unwrap();
-        let (ciphers, _) = next.read(&finish).unwrap();
-        let mut line = Line { connection, frames, ciphers };
-        line.say(&Node::new("success").attr("t", NOW).attr("lid", Jid::lid("8001").with_device(1)))
-            .await
-            .unwrap();
-        line
-    }
-}
-
-impl Line {
-    async fn say(&mut self, node: &Node<'_>) -> Result<(), ()> {
-        self.say_bytes(encode(node).unwrap()).await
-    }
-
-    async fn say_bytes(&mut self, mut body: Vec<u8>) -> Result<(), ()> {
-        self.ciphers.seal.seal(&mut body).unwrap();
-        let mut frame = Vec::new();
-        put_frame(&mut frame, &body).unwrap();
-        self.connection.outgoing.send(Bytes::from(frame)).await.map_err(|_| ())
-    }
-
-    /// The next stanza of the client; `None` once it is gone.
-    async fn hear(&mut self) -> Option<Node<'static>> {
-        loop {
-            if let Some(mut frame) = self.frames.next().unwrap() {
-                self.ciphers.open.open(&mut frame).unwrap();
-                let data = unpack(&frame).unwrap();
-                return Some(decode(&data).unwrap().into_owned());
-            }
-            self.frames.push(&self.connection.incoming.next().await?.ok()?);
-        }
-    }
-
-    /// Answers requests with nothing until the client answers this ping; whether it did.
-    async fn is_alive(&mut self) -> bool {
-        let ping = Node::new("iq").attr("type", "get").attr("xmlns", "urn:xmpp:ping").attr("id", "alive?");
-        if self.say(&ping.attr("from", Jid::server())).await.is_err() {
-            return false;
-        }
-        while let Some(node) = self.hear().await {
-            let id = node.attrs.text("id").unwrap_or_default().into_owned();
-            if id == "alive?" {
-                return true;
-            }
-            if node.is("iq") && node.attrs.get("type").is_some_and(|kind| *kind != "result") {
-                let result = Node::new("iq").attr("type", "result").attr("id", id);
-                if self.say(&result).await.is_err() {
-                    return false;
-                }
-            }
-        }
-        false
-    }
-}
-
-fn paired_device() -> Device {
-    let mut device = wa_store::conformance::sample_device();
-    device.jid = Some(Jid::pn("15550001").with_device(1));
-    device.lid = Some(Jid::lid("8001").with_device(1));
-    device.routing_info = None;
-    device.signed_prekey_rotated_at = i64::try_from(NOW).unwrap();
-    device
-}
+use crate::puppet::Puppet;
+use crate::stage::NOW;
 
 /// Stanzas of every kind that the client reads, as a server would send them.
 fn samples() -> Vec<Node<'static>> {
@@ -255,7 +131,7 @@ async fn survives(
     mut next: impl FnMut(&mut ChaCha20Rng) -> Vec<u8>,
 ) {
     let mut random = ChaCha20Rng::from_seed([seed; 32]);
-    let (mut puppet, handle, _diary) = Puppet::new().await;
+    let (mut puppet, client, _diary) = Puppet::new().await;
     for round in 0..rounds {
         let mut line =
             timeout(Duration::from_secs(3600), puppet.logged_in()).await.expect("the client came back");
@@ -270,12 +146,12 @@ async fn survives(
         drop(line);
         // Whatever ended the connection cost the connection only.
         assert!(
-            alive || !handle.state().cause().is_some_and(wa_client::Cause::wipes_credentials),
+            alive || !client.state().cause().is_some_and(wa_client::Cause::wipes_credentials),
             "round {round}"
         );
-        handle.reconnect().await;
+        client.reconnect().await;
     }
-    handle.stop().await;
+    client.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,7 +193,7 @@ async fn flipped_bits_cost_at_most_the_connection() {
 #[tokio::test(start_paused = true)]
 async fn garbage_below_the_cipher_ends_the_connection_and_the_next_one_works() {
     let mut random = ChaCha20Rng::from_seed([4; 32]);
-    let (mut puppet, handle, _diary) = Puppet::new().await;
+    let (mut puppet, client, _diary) = Puppet::new().await;
     for _ in 0..20 {
         let mut line =
             timeout(Duration::from_secs(3600), puppet.logged_in()).await.expect("the client came back");
@@ -329,13 +205,13 @@ async fn garbage_below_the_cipher_ends_the_connection_and_the_next_one_works() {
     }
     let mut line = puppet.logged_in().await;
     assert!(line.is_alive().await);
-    handle.stop().await;
+    client.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_of_garbage_is_refused_and_tried_again() {
     let mut random = ChaCha20Rng::from_seed([5; 32]);
-    let (mut puppet, handle, _diary) = Puppet::new().await;
+    let (mut puppet, client, _diary) = Puppet::new().await;
     for _ in 0..50 {
         let mut connection = puppet.listener.accept().await.unwrap();
         let garbage: Vec<u8> = (0..random.random_range(0..400)).map(|_| random.random()).collect();
@@ -345,5 +221,5 @@ async fn a_handshake_of_garbage_is_refused_and_tried_again() {
         while let Some(Ok(_)) = connection.incoming.next().await {}
     }
     assert!(puppet.logged_in().await.is_alive().await);
-    handle.stop().await;
+    client.stop().await;
 }

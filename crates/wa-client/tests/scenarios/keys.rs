@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use wa_client::Config;
 use wa_simulator::{FaultKind, Options};
 use wa_store::Changes;
 
@@ -44,9 +43,9 @@ async fn a_login_without_count_is_made_up_for_later() {
     let stage = Stage::new().await;
     let alice = stage.phone("15550000001");
     let text = "service-unavailable".to_owned();
-    stage.fault(FaultKind::IqError { xmlns: Some("encrypt".into()), code: 503, text });
+    stage.fault(FaultKind::IqError { xmlns: Some("encrypt".into()), child: None, code: 503, text });
     let companion = stage.companion(&alice).await;
-    companion.handle.reconnect().await;
+    companion.client.reconnect().await;
     companion.connected(2).await;
     sleep(Duration::from_secs(5)).await;
     assert!(alice.devices()[0].prekeys >= 811);
@@ -96,14 +95,31 @@ async fn a_refused_rotation_keeps_the_old_key() {
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     let store = companion.stop().await;
-    let config = Config::default();
     let mut device = store.device().await.unwrap().unwrap();
-    device.signed_prekey_rotated_at -= i64::try_from(config.signed_prekey_lifetime.as_secs()).unwrap();
+    device.signed_prekey_rotated_at -= 8 * 24 * 3600;
+    let before = device.clone();
     store.commit(Changes { device: Some(device), ..Changes::default() }).await.unwrap();
+    stage.fault(FaultKind::IqError {
+        xmlns: Some("encrypt".into()),
+        child: Some("rotate".into()),
+        code: 503,
+        text: "service-unavailable".into(),
+    });
     let companion = stage.start(store);
-    // The login asks for the count first; the rotation comes after it.
     companion.online().await;
     sleep(Duration::from_secs(5)).await;
-    bob.send(alice.number(), "hello").await.unwrap();
-    assert_eq!(companion.diary.texts(1).await, ["hello"]);
+    assert_eq!(stage.seen("<rotate>"), 1);
+    let kept = companion.store.device().await.unwrap().unwrap();
+    assert_eq!(kept.signed_prekey, before.signed_prekey);
+    assert_eq!(kept.previous_signed_prekeys, before.previous_signed_prekeys);
+    assert_eq!(kept.signed_prekey_rotated_at, before.signed_prekey_rotated_at);
+    bob.send(alice.number(), "with the old key").await.unwrap();
+    assert_eq!(companion.diary.texts(1).await, ["with the old key"]);
+    // The next login tries again.
+    companion.client.reconnect().await;
+    companion.connected(2).await;
+    sleep(Duration::from_secs(5)).await;
+    let replaced = companion.store.device().await.unwrap().unwrap();
+    assert_eq!((replaced.signed_prekey.id, replaced.previous_signed_prekeys.len()), (2, 1));
+    assert!(replaced.signed_prekey_rotated_at > before.signed_prekey_rotated_at);
 }

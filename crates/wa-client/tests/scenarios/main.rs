@@ -1,6 +1,8 @@
 //! What a companion goes through, against the simulator, on paused time and without a socket.
 
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod endings;
@@ -9,9 +11,15 @@ mod hostile;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod pairing;
 #[cfg(test)]
+mod puppet;
+#[cfg(test)]
 mod receiving;
+#[cfg(test)]
+mod references;
 #[cfg(test)]
 mod sending;
 #[cfg(test)]
@@ -20,3 +28,5 @@ mod sockets;
 mod stage;
 #[cfg(test)]
 mod talking;
+#[cfg(test)]
+mod unreadable;

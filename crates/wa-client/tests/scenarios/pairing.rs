@@ -25,7 +25,7 @@ async fn codes_last_a_minute_then_twenty_seconds_and_then_end() {
     let companion = stage.unpaired();
     companion.qr().await;
     let start = Instant::now();
-    let mut states = companion.handle.watch();
+    let mut states = companion.client.watch();
     let mut shown = vec![];
     loop {
         match states.borrow_and_update().clone() {
@@ -65,7 +65,7 @@ async fn after_the_codes_ran_out_a_reconnect_shows_new_ones() {
     let alice = stage.phone("15550000001");
     let companion = stage.unpaired();
     assert_eq!(companion.stopped().await, Cause::PairingTimedOut);
-    companion.handle.reconnect().await;
+    companion.client.reconnect().await;
     companion.pair(&alice).await;
 }
 
@@ -87,7 +87,7 @@ async fn refused_pairing(what: PairingFault) -> (Stage, PairingFailure) {
     let qr = companion.qr().await;
     let _ = alice.scan(&qr.text).await;
     let Cause::PairingFailed(failure) = companion.stopped().await else {
-        panic!("{:?}", companion.handle.state())
+        panic!("{:?}", companion.client.state())
     };
     let told = companion.diary.events();
     assert!(told.iter().any(|event| matches!(event, Event::PairingFailed(told) if *told == failure)));
@@ -173,7 +173,7 @@ refused_certificates! {
 #[tokio::test(start_paused = true)]
 async fn another_root_is_not_trusted() {
     let stage = Stage::new().await;
-    let store = std::sync::Arc::new(wa_store::MemoryStore::new());
-    let companion = stage.start_with(store, |builder| builder.trust_root(wa_noise::TrustRoot::whatsapp()));
+    let store = wa_client::Store::memory();
+    let companion = stage.start_with(store, |builder| builder.trust_root(wa_client::TrustRoot::whatsapp()));
     assert_eq!(companion.waiting().await, Cause::Untrusted);
 }

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use wa_client::{Cause, Event, Undecryptable, UndecryptableReason};
 use wa_simulator::{Addressing, Fault, FaultKind, Outgoing, Phone};
 
-use crate::stage::{Companion, Stage, messages_of};
+use crate::stage::{Companion, Stage, messages_of, texts_of};
 
 async fn cast() -> (Stage, Phone, Phone, Companion) {
     let stage = Stage::new().await;
@@ -44,7 +44,7 @@ async fn nothing_waits(phone: &Phone) {
 
 fn undecryptable(events: &[Event]) -> Vec<Undecryptable> {
     let of = |event: &Event| match event {
-        Event::Undecryptable(event) => Some(event.clone()),
+        Event::Undecryptable(event) => Some((**event).clone()),
         _ => None,
     };
     events.iter().filter_map(of).collect()
@@ -61,9 +61,9 @@ async fn a_backlog_arrives_whole_and_in_order() {
     bob.send_all(many(&alice, 500)).await.unwrap();
     let companion = stage.start(store);
     let messages = companion.diary.messages(500).await;
-    let texts: Vec<_> = messages.iter().filter_map(|message| message.message.conversation.clone()).collect();
+    let texts = texts_of(&messages);
     assert_eq!(texts, expected(500));
-    assert!(messages.iter().all(|message| message.offline));
+    assert!(messages.iter().all(|message| message.info.offline));
     let done = |event: &Event| matches!(event, Event::OfflineDone { count } if *count >= 500);
     companion.diary.wait_for(|events| events.iter().any(done)).await;
     nothing_waits(&alice).await;
@@ -78,7 +78,7 @@ async fn a_damaged_message_is_asked_for_and_comes_again() {
     assert_eq!(companion.diary.texts(2).await, ["sound", "damaged"]);
     let told = undecryptable(&companion.diary.events());
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0].id.as_str(), told[0].retries), (id.as_str(), 1));
+    assert_eq!((told[0].info.id.as_str(), told[0].retries), (id.as_str(), 1));
     nothing_waits(&alice).await;
     assert_eq!(bob.outbox().last().unwrap().resent, 1);
 }
@@ -174,7 +174,10 @@ async fn phones_that_write_to_the_number_are_understood() {
     }
     let messages = companion.diary.messages(3).await;
     for message in &messages {
-        assert_eq!((message.chat_pn.clone(), message.chat_lid.clone()), (Some(bob.jid()), Some(bob.lid())));
+        assert_eq!(
+            (message.info.chat_pn.clone(), message.info.chat_lid.clone()),
+            (Some(bob.jid()), Some(bob.lid()))
+        );
     }
     companion.send(bob.jid(), "all read").await;
     assert_eq!(bob.wait_for_inbox(|inbox| inbox.len() == 1).await[0].text.as_deref(), Some("all read"));

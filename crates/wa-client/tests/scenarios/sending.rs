@@ -19,7 +19,7 @@ async fn cast() -> (Stage, Phone, Phone, Companion) {
 async fn a_refusal_is_told_with_its_code() {
     let (stage, alice, bob, companion) = cast().await;
     stage.fault_for(&alice, FaultKind::RefuseSend { error: 463 });
-    let refused = companion.handle.send(Outgoing::text(bob.jid(), "no")).await;
+    let refused = companion.client.send(Outgoing::text(bob.jid(), "no")).await;
     assert_eq!(refused, Err(SendError::Refused { code: 463 }));
     companion.send(bob.jid(), "yes").await;
 }
@@ -27,15 +27,27 @@ async fn a_refusal_is_told_with_its_code() {
 #[tokio::test(start_paused = true)]
 async fn without_an_ack_the_outcome_is_unknown_and_a_repeat_is_shown_once() {
     let (stage, alice, bob, companion) = cast().await;
+    let away = stage.sim.add_fault(Fault::new(FaultKind::Backlog).number(bob.number()).device(0)).unwrap();
     stage.fault_for(&alice, FaultKind::NoAck);
     let message = Outgoing::text(bob.jid(), "perhaps");
     let start = Instant::now();
-    let outcome = companion.handle.send(message.clone()).await;
+    let outcome = companion.client.send(message.clone()).await;
     assert!(outcome.as_ref().is_err_and(SendError::outcome_unknown), "{outcome:?}");
     assert!(start.elapsed() >= Duration::from_secs(75));
-    companion.handle.send(message).await.unwrap();
+    companion.client.send(message).await.unwrap();
+    stage.sim.clear_fault(away.id).unwrap();
     let inbox = bob.wait_for_inbox(|inbox| inbox.iter().any(|entry| entry.repeats == 1)).await;
     assert_eq!(inbox.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_ack_is_made_up_for_by_the_receipt_of_the_recipient() {
+    let (stage, alice, bob, companion) = cast().await;
+    stage.fault_for(&alice, FaultKind::NoAck);
+    let start = Instant::now();
+    let ack = companion.client.send(Outgoing::text(bob.jid(), "there")).await.unwrap();
+    assert!(ack.timestamp > 0);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,9 +57,9 @@ async fn a_connection_that_ends_leaves_the_outcome_unknown() {
         companion.send(bob.jid(), "before").await;
         stage.fault_for(&alice, FaultKind::Drop { when });
         let message = Outgoing::text(bob.jid(), "in between");
-        assert_eq!(companion.handle.send(message.clone()).await, Err(SendError::Unacknowledged));
+        assert_eq!(companion.client.send(message.clone()).await, Err(SendError::Unacknowledged));
         companion.online().await;
-        companion.handle.send(message).await.unwrap();
+        companion.client.send(message).await.unwrap();
         let inbox = bob.wait_for_inbox(|inbox| inbox.len() == 2).await;
         assert_eq!(inbox[1].text.as_deref(), Some("in between"));
     }
@@ -138,7 +150,7 @@ async fn refused_bundle(what: BundleFault) {
     let fault =
         stage.sim.add_fault(Fault::new(FaultKind::Bundle { what }).number(bob.number()).device(0).times(1));
     fault.unwrap();
-    let refused = companion.handle.send(Outgoing::text(bob.jid(), "no")).await;
+    let refused = companion.client.send(Outgoing::text(bob.jid(), "no")).await;
     // The own phone gets its copy in any case, the recipient nothing.
     sleep(Duration::from_secs(5)).await;
     assert_eq!(bob.inbox(), [], "{what:?}: {refused:?}");

@@ -4,12 +4,9 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use wa_client::websocket::WebSocket;
-use wa_client::{Cause, Outgoing};
-use wa_noise::TrustRoot;
+use wa_client::{Cause, Outgoing, Store, TrustRoot};
 use wa_simulator::{Options, Simulator};
-use wa_store::MemoryStore;
 
 use crate::stage::{Companion, Stage};
 
@@ -18,7 +15,7 @@ async fn stage(tls: bool) -> Stage {
 }
 
 fn companion(stage: &Stage, socket: WebSocket) -> Companion {
-    stage.start_with(Arc::new(MemoryStore::new()), |builder| builder.connector(Arc::new(socket)))
+    stage.start_with(Store::memory(), |builder| builder.connector(Arc::new(socket)))
 }
 
 fn url(sim: &Simulator) -> String {
@@ -34,7 +31,7 @@ async fn talks(stage: &Stage, companion: &Companion) {
     assert_eq!(companion.diary.texts(1).await, ["and back"]);
     // Larger than any buffer on the way.
     let large = "x".repeat(60_000);
-    companion.handle.send(Outgoing::text(bob.jid(), large.clone())).await.unwrap();
+    companion.client.send(Outgoing::text(bob.jid(), large.clone())).await.unwrap();
     let inbox = bob.wait_for_inbox(|inbox| inbox.len() == 2).await;
     assert_eq!(inbox[1].text.as_deref(), Some(large.as_str()));
 }
@@ -51,12 +48,9 @@ async fn a_companion_talks_over_a_plain_socket() {
 async fn a_companion_talks_over_tls() {
     let stage = stage(true).await;
     let pem = stage.sim.info().certificate.unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(roots).with_no_client_auth();
-    let companion = companion(&stage, WebSocket::new(url(&stage.sim)).tls(Arc::new(config)));
+    let authority = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let socket = WebSocket::new(url(&stage.sim)).trusting([authority]).unwrap();
+    let companion = companion(&stage, socket);
     talks(&stage, &companion).await;
     companion.stop().await;
 }
@@ -74,7 +68,7 @@ async fn nobody_listening_is_tried_again() {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nowhere = format!("ws://{}/ws/chat", socket.local_addr().unwrap());
     drop(socket);
-    let companion = stage.start_with(Arc::new(MemoryStore::new()), |builder| {
+    let companion = stage.start_with(Store::memory(), |builder| {
         builder.connector(Arc::new(WebSocket::new(nowhere))).trust_root(TrustRoot::whatsapp())
     });
     assert_eq!(companion.waiting().await, Cause::Network);

@@ -11,12 +11,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use wa_binary::Jid;
 use wa_client::{
-    Cause, Client, ClientBuilder, Clock, ConnectRequest, Connection, Connector, Event, Handle, Handler,
-    HandlerError, IncomingMessage, Outgoing, QrCode, ReceiptUpdate, State, TransportError,
+    Cause, Client, ClientBuilder, Clock, ConnectRequest, Connection, Connector, Event, Events,
+    IncomingMessage, Outgoing, QrCode, ReceiptUpdate, State, Store, TransportError, TrustRoot,
 };
-use wa_noise::TrustRoot;
 use wa_simulator::{Fault, FaultKind, Options, Phone, Simulator};
-use wa_store::{MemoryStore, Store};
 
 /// A point in time that certificates of the simulator cover.
 pub(crate) const NOW: u64 = 1_790_000_000;
@@ -51,28 +49,38 @@ impl Stage {
 
     /// A companion that has no account yet.
     pub(crate) fn unpaired(&self) -> Companion {
-        self.start(Arc::new(MemoryStore::new()))
+        self.start(Store::memory())
     }
 
     /// A companion over this store.
-    pub(crate) fn start(&self, store: Arc<dyn Store>) -> Companion {
+    pub(crate) fn start(&self, store: Store) -> Companion {
         self.start_with(store, |builder| builder)
     }
 
     pub(crate) fn start_with(
         &self,
-        store: Arc<dyn Store>,
+        store: Store,
         customize: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> Companion {
+        let (client, events, task) = self.start_alone(store.clone(), customize);
         let diary = Arc::new(Diary::default());
-        let builder = Client::builder(store.clone(), diary.clone())
+        tokio::spawn(diary.clone().keep(events));
+        Companion { client, diary, store, task }
+    }
+
+    /// A companion without a diary: its events are the test's.
+    pub(crate) fn start_alone(
+        &self,
+        store: Store,
+        customize: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> (Client, Events, JoinHandle<()>) {
+        let builder = Client::builder(store)
             .connector(Arc::new(InMemory(self.sim.clone())))
             .trust_root(TrustRoot::new(self.sim.root_key()))
             .clock(Arc::new(SharedClock(self.clock)))
             .seed([u8::try_from(STARTED.fetch_add(1, Ordering::Relaxed) % 251).unwrap(); 32]);
-        let (handle, driver) = customize(builder).build();
-        let task = tokio::spawn(driver.run());
-        Companion { handle, diary, store, task }
+        let (client, events, driver) = customize(builder).build();
+        (client, events, tokio::spawn(driver.run()))
     }
 
     pub(crate) fn fault(&self, kind: FaultKind) {
@@ -93,9 +101,9 @@ static STARTED: AtomicUsize = AtomicUsize::new(1);
 
 /// A running client and its diary.
 pub(crate) struct Companion {
-    pub(crate) handle: Handle,
+    pub(crate) client: Client,
     pub(crate) diary: Arc<Diary>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Store,
     task: JoinHandle<()>,
 }
 
@@ -118,7 +126,7 @@ impl Companion {
 
     /// Waits for a state.
     pub(crate) async fn state(&self, wanted: impl FnMut(&State) -> bool) -> State {
-        let mut states = self.handle.watch();
+        let mut states = self.client.watch();
         patiently(states.wait_for(wanted)).await.unwrap().clone()
     }
 
@@ -161,26 +169,26 @@ impl Companion {
     pub(crate) async fn send(&self, to: Jid, text: &str) -> String {
         let message = Outgoing::text(to, text);
         let id = message.id.to_string();
-        self.handle.send(message).await.unwrap();
+        self.client.send(message).await.unwrap();
         id
     }
 
     /// Kills the client as a crash would: at once, in the middle of whatever it does.
-    pub(crate) async fn crash(self) -> Arc<dyn Store> {
+    pub(crate) async fn crash(self) -> Store {
         self.task.abort();
         let _ = self.task.await;
         self.store
     }
 
     /// Stops in good order.
-    pub(crate) async fn stop(self) -> Arc<dyn Store> {
-        self.handle.stop().await;
+    pub(crate) async fn stop(self) -> Store {
+        self.client.stop().await;
         self.task.await.unwrap();
         self.store
     }
 }
 
-/// A handler that keeps what it is told, or refuses it.
+/// Accepts what it is told and keeps it, or refuses it.
 pub(crate) struct Diary {
     events: watch::Sender<Vec<Event>>,
     failures: AtomicUsize,
@@ -197,25 +205,25 @@ impl Default for Diary {
     }
 }
 
-#[async_trait]
-impl Handler for Diary {
-    async fn handle(&self, events: Vec<Event>) -> Result<(), HandlerError> {
-        let has_message = events.iter().any(|event| matches!(event, Event::Message(_)));
-        if has_message
-            && self
-                .fail_on_messages
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-                .is_ok()
-        {
-            self.failures.fetch_add(1, Ordering::SeqCst);
-            return Err(HandlerError::new("the disk is full"));
-        }
-        self.events.send_modify(|known| known.extend(events));
-        Ok(())
-    }
-}
-
 impl Diary {
+    /// Takes batch after batch until the client has ended.
+    pub(crate) async fn keep(self: Arc<Self>, mut events: Events) {
+        while let Some(batch) = events.next().await {
+            let has_message = batch.events().iter().any(|event| matches!(event, Event::Message(_)));
+            if has_message && self.is_to_refuse() {
+                self.failures.fetch_add(1, Ordering::SeqCst);
+                continue;
+            }
+            self.events.send_modify(|known| known.extend_from_slice(batch.events()));
+            let _ = batch.accept().await;
+        }
+    }
+
+    fn is_to_refuse(&self) -> bool {
+        let left = &self.fail_on_messages;
+        left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
     /// Refuses so many batches with messages.
     pub(crate) fn refuse_messages(&self, times: usize) {
         self.fail_on_messages.store(times, Ordering::SeqCst);
@@ -242,7 +250,7 @@ impl Diary {
 
     /// Waits for so many texts.
     pub(crate) async fn texts(&self, count: usize) -> Vec<String> {
-        self.messages(count).await.into_iter().filter_map(|message| message.message.conversation).collect()
+        texts_of(&self.messages(count).await)
     }
 
     /// Waits for so many receipts.
@@ -275,6 +283,10 @@ pub(crate) fn messages_of(events: &[Event]) -> Vec<IncomingMessage> {
             _ => None,
         })
         .collect()
+}
+
+pub(crate) fn texts_of(messages: &[IncomingMessage]) -> Vec<String> {
+    messages.iter().filter_map(|message| message.text().map(str::to_owned)).collect()
 }
 
 /// Connects without a socket.

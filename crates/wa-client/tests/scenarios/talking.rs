@@ -38,11 +38,11 @@ async fn texts_go_both_ways() {
 
     bob.send(alice.number(), "hello yourself").await.unwrap();
     let message = companion.diary.messages(1).await.remove(0);
-    assert_eq!(message.message.conversation.as_deref(), Some("hello yourself"));
-    assert_eq!(message.chat_pn, Some(bob.jid()));
-    assert_eq!(message.chat_lid, Some(bob.lid()));
-    assert!(!message.from_me);
-    assert_eq!(companion.handle.state(), State::Online);
+    assert_eq!(message.text(), Some("hello yourself"));
+    assert_eq!(message.info.chat_pn, Some(bob.jid()));
+    assert_eq!(message.info.chat_lid, Some(bob.lid()));
+    assert!(!message.info.from_me);
+    assert_eq!(companion.client.state(), State::Online);
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,12 +50,12 @@ async fn an_available_companion_tells_the_sender_that_a_message_arrived() {
     let stage = Stage::new().await;
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
-    companion.handle.set_presence(Presence::Available).await.unwrap();
+    companion.client.set_presence(Presence::Available).await.unwrap();
     bob.send(alice.number(), "hi").await.unwrap();
     companion.diary.messages(1).await;
     bob.wait_for_outbox(|outbox| outbox[0].receipts.iter().any(|receipt| receipt.device == 1)).await;
     let before = stage.seen("type=\"inactive\"");
-    companion.handle.set_presence(Presence::Unavailable).await.unwrap();
+    companion.client.set_presence(Presence::Unavailable).await.unwrap();
     bob.send(alice.number(), "are you there?").await.unwrap();
     companion.diary.messages(2).await;
     assert!(stage.seen("type=\"inactive\"") > before);
@@ -69,8 +69,8 @@ async fn reading_is_told_to_the_sender() {
     bob.send(alice.number(), "one").await.unwrap();
     bob.send(alice.number(), "two").await.unwrap();
     let messages = companion.diary.messages(2).await;
-    let ids: Vec<_> = messages.iter().map(|message| message.id.clone()).collect();
-    companion.handle.mark_read(&messages[0].chat, None, &ids).await.unwrap();
+    let ids: Vec<_> = messages.iter().map(|message| message.info.id.clone()).collect();
+    companion.client.mark_read_ids(&messages[0].info.chat, None, &ids).await.unwrap();
     let read = |receipts: &[wa_simulator::Receipt]| receipts.iter().any(|receipt| receipt.kind == "read");
     bob.wait_for_outbox(|outbox| outbox.iter().all(|entry| read(&entry.receipts))).await;
 }
@@ -101,9 +101,9 @@ async fn a_message_reaches_every_device_of_both_sides() {
     }
     bob.wait_for_inbox(|inbox| inbox.len() == 1).await;
     let copy = sibling.diary.messages(1).await.remove(0);
-    assert!(copy.from_me);
-    assert_eq!(copy.chat_pn, Some(bob.jid()));
-    assert_eq!(copy.message.conversation.as_deref(), Some("to all"));
+    assert!(copy.info.from_me);
+    assert_eq!(copy.info.chat_pn, Some(bob.jid()));
+    assert_eq!(copy.text(), Some("to all"));
     let inbox = alice.wait_for_inbox(|inbox| inbox.len() == 1).await;
     assert!(inbox[0].from_me);
 }
@@ -124,7 +124,7 @@ async fn messages_of_one_chat_arrive_in_the_order_of_the_calls() {
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     // The first one has to look everything up; the others must not overtake it.
-    let sends = (0..100).map(|n| companion.handle.send(Outgoing::text(bob.jid(), n.to_string())));
+    let sends = (0..100).map(|n| companion.client.send(Outgoing::text(bob.jid(), n.to_string())));
     let acks = futures_util::future::join_all(sends).await;
     assert!(acks.iter().all(Result::is_ok));
     let inbox = bob.wait_for_inbox(|inbox| inbox.len() == 100).await;
@@ -138,7 +138,7 @@ async fn many_chats_are_looked_up_side_by_side() {
     let alice = stage.phone("15550000001");
     let companion = stage.companion(&alice).await;
     let phones: Vec<_> = (2..22).map(|n| stage.phone(&format!("155500000{n:02}"))).collect();
-    let sends = phones.iter().map(|phone| companion.handle.send(Outgoing::text(phone.jid(), "hello")));
+    let sends = phones.iter().map(|phone| companion.client.send(Outgoing::text(phone.jid(), "hello")));
     let acks = futures_util::future::join_all(sends).await;
     assert!(acks.iter().all(Result::is_ok), "{acks:?}");
 }
@@ -149,7 +149,7 @@ async fn numbers_are_resolved_in_the_order_asked() {
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     let numbers = ["+1 555 000 0009".to_owned(), "15550000002".to_owned()];
-    let found = companion.handle.resolve(&numbers).await.unwrap();
+    let found = companion.client.resolve(&numbers).await.unwrap();
     assert!(!found[0].registered);
     assert_eq!(found[0].number, "+1 555 000 0009");
     assert!(found[1].registered);
@@ -161,9 +161,9 @@ async fn who_is_not_on_whatsapp_gets_nothing() {
     let stage = Stage::new().await;
     let alice = stage.phone("15550000001");
     let companion = stage.companion(&alice).await;
-    let refused = companion.handle.send(Outgoing::text(Jid::pn("15559999999"), "anybody?")).await;
+    let refused = companion.client.send(Outgoing::text(Jid::pn("15559999999"), "anybody?")).await;
     assert_eq!(refused, Err(SendError::NotOnWhatsApp));
-    let group = companion.handle.send(Outgoing::text(Jid::group("1203630000"), "all")).await;
+    let group = companion.client.send(Outgoing::text(Jid::group("1203630000"), "all")).await;
     assert_eq!(group, Err(SendError::UnsupportedRecipient { server: "g.us".into() }));
 }
 

@@ -317,3 +317,13 @@ proptest! {
         prop_assert!(verify_chain(&chain, &server, &TrustRoot::whatsapp(), NOW).is_err());
     }
 }
+
+#[test]
+fn a_root_is_read_from_64_hex_digits() {
+    let digits: &str = &WHATSAPP_ROOT.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(TrustRoot::from_hex(digits), Ok(TrustRoot::whatsapp()));
+    assert_eq!(TrustRoot::from_hex(&digits.to_uppercase()), Ok(TrustRoot::whatsapp()));
+    for wrong in ["", "14", &digits[..63], &format!("{digits}0"), &format!("+{}", &digits[1..])] {
+        assert_eq!(TrustRoot::from_hex(wrong), Err(NotAKey), "{wrong}");
+    }
+}

@@ -5,7 +5,7 @@ use compact_str::CompactString;
 
 use super::{Companion, SignedKey};
 
-/// Highest device id; clients refuse others (whatsapp-rust.md 7).
+/// Highest device id; clients refuse others (PROTOCOL.md 6.2).
 const MAX_DEVICE: u16 = 99;
 /// Accounts that are told when devices change; past that the ones with the lowest numbers are.
 const MAX_WATCHERS: usize = 5_000;

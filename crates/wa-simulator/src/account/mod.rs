@@ -26,7 +26,7 @@ pub(crate) struct SignedKey {
 }
 
 impl SignedKey {
-    /// Checks the signature, which is made over the key with its type byte (protocol.md 3).
+    /// Checks the signature, which is made over the key with its type byte (PROTOCOL.md 3).
     pub(crate) fn verify(&self, identity: &PublicKey) -> Result<(), BadSignature> {
         identity.verify(&[&self.public.to_signal()], &self.signature)
     }

@@ -65,7 +65,7 @@ impl Channel {
     }
 
     /// Writes a stanza to the buffer: one frame, alone in its message, since whatsmeow can't put together a
-    /// frame of two messages (protocol.md 1).
+    /// frame of two messages (PROTOCOL.md 1).
     pub(crate) async fn feed(&mut self, encoded: &Bytes) -> Result<(), ChannelError> {
         if encoded.is_empty() {
             return Ok(());
@@ -124,7 +124,7 @@ impl Channel {
     }
 
     /// Closes the socket, once the client has had a moment to close it first: after an instant close only
-    /// one in ten whatsmeow clients came back (protocol.md 30.10).
+    /// one in ten whatsmeow clients came back (PROTOCOL.md 7.8).
     pub(crate) async fn linger(mut self) {
         let client_closes = async {
             while let Ok(stanza) = self.receive().await {

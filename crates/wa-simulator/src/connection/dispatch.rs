@@ -1,6 +1,6 @@
 use wa_binary::Node;
 
-use super::session::{Session, Step};
+use super::logged_in::{LoggedIn, Step};
 use crate::{
     faults::{FaultKind, Moment},
     iq::{self, Then},
@@ -9,7 +9,7 @@ use crate::{
     stanza,
 };
 
-impl Session {
+impl LoggedIn {
     /// Handles one stanza of the client. What it does not know it ignores, as servers do.
     pub(super) fn dispatch(&mut self, node: &Node<'_>) -> Step {
         match node.tag() {

@@ -5,7 +5,7 @@ use wa_binary::Node;
 use wa_crypto::PublicKey;
 use wa_protobuf::payload::ClientPayload;
 
-use super::{Channel, ChannelError, Newcomer, session};
+use super::{Channel, ChannelError, Newcomer, logged_in::LoggedIn};
 use crate::{
     Addressing,
     account::{Account, Link},
@@ -21,7 +21,7 @@ pub(super) struct Details {
     pub(super) expire: Option<u64>,
 }
 
-/// Ends a connection with `<failure>` (protocol.md 7.6).
+/// Ends a connection with `<failure>` (PROTOCOL.md 7.6).
 pub(super) async fn fail(
     mut channel: Channel,
     reason: u16,
@@ -73,13 +73,13 @@ pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), C
         world.end_connections(&account, Some(device), &ending);
     }
     let is_passive = payload.passive == Some(true);
-    session::Session::new(world, account, device, channel, orders, rng, age).run(is_passive).await
+    LoggedIn::new(world, account, device, channel, orders, rng, age).run(is_passive).await
 }
 
 /// Checks a login, or says the reason of its failure.
 fn check(world: &World, payload: &ClientPayload, noise: &PublicKey) -> Result<(Arc<Account>, u16), u16> {
     pairing::check_user_agent(payload, world.options.minimum_version).map_err(|error| error.reason())?;
-    // A login without device comes from Baileys when pairing by code was interrupted (baileys.md 4).
+    // A login without device comes from Baileys when pairing by code was interrupted (PROTOCOL.md 6.3).
     let (Some(username), Some(device)) = (payload.username, payload.device) else { return Err(401) };
     let account = world.account(&format_compact!("{username}")).ok_or(401_u16)?;
     let device = u16::try_from(device).map_err(|_| 401_u16)?;

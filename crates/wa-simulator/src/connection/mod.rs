@@ -3,8 +3,8 @@
 mod channel;
 mod dispatch;
 mod handshake;
+mod logged_in;
 mod login;
-mod session;
 mod unpaired;
 mod wire;
 

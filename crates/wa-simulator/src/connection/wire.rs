@@ -70,7 +70,7 @@ where
         .max_frame_size(Some(MAX_MESSAGE));
     let (outgoing, incoming) =
         WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await.split();
-    // A text message is none of the protocol's; it is skipped, as clients skip ours (protocol.md 1).
+    // A text message is none of the protocol's; it is skipped, as clients skip ours (PROTOCOL.md 1).
     let incoming = incoming.filter_map(|message| async {
         match message {
             Ok(Message::Binary(bytes)) => Some(Ok(bytes)),

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::{Doors, Reply, request};
 use crate::{
-    Addressing, ControlError, Fault, Outgoing, Phone,
+    Addressing, ControlError, Fault, Outgoing, Phone, Say,
     simulator::{canonical, clear, create_phone, place},
 };
 
 /// How long an inbox that is waited for may take, at most.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-type Outcome = Result<Reply, ControlError>;
+type Replied = Result<Reply, ControlError>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,11 +46,21 @@ struct LinkCode {
 #[serde(deny_unknown_fields)]
 struct Send {
     to: String,
-    text: String,
+    text: Option<String>,
+    edit: Option<String>,
+    revoke: Option<String>,
+    react: Option<React>,
     count: Option<usize>,
     #[serde(alias = "intervalMs")]
     interval_ms: Option<u64>,
     addressing: Option<Addressing>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct React {
+    id: String,
+    emoji: String,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +78,7 @@ pub(super) async fn answer(doors: &Doors, request: Request<Incoming>) -> Reply {
     }
 }
 
-async fn route(doors: &Doors, request: Request<Incoming>) -> Outcome {
+async fn route(doors: &Doors, request: Request<Incoming>) -> Replied {
     let path = request.uri().path().to_owned();
     let segments: Vec<String> =
         path.trim_start_matches("/sim/").trim_end_matches('/').split('/').map(request::decoded).collect();
@@ -101,7 +111,7 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Outcome {
     }
 }
 
-async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> Outcome {
+async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> Replied {
     let (get, post) = (*request.method() == Method::GET, *request.method() == Method::POST);
     match *rest {
         [] if get => ok(&described(phone)),
@@ -139,14 +149,14 @@ fn phone(doors: &Doors, number: &str) -> Result<Phone, ControlError> {
     Ok(Phone::new(doors.world.clone(), account))
 }
 
-fn phones(doors: &Doors) -> Outcome {
+fn phones(doors: &Doors) -> Replied {
     let accounts = doors.world.accounts();
     let phones: Vec<Value> =
         accounts.into_iter().map(|account| described(&Phone::new(doors.world.clone(), account))).collect();
     ok(&phones)
 }
 
-async fn new_phone(doors: &Doors, request: Request<Incoming>) -> Outcome {
+async fn new_phone(doors: &Doors, request: Request<Incoming>) -> Replied {
     let wanted: NewPhone = request::json_body(request).await?;
     let number = match wanted.number {
         Number::Text(number) => number,
@@ -173,22 +183,40 @@ fn linked(phone: &Phone, device: u16) -> Value {
     })
 }
 
-async fn send(phone: &Phone, send: Send) -> Outcome {
-    let outgoing = Outgoing {
-        count: send.count.unwrap_or(1),
-        interval: Duration::from_millis(send.interval_ms.unwrap_or(0)),
-        addressing: send.addressing,
-        ..Outgoing::text(send.to, send.text)
-    };
+async fn send(phone: &Phone, send: Send) -> Replied {
+    let (count, interval, addressing) = (send.count, send.interval_ms, send.addressing);
+    let to = send.to.clone();
+    let say = send.say()?;
+    if !matches!(say, Say::Text(_)) && (count.is_some() || interval.is_some()) {
+        let reason = "`count` and `interval_ms` go with texts alone";
+        return Err(ControlError::InvalidRequest(reason.to_owned()));
+    }
+    let interval = Duration::from_millis(interval.unwrap_or(0));
+    let outgoing = Outgoing { count: count.unwrap_or(1), interval, addressing, ..Outgoing::new(to, say) };
     let ids = phone.send_all(outgoing).await?;
-    match send.count {
+    match count {
         None => ok(&json!({"id": ids.first()})),
         Some(_) => ok(&json!({"id": ids.first(), "ids": ids})),
     }
 }
 
+impl Send {
+    fn say(self) -> Result<Say, ControlError> {
+        match (self.text, self.edit, self.revoke, self.react) {
+            (Some(text), None, None, None) => Ok(Say::Text(text)),
+            (Some(text), Some(id), None, None) => Ok(Say::Edit { id, text }),
+            (None, None, Some(id), None) => Ok(Say::Revoke { id }),
+            (None, None, None, Some(React { id, emoji })) => Ok(Say::React { id, emoji }),
+            _ => {
+                let reason = "one of `text`, `text` with `edit`, `revoke` and `react` is expected";
+                Err(ControlError::InvalidRequest(reason.to_owned()))
+            }
+        }
+    }
+}
+
 /// The inbox; with `?wait=n`, once the phone has shown n messages, or after `timeout_ms` (10 s).
-async fn inbox(phone: &Phone, request: &Request<Incoming>) -> Outcome {
+async fn inbox(phone: &Phone, request: &Request<Incoming>) -> Replied {
     let query = request::query(request);
     let number = |name: &str| -> Result<Option<u64>, ControlError> {
         let parse = |value: &str| {
@@ -204,7 +232,7 @@ async fn inbox(phone: &Phone, request: &Request<Incoming>) -> Outcome {
     ok(&phone.inbox())
 }
 
-fn faults(doors: &Doors) -> Outcome {
+fn faults(doors: &Doors) -> Replied {
     let faults: Vec<Value> = doors
         .world
         .faults
@@ -222,7 +250,7 @@ fn faults(doors: &Doors) -> Outcome {
 }
 
 /// Text, a stanza a line, or a JSON list for who accepts only that.
-fn trace(doors: &Doors, request: &Request<Incoming>) -> Outcome {
+fn trace(doors: &Doors, request: &Request<Incoming>) -> Replied {
     let query = request::query(request);
     let number = request::parameter(&query, "number").map(canonical).transpose()?;
     let entries = doors.world.trace.entries(number.as_deref());
@@ -233,10 +261,10 @@ fn trace(doors: &Doors, request: &Request<Incoming>) -> Outcome {
     Ok(request::text(lines))
 }
 
-fn ok(value: &(impl Serialize + ?Sized)) -> Outcome {
+fn ok(value: &(impl Serialize + ?Sized)) -> Replied {
     Ok(request::json(StatusCode::OK, &value))
 }
 
-fn not_allowed(request: &Request<Incoming>) -> Outcome {
+fn not_allowed(request: &Request<Incoming>) -> Replied {
     Err(ControlError::MethodNotAllowed(request.method().to_string()))
 }

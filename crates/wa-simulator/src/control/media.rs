@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Doors, Reply, request};
 use crate::media::{Key, UploadError};
 
-/// `/mms/<type>/<token>`: uploads, downloads and deletions (protocol.md 19).
+/// `/mms/<type>/<token>`: uploads, downloads and deletions (PROTOCOL.md 19).
 pub(super) async fn answer(doors: &Doors, request: Request<Incoming>) -> Reply {
     let path = request.uri().path().trim_start_matches("/mms/").to_owned();
     let Some(key) = Key::parse(&request::decoded(&path)) else {

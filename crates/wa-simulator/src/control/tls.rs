@@ -12,7 +12,7 @@ use crate::StartError;
 /// A certificate that clients must be told to trust.
 #[derive(Clone)]
 pub(crate) struct Certificate {
-    /// For clients.
+    /// The certificate authority that clients must trust, as PEM.
     pub(crate) pem: String,
     pub(crate) acceptor: TlsAcceptor,
 }

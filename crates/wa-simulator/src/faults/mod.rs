@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Something that goes wrong, for whom, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The kind of fault.
     pub kind: FaultKind,
     /// The account it happens to; `None` means any.
     pub number: Option<String>,
@@ -65,7 +65,7 @@ impl Fault {
 pub enum FaultKind {
     /// The connection is cut without a word.
     Drop {
-        /// When.
+        /// The moment at which it ends.
         #[serde(default)]
         when: Moment,
     },
@@ -77,11 +77,11 @@ pub enum FaultKind {
         /// The type of its `<conflict>`, such as `replaced`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         conflict: Option<String>,
-        /// When.
+        /// The moment at which it ends.
         #[serde(default)]
         when: Moment,
     },
-    /// A login or registration ends with `<failure>` (protocol.md 7.6).
+    /// A login or registration ends with `<failure>` (PROTOCOL.md 7.6).
     Failure {
         /// Its reason, such as 401.
         reason: u16,
@@ -94,7 +94,7 @@ pub enum FaultKind {
     },
     /// Deliveries to the device take this much longer. A condition.
     Delay {
-        /// Milliseconds.
+        /// How much longer, in milliseconds.
         millis: u64,
     },
     /// A message is delivered twice.
@@ -127,6 +127,9 @@ pub enum FaultKind {
         /// Its name space; absent means any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         xmlns: Option<String>,
+        /// The name of its first child, such as `rotate`; absent means any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        child: Option<String>,
         /// Code of the error.
         code: u16,
         /// Text of the error.
@@ -142,17 +145,17 @@ pub enum FaultKind {
     /// The certificate of the next handshake is wrong. The device is not known by then: the fault strikes
     /// whoever connects.
     Certificate {
-        /// In what.
+        /// The check that it fails.
         what: CertificateFault,
     },
     /// What the phone signs for a new companion is wrong.
     Pairing {
-        /// In what.
+        /// The check that it fails.
         what: PairingFault,
     },
     /// A prekey bundle of the device is wrong.
     Bundle {
-        /// In what.
+        /// The part that is wrong.
         what: BundleFault,
     },
 }
@@ -168,7 +171,7 @@ impl FaultKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moment {
-    /// At once.
+    /// As soon as it is placed.
     #[default]
     Now,
     /// After the next login, once `<success>` is sent.
@@ -181,7 +184,7 @@ pub enum Moment {
     Deliver,
 }
 
-/// How a certificate chain fails one of the checks of protocol.md 2.
+/// How a certificate chain fails one of the checks of PROTOCOL.md 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertificateFault {
@@ -213,7 +216,7 @@ pub enum CertificateFault {
     LeafWithoutEnd,
 }
 
-/// How a pair-success fails one of the checks of protocol.md 6.2.
+/// How a pair-success fails one of the checks of PROTOCOL.md 6.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PairingFault {

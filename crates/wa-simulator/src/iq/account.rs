@@ -1,14 +1,14 @@
 use wa_binary::Node;
 
-use super::{Answer, Context, IqError, Outcome, Request, Then};
+use super::{Answer, Answered, Context, IqError, Request, Then};
 
 /// Longest about text, in bytes.
 const MAX_ABOUT: usize = 1_024;
 /// Largest profile picture, in bytes.
 const MAX_PICTURE: usize = 512 << 10;
 
-/// Name space `passive`: whether the client wants what comes (protocol.md 7.1).
-pub(super) fn passive(request: &Request<'_>) -> Outcome {
+/// Name space `passive`: whether the client wants what comes (PROTOCOL.md 7.1).
+pub(super) fn passive(request: &Request<'_>) -> Answered {
     match (request.is_get, request.child()?.tag()) {
         (false, "active") => Ok(Answer::then(Then::Activate)),
         (false, "passive") => Ok(Answer::then(Then::Deactivate)),
@@ -16,8 +16,8 @@ pub(super) fn passive(request: &Request<'_>) -> Outcome {
     }
 }
 
-/// Name space `md`: a companion unlinks itself (protocol.md 7.7).
-pub(super) fn companions(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+/// Name space `md`: a companion unlinks itself (PROTOCOL.md 7.7).
+pub(super) fn companions(context: &Context<'_>, request: &Request<'_>) -> Answered {
     let child = request.child()?;
     if request.is_get || !child.is("remove-companion-device") {
         return Err(IqError::NotImplemented);
@@ -33,10 +33,10 @@ pub(super) fn companions(context: &Context<'_>, request: &Request<'_>) -> Outcom
 }
 
 /// Name space `status`: the own about text.
-pub(super) fn about(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+pub(super) fn about(context: &Context<'_>, request: &Request<'_>) -> Answered {
     let child = request.child()?;
     if request.is_get && child.is("privacy") {
-        // Nobody has set who sees status posts: clients take it for all contacts (protocol.md 25).
+        // Nobody has set who sees status posts: clients take it for all contacts (PROTOCOL.md 25).
         return Err(IqError::NotFound);
     }
     let text = child.content_text().filter(|text| child.is("status") && text.len() <= MAX_ABOUT);
@@ -49,7 +49,7 @@ pub(super) fn about(context: &Context<'_>, request: &Request<'_>) -> Outcome {
 }
 
 /// Name space `w:profile:picture`. Pictures are kept by their id alone; nobody looks at them.
-pub(super) fn picture(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+pub(super) fn picture(context: &Context<'_>, request: &Request<'_>) -> Answered {
     let target = request.node.attrs.jid("target");
     if request.is_get {
         // No picture is served yet, which is what a hidden or missing one looks like.

@@ -6,9 +6,9 @@ use prost::Message as _;
 use wa_binary::Node;
 use wa_protobuf::appstate::{SyncdPatch, SyncdVersion};
 
-use super::{Answer, Context, IqError, Outcome, Request, Then};
+use super::{Answer, Answered, Context, IqError, Request, Then};
 
-/// The collections that there are (protocol.md 18).
+/// The collections that there are (PROTOCOL.md 18).
 const NAMES: [&str; 5] = ["critical_block", "critical_unblock_low", "regular_high", "regular", "regular_low"];
 /// Patches kept of one collection.
 const MAX_PATCHES: usize = 10_000;
@@ -32,8 +32,8 @@ struct Wanted<'n> {
 }
 
 /// Name space `w:sync:app:state`: answers every collection of the request, since Baileys asks without end
-/// for one that is missing (baileys.md 3.5).
-pub(super) fn answer(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+/// for one that is missing (PROTOCOL.md 18.4).
+pub(super) fn answer(context: &Context<'_>, request: &Request<'_>) -> Answered {
     let sync = request.child()?;
     if request.is_get || !sync.is("sync") {
         return Err(IqError::BadRequest("a sync is set"));
@@ -105,7 +105,7 @@ impl Collections {
         Ok((node.attr("version", head + 1).attr("type", "result"), true))
     }
 
-    /// Adds a patch as the next version; its MACs were computed for it (protocol.md 18.4).
+    /// Adds a patch as the next version; its MACs were computed for it (PROTOCOL.md 18.4).
     fn add(&mut self, name: &'static str, patch: &Node<'_>) -> Result<(), IqError> {
         let malformed = IqError::BadRequest("a patch is a SyncdPatch with its MACs, and without version");
         let mut patch = SyncdPatch::decode(&*patch.require_bytes()?).map_err(|_| malformed.clone())?;

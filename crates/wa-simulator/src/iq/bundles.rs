@@ -10,7 +10,7 @@ use crate::{account::Account, faults::FaultKind, stanza, world::World};
 /// What the server hands out about a device.
 pub(crate) struct TakenBundle {
     pub(crate) keys: Bundle,
-    /// Companions only.
+    /// An encoded `ADVSignedDeviceIdentity`; phones have none.
     pub(crate) device_identity: Option<Bytes>,
 }
 

@@ -2,7 +2,7 @@ use sha1::{Digest, Sha1};
 use wa_binary::{Jid, Node, ShapeError};
 use wa_crypto::{PublicKey, Signature};
 
-use super::{Answer, Context, IqError, Outcome, Request, bundles::TakenBundle};
+use super::{Answer, Answered, Context, IqError, Request, bundles::TakenBundle};
 use crate::{
     account::{Companion, SignedKey},
     faults::{BundleFault, FaultKind},
@@ -13,8 +13,8 @@ const MAX_UPLOAD: usize = 2_000;
 /// Most devices in one fetch of bundles.
 const MAX_FETCH: usize = 2_000;
 
-/// Name space `encrypt`: the keys that others need to open sessions (protocol.md 9).
-pub(super) fn answer(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+/// Name space `encrypt`: the keys that others need to open sessions (PROTOCOL.md 9).
+pub(super) fn answer(context: &Context<'_>, request: &Request<'_>) -> Answered {
     match (request.is_get, request.child()?.tag()) {
         (true, "count") => count(context),
         (true, "key") => fetch(context, request.child()?),
@@ -40,13 +40,13 @@ fn with_own<T>(
     f(directory.companions.get_mut(&context.device).ok_or(IqError::Forbidden)?)
 }
 
-fn count(context: &Context<'_>) -> Outcome {
+fn count(context: &Context<'_>) -> Answered {
     let left = with_own(context, |companion| Ok(companion.prekeys.len()))?;
     Ok(Node::new("count").attr("value", left).into())
 }
 
 /// Takes an upload whose every part is sound, or nothing of it.
-fn upload(context: &Context<'_>, node: &Node<'_>) -> Outcome {
+fn upload(context: &Context<'_>, node: &Node<'_>) -> Answered {
     let registration = u32::from_be_bytes(child(node, "registration")?);
     if child::<1>(node, "type")? != [5] {
         return Err(IqError::BadRequest("the key type is not 05"));
@@ -71,7 +71,7 @@ fn upload(context: &Context<'_>, node: &Node<'_>) -> Outcome {
     })
 }
 
-fn rotate(context: &Context<'_>, node: &Node<'_>) -> Outcome {
+fn rotate(context: &Context<'_>, node: &Node<'_>) -> Answered {
     let signed = signed_key(node.require_child("skey")?)?;
     let identity = with_own(context, |companion| Ok(companion.identity))?;
     check_signature(&signed, &identity)?;
@@ -113,8 +113,8 @@ fn child<const N: usize>(node: &Node<'_>, name: &str) -> Result<[u8; N], IqError
     (*bytes).try_into().map_err(|_| ShapeError::content(name, "of the right length").into())
 }
 
-/// SHA-1 over the published keys, with the ids in its order (whatsapp-rust.md, "Small ones").
-fn digest(context: &Context<'_>) -> Outcome {
+/// SHA-1 over the published keys, with the ids in its order (PROTOCOL.md 9).
+fn digest(context: &Context<'_>) -> Answered {
     with_own(context, |companion| {
         if companion.prekeys.len() == 0 {
             return Err(IqError::NotFound);
@@ -145,8 +145,8 @@ fn signed_node(id: u32, key: &PublicKey, signature: &Signature) -> Node<'static>
 }
 
 /// Bundles of devices. Devices that are not there are left out: Baileys gives up a whole message for one
-/// `<error>` (baileys.md 3.6).
-fn fetch(context: &Context<'_>, node: &Node<'_>) -> Outcome {
+/// `<error>` (PROTOCOL.md 9).
+fn fetch(context: &Context<'_>, node: &Node<'_>) -> Answered {
     let users = node.children();
     if users.is_empty() || users.len() > MAX_FETCH {
         return Err(IqError::BadRequest("1 to 2000 devices are asked for at once"));

@@ -2,7 +2,7 @@ use wa_binary::{Node, ShapeError};
 
 use crate::account::PreKeyError;
 
-/// Why an IQ is refused: `<error code text/>` (protocol.md 8).
+/// Why an IQ is refused: `<error code text/>` (PROTOCOL.md 8).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum IqError {
     #[error("malformed: {0}")]

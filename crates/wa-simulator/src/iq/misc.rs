@@ -1,12 +1,12 @@
 use wa_binary::Node;
 
-use super::{Context, IqError, Outcome, Request};
+use super::{Answered, Context, IqError, Request};
 
 /// The state of the properties below, for clients that ask for changes only.
 const PROPS_HASH: &str = "1";
 
-/// Name space `abt`: properties of the experiment that everybody is part of (whatsapp-rust.md, "Privacy tokens").
-pub(super) fn props(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+/// Name space `abt`: properties of the experiment that everybody is part of (PROTOCOL.md 22).
+pub(super) fn props(context: &Context<'_>, request: &Request<'_>) -> Answered {
     let child = request.child()?;
     if !request.is_get || !child.is("props") {
         return Err(IqError::BadRequest("props are asked for"));
@@ -22,8 +22,8 @@ pub(super) fn props(context: &Context<'_>, request: &Request<'_>) -> Outcome {
     Ok(answer.with_children(props).into())
 }
 
-/// Name space `w:m`: where media goes (protocol.md 19.1).
-pub(super) fn media_connection(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+/// Name space `w:m`: where media goes (PROTOCOL.md 19.1).
+pub(super) fn media_connection(context: &Context<'_>, request: &Request<'_>) -> Answered {
     if !request.child()?.is("media_conn") {
         return Err(IqError::BadRequest("media_conn is asked for"));
     }
@@ -43,7 +43,7 @@ pub(super) fn media_connection(context: &Context<'_>, request: &Request<'_>) -> 
 }
 
 /// Name space `w:g2`. Nobody is in a group: lists are empty, and no group is found.
-pub(super) fn groups(request: &Request<'_>) -> Outcome {
+pub(super) fn groups(request: &Request<'_>) -> Answered {
     let child = request.child()?;
     match (request.is_get, child.tag()) {
         (true, "participating") => Ok(Node::new("groups").into()),

@@ -21,7 +21,7 @@ pub(crate) use pairing::{Unpaired, client_props};
 
 use crate::{account::Account, faults::FaultKind, stanza, world::World};
 
-/// Who asks.
+/// Who asks: the device of an account that sent the IQ, in the world that answers it.
 pub(crate) struct Context<'a> {
     pub(crate) world: &'a World,
     pub(crate) account: &'a Arc<Account>,
@@ -77,7 +77,7 @@ impl From<Node<'static>> for Answer {
     }
 }
 
-type Outcome = Result<Answer, IqError>;
+type Answered = Result<Answer, IqError>;
 
 /// Answers an IQ of a companion. None if it is itself an answer. The answer is `None` if a fault swallows it.
 pub(crate) fn answer(context: &Context<'_>, node: &Node<'_>) -> Option<(Option<Node<'static>>, Then)> {
@@ -88,7 +88,7 @@ pub(crate) fn answer(context: &Context<'_>, node: &Node<'_>) -> Option<(Option<N
     let id = stanza::text(&node.attrs, "id");
     let xmlns = stanza::text(&node.attrs, "xmlns");
     let to = stanza::destination(node);
-    let outcome = match (&*kind, struck(context, &xmlns)) {
+    let outcome = match (&*kind, struck(context, &xmlns, node)) {
         (_, Some(Struck::Silence)) => return Some((None, Then::Nothing)),
         (_, Some(Struck::Error { code, text })) => Err(IqError::Fault { code, text }),
         ("get" | "set", None) if !id.is_empty() => {
@@ -112,18 +112,20 @@ enum Struck {
     Error { code: u16, text: String },
 }
 
-fn struck(context: &Context<'_>, xmlns: &str) -> Option<Struck> {
+fn struck(context: &Context<'_>, xmlns: &str, node: &Node<'_>) -> Option<Struck> {
+    let first = node.first_child().map(Node::tag);
+    let is_about = |wanted: &Option<String>| wanted.is_none() || wanted.as_deref() == first;
     let fits = |wanted: &Option<String>| wanted.as_deref().is_none_or(|wanted| wanted == xmlns);
     context.world.faults.strike(&context.account.number, context.device, |kind| match kind {
         FaultKind::IqSilence { xmlns } if fits(xmlns) => Some(Struck::Silence),
-        FaultKind::IqError { xmlns, code, text } if fits(xmlns) => {
+        FaultKind::IqError { xmlns, child, code, text } if fits(xmlns) && is_about(child) => {
             Some(Struck::Error { code: *code, text: text.clone() })
         }
         _ => None,
     })
 }
 
-fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Answered {
     match &*request.xmlns {
         "encrypt" => encrypt::answer(context, request),
         "usync" => usync::answer(context, request),
@@ -141,7 +143,7 @@ fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Outcome {
         "urn:xmpp:whatsapp:dirty" | "disappearing_mode" | "tos" if !request.is_get => Ok(Answer::empty()),
         "w:mex" | "newsletter" => Err(IqError::NotImplemented),
         // An empty result is what the server says to a set it has nothing to add to
-        // (whatsapp-rust.md, "Connect", 9).
+        // (PROTOCOL.md 7.1).
         _ if !request.is_get => Ok(Answer::empty()),
         _ => Err(IqError::NotImplemented),
     }

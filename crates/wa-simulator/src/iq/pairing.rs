@@ -16,7 +16,7 @@ use crate::{
     world::World,
 };
 
-/// The `client-props` of pair-success (protocol.md 6.2).
+/// The `client-props` of pair-success (PROTOCOL.md 6.2).
 pub(crate) fn client_props(world: &World) -> Vec<u8> {
     let props = ClientPairingProps {
         is_chat_db_lid_migrated: Some(world.options.lid_migrated),
@@ -60,7 +60,7 @@ impl Unpaired<'_> {
         })
     }
 
-    /// The client's two steps of a pairing by code (protocol.md 6.3).
+    /// The client's two steps of a pairing by code (PROTOCOL.md 6.3).
     fn link_code(&mut self, step: &Node<'_>) -> Result<Option<Node<'static>>, IqError> {
         match &*step.require_text("stage")? {
             "companion_hello" => self.companion_hello(step).map(Some),

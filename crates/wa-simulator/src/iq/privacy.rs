@@ -1,11 +1,11 @@
 use compact_str::CompactString;
 use wa_binary::{Jid, Node};
 
-use super::{Answer, Context, IqError, Outcome, Request};
+use super::{Answer, Answered, Context, IqError, Request};
 use crate::stanza;
 
-/// Name space `privacy`: settings, and tokens for trusted contacts (protocol.md 22, 28).
-pub(super) fn answer(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+/// Name space `privacy`: settings, and tokens for trusted contacts (PROTOCOL.md 22, 28).
+pub(super) fn answer(context: &Context<'_>, request: &Request<'_>) -> Answered {
     let child = request.child()?;
     match (request.is_get, child.tag()) {
         (true, "privacy") => Ok(settings(context).into()),
@@ -23,7 +23,7 @@ fn settings(context: &Context<'_>) -> Node<'static> {
     Node::new("privacy").with_children(categories)
 }
 
-fn set(context: &Context<'_>, privacy: &Node<'_>) -> Outcome {
+fn set(context: &Context<'_>, privacy: &Node<'_>) -> Answered {
     let category = privacy.require_child("category")?;
     let name = CompactString::from(&*category.require_text("name")?);
     let value = CompactString::from(&*category.require_text("value")?);
@@ -47,8 +47,8 @@ fn set(context: &Context<'_>, privacy: &Node<'_>) -> Outcome {
 }
 
 /// Passes tokens on: each target's companions learn that the sender trusts them
-/// (whatsapp-rust.md, "Privacy tokens").
-fn tokens(context: &Context<'_>, tokens: &Node<'_>) -> Outcome {
+/// (PROTOCOL.md 22).
+fn tokens(context: &Context<'_>, tokens: &Node<'_>) -> Answered {
     for token in tokens.children_named("token") {
         let jid = token.require_jid("jid")?;
         let time: u64 = token.require_number("t")?;
@@ -71,7 +71,7 @@ fn tokens(context: &Context<'_>, tokens: &Node<'_>) -> Outcome {
 }
 
 /// Name space `blocklist`.
-pub(super) fn blocklist(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+pub(super) fn blocklist(context: &Context<'_>, request: &Request<'_>) -> Answered {
     if request.is_get {
         return Ok(list(context).into());
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use wa_binary::{Jid, Node, phash};
 
-use super::{Context, IqError, Outcome, Request};
+use super::{Answered, Context, IqError, Request};
 use crate::{Addressing, account::Account, stanza};
 
 /// Most users in one query.
@@ -29,8 +29,8 @@ struct Subject<'n> {
     contact: Option<&'n str>,
 }
 
-/// Name space `usync`: devices, LIDs and contacts (protocol.md 15).
-pub(super) fn answer(context: &Context<'_>, request: &Request<'_>) -> Outcome {
+/// Name space `usync`: devices, LIDs and contacts (PROTOCOL.md 15).
+pub(super) fn answer(context: &Context<'_>, request: &Request<'_>) -> Answered {
     let usync = request.node.require_child("usync")?;
     usync.require_text("sid")?;
     let protocols = usync.require_child("query")?.children();

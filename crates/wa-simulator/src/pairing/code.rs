@@ -1,4 +1,4 @@
-//! Pairing by a code that the client shows and the phone enters (protocol.md 6.3).
+//! Pairing by a code that the client shows and the phone enters (PROTOCOL.md 6.3).
 
 use std::sync::Arc;
 
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_wrapping_key_is_whatsmeows() {
-        // protocol.md, Appendix B.
+        // PROTOCOL.md, Appendix B.
         let key = kdf::pbkdf2_sha256(b"ABCD1234", &[2; 32], ROUNDS);
         assert_eq!(hex::encode(key), "a234f9bda86755656677ace52abc30dc20f2265efa807722200bfc9ce176822e");
         let secret: [u8; 32] = kdf::hkdf(&[3; 96], &[], b"adv_secret");

@@ -47,7 +47,7 @@ impl World {
     }
 
     /// `<notification type="devices">` to the accounts that know the devices, and `account_sync` to the own
-    /// companions (protocol.md 17).
+    /// companions (PROTOCOL.md 17).
     fn announce_devices(
         &self,
         account: &Arc<Account>,

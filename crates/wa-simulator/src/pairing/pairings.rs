@@ -89,7 +89,7 @@ impl Pairings {
     }
 
     /// The client that wants to be linked to the number by code. Clients show their code when they send the
-    /// request, not when it is answered (baileys.md 4): it may be on its way for a moment.
+    /// request, not when it is answered (PROTOCOL.md 6.3): it may be on its way for a moment.
     pub(crate) async fn requested(&self, number: &str) -> Result<Arc<CodeRequest>, ControlError> {
         let arrives = async {
             loop {

@@ -6,7 +6,7 @@ use crate::ControlError;
 /// What precedes the fields in the QR codes of current clients.
 const LINK: &str = "https://wa.me/settings/linked_devices#";
 
-/// What a phone reads in a QR code (protocol.md 6.1).
+/// What a phone reads in a QR code (PROTOCOL.md 6.1).
 pub(crate) struct QrCode {
     pub(crate) reference: String,
     pub(crate) noise: PublicKey,
@@ -16,7 +16,7 @@ pub(crate) struct QrCode {
 
 impl QrCode {
     /// Reads `ref,noise,identity,advSecret[,clientType]`, bare or behind the link. Clients before the link
-    /// leave the client type out (baileys.md 2.5).
+    /// leave the client type out (PROTOCOL.md 6.1).
     pub(crate) fn parse(text: &str) -> Result<Self, ControlError> {
         let text = text.trim();
         let fields = text.strip_prefix(LINK).unwrap_or(text);

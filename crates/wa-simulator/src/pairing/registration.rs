@@ -40,7 +40,7 @@ pub(crate) enum RegistrationError {
 }
 
 impl RegistrationError {
-    /// The reason in `<failure reason>` (protocol.md 7.6).
+    /// The reason in `<failure reason>` (PROTOCOL.md 7.6).
     pub(crate) fn reason(self) -> u16 {
         match self {
             Self::Outdated => 405,
@@ -51,7 +51,7 @@ impl RegistrationError {
 }
 
 impl Registration {
-    /// Checks everything that the server can check about a registration (protocol.md 3).
+    /// Checks everything that the server can check about a registration (PROTOCOL.md 3).
     pub(crate) fn check(
         payload: &ClientPayload,
         noise: PublicKey,

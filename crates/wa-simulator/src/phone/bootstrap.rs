@@ -16,7 +16,7 @@ use super::{Phone, send::message_id};
 use crate::{Addressing, options::BootstrapStep};
 
 impl Phone {
-    /// Sends a new companion the keys of the app state and its history (baileys.md 3.5).
+    /// Sends a new companion the keys of the app state and its history (PROTOCOL.md 20).
     pub(super) fn bootstrap(&mut self, device: u16) {
         let mut chunk = 0;
         for step in self.world.options.bootstrap.clone() {
@@ -84,7 +84,7 @@ impl Phone {
         }
     }
 
-    /// A notification that carries its history inside (baileys.md 3.5).
+    /// A notification that carries its history inside (PROTOCOL.md 20).
     fn history(&self, kind: HistorySyncType, chunk: &mut u32) -> ProtocolMessage {
         *chunk += 1;
         let history = self.history_of(kind, *chunk);
@@ -92,7 +92,7 @@ impl Phone {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
         let compressed = encoder.write_all(&plain).and_then(|()| encoder.finish()).unwrap_or_default();
         let notification = HistorySyncNotification {
-            // INITIAL_BOOTSTRAP is 0, and Baileys needs it on the wire (baileys.md 3).
+            // INITIAL_BOOTSTRAP is 0, and Baileys needs it on the wire (PROTOCOL.md 31.1).
             sync_type: Some(kind.into()),
             chunk_order: Some(*chunk),
             progress: history.progress,

@@ -15,10 +15,12 @@ pub struct InboxEntry {
     pub chat: String,
     /// The device that sent it; 0 is the sender's phone.
     pub device: u16,
-    /// Its text, or the caption of its media.
+    /// Its text, the new text of an edit, the emoji of a reaction, the caption of its media, the question of a poll.
     pub text: Option<String>,
-    /// What it is: `text`, `image`, `reaction`, ….
+    /// What it is: `text`, `image`, `poll`, `edit`, `revoke`, `reaction`, ….
     pub kind: &'static str,
+    /// The id of the message that it edits, takes back, reacts to or votes on.
+    pub target: Option<String>,
     /// When the server took it, in seconds since 1970.
     pub timestamp: u64,
     /// Whether one of the own companions sent it.
@@ -110,6 +112,10 @@ impl Inbox {
         self.first + self.entries.len() as u64
     }
 
+    pub(crate) fn find_in(&self, chat: &str, id: &str) -> Option<&InboxEntry> {
+        self.entries.iter().rev().find(|entry| entry.id == id && entry.chat == chat)
+    }
+
     pub(crate) fn find(&self, id: &str) -> Option<&InboxEntry> {
         self.entries.iter().rev().find(|entry| entry.id == id)
     }
@@ -131,6 +137,7 @@ mod tests {
             device: 1,
             text: Some("hello".to_owned()),
             kind: "text",
+            target: None,
             timestamp: 0,
             from_me: false,
             push_name: String::new(),

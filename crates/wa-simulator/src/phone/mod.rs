@@ -10,6 +10,7 @@ mod keys;
 mod outbox;
 mod receive;
 mod retry;
+mod say;
 mod send;
 mod sessions;
 
@@ -30,7 +31,8 @@ pub use inbox::InboxEntry;
 pub(crate) use keys::PhoneKeys;
 pub(crate) use outbox::Outbox;
 pub use outbox::{OutboxEntry, Receipt};
-pub(crate) use send::{Text, message_id};
+pub use say::Say;
+pub(crate) use send::{Letter, message_id};
 
 use crate::{
     ControlError,
@@ -46,8 +48,8 @@ use crate::{
 pub(crate) enum Task {
     /// A stanza was delivered, and is to be read at the instant.
     Read { bytes: Bytes, not_before: Option<Instant> },
-    /// Send a text.
-    Send { text: Text, reply: oneshot::Sender<Result<(), ControlError>> },
+    /// Send a message.
+    Send { letter: Letter, reply: oneshot::Sender<Result<(), ControlError>> },
     /// Mark messages as read.
     MarkRead {
         chat: Option<Arc<Account>>,
@@ -166,8 +168,8 @@ impl Phone {
     fn perform(mut self, task: Task) -> State {
         match task {
             Task::Read { bytes, .. } => self.read(&bytes),
-            Task::Send { text, reply } => {
-                reply.send(self.send_text(text)).ok();
+            Task::Send { letter, reply } => {
+                reply.send(self.send(&letter)).ok();
             }
             Task::MarkRead { chat, ids, reply } => {
                 reply.send(self.mark_read(chat.as_ref(), &ids)).ok();

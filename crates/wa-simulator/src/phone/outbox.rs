@@ -4,6 +4,8 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde::Serialize;
 
+use super::say::Envelope;
+
 /// A message that a phone sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +51,8 @@ pub(crate) struct Sent {
     pub(crate) recipient: CompactString,
     /// An encoded `Message`, kept to be encrypted again.
     pub(crate) content: Bytes,
+    /// What its stanza said about it.
+    pub(crate) envelope: Envelope,
     /// How often each device got it again.
     pub(crate) again: HashMap<(CompactString, u16), u32>,
 }
@@ -68,6 +72,10 @@ impl Outbox {
         {
             self.by_id.remove(&oldest);
         }
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<&Sent> {
+        self.by_id.get(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Sent> {

@@ -126,7 +126,7 @@ impl Phone {
             _ => (Some(source.account.clone()), Some(message)),
         };
         let (Some(chat), Some(shown)) = (chat, shown) else { return };
-        let (kind, text) = content::described(shown);
+        let content::Described { kind, text, target } = content::described(shown);
         let entry = InboxEntry {
             id: source.id.to_string(),
             from: source.account.pn().to_string(),
@@ -134,6 +134,7 @@ impl Phone {
             device: source.device,
             text,
             kind,
+            target,
             timestamp: node.attrs.number("t").and_then(Result::ok).unwrap_or_default(),
             from_me: is_own,
             push_name: stanza::text(&node.attrs, "notify").into_string(),
@@ -142,7 +143,7 @@ impl Phone {
         self.state.inbox.send_modify(|inbox| inbox.show(entry));
     }
 
-    /// Tells the server that a message was received (protocol.md 13).
+    /// Tells the server that a message was received (PROTOCOL.md 13).
     fn acknowledge(&self, source: &Source, node: &Node<'_>) {
         let is_peer = stanza::text(&node.attrs, "category") == "peer";
         let kind = match (source.account == self.account, is_peer) {
@@ -158,7 +159,7 @@ impl Phone {
         self.submit_receipt(&receipt);
     }
 
-    /// Asks the sender to send a message again, with a new bundle from the second time on (protocol.md 14).
+    /// Asks the sender to send a message again, with a new bundle from the second time on (PROTOCOL.md 14).
     fn ask_again(&mut self, source: &Source, node: &Node<'_>) {
         let sent =
             node.get_child("enc").and_then(|enc| enc.attrs.number::<u32>("count")).and_then(Result::ok);

@@ -44,7 +44,7 @@ impl Phone {
         });
     }
 
-    /// Encrypts a message once more for a device that could not read it (protocol.md 14).
+    /// Encrypts a message once more for a device that could not read it (PROTOCOL.md 14).
     fn send_again(&mut self, account: &Arc<Account>, from: &Jid, node: &Node<'_>) {
         let id = stanza::text(&node.attrs, "id");
         let retry = node.get_child("retry");
@@ -58,10 +58,10 @@ impl Phone {
             *again += 1;
             if *again <= MAX_AGAIN {
                 sent.entry.resent += 1;
-                found = Some((sent.content.clone(), sent.recipient.clone()));
+                found = Some((sent.content.clone(), sent.recipient.clone(), sent.envelope));
             }
         });
-        let Some((content, recipient)) = found else { return };
+        let Some((content, recipient, envelope)) = found else { return };
         let Ok(content) = Message::decode(content) else { return };
         let Some(recipient) = self.world.account(&recipient) else { return };
         if self.renew_session(account, from.device, count, node).is_none() {
@@ -72,13 +72,11 @@ impl Phone {
         let is_own = *account == self.account;
         let plaintext = if is_own { device_sent(&chat, &content) } else { content };
         let Some(enc) = self.encrypted(account, from.device, &plaintext.encode_to_vec()) else { return };
-        let message = Node::new("message")
-            .attr("to", from)
-            .attr("id", id)
-            .attr("type", "text")
+        let message = envelope
+            .message(from, &id)
             .attr("device_fanout", "false")
             .opt_attr("recipient", is_own.then_some(chat))
-            .child(enc.attr("count", count));
+            .child(envelope.sealed(enc).attr("count", count));
         if let Err(error) = self.submit(&message) {
             tracing::debug!(error, "a message that was sent again is refused");
         }

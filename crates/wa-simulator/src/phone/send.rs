@@ -4,19 +4,24 @@ use compact_str::{CompactString, format_compact};
 use prost::Message as _;
 use rand::Rng;
 use wa_binary::{Jid, Node};
-use wa_protobuf::e2e::{DeviceSentMessage, Message, MessageContextInfo};
+use wa_protobuf::e2e::{DeviceSentMessage, Message};
 use wa_signal::Kind;
 
-use super::{OutboxEntry, Phone, outbox::Sent, sessions::Address};
+use super::{
+    OutboxEntry, Phone, Say,
+    outbox::Sent,
+    say::{Composed, Envelope},
+    sessions::Address,
+};
 use crate::{Addressing, ControlError, account::Account};
 
-/// A text that a phone is to send.
+/// A message that a phone is to send.
 #[derive(Clone)]
-pub(crate) struct Text {
+pub(crate) struct Letter {
     /// Chosen by the caller, who is told it before the message leaves.
     pub(crate) id: CompactString,
     pub(crate) to: Arc<Account>,
-    pub(crate) text: String,
+    pub(crate) say: Say,
     pub(crate) addressing: Addressing,
 }
 
@@ -26,31 +31,22 @@ pub(crate) fn message_id(rng: &mut impl Rng) -> CompactString {
 }
 
 impl Phone {
-    /// Encrypts a text for every device of the recipient and the own companions, and sends it.
-    pub(super) fn send_text(&mut self, text: Text) -> Result<(), ControlError> {
-        let Text { id, to, text, addressing } = text;
+    /// Encrypts a message for every device of the recipient and the own companions, and sends it.
+    pub(super) fn send(&mut self, letter: &Letter) -> Result<(), ControlError> {
+        let Letter { id, to, say, addressing } = letter;
         let mut secret = [0; 32];
         self.state.rng.fill_bytes(&mut secret);
-        let context =
-            MessageContextInfo { message_secret: Some(secret.to_vec().into()), ..Default::default() };
-        let content = Message {
-            conversation: Some(text),
-            message_context_info: Some(Box::new(context)),
-            ..Default::default()
-        };
-        let chat = to.jid(addressing, 0);
-        let participants = self.encrypted_for_all(&to, &chat, &content, addressing);
-        let node = Node::new("message")
-            .attr("id", id.clone())
-            .attr("to", chat)
-            .attr("type", "text")
-            .child(Node::new("participants").with_children(participants));
+        let composed = self.compose(to, say, secret)?;
+        let chat = to.jid(*addressing, 0);
+        let participants = self.encrypted_for_all(to, &chat, &composed, *addressing);
+        let node =
+            composed.envelope.message(&chat, id).child(Node::new("participants").with_children(participants));
         // Receipts may come back while the message is still being handed over.
-        self.remember(&id, &to, &content);
+        self.remember(id, to, &composed);
         self.submit(&node).map_err(ControlError::Refused)
     }
 
-    fn remember(&self, id: &CompactString, to: &Account, content: &Message) {
+    fn remember(&self, id: &CompactString, to: &Account, composed: &Composed) {
         let entry = OutboxEntry {
             id: id.to_string(),
             to: to.pn().to_string(),
@@ -58,8 +54,13 @@ impl Phone {
             receipts: Vec::new(),
             resent: 0,
         };
-        let content = content.encode_to_vec().into();
-        let sent = Sent { entry, recipient: to.number.clone(), content, again: Default::default() };
+        let sent = Sent {
+            entry,
+            recipient: to.number.clone(),
+            content: composed.content.encode_to_vec().into(),
+            envelope: composed.envelope,
+            again: Default::default(),
+        };
         self.state.outbox.send_modify(|outbox| outbox.add(sent));
     }
 
@@ -68,9 +69,10 @@ impl Phone {
         &mut self,
         to: &Arc<Account>,
         chat: &Jid,
-        content: &Message,
+        composed: &Composed,
         addressing: Addressing,
     ) -> Vec<Node<'static>> {
+        let Composed { content, envelope } = composed;
         let own = self.account.clone();
         let is_self_chat = *to == own;
         let theirs = if is_self_chat { Vec::new() } else { to.directory().devices() };
@@ -84,7 +86,7 @@ impl Phone {
             match self.encrypted(account, device, plaintext) {
                 Some(enc) => {
                     let jid = account.jid(addressing, device);
-                    participants.push(Node::new("to").attr("jid", jid).child(enc));
+                    participants.push(Node::new("to").attr("jid", jid).child(envelope.sealed(enc)));
                 }
                 None => tracing::debug!(device, "a device can't be encrypted for and is left out"),
             }
@@ -142,7 +144,23 @@ impl Phone {
     }
 }
 
-/// The copy of a message for an own companion (protocol.md 11.1).
+impl Envelope {
+    /// `<message>` without content.
+    pub(super) fn message(&self, to: &Jid, id: &str) -> Node<'static> {
+        Node::new("message")
+            .attr("id", id.to_owned())
+            .attr("to", to)
+            .attr("type", self.kind)
+            .opt_attr("edit", self.edit)
+    }
+
+    /// `<enc>` with what it says about its content.
+    pub(super) fn sealed(&self, enc: Node<'static>) -> Node<'static> {
+        enc.opt_attr("decrypt-fail", self.is_hidden.then_some("hide"))
+    }
+}
+
+/// The copy of a message for an own companion (PROTOCOL.md 11.1).
 pub(super) fn device_sent(chat: &Jid, content: &Message) -> Message {
     Message {
         message_context_info: content.message_context_info.clone(),

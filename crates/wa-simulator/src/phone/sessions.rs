@@ -8,7 +8,7 @@ use wa_signal::{Bundle, Ciphertext, DecryptError, EncryptError, InitiateError, P
 use super::PhoneKeys;
 
 /// Whom a session is with: the account's LID and the device. One session serves both addresses of a user
-/// (protocol.md 16).
+/// (PROTOCOL.md 16).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Address {
     pub(crate) lid: CompactString,

@@ -6,7 +6,7 @@ use wa_binary::{Jid, Node};
 use super::Sender;
 use crate::{Addressing, stanza};
 
-/// Kinds of messages, as the `type` attribute names them (protocol.md 11.4).
+/// Kinds of messages, as the `type` attribute names them (PROTOCOL.md 11.4).
 const KINDS: [&str; 9] =
     ["text", "media", "reaction", "poll", "event", "protocol", "pay", "medianotify", "url"];
 /// Longest id that is taken.
@@ -77,9 +77,9 @@ pub(crate) struct Copy<'n> {
 pub(crate) enum Route {
     /// To all devices of the recipient, and the sender's others.
     Fanout,
-    /// To one device, usually again after a retry receipt (protocol.md 14).
+    /// To one device, usually again after a retry receipt (PROTOCOL.md 14).
     Again,
-    /// To one device of the own account, about the account (protocol.md 11.7).
+    /// To one device of the own account, about the account (PROTOCOL.md 11.7).
     Peer,
 }
 
@@ -120,7 +120,7 @@ fn route(node: &Node<'_>, to: &Jid) -> Result<Route, Refusal> {
         (true, false) if to.device > 0 => Err(Refusal::Destination),
         (true, false) => Ok(Route::Fanout),
         // A bare ciphertext is for one device, the phone when `to` names none. whatsmeow and Baileys say
-        // `device_fanout="false"` besides (protocol.md 14), whatsapp-rust doesn't.
+        // `device_fanout="false"` besides (PROTOCOL.md 14), whatsapp-rust doesn't.
         _ => Ok(Route::Again),
     }
 }
@@ -163,7 +163,7 @@ fn check_ciphertext(enc: &Node<'_>) -> Result<(), Refusal> {
     if is_sound { Ok(()) } else { Err(Refusal::Ciphertext) }
 }
 
-/// A companion that opens a session shows who it is (protocol.md 11.1). Phones have nothing to show.
+/// A companion that opens a session shows who it is (PROTOCOL.md 11.1). Phones have nothing to show.
 /// Baileys adds its identity to everything it sends again, which does no harm.
 fn check_device_identity(
     sender: Sender<'_>,

@@ -76,7 +76,7 @@ impl Post<'_> {
             let target = self.target(&copy.device)?;
             let key = (target == self.recipient, copy.device.device);
             let is_sender = target == self.sender.account && copy.device.device == self.sender.device;
-            // Baileys 6 lists a device twice; Baileys 7 lists itself in groups (baileys.md 2.5, 3.8).
+            // Baileys 6 lists a device twice; Baileys 7 lists itself in groups (PROTOCOL.md 31.1, 31.2).
             if is_sender || covered.contains(&key) {
                 continue;
             }
@@ -137,7 +137,7 @@ impl Post<'_> {
         (expected, is_blocked)
     }
 
-    /// The participant hash of all devices, the sending one included (protocol.md 11.2).
+    /// The participant hash of all devices, the sending one included (PROTOCOL.md 11.2).
     fn participants_hash(&self, expected: &Coverage) -> String {
         let addressing = self.letter.addressing;
         let sending = self.sender.account.jid(addressing, self.sender.device);
@@ -179,11 +179,11 @@ impl Post<'_> {
         }
     }
 
-    /// Who it is from, in the name space it was sent in, with the sender's other address (protocol.md 12).
+    /// Who it is from, in the name space it was sent in, with the sender's other address (PROTOCOL.md 12).
     fn addressed<'n>(&self, target: &Arc<Account>) -> Node<'n> {
         let from = self.sender.account;
         if self.letter.route == Route::Peer {
-            // The answer goes to `from`, and it must be a LID (whatsapp-rust.md, "1:1 message plumbing").
+            // The answer goes to `from`, and it must be a LID (PROTOCOL.md 11.7).
             return Node::new("message")
                 .attr("from", from.jid(Addressing::Lid, self.sender.device))
                 .attr("category", "peer");

@@ -30,7 +30,7 @@ pub(crate) fn presence(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Op
         let is_available = match &*stanza::text(&node.attrs, "type") {
             "available" => Some(true),
             "unavailable" => Some(false),
-            // Baileys sends `<presence/>` whenever its credentials change (baileys.md 3).
+            // Baileys sends `<presence/>` whenever its credentials change (PROTOCOL.md 31.1).
             _ => None,
         };
         let companion = directory.companions.get_mut(&sender.device);

@@ -12,7 +12,7 @@ use crate::{
     world::World,
 };
 
-/// What the server does with a receipt besides acknowledging it (whatsapp-rust.md, "Receipts").
+/// What the server does with a receipt besides acknowledging it (PROTOCOL.md 13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// For the server alone.
@@ -114,7 +114,7 @@ fn pass_on(
     Ok(())
 }
 
-/// `<retry count id t v>` and a registration id of four bytes are what the sender goes by (protocol.md 14).
+/// `<retry count id t v>` and a registration id of four bytes are what the sender goes by (PROTOCOL.md 14).
 fn check_retry(node: &Node<'_>) -> Result<(), Malformed> {
     let retry = node.get_child("retry").ok_or(Malformed)?;
     let has_count = matches!(retry.attrs.number::<u8>("count"), Some(Ok(1..)));

@@ -25,14 +25,14 @@ use wa_simulator::{Connection, Phone, Simulator};
 
 pub(crate) const PREKEYS: usize = 30;
 
-/// An encrypted connection.
-pub(crate) struct Line {
+/// A connection after the handshake: stanzas in both directions, encrypted.
+pub(crate) struct NoiseConnection {
     connection: Connection,
     frames: FrameDecoder,
     ciphers: Ciphers,
 }
 
-impl Line {
+impl NoiseConnection {
     /// Shakes hands and sends the payload.
     pub(crate) async fn open(
         simulator: &Simulator,
@@ -199,9 +199,11 @@ impl Client {
         }
     }
 
-    pub(crate) async fn open(&mut self, simulator: &Simulator, payload: &ClientPayload) -> Line {
+    pub(crate) async fn open(&mut self, simulator: &Simulator, payload: &ClientPayload) -> NoiseConnection {
         let connection = simulator.connect();
-        Line::open(simulator, connection, self.noise.clone(), payload, &mut self.rng).await.unwrap()
+        NoiseConnection::open(simulator, connection, self.noise.clone(), payload, &mut self.rng)
+            .await
+            .unwrap()
     }
 
     pub(crate) fn qr(&self, reference: &str) -> String {
@@ -212,7 +214,7 @@ impl Client {
     }
 
     /// Connects to be paired, and returns the references.
-    pub(crate) async fn register(&mut self, simulator: &Simulator) -> (Line, Vec<String>) {
+    pub(crate) async fn register(&mut self, simulator: &Simulator) -> (NoiseConnection, Vec<String>) {
         let payload = self.registration();
         let mut line = self.open(simulator, &payload).await;
         let references = references(&mut line).await;
@@ -225,7 +227,7 @@ impl Client {
         self.pair_on(line, &references[0], phone).await
     }
 
-    pub(crate) async fn pair_on(&mut self, mut line: Line, reference: &str, phone: &Phone) -> u16 {
+    pub(crate) async fn pair_on(&mut self, mut line: NoiseConnection, reference: &str, phone: &Phone) -> u16 {
         let qr = self.qr(reference);
         let (device, ()) = tokio::join!(phone.scan(&qr), async {
             let success = line.next().await;
@@ -271,7 +273,7 @@ impl Client {
     }
 
     /// Logs in, uploads keys if it is the first time, and becomes active.
-    pub(crate) async fn come_online(&mut self, simulator: &Simulator) -> Line {
+    pub(crate) async fn come_online(&mut self, simulator: &Simulator) -> NoiseConnection {
         let mut line = self.log_in(simulator).await;
         let counted = line.ask("get", "encrypt", Node::new("count")).await;
         if text(&counted.children()[0], "value") == "0" {
@@ -282,7 +284,7 @@ impl Client {
         line
     }
 
-    pub(crate) async fn log_in(&mut self, simulator: &Simulator) -> Line {
+    pub(crate) async fn log_in(&mut self, simulator: &Simulator) -> NoiseConnection {
         let payload = self.login();
         let mut line = self.open(simulator, &payload).await;
         let success = line.next().await;
@@ -306,7 +308,7 @@ impl Client {
     }
 
     /// Opens a session from the server's bundle, checking it.
-    pub(crate) async fn open_session(&mut self, line: &mut Line, jid: &Jid) {
+    pub(crate) async fn open_session(&mut self, line: &mut NoiseConnection, jid: &Jid) {
         let user = Node::new("user").attr("jid", jid);
         let answer = line.ask("get", "encrypt", Node::new("key").child(user)).await;
         let user = answer.children()[0].children().first().expect("a bundle").clone();
@@ -406,7 +408,7 @@ fn agent() -> ClientPayload {
     ClientPayload { user_agent: Some(agent), ..Default::default() }
 }
 
-pub(crate) async fn references(line: &mut Line) -> Vec<String> {
+pub(crate) async fn references(line: &mut NoiseConnection) -> Vec<String> {
     let node = line.next().await;
     assert_eq!(node.attrs.jid("from"), Some(&Jid::server()));
     let references = node.require_child("pair-device").unwrap().children();
@@ -452,7 +454,7 @@ pub(crate) fn bundle(user: &Node<'_>) -> Bundle {
     }
 }
 
-impl Line {
+impl NoiseConnection {
     /// Sends bytes, and takes what is there. False if the server has closed.
     pub(crate) async fn is_open(&mut self, plain: &[u8]) -> bool {
         use futures_util::FutureExt;

@@ -100,7 +100,9 @@ async fn a_client_is_driven_through_the_doors_alone() {
     let payload = client.registration();
     let connection = socket(&simulator, tcp(&simulator).await).await;
     let mut line =
-        Line::open(&simulator, connection, client.noise.clone(), &payload, &mut client.rng).await.unwrap();
+        NoiseConnection::open(&simulator, connection, client.noise.clone(), &payload, &mut client.rng)
+            .await
+            .unwrap();
     let references = references(&mut line).await;
     let scan = json!({"qr": client.qr(&references[0])});
     let (scanned, ()) = tokio::join!(api.post("/sim/phones/15550000001/scan", scan), async {
@@ -113,7 +115,9 @@ async fn a_client_is_driven_through_the_doors_alone() {
     let payload = client.login();
     let connection = socket(&simulator, tcp(&simulator).await).await;
     let mut line =
-        Line::open(&simulator, connection, client.noise.clone(), &payload, &mut client.rng).await.unwrap();
+        NoiseConnection::open(&simulator, connection, client.noise.clone(), &payload, &mut client.rng)
+            .await
+            .unwrap();
     assert!(line.next().await.is("success"));
     line.ask_iq(&client.upload(&client.prekeys)).await;
     line.ask("set", "passive", wa_binary::Node::new("active")).await;
@@ -161,6 +165,47 @@ async fn a_client_is_driven_through_the_doors_alone() {
     assert_eq!((status, api.get("/sim/phones/15550000001/devices").await), (200, json!([])));
     api.post("/sim/reset", json!({})).await;
     assert_eq!(api.get("/sim/phones").await, json!([]));
+}
+
+#[tokio::test]
+async fn the_door_for_sending_takes_one_thing_at_a_time() {
+    let simulator = serving(false).await;
+    let api = Api::new(&simulator);
+    for number in [ALICE, BOB] {
+        api.post("/sim/phones", json!({"number": number})).await;
+    }
+    let send = "/sim/phones/15550000001/send";
+    let sent = api.post(send, json!({"to": BOB, "text": "helo"})).await;
+    let id = sent["id"].as_str().unwrap();
+    api.post(send, json!({"to": BOB, "text": "hello", "edit": id})).await;
+    api.post(send, json!({"to": BOB, "react": {"id": id, "emoji": "👍"}})).await;
+    let revoke = api.post(send, json!({"to": BOB, "revoke": id, "addressing": "pn"})).await;
+    let inbox = api.get("/sim/phones/15550000002/inbox?wait=4").await;
+    let shown: Vec<_> = (1..4).map(|n| [&inbox[n]["kind"], &inbox[n]["text"], &inbox[n]["target"]]).collect();
+    let expected = [
+        [json!("edit"), json!("hello"), json!(id)],
+        [json!("reaction"), json!("👍"), json!(id)],
+        [json!("revoke"), json!(null), json!(id)],
+    ];
+    assert_eq!(json!(shown), json!(expected));
+    assert_eq!((&inbox[3]["id"], &inbox[0]["target"]), (&revoke["id"], &json!(null)));
+
+    let refusals = [
+        json!({"to": BOB}),
+        json!({"to": BOB, "edit": id}),
+        json!({"to": BOB, "text": "x", "revoke": id}),
+        json!({"to": BOB, "edit": id, "revoke": id}),
+        json!({"to": BOB, "react": {"id": id}}),
+        json!({"to": BOB, "react": {"id": id, "emoji": "x", "more": 1}}),
+        json!({"to": BOB, "revoke": id, "count": 2}),
+        json!({"to": BOB, "react": {"id": id, "emoji": "x"}, "interval_ms": 5}),
+    ];
+    for body in refusals {
+        let refused = api.refused(Method::POST, send, Some(body.clone())).await;
+        assert_eq!(refused, (400, "invalid_request".to_owned()), "{body}");
+    }
+    let refused = api.refused(Method::POST, send, Some(json!({"to": BOB, "revoke": "nothing"}))).await;
+    assert_eq!(refused, (404, "unknown_message".to_owned()));
 }
 
 #[tokio::test]
@@ -279,7 +324,9 @@ async fn a_client_pairs_over_tls_with_the_certificate_that_is_shown() {
     let mut client = Client::new(1);
     let payload = client.registration();
     let mut line =
-        Line::open(&simulator, connection, client.noise.clone(), &payload, &mut client.rng).await.unwrap();
+        NoiseConnection::open(&simulator, connection, client.noise.clone(), &payload, &mut client.rng)
+            .await
+            .unwrap();
     let references = references(&mut line).await;
     assert_eq!(client.pair_on(line, &references[0], &alice).await, 1);
 }

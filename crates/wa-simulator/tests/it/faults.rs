@@ -10,7 +10,7 @@ fn fault(kind: FaultKind) -> Fault {
     Fault::new(kind).number(ALICE)
 }
 
-async fn ready(scene: &Scene) -> (Client, Line, [wa_binary::Jid; 2]) {
+async fn ready(scene: &Scene) -> (Client, NoiseConnection, [wa_binary::Jid; 2]) {
     let (mut client, mut line) = scene.companion(1).await;
     let devices = [scene.bob.lid(), scene.alice.lid()];
     for device in &devices {
@@ -199,7 +199,8 @@ async fn a_dead_socket_says_nothing_any_more() {
 async fn questions_are_answered_with_errors_or_not_at_all() {
     let scene = Scene::quiet().await;
     let (_client, mut line) = scene.companion(1).await;
-    let kind = FaultKind::IqError { xmlns: Some("privacy".into()), code: 429, text: "rate-overlimit".into() };
+    let (xmlns, child) = (Some("privacy".into()), Some("privacy".into()));
+    let kind = FaultKind::IqError { xmlns, child, code: 429, text: "rate-overlimit".into() };
     scene.simulator.add_fault(fault(kind)).unwrap();
     assert_eq!(text(&line.ask("get", "encrypt", Node::new("count")).await, "type"), "result");
     let refused = line.ask("get", "privacy", Node::new("privacy")).await;

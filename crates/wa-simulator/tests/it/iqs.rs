@@ -17,7 +17,7 @@ fn usync(query: Vec<Node<'static>>, users: Vec<Node<'static>>) -> Node<'static> 
 }
 
 async fn ask_users(
-    line: &mut Line,
+    line: &mut NoiseConnection,
     query: Vec<Node<'static>>,
     users: Vec<Node<'static>>,
 ) -> Vec<Node<'static>> {

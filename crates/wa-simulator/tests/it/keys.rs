@@ -6,12 +6,12 @@ use wa_simulator::{BundleFault, Fault, FaultKind};
 
 use crate::{client::*, scene::*};
 
-async fn count(line: &mut Line) -> String {
+async fn count(line: &mut NoiseConnection) -> String {
     let answer = line.ask("get", "encrypt", Node::new("count")).await;
     text(answer.require_child("count").unwrap(), "value")
 }
 
-async fn fetch(line: &mut Line, jids: &[Jid]) -> Vec<Node<'static>> {
+async fn fetch(line: &mut NoiseConnection, jids: &[Jid]) -> Vec<Node<'static>> {
     let users = jids.iter().map(|jid| Node::new("user").attr("jid", jid).attr("reason", "identity"));
     let answer = line.ask("get", "encrypt", Node::new("key").with_children(users.collect::<Vec<_>>())).await;
     answer.require_child("list").unwrap().children().to_vec()

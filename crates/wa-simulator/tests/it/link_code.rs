@@ -6,10 +6,10 @@ use crate::{client::*, scene::*};
 
 const CODE: &str = "ABCD1234";
 
-/// The client's side of protocol.md 6.3.
+/// The client's side of PROTOCOL.md 6.3.
 struct Linking {
     client: Client,
-    line: Line,
+    line: NoiseConnection,
     ephemeral: KeyPair,
     reference: Vec<u8>,
 }

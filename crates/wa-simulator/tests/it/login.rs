@@ -22,7 +22,7 @@ async fn a_login_that_does_not_fit_the_record_fails() {
     assert_eq!(failure(&scene, &mut client).await, "401");
     client.noise = noise;
 
-    // Baileys without a device, after a pairing by code that was not finished (baileys.md 4).
+    // Baileys without a device, after a pairing by code that was not finished (PROTOCOL.md 6.3).
     let mut payload = client.login();
     payload.device = None;
     let mut line = client.open(&scene.simulator, &payload).await;
@@ -187,7 +187,7 @@ async fn the_phone_sends_keys_and_history_to_a_new_companion_once() {
     for _ in 0..4 {
         let message = line.next_named("message").await;
         assert_eq!(text(&message, "category"), "peer");
-        // The sender is the own phone, by LID, and there is no recipient (baileys.md 3.5).
+        // The sender is the own phone, by LID, and there is no recipient (PROTOCOL.md 20).
         assert_eq!(message.attrs.jid("from"), Some(&scene.alice.lid()));
         assert!(!message.attrs.contains("recipient"));
         let content = client.decrypt(&message).protocol_message.unwrap();

@@ -23,4 +23,6 @@ mod pairing;
 #[cfg(test)]
 mod receipts;
 #[cfg(test)]
+mod references;
+#[cfg(test)]
 mod scene;

@@ -3,7 +3,7 @@ use wa_protobuf::e2e::Message;
 
 use crate::{client::*, scene::*};
 
-async fn ack(line: &mut Line, message: &Node<'_>) -> Node<'static> {
+async fn ack(line: &mut NoiseConnection, message: &Node<'_>) -> Node<'static> {
     line.send(message).await;
     let ack = line.next_where(|node| node.is("ack") && text(node, "class") == "message").await;
     assert_eq!(text(&ack, "id"), text(message, "id"));
@@ -12,7 +12,7 @@ async fn ack(line: &mut Line, message: &Node<'_>) -> Node<'static> {
 }
 
 /// A companion of Alice with sessions with both phones.
-async fn ready(scene: &Scene) -> (Client, Line, [Jid; 2]) {
+async fn ready(scene: &Scene) -> (Client, NoiseConnection, [Jid; 2]) {
     let (mut client, mut line) = scene.companion(1).await;
     let devices = [scene.bob.lid(), scene.alice.lid()];
     for device in &devices {

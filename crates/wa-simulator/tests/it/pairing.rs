@@ -244,7 +244,7 @@ async fn a_device_sees_each_way_in_which_a_pairing_can_be_wrong() {
     }
 }
 
-/// The checks of protocol.md 6.2.
+/// The checks of PROTOCOL.md 6.2.
 fn is_sound(client: &Client, success: &Node<'_>) -> bool {
     use wa_crypto::{PublicKey, Signature, mac};
     let check = || -> Option<()> {
@@ -306,8 +306,14 @@ async fn every_certificate_fault_fails_its_own_check() {
 async fn shake(simulator: &Simulator) -> Result<(), HandshakeError> {
     let mut client = Client::new(1);
     let payload = client.registration();
-    let line =
-        Line::open(simulator, simulator.connect(), client.noise.clone(), &payload, &mut client.rng).await;
+    let line = NoiseConnection::open(
+        simulator,
+        simulator.connect(),
+        client.noise.clone(),
+        &payload,
+        &mut client.rng,
+    )
+    .await;
     line.map(drop)
 }
 

@@ -3,7 +3,7 @@ use wa_binary::{Jid, Node};
 use crate::{client::*, scene::*};
 
 /// A companion of Alice with sessions with both phones.
-async fn ready(scene: &Scene) -> (Client, Line, [Jid; 2]) {
+async fn ready(scene: &Scene) -> (Client, NoiseConnection, [Jid; 2]) {
     let (mut client, mut line) = scene.companion(1).await;
     let devices = [scene.bob.lid(), scene.alice.lid()];
     for device in &devices {
@@ -12,7 +12,7 @@ async fn ready(scene: &Scene) -> (Client, Line, [Jid; 2]) {
     (client, line, devices)
 }
 
-async fn receipt_ack(line: &mut Line, receipt: &Node<'_>) -> Node<'static> {
+async fn receipt_ack(line: &mut NoiseConnection, receipt: &Node<'_>) -> Node<'static> {
     line.send(receipt).await;
     line.next_where(|node| node.is("ack") && text(node, "class") == "receipt").await
 }

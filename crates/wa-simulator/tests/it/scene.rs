@@ -2,7 +2,7 @@
 
 use wa_simulator::{Clock, Options, Phone, Simulator};
 
-use crate::client::{Client, Line, NOW};
+use crate::client::{Client, NOW, NoiseConnection};
 
 pub(crate) const ALICE: &str = "15550000001";
 pub(crate) const BOB: &str = "15550000002";
@@ -41,11 +41,11 @@ impl Scene {
     }
 
     /// A companion of Alice that is online.
-    pub(crate) async fn companion(&self, seed: u8) -> (Client, Line) {
+    pub(crate) async fn companion(&self, seed: u8) -> (Client, NoiseConnection) {
         self.companion_of(&self.alice, seed).await
     }
 
-    pub(crate) async fn companion_of(&self, phone: &Phone, seed: u8) -> (Client, Line) {
+    pub(crate) async fn companion_of(&self, phone: &Phone, seed: u8) -> (Client, NoiseConnection) {
         let mut client = Client::new(seed);
         client.pair(&self.simulator, phone).await;
         let mut line = client.come_online(&self.simulator).await;

@@ -1,47 +1,53 @@
 //! What a receiver sees of a delivery.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::json;
-use storage::{EventKind, SecretText, WebhookSettings};
+use storage::{
+    EventData, EventFilter, MemoryStorage, MessageStatus, NewEvent, SecretText, StatusData, Webhook,
+    WebhookFormat,
+};
 use webhook::Signer;
 
-use crate::fixture::{Fixture, eager, event};
-use crate::receiver::Receiver;
+use crate::fixture::{Fixture, chat, connected, eager, message, named, open_options, text};
+use crate::receiver::{Receiver, until};
 
 #[tokio::test]
 async fn body_headers_and_signature_are_as_documented() {
     let receiver = Receiver::start().await;
-    let settings = WebhookSettings {
+    let webhook = Webhook {
         secret: Some(SecretText::new("s3cret")),
         headers: BTreeMap::from([("Custom-Header".to_owned(), "custom-value".to_owned())]),
         ..eager(&receiver.url())
     };
-    let fixture = Fixture::new(settings).await;
-    let new = event(
-        EventKind::MessageReceived,
-        Some("1@s.whatsapp.net"),
-        json!({"instanceId": "i", "body": "你好"}),
-    );
-    fixture.record_one(new.clone()).await;
+    let fixture = Fixture::new(webhook).await;
+    let new = message("1@s.whatsapp.net", 7);
+    let id = new.id.to_string();
+    fixture.record_events([new]).await;
 
     let [call] = &receiver.wait_for(1).await[..] else { panic!("one call") };
     let body = call.json();
     let timestamp = body["timestamp"].as_str().unwrap();
-    assert_eq!(
-        body,
-        json!({
-            "id": new.id.to_string(),
-            "event": "message_received",
-            "data": {"instanceId": "i", "body": "你好"},
-            "timestamp": timestamp,
-        })
-    );
+    let told = json!({
+        "instanceId": fixture.instance.to_string(),
+        "messageId": "7",
+        "remoteJid": "1@s.whatsapp.net",
+        "from": "1@s.whatsapp.net",
+        "fromMe": false,
+        "body": "你好",
+        "type": "conversation",
+        "timestamp": 1_672_531_200,
+        "hasMedia": false,
+        "status": "received",
+        "metadata": {"timestamp": 1_672_531_200},
+    });
+    assert_eq!(body, json!({"id": id, "event": "message_received", "data": told, "timestamp": timestamp}));
     assert_eq!(timestamp.len(), "2023-01-01T12:00:00.000Z".len());
     assert!(timestamp.ends_with('Z'));
     assert_eq!(call.path, "/hook");
     assert_eq!(call.header("content-type"), "application/json");
-    assert_eq!(call.header("x-webhook-id"), new.id.to_string());
+    assert_eq!(call.header("x-webhook-id"), id);
     assert_eq!(call.header("x-webhook-event"), "message_received");
     assert_eq!(call.header("x-webhook-attempt"), "1");
     assert_eq!(call.header("x-webhook-timestamp"), timestamp);
@@ -76,36 +82,59 @@ async fn a_delivered_event_leaves_only_the_cursor() {
 #[tokio::test]
 async fn unwanted_kinds_are_passed_over() {
     let receiver = Receiver::start().await;
-    let settings = WebhookSettings { notify_received: false, notify_read: true, ..eager(&receiver.url()) };
-    let fixture = Fixture::new(settings).await;
-    let status = |status: &str| json!({ "n": 0, "status": status });
-    for (kind, data) in [
-        (EventKind::MessageReceived, json!({"n": 1})),
-        (EventKind::MessageSent, json!({"n": 2})),
-        (EventKind::MessageStatus, status("delivered")),
-        (EventKind::MessageStatus, status("read")),
-        (EventKind::Disconnected, json!({"n": 3})),
+    let mut webhook = eager(&receiver.url());
+    webhook.filter = EventFilter { received: false, read: true, ..webhook.filter };
+    let fixture = Fixture::new(webhook).await;
+    let status = |status| {
+        let (message_id, from_me, timestamp, failure) = ("2".to_owned(), true, 0, None);
+        EventData::MessageStatus(StatusData { message_id, status, from_me, timestamp, failure })
+    };
+    let of_a = |data| NewEvent::new(Some(chat("a")), data);
+    for event in [
+        message("a", 1),
+        of_a(EventData::MessageSent(text(2))),
+        of_a(status(MessageStatus::Delivered)),
+        of_a(status(MessageStatus::Read)),
+        message("a", 3),
+        connected(),
     ] {
-        fixture.record_one(event(kind, Some("a"), data)).await;
+        fixture.record_events([event]).await;
     }
     fixture.until_settled().await;
-    let events: Vec<_> =
+    let mut events: Vec<_> =
         receiver.calls().iter().map(|call| call.header("x-webhook-event").to_owned()).collect();
-    assert_eq!(events, ["message_sent", "message_status", "disconnected"]);
+    // What tells of the connection waits for no chat.
+    events.sort_unstable();
+    assert_eq!(events, ["connected", "message_sent", "message_status"]);
+}
+
+#[tokio::test]
+async fn each_webhook_is_told_in_its_own_words() {
+    let (new, old) = (Receiver::start().await, Receiver::start().await);
+    let older = Webhook { format: WebhookFormat::Seed0, ..named("older", &old.url()) };
+    let storage = Arc::new(MemoryStorage::default());
+    let fixture = Fixture::with(storage, [eager(&new.url()), older], open_options()).await;
+    fixture.record_events([connected()]).await;
+    for (receiver, name) in [(&new, "connected"), (&old, "connection_opened")] {
+        let calls = receiver.wait_for(1).await;
+        assert_eq!((&calls[0].json()["event"], calls[0].header("x-webhook-event")), (&name.into(), name));
+    }
 }
 
 #[tokio::test]
 async fn a_webhook_that_is_off_costs_nothing_and_starts_where_it_is_switched_on() {
     let receiver = Receiver::start().await;
-    let off = WebhookSettings { enabled: false, ..eager(&receiver.url()) };
-    let fixture = Fixture::new(off.clone()).await;
+    let off = || Webhook { enabled: false, ..eager(&receiver.url()) };
+    let fixture = Fixture::new(off()).await;
+    fixture.until_idle().await;
     fixture.record([("a", 1)]).await;
     fixture.record([("a", 2)]).await;
-    fixture.dispatcher.skip_to_newest(fixture.owner, fixture.instance).await.unwrap();
+    assert!(format!("{:?}", fixture.dispatcher).contains("tasks: 0,"), "no task looks at what nobody wants");
+    fixture.dispatcher.skip_to_newest(fixture.owner, fixture.instance, Webhook::DEFAULT).await.unwrap();
     fixture.configure(eager(&receiver.url())).await;
     fixture.record([("a", 3)]).await;
     receiver.wait_for(1).await;
-    fixture.configure(off).await;
+    fixture.configure(off()).await;
     fixture.record([("a", 4)]).await;
     fixture.stop().await;
     assert_eq!(receiver.ns(), [3]);
@@ -113,15 +142,14 @@ async fn a_webhook_that_is_off_costs_nothing_and_starts_where_it_is_switched_on(
 
 #[tokio::test]
 async fn an_instance_that_is_deleted_is_forgotten() {
-    use storage::InstanceStore as _;
     let receiver = Receiver::start().await;
     let fixture = Fixture::new(eager(&receiver.url())).await;
     fixture.record([("a", 1)]).await;
     receiver.wait_for(1).await;
     fixture.storage.delete_instance(fixture.owner, fixture.instance).await.unwrap();
-    fixture.dispatcher.reload(fixture.instance);
-    crate::receiver::until("the session ends", || async {
-        format!("{:?}", fixture.dispatcher).contains("sessions: 0").then_some(())
+    fixture.dispatcher.release(fixture.instance);
+    until("it is forgotten", || async {
+        format!("{:?}", fixture.dispatcher).contains("instances: 0, tasks: 0,").then_some(())
     })
     .await;
 }

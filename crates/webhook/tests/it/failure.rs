@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use storage::WebhookSettings;
+use storage::Webhook;
 
 use crate::fixture::{Fixture, eager, now};
 use crate::receiver::{Answer, Body, Receiver, until};
@@ -27,7 +27,7 @@ async fn a_failed_event_comes_again_with_the_same_id_and_bytes() {
 async fn used_up_retries_make_a_dead_letter_and_free_the_chat() {
     let receiver = Receiver::start().await;
     receiver.answer(|call| if call.n() == 1 { 400.into() } else { 200.into() });
-    let settings = WebhookSettings { max_retries: 2, ..eager(&receiver.url()) };
+    let settings = Webhook { max_retries: 2, ..eager(&receiver.url()) };
     let fixture = Fixture::new(settings).await;
     fixture.record([("a", 1), ("a", 2)]).await;
     fixture.until_settled().await;
@@ -43,7 +43,7 @@ async fn used_up_retries_make_a_dead_letter_and_free_the_chat() {
 async fn without_retries_the_first_failure_is_a_dead_letter() {
     let receiver = Receiver::start().await;
     receiver.answer(|_| 500.into());
-    let fixture = Fixture::new(WebhookSettings { max_retries: 0, ..eager(&receiver.url()) }).await;
+    let fixture = Fixture::new(Webhook { max_retries: 0, ..eager(&receiver.url()) }).await;
     fixture.record([("a", 1), ("a", 2), ("b", 3)]).await;
     fixture.until_settled().await;
     assert_eq!(receiver.calls().len(), 3);
@@ -56,21 +56,29 @@ async fn dead_letters_are_replayed_one_or_all_in_order() {
     let status = Arc::new(AtomicU16::new(500));
     let answer = Arc::clone(&status);
     receiver.answer(move |_| answer.load(Ordering::SeqCst).into());
-    let fixture = Fixture::new(WebhookSettings { max_retries: 0, ..eager(&receiver.url()) }).await;
+    let fixture = Fixture::new(Webhook { max_retries: 0, ..eager(&receiver.url()) }).await;
     fixture.record([("a", 1), ("a", 2), ("a", 3), ("b", 4)]).await;
     fixture.until_settled().await;
     let first = receiver.calls();
     status.store(200, Ordering::SeqCst);
 
-    let letters = fixture.dispatcher.dead_letters(fixture.owner, fixture.instance, 2, 0).await.unwrap();
+    let letters = fixture
+        .dispatcher
+        .dead_letters(fixture.owner, fixture.instance, Webhook::DEFAULT, 2, 0)
+        .await
+        .unwrap();
     assert_eq!((letters.items.len(), letters.total), (2, 4));
-    let second = letters.items[1].seq;
-    let replayed = fixture.dispatcher.replay(fixture.owner, fixture.instance, Some(vec![second, 999])).await;
-    assert_eq!(replayed.unwrap(), 1);
+    let (letter, event) = &letters.items[1];
+    assert_eq!(event.as_ref().map(|event| event.seq), Some(letter.seq));
+    let second = letter.seq;
+    let replay = async |seqs: Option<Vec<i64>>| {
+        fixture.dispatcher.replay(fixture.owner, fixture.instance, Webhook::DEFAULT, seqs).await.unwrap()
+    };
+    assert_eq!(replay(Some(vec![second, 999])).await, 1);
     fixture.until_settled().await;
     assert_eq!(receiver.ns()[4..], [2]);
 
-    assert_eq!(fixture.dispatcher.replay(fixture.owner, fixture.instance, None).await.unwrap(), 3);
+    assert_eq!(replay(None).await, 3);
     fixture.until_settled().await;
     assert!(fixture.dead().await.is_empty());
     let calls = receiver.calls();
@@ -85,9 +93,10 @@ async fn another_users_dead_letters_do_not_exist() {
     let receiver = Receiver::start().await;
     let fixture = Fixture::new(eager(&receiver.url())).await;
     let stranger = storage::UserId::generate();
-    assert!(fixture.dispatcher.dead_letters(stranger, fixture.instance, 10, 0).await.is_err());
-    assert!(fixture.dispatcher.replay(stranger, fixture.instance, None).await.is_err());
-    assert!(fixture.dispatcher.skip_to_newest(stranger, fixture.instance).await.is_err());
+    let (dispatcher, instance, webhook) = (&fixture.dispatcher, fixture.instance, Webhook::DEFAULT);
+    assert!(dispatcher.dead_letters(stranger, instance, webhook, 10, 0).await.is_err());
+    assert!(dispatcher.replay(stranger, instance, webhook, None).await.is_err());
+    assert!(dispatcher.skip_to_newest(stranger, instance, webhook).await.is_err());
 }
 
 #[tokio::test]
@@ -108,7 +117,7 @@ async fn redirects_are_failures_and_not_followed() {
     let elsewhere = Receiver::start().await;
     let location = elsewhere.url();
     receiver.answer(move |_| Answer { headers: vec![("location", location.clone())], ..307.into() });
-    let fixture = Fixture::new(WebhookSettings { max_retries: 0, ..eager(&receiver.url()) }).await;
+    let fixture = Fixture::new(Webhook { max_retries: 0, ..eager(&receiver.url()) }).await;
     fixture.record([("a", 1)]).await;
     fixture.until_settled().await;
     assert_eq!(fixture.dead().await[0].status_code, Some(307));
@@ -130,7 +139,7 @@ async fn an_endless_answer_does_no_harm() {
 async fn silence_is_a_failure_after_ten_seconds() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let fixture = Fixture::new(WebhookSettings { max_retries: 0, ..eager(&url) }).await;
+    let fixture = Fixture::new(Webhook { max_retries: 0, ..eager(&url) }).await;
     let started = tokio::time::Instant::now();
     fixture.record([("a", 1)]).await;
     fixture.until_settled().await;
@@ -143,7 +152,7 @@ async fn silence_is_a_failure_after_ten_seconds() {
 async fn a_refused_connection_is_named() {
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/secret-token");
-    let fixture = Fixture::new(WebhookSettings { max_retries: 1, ..eager(&url) }).await;
+    let fixture = Fixture::new(Webhook { max_retries: 1, ..eager(&url) }).await;
     fixture.record([("a", 1)]).await;
     fixture.until_settled().await;
     let error = fixture.dead().await[0].last_error.clone().unwrap();
@@ -159,11 +168,8 @@ async fn new_settings_hold_for_what_is_pending() {
     until("rows", || async { (fixture.pending().await.len() == 2).then_some(()) }).await;
 
     // Switched off: nothing is sent, nothing is lost.
-    fixture.configure(WebhookSettings { enabled: false, ..eager(&old.url()) }).await;
-    until("the session ends", || async {
-        format!("{:?}", fixture.dispatcher).contains("sessions: 1").then_some(())
-    })
-    .await;
+    fixture.configure(Webhook { enabled: false, ..eager(&old.url()) }).await;
+    fixture.until_idle().await;
     fixture.configure(eager(&new.url())).await;
     fixture.until_settled().await;
     assert_eq!(new.ns(), [1, 2]);

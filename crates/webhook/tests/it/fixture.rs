@@ -1,98 +1,153 @@
 //! An instance in a memory store, and dispatchers that serve it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use storage::conformance::{SAMPLE_NODE, sample_instance, sample_user};
 use storage::{
-    ApiKey, Consumer, Delivery, DeliveryState, DeliveryStore, EventId, EventKind, Fleet, Instance,
-    InstanceId, InstancePatch, InstanceStatus, InstanceStore, Json, MemoryStorage, NewEvent, Record, Role,
-    SecretText, Timestamp, User, UserId, UserStore, WebhookSettings,
+    Chat, ConnectedData, Consumer, Delivery, DeliveryState, Epoch, Event, EventData, EventFilter, InstanceId,
+    Journal, Listener, MemoryStorage, MessageData, MessageKind, MessageStatus, NewEvent, Record, Storage,
+    Timestamp, UserId, Webhook, WebhookPatch,
 };
 use webhook::{AddressGuard, Dispatcher, Options};
 
 use crate::receiver::until;
 
-/// One user with one instance.
+/// One user with one instance that is served.
 pub(crate) struct Fixture {
-    pub(crate) storage: Arc<MemoryStorage>,
+    pub(crate) storage: Arc<dyn Storage>,
     pub(crate) owner: UserId,
     pub(crate) instance: InstanceId,
+    pub(crate) epoch: Epoch,
     pub(crate) dispatcher: Dispatcher,
 }
 
-/// Retries at once, and many of them.
-pub(crate) fn eager(url: &str) -> WebhookSettings {
-    WebhookSettings {
+/// A default webhook that retries at once, and many times.
+pub(crate) fn eager(url: &str) -> Webhook {
+    named(Webhook::DEFAULT, url)
+}
+
+/// The same under another name.
+pub(crate) fn named(name: &str, url: &str) -> Webhook {
+    Webhook {
         url: Some(url.to_owned()),
         enabled: true,
         max_retries: 50,
         retry_interval: 1,
-        ..WebhookSettings::default()
+        // The fixture puts in its own instance.
+        ..Webhook::new(InstanceId::from_bytes([0; 16]), name, now())
     }
 }
 
-pub(crate) fn dispatcher(storage: &Arc<MemoryStorage>) -> Dispatcher {
-    let guard = AddressGuard::new("127.0.0.0/8".parse().expect("a list"));
-    Dispatcher::new(storage.clone(), Options { guard, ..Options::default() }).expect("an HTTP client")
+/// Options that allow receivers on this machine.
+pub(crate) fn open_options() -> Options {
+    Options { guard: AddressGuard::new("127.0.0.0/8".parse().expect("a list")), ..Options::default() }
 }
 
 impl Fixture {
-    pub(crate) async fn new(webhook: WebhookSettings) -> Self {
-        let storage = Arc::new(MemoryStorage::default());
-        let (owner, instance) = (UserId::generate(), InstanceId::generate());
-        storage.create_user(user(owner)).await.expect("created");
-        storage.create_instance(self::instance(instance, owner, webhook)).await.expect("created");
-        let dispatcher = dispatcher(&storage);
-        Self { storage, owner, instance, dispatcher }
+    pub(crate) async fn new(webhook: Webhook) -> Self {
+        Self::with(Arc::new(MemoryStorage::default()), [webhook], open_options()).await
     }
 
-    /// Records events numbered `n` of these chats and tells the dispatcher.
-    pub(crate) async fn record(&self, events: impl IntoIterator<Item = (&str, i64)>) {
-        let record = events.into_iter().fold(Record::new(self.instance), |record, (chat, n)| {
-            record.event(event(EventKind::MessageReceived, Some(chat), json!({ "n": n })))
-        });
-        self.storage.record(record).await.expect("recorded");
-        self.dispatcher.notify(self.instance);
+    pub(crate) async fn with(
+        storage: Arc<dyn Storage>,
+        webhooks: impl IntoIterator<Item = Webhook>,
+        options: Options,
+    ) -> Self {
+        let user = sample_user("owner");
+        let new = sample_instance(user.id, "instance");
+        let (owner, instance) = (user.id, new.id);
+        storage.create_user(user).await.expect("created");
+        let webhooks = webhooks.into_iter().map(|webhook| Webhook { instance, ..webhook }).collect();
+        let epoch = storage.create_instance(new, webhooks, SAMPLE_NODE, 9).await.expect("created");
+        let dispatcher = Dispatcher::new(Arc::clone(&storage), options).expect("an HTTP client");
+        dispatcher.serve(instance, epoch);
+        Self { storage, owner, instance, epoch, dispatcher }
     }
 
-    pub(crate) async fn record_one(&self, event: NewEvent) {
-        self.storage.record(Record::new(self.instance).event(event)).await.expect("recorded");
-        self.dispatcher.notify(self.instance);
+    /// Records messages numbered `n` of these chats; the dispatcher hears of them.
+    pub(crate) async fn record(&self, messages: impl IntoIterator<Item = (&str, i64)>) {
+        self.record_events(messages.into_iter().map(|(chat, n)| message(chat, n))).await;
     }
 
-    pub(crate) async fn configure(&self, webhook: WebhookSettings) {
-        let patch = InstancePatch { webhook: Some(webhook), ..InstancePatch::default() };
-        self.storage.update_instance(self.owner, self.instance, patch, now()).await.expect("updated");
-        self.dispatcher.reload(self.instance);
+    pub(crate) async fn record_events(&self, events: impl IntoIterator<Item = NewEvent>) {
+        let record = events.into_iter().fold(Record::new(self.instance, self.epoch), Record::event);
+        let listener: Arc<dyn Listener> = Arc::new(self.dispatcher.clone());
+        Journal::new(Arc::clone(&self.storage), [listener]).record(record).await.expect("recorded");
+    }
+
+    /// Makes the webhook of this name what is given, and tells the dispatcher.
+    pub(crate) async fn configure(&self, webhook: Webhook) {
+        let Webhook { name, url, enabled, format, max_retries, retry_interval, secret, headers, .. } =
+            webhook;
+        let EventFilter { received, sent, delivery, read, kinds } = webhook.filter;
+        let patch = WebhookPatch {
+            url: Some(url),
+            enabled: Some(enabled),
+            format: Some(format),
+            received: Some(received),
+            sent: Some(sent),
+            delivery: Some(delivery),
+            read: Some(read),
+            kinds: Some(kinds),
+            max_retries: Some(max_retries),
+            retry_interval: Some(retry_interval),
+            secret: Some(secret),
+            headers: Some(headers),
+        };
+        self.storage.update_webhook(self.owner, self.instance, name, patch, now()).await.expect("updated");
+        self.dispatcher.changed(self.instance);
+    }
+
+    pub(crate) fn consumer(&self) -> Consumer {
+        Consumer::webhook(self.instance, Webhook::DEFAULT)
     }
 
     pub(crate) async fn cursor(&self) -> i64 {
-        self.storage.cursor(&Consumer::webhook(self.instance)).await.expect("read").unwrap_or(0)
+        self.storage.cursor(&self.consumer()).await.expect("read").unwrap_or(0)
     }
 
     pub(crate) async fn pending(&self) -> Vec<Delivery> {
-        self.storage.pending_deliveries(&Consumer::webhook(self.instance), 0, 1000).await.expect("read")
+        self.storage.pending_deliveries(&self.consumer(), 0, 1000).await.expect("read")
     }
 
     pub(crate) async fn dead(&self) -> Vec<Delivery> {
-        let consumer = Consumer::webhook(self.instance);
+        self.dead_of(Webhook::DEFAULT).await.into_iter().map(|(delivery, _)| delivery).collect()
+    }
+
+    pub(crate) async fn dead_of(&self, webhook: &str) -> Vec<(Delivery, Option<Event>)> {
+        let consumer = Consumer::webhook(self.instance, webhook);
         let page = self.storage.deliveries(self.owner, &consumer, DeliveryState::Dead, 1000, 0).await;
         page.expect("read").items
     }
 
-    /// Waits until the newest event is settled and nothing is pending.
+    /// Waits until all webhooks have passed the newest event and nothing is pending.
     pub(crate) async fn until_settled(&self) {
         until("settled", || async {
-            let work = self.storage.work(Consumer::WEBHOOK).await.expect("read");
-            work.is_empty().then_some(())
+            let webhooks = self.storage.fleet_webhooks(self.instance).await.expect("read");
+            let on: BTreeMap<_, _> =
+                webhooks.into_iter().map(|webhook| (webhook.name, webhook.enabled)).collect();
+            let work = self.storage.work(self.instance).await.expect("read");
+            work.iter().all(|work| !on[&work.consumer.name]).then_some(())
         })
         .await;
     }
 
-    /// What is left of the process after SIGKILL: the store.
-    pub(crate) fn restart(&mut self) {
-        self.dispatcher = dispatcher(&self.storage);
+    /// Waits until no task of the dispatcher is left.
+    pub(crate) async fn until_idle(&self) {
+        until("no task", || async { format!("{:?}", self.dispatcher).contains("tasks: 0,").then_some(()) })
+            .await;
+    }
+
+    /// What is left of the process after SIGKILL is the store: a new one takes the instance back.
+    pub(crate) async fn restart(&mut self) {
+        let lease = Duration::from_secs(30);
+        let leased = self.storage.acquire(SAMPLE_NODE, true, 9, lease).await.expect("acquired");
+        let [leased] = &leased[..] else { panic!("one instance") };
+        self.epoch = leased.epoch;
+        self.dispatcher = Dispatcher::new(Arc::clone(&self.storage), open_options()).expect("an HTTP client");
+        self.dispatcher.serve(self.instance, self.epoch);
     }
 
     pub(crate) async fn stop(&self) {
@@ -100,50 +155,34 @@ impl Fixture {
     }
 }
 
-pub(crate) fn event(kind: EventKind, chat: Option<&str>, data: serde_json::Value) -> NewEvent {
-    NewEvent {
-        id: EventId::generate(),
-        kind,
-        chat: chat.map(str::to_owned),
-        timestamp: now(),
-        data: Json::from(data),
+/// A text numbered `n` that came in.
+pub(crate) fn message(chat: &str, n: i64) -> NewEvent {
+    NewEvent::new(Some(self::chat(chat)), EventData::MessageReceived(text(n)))
+}
+
+pub(crate) fn text(n: i64) -> MessageData {
+    MessageData {
+        message_id: n.to_string(),
+        participant: None,
+        kind: MessageKind::Text,
+        text: Some("你好".to_owned()),
+        target: None,
+        quoted: None,
+        timestamp: 1_672_531_200,
+        push_name: None,
+        media: None,
+        status: MessageStatus::Received,
     }
+}
+
+pub(crate) fn connected() -> NewEvent {
+    NewEvent::new(None, EventData::Connected(ConnectedData { jid: None }))
+}
+
+pub(crate) fn chat(jid: &str) -> Chat {
+    Chat { jid: jid.to_owned(), pn: None, lid: None }
 }
 
 pub(crate) fn now() -> Timestamp {
     chrono::Utc::now().into()
-}
-
-fn user(id: UserId) -> User {
-    User {
-        id,
-        email: "owner@example.com".to_owned(),
-        password_hash: SecretText::new("-"),
-        first_name: String::new(),
-        last_name: String::new(),
-        role: Role::User,
-        api_key: ApiKey::new("key"),
-        disabled_at: None,
-        created_at: now(),
-        updated_at: now(),
-    }
-}
-
-fn instance(id: InstanceId, owner: UserId, webhook: WebhookSettings) -> Instance {
-    Instance {
-        id,
-        owner,
-        name: "instance".to_owned(),
-        description: None,
-        webhook,
-        status: InstanceStatus::Connected,
-        status_cause: None,
-        jid: None,
-        lid: None,
-        phone: None,
-        push_name: None,
-        last_activity: None,
-        created_at: now(),
-        updated_at: now(),
-    }
 }

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use storage::WebhookSettings;
-use webhook::{AddressGuard, Dispatcher, Options};
+use storage::{MemoryStorage, Webhook};
+use webhook::{AddressGuard, Options};
 
 use crate::fixture::{Fixture, eager};
 use crate::receiver::Receiver;
 
 async fn error_with(allow: &str, url: &str) -> Option<String> {
-    let mut fixture = Fixture::new(WebhookSettings { max_retries: 0, ..eager(url) }).await;
     let guard = AddressGuard::new(allow.parse().unwrap());
     let options = Options { guard, ..Options::default() };
-    let storage = Arc::clone(&fixture.storage);
-    fixture.dispatcher = Dispatcher::new(storage, options).unwrap();
+    let webhook = Webhook { max_retries: 0, ..eager(url) };
+    let fixture = Fixture::with(Arc::new(MemoryStorage::default()), [webhook], options).await;
     fixture.record([("a", 1)]).await;
     fixture.until_settled().await;
     fixture.dead().await.first().and_then(|dead| dead.last_error.clone())

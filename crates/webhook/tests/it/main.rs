@@ -2,10 +2,13 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod contract;
+mod cursor;
 mod failure;
 mod fixture;
 mod guard;
 mod order;
 mod receiver;
 mod restart;
+mod several;
+mod store;
 mod tls;

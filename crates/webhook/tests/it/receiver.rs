@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -30,9 +31,9 @@ impl Call {
         serde_json::from_slice(&self.body).expect("a JSON body")
     }
 
-    /// The `n` that the test put into the event's data.
+    /// The number of the message that it tells of.
     pub(crate) fn n(&self) -> i64 {
-        self.json()["data"]["n"].as_i64().expect("data.n")
+        self.json()["data"]["messageId"].as_str().and_then(|id| id.parse().ok()).expect("a number")
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
@@ -133,11 +134,11 @@ impl Receiver {
 
     /// Answers when the future says so.
     pub(crate) fn script(&self, script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync + 'static) {
-        *self.script.lock().expect("not poisoned") = Arc::new(script);
+        *self.script.lock() = Arc::new(script);
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
-        self.calls.lock().expect("not poisoned").clone()
+        self.calls.lock().clone()
     }
 
     /// The `n`s of all calls so far.
@@ -164,8 +165,8 @@ impl Receiver {
         let (parts, body) = request.into_parts();
         let Ok(body) = body.collect().await else { return Ok(response(Answer::from(400))) };
         let call = Call { path: parts.uri.to_string(), headers: parts.headers, body: body.to_bytes() };
-        self.calls.lock().expect("not poisoned").push(call.clone());
-        let answering = (self.script.lock().expect("not poisoned").clone())(call);
+        self.calls.lock().push(call.clone());
+        let answering = (self.script.lock().clone())(call);
         Ok(response(answering.await))
     }
 }

@@ -1,8 +1,10 @@
 //! Stops and crashes.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::fixture::{Fixture, eager};
 use crate::receiver::{Answer, Receiver, until};
@@ -30,8 +32,7 @@ async fn a_graceful_stop_lets_requests_end_and_repeats_nothing() {
     assert_eq!(receiver.calls().len(), 2, "nothing new is started");
     fixture.record([("c", 4)]).await;
 
-    fixture.restart();
-    fixture.dispatcher.resume().await.unwrap();
+    fixture.restart().await;
     fixture.until_settled().await;
     let mut ns = receiver.ns();
     ns.sort_unstable();
@@ -59,7 +60,7 @@ fn after_a_crash_everything_is_delivered_at_least_once_in_order() {
         if call.n() % 7 == 0 && call.attempt() < 3 {
             return 500.into();
         }
-        accepting.lock().unwrap().push(call.n());
+        accepting.lock().push(call.n());
         200.into()
     });
     let chats = ["a", "b", "c", "d", "e"];
@@ -69,8 +70,7 @@ fn after_a_crash_everything_is_delivered_at_least_once_in_order() {
         let inner =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         inner.block_on(async {
-            fixture.restart();
-            fixture.dispatcher.resume().await.unwrap();
+            fixture.restart().await;
             fixture.record((recorded..recorded + 40).map(|n| (chats[(n % 5) as usize], n))).await;
             recorded += 40;
             let enough = receiver.calls().len() + 3 * (round + 1);
@@ -79,8 +79,7 @@ fn after_a_crash_everything_is_delivered_at_least_once_in_order() {
         inner.shutdown_background();
     }
     outer.block_on(async {
-        fixture.restart();
-        fixture.dispatcher.resume().await.unwrap();
+        fixture.restart().await;
         fixture.until_settled().await;
     });
     let calls = receiver.calls();
@@ -88,7 +87,7 @@ fn after_a_crash_everything_is_delivered_at_least_once_in_order() {
         let bodies: BTreeSet<_> = calls.iter().filter(|call| call.n() == n).map(|call| &call.body).collect();
         assert_eq!(bodies.len(), 1, "event {n} has come, always with the same bytes");
     }
-    let accepted = accepted.lock().unwrap();
+    let accepted = accepted.lock();
     let first = |n: i64| accepted.iter().position(|accepted| *accepted == n).expect("accepted");
     for n in 5..recorded {
         assert!(first(n - 5) < first(n), "event {n} passed the one before it in its chat");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{RootCertStore, ServerConfig};
-use storage::WebhookSettings;
-use webhook::{AddressGuard, Dispatcher, Options};
+use storage::{MemoryStorage, Webhook};
+use webhook::{AddressGuard, Options};
 
 use crate::fixture::{Fixture, eager};
 use crate::receiver::Receiver;
@@ -26,10 +26,10 @@ fn certificate(name: &str) -> (RootCertStore, Arc<ServerConfig>) {
 }
 
 async fn error_with(roots: RootCertStore, url: &str) -> Option<String> {
-    let mut fixture = Fixture::new(WebhookSettings { max_retries: 0, ..eager(url) }).await;
     let guard = AddressGuard::new("localhost".parse().unwrap());
     let options = Options { guard, roots, ..Options::default() };
-    fixture.dispatcher = Dispatcher::new(fixture.storage.clone(), options).unwrap();
+    let webhook = Webhook { max_retries: 0, ..eager(url) };
+    let fixture = Fixture::with(Arc::new(MemoryStorage::default()), [webhook], options).await;
     fixture.record([("a", 1)]).await;
     fixture.until_settled().await;
     fixture.dead().await.first().and_then(|dead| dead.last_error.clone())

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use wa_client::TrustRoot;
 use wa_simulator::{Options, Simulator};
 
 use self::script::Script;
@@ -144,8 +145,9 @@ async fn simulator() -> Result<Simulator, DemoError> {
 fn config(folder: &TempDir, simulator: &Simulator, once: bool) -> Result<Config, DemoError> {
     let mut config = Config::in_folder(folder.path());
     let url = simulator.info().ws_url.and_then(|url| url.parse().ok());
-    let root_key = Some(*simulator.root_key().as_bytes());
-    config.whatsapp = WhatsAppConfig { url, root_key, ca_file: None };
+    let trust = TrustRoot::from_hex(&simulator.info().root_key);
+    let trust = Some(trust.map_err(|_| DemoError::new("the simulator has no root key"))?);
+    config.whatsapp = WhatsAppConfig { url, trust, ca_file: None };
     config.outbound_allow =
         "127.0.0.1".parse().map_err(|_| DemoError::new("loopback can't be allowed as a destination"))?;
     if !once && TcpListener::bind(USUAL_ADDRESS).is_ok() {

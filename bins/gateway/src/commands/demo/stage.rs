@@ -13,11 +13,11 @@ pub(super) struct Stage {
 /// How a line begins.
 #[derive(Clone, Copy)]
 pub(super) enum Mark {
-    /// Something is ready.
+    /// A step is done.
     Done,
-    /// A text leaves.
+    /// A text leaves for WhatsApp.
     Out,
-    /// A webhook arrives.
+    /// A webhook call comes in.
     In,
 }
 

@@ -1,0 +1,123 @@
+//! Which node this process is, for the leases of instances.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use storage::NodeId;
+use thiserror::Error;
+
+/// The identity of this process among those that share a database, for the life of this value.
+///
+/// It is kept in the data folder, so that a process that comes back after a crash is the same node and has its instances
+/// back at once. The file is locked, so that a second process on the same folder is another node.
+pub(crate) struct Node {
+    id: NodeId,
+    /// The locked file: the lock lasts as long as it is open.
+    _file: Option<File>,
+}
+
+/// The node's file can't be used.
+#[derive(Debug, Error)]
+#[error("the id of this process can't be kept in {}", file.display())]
+pub struct NodeError {
+    file: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+impl Node {
+    /// The node of this folder; or a passing one, if another process is that node already.
+    ///
+    /// # Errors
+    /// [`NodeError`] when the file can't be read or written.
+    pub(crate) fn of(data_dir: &Path) -> Result<Self, NodeError> {
+        let path = data_dir.join(FILE);
+        let node = Self::open(data_dir, &path);
+        node.map_err(|source| NodeError { file: path, source })
+    }
+
+    pub(crate) fn id(&self) -> NodeId {
+        self.id
+    }
+
+    fn open(data_dir: &Path, path: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(data_dir)?;
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { id: kept(&mut file)?, _file: Some(file) }),
+            Err(TryLockError::WouldBlock) => {
+                tracing::warn!(
+                    folder = %data_dir.display(),
+                    "another process runs in this data folder; instances that it carries stay with it"
+                );
+                Ok(Self { id: NodeId::generate(), _file: None })
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+const FILE: &str = "node.id";
+
+/// The id in the file, which gets a new one where it holds none.
+fn kept(file: &mut File) -> io::Result<NodeId> {
+    let mut text = String::new();
+    // What can't be read is no id of ours.
+    if file.read_to_string(&mut text).is_ok()
+        && let Ok(id) = text.trim().parse()
+    {
+        return Ok(id);
+    }
+    let id = NodeId::generate();
+    file.rewind()?;
+    file.set_len(0)?;
+    writeln!(file, "{id}")?;
+    file.sync_all()?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_folder_is_the_same_node_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let first = Node::of(&data_dir).unwrap().id();
+        assert_eq!(Node::of(&data_dir).unwrap().id(), first);
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert_ne!(Node::of(elsewhere.path()).unwrap().id(), first);
+    }
+
+    #[test]
+    fn a_second_process_in_the_folder_is_another_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Node::of(folder.path()).unwrap();
+        let second = Node::of(folder.path()).unwrap();
+        assert_ne!(second.id(), first.id());
+        let id = first.id();
+        drop(first);
+        assert_eq!(Node::of(folder.path()).unwrap().id(), id, "the passing node left no trace");
+    }
+
+    #[test]
+    fn a_damaged_file_gets_a_new_id() {
+        let folder = tempfile::tempdir().unwrap();
+        for damaged in [&b"nonsense that is longer than any id could ever be, by far"[..], &[0xff, 0xfe], &[]]
+        {
+            std::fs::write(folder.path().join(FILE), damaged).unwrap();
+            let id = Node::of(folder.path()).unwrap().id();
+            assert_eq!(Node::of(folder.path()).unwrap().id(), id);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let error = Node::of(&folder.path().join("file")).err().unwrap();
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+}

@@ -1,0 +1,161 @@
+//! What a companion tells, in the words of the store: a batch of its events is one record.
+
+mod connection;
+mod incoming;
+mod names;
+mod outgoing;
+mod receipt;
+mod shown;
+
+use storage::{Entry, EventData, InstanceId, NewEvent, Outcome, StateChange, Timestamp};
+use wa_client::Event;
+
+pub(crate) use connection::Facts;
+pub(crate) use names::ChatNames;
+pub(crate) use outgoing::{failed, pending, sent};
+
+use crate::pending::{Fate, PendingMessages};
+use incoming::Incoming;
+
+/// What a batch amounts to. Nothing of it holds before it is durable.
+pub(crate) struct Mapped {
+    /// New state of the instance.
+    pub(crate) state: Option<StateChange>,
+    /// What happened, in order.
+    pub(crate) entries: Vec<Entry>,
+    /// What later events depend on.
+    pub(crate) facts: Facts,
+    /// Messages of ours whose way ends with this.
+    pub(crate) finished: Vec<(String, Fate)>,
+    /// Chats that turned out to be a person's who has another one: from, into.
+    pub(crate) merged: Vec<(String, String)>,
+    /// Which entry stores the message of which event.
+    messages: Vec<(usize, usize)>,
+}
+
+/// Maps a batch. `pending` are the messages of ours whose ack has not been seen; `now` is our clock.
+pub(crate) fn map(
+    instance: InstanceId,
+    events: &[Event],
+    facts: Facts,
+    pending: &PendingMessages,
+    now: Timestamp,
+) -> Mapped {
+    let mapped = Mapped {
+        state: None,
+        entries: Vec::with_capacity(events.len()),
+        facts,
+        finished: Vec::new(),
+        merged: Vec::new(),
+        messages: Vec::new(),
+    };
+    let mut mapping = Mapping { instance, pending, now, mapped };
+    for (number, event) in events.iter().enumerate() {
+        mapping.add(number, event);
+    }
+    mapping.mapped
+}
+
+impl Mapped {
+    /// What is left to do once the outcomes of [`Self::entries`] are known: a message that was stored already may
+    /// have been stored as one that could not be read, and now it can.
+    pub(crate) fn late(
+        &self,
+        instance: InstanceId,
+        events: &[Event],
+        outcomes: &[Outcome],
+        now: Timestamp,
+    ) -> Vec<Entry> {
+        let mut late = Vec::new();
+        for (entry, event) in &self.messages {
+            if outcomes.get(*entry) == Some(&Outcome::Duplicate)
+                && let Some(Event::Message(message)) = events.get(*event)
+                && let Some(incoming) = Incoming::of(message)
+            {
+                late.extend(incoming.late(instance, &self.facts, now));
+            }
+        }
+        late
+    }
+}
+
+/// A batch that is being mapped.
+struct Mapping<'a> {
+    instance: InstanceId,
+    pending: &'a PendingMessages,
+    now: Timestamp,
+    mapped: Mapped,
+}
+
+impl Mapping<'_> {
+    fn add(&mut self, number: usize, event: &Event) {
+        match event {
+            Event::Message(message) => {
+                if let Some(incoming) = Incoming::of(message) {
+                    self.mapped.messages.push((self.mapped.entries.len(), number));
+                    let entry = incoming.entry(self.instance, &self.mapped.facts, self.now);
+                    self.mapped.entries.push(entry);
+                }
+            }
+            Event::Undecryptable(unread) => {
+                self.mapped.entries.push(incoming::unread(self.instance, unread, self.now));
+            }
+            Event::SamePerson { pn, lid } => {
+                self.same_person(&lid.to_user().to_string(), &pn.to_user().to_string())
+            }
+            Event::Receipt(receipt) => receipt::add(receipt, self.pending, &mut self.mapped),
+            Event::Qr(code) => {
+                let change = self.mapped.facts.qr(code);
+                self.change(change);
+            }
+            Event::Paired(paired) => {
+                self.give_up(storage::FailureCause::PairedAnew);
+                let change = self.mapped.facts.paired(paired);
+                self.change(change);
+            }
+            Event::Connected => {
+                let change = self.mapped.facts.connected();
+                self.change(change);
+            }
+            Event::Disconnected { cause, will_reconnect } => {
+                if cause.wipes_credentials() {
+                    self.give_up(storage::FailureCause::Unlinked);
+                }
+                if let Some(change) = self.mapped.facts.disconnected(cause, *will_reconnect) {
+                    self.change(change);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What was stored under the LID before the number was known belongs to the number's chat, and what follows finds
+    /// it there.
+    fn same_person(&mut self, lid: &str, pn: &str) {
+        self.mapped.entries.push(Entry::MergeChats { from: lid.to_owned(), into: pn.to_owned() });
+        self.mapped.merged.push((lid.to_owned(), pn.to_owned()));
+    }
+
+    /// Messages that were never acknowledged belong to the account that was linked when they were written; another one
+    /// must not send them.
+    fn give_up(&mut self, cause: storage::FailureCause) {
+        let message = "the account was unlinked before it was sent".to_owned();
+        let failure = storage::Failure { cause, code: None, message };
+        for message in self.pending.open() {
+            if self.mapped.finished.iter().any(|(id, _)| *id == message.message_id) {
+                continue;
+            }
+            self.mapped.entries.push(Entry::Status(failed(message, &failure, self.now)));
+            self.mapped.finished.push((message.message_id.clone(), Fate::Failed(failure.clone())));
+        }
+    }
+
+    fn change(&mut self, (change, told): (StateChange, Option<EventData>)) {
+        let earlier = self.mapped.state.take().unwrap_or_default();
+        self.mapped.state = Some(connection::joined(earlier, change));
+        self.mapped.entries.extend(told.map(|told| Entry::Event(NewEvent::new(None, told))));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! Messages that come in, and those of our own other devices.
+
+use bytes::Bytes;
+use storage::{
+    AmendTarget, Amendment, Change, Entry, EventData, InstanceId, Message, MessageData, MessageKind,
+    MessageStatus, NewEvent, NewMessage, StoredMessageId, Timestamp, UndecryptableData, UndecryptableReason,
+};
+use wa_client::content::Target;
+use wa_client::{IncomingMessage, MessageInfo, Undecryptable};
+
+use super::connection::Facts;
+use super::names::{ChatNames, person_names};
+use super::shown::Shown;
+
+/// A message that can be read and is for people.
+pub(super) struct Incoming<'a> {
+    message: &'a IncomingMessage,
+    envelope: Envelope<'a>,
+    shown: Shown<'a>,
+}
+
+/// Who wrote a message, where and when, under the names that are stored and told.
+struct Envelope<'a> {
+    info: &'a MessageInfo,
+    names: ChatNames,
+    /// The writer under all names.
+    writer: Vec<String>,
+}
+
+impl<'a> Incoming<'a> {
+    /// `None` for what only devices are concerned with.
+    pub(super) fn of(message: &'a IncomingMessage) -> Option<Self> {
+        let shown = Shown::of(message.content.view())?;
+        Some(Self { message, envelope: Envelope::of(&message.info), shown })
+    }
+
+    /// What is to be stored: the message, and what it changes in another one.
+    pub(super) fn entry(&self, instance: InstanceId, facts: &Facts, now: Timestamp) -> Entry {
+        let new = NewMessage { message: self.stored(instance, now), event: Some(self.event()) };
+        match self.amends(facts) {
+            Some((target, change)) => Entry::Amend(Box::new(Amendment {
+                target,
+                change,
+                at: self.at(),
+                carrier: Some(Box::new(new)),
+                event: None,
+            })),
+            None => Entry::Message(Box::new(new)),
+        }
+    }
+
+    /// What is to be stored if the message is there already: perhaps as one that could not be read.
+    pub(super) fn late(&self, instance: InstanceId, facts: &Facts, now: Timestamp) -> Vec<Entry> {
+        let Message { kind, text, target, raw, .. } = self.stored(instance, now);
+        let at = self.at();
+        let unread = AmendTarget {
+            message_id: self.envelope.info.id.to_string(),
+            chats: self.envelope.names.all(),
+            from_me: self.envelope.info.from_me,
+            authors: self.envelope.authors(),
+        };
+        let change = Change::Read { kind, text, target, raw };
+        let read = Amendment { target: unread, change, at, carrier: None, event: Some(self.event()) };
+        let amended = self.amends(facts).map(|(target, change)| Amendment {
+            target,
+            change,
+            at,
+            carrier: None,
+            event: None,
+        });
+        [Some(read), amended]
+            .into_iter()
+            .flatten()
+            .map(|amendment| Entry::Amend(Box::new(amendment)))
+            .collect()
+    }
+
+    fn stored(&self, instance: InstanceId, now: Timestamp) -> Message {
+        Message {
+            target: self.shown.target.map(str::to_owned),
+            kind: self.shown.kind,
+            text: self.shown.text.map(str::to_owned),
+            raw: self.message.content.raw().clone(),
+            ..self.envelope.stored(instance, now)
+        }
+    }
+
+    fn event(&self) -> NewEvent {
+        let Envelope { info, names, .. } = &self.envelope;
+        let participant = self.envelope.participant();
+        let told = self.shown.told(
+            info.id.as_str(),
+            participant.as_deref(),
+            info.push_name.as_deref(),
+            info.timestamp,
+            status(info.from_me),
+        );
+        NewEvent::new(Some(names.chat.clone()), message_event(info.from_me, told))
+    }
+
+    fn at(&self) -> Timestamp {
+        Timestamp::from_seconds(self.envelope.info.timestamp)
+    }
+
+    /// What it does to which message, if it is about another one.
+    fn amends(&self, facts: &Facts) -> Option<(AmendTarget, Change)> {
+        let about = self.shown.view().target().filter(|_| self.shown.kind.amends())?;
+        let Envelope { info, names, .. } = &self.envelope;
+        let change = match self.shown.kind {
+            MessageKind::Edit => self.shown.view().edited().map_or(Change::Refer, |edited| Change::Edit {
+                text: edited.text_or_caption().map(str::to_owned),
+                raw: edited.to_raw(),
+            }),
+            MessageKind::Revoke => Change::Revoke,
+            _ => Change::Refer,
+        };
+        let (from_me, authors) = match (&change, about.participant) {
+            // Only its writer can change a message, whatever the reference says …
+            (Change::Edit { .. }, _) => (info.from_me, self.envelope.authors()),
+            // … except that an administrator takes back what others wrote, which the server has checked.
+            (Change::Revoke, Some(participant)) if info.chat.is_group() && !about.from_me => {
+                let ours = facts.names(participant);
+                (ours, if ours { Vec::new() } else { vec![participant.to_owned()] })
+            }
+            (Change::Revoke, _) => (info.from_me, self.envelope.authors()),
+            _ => (self.is_ours(&about, facts), Vec::new()),
+        };
+        let target = AmendTarget { message_id: about.id.to_owned(), chats: names.all(), from_me, authors };
+        Some((target, change))
+    }
+
+    /// Whether we wrote what this message refers to.
+    fn is_ours(&self, about: &Target<'_>, facts: &Facts) -> bool {
+        match about.participant {
+            Some(participant) if self.envelope.info.chat.is_group() => facts.names(participant),
+            _ => about.from_me == self.envelope.info.from_me,
+        }
+    }
+}
+
+impl<'a> Envelope<'a> {
+    fn of(info: &'a MessageInfo) -> Self {
+        let names = ChatNames::new(&info.chat, info.chat_pn.as_ref(), info.chat_lid.as_ref());
+        let writer = person_names(&info.sender, info.sender_pn.as_ref(), info.sender_lid.as_ref());
+        Self { info, names, writer }
+    }
+
+    /// The message without its content.
+    fn stored(&self, instance: InstanceId, now: Timestamp) -> Message {
+        Message {
+            id: StoredMessageId::generate(),
+            instance,
+            chat: self.names.chat.jid.clone(),
+            wire_chat: self.names.wire.clone(),
+            sender: self.info.sender.to_user().to_string(),
+            participant: self.participant(),
+            from_me: self.info.from_me,
+            message_id: self.info.id.to_string(),
+            target: None,
+            kind: MessageKind::Unknown,
+            text: None,
+            push_name: self.info.push_name.clone(),
+            status: status(self.info.from_me),
+            created_at: within_second(self.info.timestamp, now),
+            updated_at: now,
+            status_updated_at: None,
+            edited_at: None,
+            revoked_at: None,
+            raw: Bytes::new(),
+        }
+    }
+
+    /// Who wrote it, in a group.
+    fn participant(&self) -> Option<String> {
+        self.writer.first().filter(|_| self.info.chat.is_group()).cloned()
+    }
+
+    /// By whose name a message of the same writer is found.
+    fn authors(&self) -> Vec<String> {
+        if self.info.from_me { Vec::new() } else { self.writer.clone() }
+    }
+}
+
+/// A message whose content isn't known: it is stored and told all the same, and amended when a resend can be read.
+pub(super) fn unread(instance: InstanceId, unread: &Undecryptable, now: Timestamp) -> Entry {
+    let envelope = Envelope::of(&unread.info);
+    let (kind, told) = match reason(unread.reason) {
+        None => (MessageKind::Unsupported, message_event(unread.info.from_me, unsupported(&envelope))),
+        Some(reason) => {
+            let told = undecryptable(unread, reason, &envelope);
+            (MessageKind::Undecryptable, EventData::MessageUndecryptable(told))
+        }
+    };
+    let message = Message { kind, ..envelope.stored(instance, now) };
+    let event = Some(NewEvent::new(Some(envelope.names.chat), told));
+    Entry::Message(Box::new(NewMessage { message, event }))
+}
+
+/// `None` for what this version doesn't support, whether or not it could be decrypted.
+fn reason(reason: wa_client::UndecryptableReason) -> Option<UndecryptableReason> {
+    use wa_client::UndecryptableReason as Client;
+    match reason {
+        Client::NoSession => Some(UndecryptableReason::NoSession),
+        Client::UnknownPreKey => Some(UndecryptableReason::UnknownPreKey),
+        Client::BadCiphertext => Some(UndecryptableReason::BadCiphertext),
+        Client::BadContent => Some(UndecryptableReason::BadContent),
+        Client::Repeated => Some(UndecryptableReason::Repeated),
+        Client::Unavailable => Some(UndecryptableReason::Unavailable),
+        Client::Empty => Some(UndecryptableReason::Empty),
+        Client::Group | Client::Broadcast | Client::Newsletter | Client::Bot | Client::Unknown => None,
+        // The client may learn of more.
+        _ => None,
+    }
+}
+
+fn undecryptable(
+    unread: &Undecryptable,
+    reason: UndecryptableReason,
+    envelope: &Envelope<'_>,
+) -> UndecryptableData {
+    UndecryptableData {
+        message_id: unread.info.id.to_string(),
+        participant: envelope.participant(),
+        from_me: unread.info.from_me,
+        timestamp: unread.info.timestamp,
+        push_name: unread.info.push_name.clone(),
+        reason,
+        retries: unread.retries,
+    }
+}
+
+fn unsupported(envelope: &Envelope<'_>) -> MessageData {
+    MessageData {
+        message_id: envelope.info.id.to_string(),
+        participant: envelope.participant(),
+        kind: MessageKind::Unsupported,
+        text: None,
+        target: None,
+        quoted: None,
+        timestamp: envelope.info.timestamp,
+        push_name: envelope.info.push_name.clone(),
+        media: None,
+        status: status(envelope.info.from_me),
+    }
+}
+
+fn message_event(from_me: bool, told: MessageData) -> EventData {
+    if from_me { EventData::MessageSent(told) } else { EventData::MessageReceived(told) }
+}
+
+fn status(from_me: bool) -> MessageStatus {
+    if from_me { MessageStatus::Sent } else { MessageStatus::Received }
+}
+
+/// When a message was written. WhatsApp tells only the second, while our own messages have milliseconds: one that comes
+/// live is put as late within its second as may be, so that an answer sorts after what it answers.
+fn within_second(seconds: i64, now: Timestamp) -> Timestamp {
+    const LIVE: i64 = 5_000;
+    let start = Timestamp::from_seconds(seconds);
+    if (start..=start.plus_millis(LIVE)).contains(&now) { now.min(start.plus_millis(999)) } else { start }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_message_is_dated_as_late_within_its_second_as_may_be() {
+        let at = |millis| within_second(100, Timestamp::from_millis(millis)).millis();
+        assert_eq!((at(100_250), at(101_000)), (100_250, 100_999));
+        assert_eq!((at(99_000), at(200_000)), (100_000, 100_000), "another clock, or a backlog");
+    }
+}

@@ -1,0 +1,206 @@
+//! Who a message is for: every form in which people write a number.
+
+use thiserror::Error;
+use wa_binary::{Jid, Server};
+
+/// Shortest and longest international number, in digits (E.164 allows 15).
+const DIGITS: std::ops::RangeInclusive<usize> = 5..=15;
+/// Longest input that is looked at.
+const MAX_LENGTH: usize = 128;
+
+/// Why a recipient can't be understood. Reads on after the field's name.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecipientError {
+    /// The text holds nothing.
+    #[error("must not be empty")]
+    Empty,
+    /// Longer than any recipient.
+    #[error("is too long")]
+    TooLong,
+    /// A character that no number has.
+    #[error("must be a phone number or a JID; {0:?} doesn't belong there")]
+    Character(char),
+    /// Too few or too many digits.
+    #[error("must have 5 to 15 digits with the country code, not {0}")]
+    Digits(usize),
+    /// It is in national notation, which doesn't say of which country.
+    #[error("must start with the country code, not with 0")]
+    LeadingZero,
+    /// Something with an `@` that isn't a JID.
+    #[error("is not a valid JID")]
+    Jid,
+    /// A JID whose user part isn't a number.
+    #[error("must have a number before the @")]
+    User,
+    /// A chat that can't be sent to yet.
+    #[error("is {0}; this version sends to people only")]
+    Unsupported(&'static str),
+}
+
+/// Reads a recipient: digits with the country code, with or without `+` or `00`, with blanks, dashes, dots,
+/// slashes and parentheses between them; `https://wa.me/…`; or the JID of a person (`@s.whatsapp.net`,
+/// `@c.us`, `@lid`).
+///
+/// ```
+/// use services::parse_recipient;
+///
+/// assert_eq!(parse_recipient("+7 (900) 123-45-67")?.to_string(), "79001234567@s.whatsapp.net");
+/// assert_eq!(parse_recipient("79001234567@c.us")?.to_string(), "79001234567@s.whatsapp.net");
+/// assert_eq!(parse_recipient("0900 123").unwrap_err().to_string(), "must start with the country code, not with 0");
+/// # Ok::<(), services::RecipientError>(())
+/// ```
+///
+/// # Errors
+/// [`RecipientError`] says what is wrong.
+pub fn parse_recipient(text: &str) -> Result<Jid, RecipientError> {
+    let jid = parse_chat(text)?;
+    match jid.server {
+        Server::Pn | Server::Lid => Ok(jid),
+        Server::Group => Err(RecipientError::Unsupported("a group")),
+        Server::Newsletter => Err(RecipientError::Unsupported("a channel")),
+        Server::Broadcast => Err(RecipientError::Unsupported("a broadcast list")),
+        _ => Err(RecipientError::Unsupported("a special account")),
+    }
+}
+
+/// Reads the name of a chat: everything that [`parse_recipient`] reads, and groups, channels and broadcast
+/// lists.
+///
+/// # Errors
+/// [`RecipientError`] says what is wrong.
+pub fn parse_chat(text: &str) -> Result<Jid, RecipientError> {
+    let text = text.trim();
+    match text {
+        "" => Err(RecipientError::Empty),
+        _ if text.len() > MAX_LENGTH => Err(RecipientError::TooLong),
+        _ if text.contains('@') => chat_jid(text),
+        _ => Ok(Jid::pn(number(without_link(text))?)),
+    }
+}
+
+fn chat_jid(text: &str) -> Result<Jid, RecipientError> {
+    let jid = text.parse::<Jid>().map_err(|_| RecipientError::Jid)?.to_user();
+    match jid.server {
+        Server::Pn | Server::Legacy => {
+            if !jid.user.bytes().all(|b| b.is_ascii_digit()) || jid.user.is_empty() {
+                return Err(RecipientError::User);
+            }
+            Ok(Jid::pn(number(&jid.user)?))
+        }
+        Server::Lid if jid.user.is_empty() || !jid.user.bytes().all(|b| b.is_ascii_digit()) => {
+            Err(RecipientError::User)
+        }
+        _ if jid.user.is_empty() => Err(RecipientError::Jid),
+        _ => Ok(jid),
+    }
+}
+
+/// The number inside `https://wa.me/79001234567`; any other text as it is.
+fn without_link(text: &str) -> &str {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    rest.strip_prefix("wa.me/").map_or(text, |number| number.trim_start_matches('+'))
+}
+
+fn number(text: &str) -> Result<String, RecipientError> {
+    let (international, rest) = match text.strip_prefix('+') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let mut digits = String::with_capacity(rest.len());
+    for c in rest.chars() {
+        match c {
+            '0'..='9' => digits.push(c),
+            ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2011}' => {}
+            other => return Err(RecipientError::Character(other)),
+        }
+    }
+    let digits = if international { digits.as_str() } else { digits.strip_prefix("00").unwrap_or(&digits) };
+    match digits {
+        _ if digits.starts_with('0') => Err(RecipientError::LeadingZero),
+        _ if !DIGITS.contains(&digits.len()) => Err(RecipientError::Digits(digits.len())),
+        _ => Ok(digits.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_usual_form_of_a_number_is_understood() {
+        for text in [
+            "79001234567",
+            "+79001234567",
+            "0079001234567",
+            " +7 900 123-45-67 ",
+            "+7 (900) 123.45/67",
+            "+7\u{a0}900\u{a0}1234567",
+            "https://wa.me/79001234567",
+            "wa.me/+79001234567",
+            "79001234567@s.whatsapp.net",
+            "79001234567@c.us",
+            "79001234567:12@s.whatsapp.net",
+            "79001234567.0:12@s.whatsapp.net",
+        ] {
+            assert_eq!(
+                parse_recipient(text).map(|jid| jid.to_string()),
+                Ok("79001234567@s.whatsapp.net".into()),
+                "{text}"
+            );
+        }
+        assert_eq!(parse_recipient("123456789012345678@lid").unwrap().to_string(), "123456789012345678@lid");
+        assert_eq!(parse_recipient("1234567890:3@lid").unwrap().to_string(), "1234567890@lid");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let table = [
+            ("", RecipientError::Empty),
+            ("   ", RecipientError::Empty),
+            ("call me", RecipientError::Character('c')),
+            ("7900+1234567", RecipientError::Character('+')),
+            ("++79001234567", RecipientError::Character('+')),
+            ("٣٤٥٦٧٨٩", RecipientError::Character('٣')),
+            ("1234", RecipientError::Digits(4)),
+            ("1234567890123456", RecipientError::Digits(16)),
+            ("()", RecipientError::Digits(0)),
+            ("0900123456", RecipientError::LeadingZero),
+            ("+0900123456", RecipientError::LeadingZero),
+            ("79001234567@example.com", RecipientError::Jid),
+            ("bob@s.whatsapp.net", RecipientError::User),
+            ("@s.whatsapp.net", RecipientError::User),
+            ("bob@lid", RecipientError::User),
+            ("1234567890@g.us", RecipientError::Unsupported("a group")),
+            ("123@newsletter", RecipientError::Unsupported("a channel")),
+            ("status@broadcast", RecipientError::Unsupported("a broadcast list")),
+        ];
+        for (text, error) in table {
+            assert_eq!(parse_recipient(text).unwrap_err(), error, "{text}");
+        }
+        assert_eq!(parse_recipient(&"7".repeat(200)).unwrap_err(), RecipientError::TooLong);
+    }
+
+    #[test]
+    fn chats_may_also_be_groups_and_lists() {
+        for text in ["1234567890-1600000000@g.us", "123@newsletter", "status@broadcast"] {
+            assert_eq!(parse_chat(text).unwrap().to_string(), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,140}") {
+            let _ = parse_chat(&text);
+        }
+
+        #[test]
+        fn what_is_understood_is_understood_again(text in "[+0-9 ()@a-z.:-]{0,40}") {
+            if let Ok(jid) = parse_chat(&text) {
+                prop_assert_eq!(parse_chat(&jid.to_string()), Ok(jid));
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What an owner may set of a webhook, and within which bounds.
+
+use storage::{Webhook, WebhookPatch};
+use webhook::{AddressGuard, custom_headers};
+
+use crate::error::ServiceError;
+use crate::field::Field;
+
+/// Longest name of a webhook, in characters.
+pub const MAX_WEBHOOK_NAME: usize = 64;
+/// Longest secret, in bytes.
+pub const MAX_SECRET: usize = 256;
+/// Most retries of a delivery.
+pub const MAX_RETRIES: u32 = 50;
+/// Shortest and longest first delay between two tries, in milliseconds.
+pub const RETRY_INTERVAL: std::ops::RangeInclusive<u64> = 100..=86_400_000;
+
+/// Checks what a new webhook is to be; one with a URL is on unless told otherwise.
+///
+/// # Errors
+/// `Invalid` names the first field that can't be accepted.
+pub(crate) fn check_new(
+    patch: WebhookPatch,
+    webhook: &Webhook,
+    guard: &AddressGuard,
+) -> Result<WebhookPatch, ServiceError> {
+    let patch = check_values(patch, guard)?;
+    let has_url = matches!(patch.url, Some(Some(_)));
+    let patch = WebhookPatch { enabled: Some(patch.enabled.unwrap_or(has_url)), ..patch };
+    check_enabled(patch, webhook)
+}
+
+/// Checks changes to a webhook. One that loses its URL is switched off with it.
+///
+/// # Errors
+/// `Invalid` names the first field that can't be accepted.
+pub(crate) fn check_change(
+    patch: WebhookPatch,
+    present: &Webhook,
+    guard: &AddressGuard,
+) -> Result<WebhookPatch, ServiceError> {
+    let patch = check_values(patch, guard)?;
+    let loses_url = patch.url == Some(None);
+    let patch = WebhookPatch { enabled: patch.enabled.or(loses_url.then_some(false)), ..patch };
+    check_enabled(patch, present)
+}
+
+/// Whether events are delivered to it.
+pub(crate) fn is_on(webhook: &Webhook) -> bool {
+    webhook.enabled && webhook.url.is_some()
+}
+
+/// The webhook as it is after the changes.
+pub(crate) fn patched(webhook: &Webhook, patch: &WebhookPatch) -> Webhook {
+    let mut changed = webhook.clone();
+    patch.clone().apply(&mut changed, webhook.updated_at);
+    changed
+}
+
+/// A name that can stand in a path as it is.
+pub(crate) fn check_name(name: &str) -> Result<(), ServiceError> {
+    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if !name.is_empty() && name.len() <= MAX_WEBHOOK_NAME && name.chars().all(sound) {
+        return Ok(());
+    }
+    let message = format!("must have 1 to {MAX_WEBHOOK_NAME} characters of a-z, 0-9, - and _");
+    Err(ServiceError::invalid(Field::WebhookName, message))
+}
+
+fn check_values(patch: WebhookPatch, guard: &AddressGuard) -> Result<WebhookPatch, ServiceError> {
+    let url = patch.url.map(|url| check_url(url, guard)).transpose()?;
+    if patch.max_retries.is_some_and(|retries| retries > MAX_RETRIES) {
+        return Err(ServiceError::invalid(Field::WebhookRetries, format!("must be 0 to {MAX_RETRIES}")));
+    }
+    if patch.retry_interval.is_some_and(|interval| !RETRY_INTERVAL.contains(&interval)) {
+        let (least, most) = (RETRY_INTERVAL.start(), RETRY_INTERVAL.end());
+        let message = format!("must be {least} to {most} milliseconds");
+        return Err(ServiceError::invalid(Field::WebhookInterval, message));
+    }
+    if matches!(&patch.secret, Some(Some(secret)) if secret.expose().len() > MAX_SECRET) {
+        let message = format!("must have at most {MAX_SECRET} bytes");
+        return Err(ServiceError::invalid(Field::WebhookSecret, message));
+    }
+    if let Some(headers) = &patch.headers {
+        custom_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            .map_err(|error| ServiceError::invalid(Field::WebhookHeaders, error.to_string()))?;
+    }
+    if matches!(&patch.kinds, Some(Some(kinds)) if kinds.is_empty()) {
+        let message = "must name an event, or be left out for all of them";
+        return Err(ServiceError::invalid(Field::WebhookKinds, message));
+    }
+    // An empty secret leaves the one there is: forms send that for "unchanged".
+    let secret =
+        patch.secret.filter(|secret| secret.as_ref().is_none_or(|secret| !secret.expose().is_empty()));
+    Ok(WebhookPatch { url, secret, ..patch })
+}
+
+/// An empty URL is none: forms send that.
+fn check_url(url: Option<String>, guard: &AddressGuard) -> Result<Option<String>, ServiceError> {
+    let Some(url) = url.map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    guard.check(&url).map_err(|refused| ServiceError::invalid(Field::WebhookUrl, refused.to_string()))?;
+    Ok(Some(url))
+}
+
+fn check_enabled(patch: WebhookPatch, present: &Webhook) -> Result<WebhookPatch, ServiceError> {
+    let changed = patched(present, &patch);
+    if changed.enabled && changed.url.is_none() {
+        return Err(ServiceError::invalid(Field::WebhookUrl, "is required while the webhook is switched on"));
+    }
+    Ok(patch)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use storage::{InstanceId, SecretText, Timestamp};
+
+    use super::*;
+
+    fn guard() -> AddressGuard {
+        AddressGuard::default()
+    }
+
+    fn fresh() -> Webhook {
+        Webhook::new(InstanceId::generate(), Webhook::DEFAULT, Timestamp::default())
+    }
+
+    fn with_url(url: &str) -> WebhookPatch {
+        WebhookPatch { url: Some(Some(url.to_owned())), ..WebhookPatch::default() }
+    }
+
+    fn created(patch: WebhookPatch) -> Webhook {
+        let webhook = fresh();
+        patched(&webhook, &check_new(patch, &webhook, &guard()).unwrap())
+    }
+
+    #[test]
+    fn a_url_switches_a_new_webhook_on_unless_told_otherwise() {
+        assert!(is_on(&created(with_url("https://example.com/webhook"))));
+        let off = WebhookPatch { enabled: Some(false), ..with_url("https://example.com/webhook") };
+        assert!(!created(off).enabled);
+        let empty = created(with_url(" "));
+        assert_eq!((empty.url, empty.enabled), (None, false));
+        assert!(!created(WebhookPatch::default()).enabled);
+    }
+
+    #[test]
+    fn every_bound_is_held_and_named() {
+        type Change = fn(&mut WebhookPatch);
+        let table: &[(Field, &str, Change)] = &[
+            (Field::WebhookUrl, "is not a valid URL", |p| *p = with_url("nowhere")),
+            (Field::WebhookUrl, "must start with http:// or https://", |p| {
+                *p = with_url("ftp://example.com")
+            }),
+            (Field::WebhookUrl, "points to a link-local address, which this gateway does not allow", |p| {
+                *p = with_url("http://169.254.169.254/")
+            }),
+            (Field::WebhookUrl, "is required while the webhook is switched on", |p| p.enabled = Some(true)),
+            (Field::WebhookRetries, "must be 0 to 50", |p| p.max_retries = Some(51)),
+            (Field::WebhookInterval, "must be 100 to 86400000 milliseconds", |p| {
+                p.retry_interval = Some(99);
+            }),
+            (Field::WebhookInterval, "must be 100 to 86400000 milliseconds", |p| {
+                p.retry_interval = Some(u64::MAX);
+            }),
+            (Field::WebhookSecret, "must have at most 256 bytes", |p| {
+                p.secret = Some(Some(SecretText::new("x".repeat(257))));
+            }),
+            (Field::WebhookHeaders, "`Host` is set by the gateway and can't be replaced", |p| {
+                p.headers = Some(BTreeMap::from([("Host".to_owned(), "x".to_owned())]));
+            }),
+            (Field::WebhookKinds, "must name an event, or be left out for all of them", |p| {
+                p.kinds = Some(Some(Vec::new()));
+            }),
+        ];
+        for (field, message, change) in table {
+            let mut patch = WebhookPatch::default();
+            change(&mut patch);
+            let error = check_new(patch, &fresh(), &guard()).unwrap_err();
+            assert_eq!(error.to_string(), format!("{field} {message}"));
+        }
+    }
+
+    #[test]
+    fn a_name_can_stand_in_a_path() {
+        for name in ["default", "crm-2", "a", &"x".repeat(64)] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "CRM", "a b", "a/b", "é", "..", &"x".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    fn present() -> Webhook {
+        Webhook {
+            url: Some("https://example.com/".to_owned()),
+            enabled: true,
+            secret: Some(SecretText::new("old")),
+            headers: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
+            ..fresh()
+        }
+    }
+
+    fn changed(patch: WebhookPatch) -> Result<Webhook, ServiceError> {
+        let present = present();
+        Ok(patched(&present, &check_change(patch, &present, &guard())?))
+    }
+
+    #[test]
+    fn null_removes_and_empty_leaves_the_secret() {
+        let with = |secret| WebhookPatch { secret: Some(secret), ..WebhookPatch::default() };
+        assert_eq!(changed(with(None)).unwrap().secret, None);
+        assert_eq!(changed(with(Some(SecretText::new("")))).unwrap().secret.unwrap().expose(), "old");
+        assert_eq!(changed(with(Some(SecretText::new("new")))).unwrap().secret.unwrap().expose(), "new");
+    }
+
+    #[test]
+    fn removing_the_url_switches_the_webhook_off() {
+        let without = WebhookPatch { url: Some(None), ..WebhookPatch::default() };
+        let webhook = changed(without.clone()).unwrap();
+        assert!(webhook.url.is_none() && !webhook.enabled);
+        assert!(changed(WebhookPatch { enabled: Some(true), ..without }).is_err());
+    }
+
+    #[test]
+    fn headers_are_replaced_as_a_whole_and_the_rest_stays() {
+        let headers = BTreeMap::from([("B".to_owned(), "2".to_owned())]);
+        let patch =
+            WebhookPatch { headers: Some(headers.clone()), read: Some(true), ..WebhookPatch::default() };
+        let webhook = changed(patch).unwrap();
+        assert!(webhook.filter.read && webhook.enabled);
+        assert_eq!((webhook.headers, webhook.url), (headers, present().url));
+    }
+}

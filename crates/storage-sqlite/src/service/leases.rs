@@ -1,0 +1,128 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use storage::{Epoch, InstanceId, LeaseStore, Leased, NodeId, StorageError, Timestamp, Write};
+
+use super::{count, instance_id, instances as rows, limit, time};
+use crate::database::SqliteDatabase;
+use crate::fault::Fault;
+use crate::schema::{instances, nodes};
+use crate::sqlite::Tx;
+
+#[async_trait]
+impl LeaseStore for SqliteDatabase {
+    fn acquire(&self, node: NodeId, anew: bool, limit: u64, lease: Duration) -> Write<Vec<Leased>> {
+        self.write(move |tx| {
+            tx.forget_epochs();
+            let now = tx.now();
+            if anew {
+                let_go(tx, node, None)?;
+                forget_losses(&mut tx.db, node)?;
+            }
+            prolong(&mut tx.db, node, now.after(lease))?;
+            let mut leased = Vec::new();
+            for key in free(&mut tx.db, node, now, limit)? {
+                let epoch = take(&mut tx.db, key, node)?;
+                let instance = rows::load(&mut tx.db, key)?.ok_or(Fault::NotFound("instance"))?;
+                leased.push(Leased { instance, epoch });
+            }
+            Ok(leased)
+        })
+    }
+
+    fn renew(&self, node: NodeId, lease: Duration) -> Write<Vec<InstanceId>> {
+        self.write(move |tx| {
+            let until = tx.now().after(lease);
+            prolong(&mut tx.db, node, until)?;
+            forget_losses(&mut tx.db, node)
+        })
+    }
+
+    fn release(&self, node: NodeId, instance: Option<InstanceId>) -> Write<()> {
+        self.write(move |tx| let_go(tx, node, instance))
+    }
+
+    async fn held_by_others(&self, node: NodeId) -> Result<(u64, Option<Timestamp>), StorageError> {
+        let now = self.clock().now();
+        let held = self.read(move |db| {
+            let held = instances::table
+                .inner_join(nodes::table.on(instances::node.eq(nodes::id.nullable())))
+                .filter(nodes::id.ne(&node.as_bytes()[..]))
+                .filter(nodes::until.gt(now.millis()))
+                .select((diesel::dsl::count_star(), diesel::dsl::max(nodes::until)));
+            let (held, until): (i64, Option<i64>) = held.first(db)?;
+            Ok((count(held), until.map(time)))
+        });
+        Ok(held.await?)
+    }
+}
+
+/// Gives an instance to a node; answers the new epoch.
+pub(super) fn take(db: &mut SqliteConnection, key: i64, node: NodeId) -> Result<Epoch, Fault> {
+    // So that every node that holds something has a row, if only one whose lease has run out.
+    diesel::insert_or_ignore_into(nodes::table)
+        .values((nodes::id.eq(&node.as_bytes()[..]), nodes::until.eq(0)))
+        .execute(db)?;
+    let (epoch, holder, loser): (i64, Option<Vec<u8>>, Option<Vec<u8>>) = instances::table
+        .find(key)
+        .select((instances::epoch, instances::node, instances::lost_by))
+        .first(db)?;
+    let loser = holder.or(loser).filter(|loser| loser[..] != node.as_bytes()[..]);
+    let epoch = Epoch::new(epoch).next();
+    let change = (
+        instances::epoch.eq(epoch.number()),
+        instances::node.eq(&node.as_bytes()[..]),
+        instances::lost_by.eq(loser),
+    );
+    diesel::update(instances::table.find(key)).set(change).execute(db)?;
+    Ok(epoch)
+}
+
+/// The keys of instances that nobody holds, oldest first.
+fn free(db: &mut SqliteConnection, node: NodeId, now: Timestamp, most: u64) -> Result<Vec<i64>, Fault> {
+    let gone = nodes::table
+        .filter(nodes::until.le(now.millis()))
+        .filter(nodes::id.ne(&node.as_bytes()[..]))
+        .select(nodes::id)
+        .load::<Vec<u8>>(db)?;
+    let mut free = Vec::new();
+    for holder in gone.into_iter().map(Some).chain([None]) {
+        let held = instances::table
+            .filter(instances::node.is(holder))
+            .order((instances::created_at, instances::id))
+            .limit(limit(most))
+            .select((instances::created_at, instances::id, instances::key));
+        free.extend(held.load::<(i64, Vec<u8>, i64)>(db)?);
+    }
+    free.sort_unstable();
+    free.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    Ok(free.into_iter().map(|(_, _, key)| key).collect())
+}
+
+fn prolong(db: &mut SqliteConnection, node: NodeId, until: Timestamp) -> Result<(), Fault> {
+    let row = (nodes::id.eq(&node.as_bytes()[..]), nodes::until.eq(until.millis()));
+    diesel::replace_into(nodes::table).values(row).execute(db)?;
+    Ok(())
+}
+
+fn let_go(tx: &mut Tx, node: NodeId, instance: Option<InstanceId>) -> Result<(), Fault> {
+    tx.forget_epochs();
+    let held = diesel::update(instances::table.filter(instances::node.eq(&node.as_bytes()[..])));
+    let nobody = (instances::node.eq(None::<Vec<u8>>), instances::epoch.eq(instances::epoch + 1));
+    match instance {
+        Some(id) => held.filter(instances::id.eq(&id.as_bytes()[..])).set(nobody).execute(&mut tx.db)?,
+        None => held.set(nobody).execute(&mut tx.db)?,
+    };
+    Ok(())
+}
+
+/// The instances that the node has lost without knowing; from now on it knows.
+fn forget_losses(db: &mut SqliteConnection, node: NodeId) -> Result<Vec<InstanceId>, Fault> {
+    let lost = || instances::table.filter(instances::lost_by.eq(&node.as_bytes()[..]));
+    let ids = lost().select(instances::id).load::<Vec<u8>>(db)?;
+    if !ids.is_empty() {
+        diesel::update(lost()).set(instances::lost_by.eq(None::<Vec<u8>>)).execute(db)?;
+    }
+    ids.iter().map(|id| instance_id(id)).collect()
+}

@@ -1,0 +1,145 @@
+//! Retention. What is to go is found on a reading connection, so that the writing thread only removes rows by their keys:
+//! what may go once may go for ever after.
+
+use std::time::Duration;
+
+use diesel::dsl::{exists, not, sql};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use storage::{Retention, StorageError, Timestamp};
+
+use super::events::{last_seq, seq_at};
+use super::instances::days;
+use super::{early, limit};
+use crate::database::SqliteDatabase;
+use crate::fault::Fault;
+use crate::schema::{cursors, deliveries, events, instances, messages, webhooks};
+
+/// As [`storage::Fleet::prune_events`] says.
+pub(super) async fn events(
+    database: &SqliteDatabase,
+    default: Option<Duration>,
+    most: u64,
+) -> Result<u64, StorageError> {
+    let now = database.clock().now();
+    let old = database.read(move |db| {
+        let mut old = Vec::new();
+        for (key, retention) in retentions(db)? {
+            let (Some(kept), left) = (retention.events(default), most - old.len() as u64) else { continue };
+            old.extend(old_events(db, key, now.before(kept), left)?.into_iter().map(|seq| (key, seq)));
+        }
+        Ok(old)
+    });
+    let old = old.await?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let removal = database.write(move |tx| {
+        let mut removed = 0;
+        for key in old {
+            removed += diesel::delete(events::table.find(key)).execute(&mut tx.db)?;
+        }
+        Ok(removed as u64)
+    });
+    removal.await
+}
+
+/// As [`storage::Fleet::prune_messages`] says.
+pub(super) async fn messages(
+    database: &SqliteDatabase,
+    default: Option<Duration>,
+    most: u64,
+) -> Result<u64, StorageError> {
+    let now = database.clock().now();
+    let old = database.read(move |db| {
+        let (mut old, mut old_early) = (Vec::new(), Vec::new());
+        for (key, retention) in retentions(db)? {
+            let (Some(kept), left) = (retention.messages(default), most - old.len() as u64) else { continue };
+            old.extend(old_messages(db, key, now.before(kept), left)?);
+            old_early.extend(early::before(db, key, now.before(kept))?);
+        }
+        Ok((old, old_early))
+    });
+    let (old, old_early) = old.await?;
+    if old.is_empty() && old_early.is_empty() {
+        return Ok(0);
+    }
+    let removal = database.write(move |tx| {
+        let mut removed = 0;
+        for key in old {
+            removed += diesel::delete(messages::table.find(key)).execute(&mut tx.db)?;
+        }
+        early::remove(&mut tx.db, &old_early)?;
+        Ok(removed as u64)
+    });
+    removal.await
+}
+
+fn retentions(db: &mut SqliteConnection) -> Result<Vec<(i64, Retention)>, Fault> {
+    let rows: Vec<(i64, Option<i64>, Option<i64>)> =
+        instances::table.select((instances::key, instances::event_days, instances::message_days)).load(db)?;
+    let open = |(key, event_days, message_days)| {
+        (key, Retention { event_days: days(event_days), message_days: days(message_days) })
+    };
+    Ok(rows.into_iter().map(open).collect())
+}
+
+/// Positions of events of one instance from before a time that nobody needs any more, ascending.
+fn old_events(db: &mut SqliteConnection, key: i64, before: Timestamp, most: u64) -> Result<Vec<i64>, Fault> {
+    let of_instance = || events::table.filter(events::instance.eq(key));
+    let oldest = of_instance().order(events::seq).select(events::timestamp).first::<i64>(db).optional()?;
+    if most == 0 || oldest.is_none_or(|oldest| oldest >= before.millis()) {
+        return Ok(Vec::new());
+    }
+    let old = seq_at(db, key, before.millis().saturating_sub(1))?;
+    let bound = old.min(passed_by_all(db, key)?).min(last_seq(db, key)? - 1);
+    let awaited = deliveries::table
+        .filter(deliveries::instance.eq(key))
+        .filter(deliveries::seq.eq(events::seq))
+        .select(deliveries::seq);
+    let unneeded = of_instance().filter(events::seq.le(bound)).filter(not(exists(awaited)));
+    Ok(unneeded.order(events::seq).limit(limit(most)).select(events::seq).load(db)?)
+}
+
+/// The last position that all webhooks which are switched on have passed.
+fn passed_by_all(db: &mut SqliteConnection, key: i64) -> Result<i64, Fault> {
+    let stands: Vec<Option<i64>> = webhooks::table
+        .left_join(
+            cursors::table
+                .on(cursors::instance.eq(webhooks::instance).and(cursors::consumer.eq(webhooks::name))),
+        )
+        .filter(webhooks::instance.eq(key))
+        .filter(webhooks::enabled.eq(true))
+        .select(cursors::seq.nullable())
+        .load(db)?;
+    Ok(stands.into_iter().map(|seq| seq.unwrap_or(0)).min().unwrap_or(i64::MAX))
+}
+
+/// Keys of messages of one instance that were written before a time, chat by chat: that is how they are indexed.
+fn old_messages(
+    db: &mut SqliteConnection,
+    key: i64,
+    before: Timestamp,
+    most: u64,
+) -> Result<Vec<i64>, Fault> {
+    let mut old = Vec::new();
+    let mut chat = String::new();
+    while (old.len() as u64) < most {
+        let next = messages::table.filter(messages::instance.eq(key)).filter(messages::chat.gt(&chat));
+        let next = next.order(messages::chat).select(messages::chat).first(db).optional()?;
+        let Some(next) = next else { break };
+        chat = next;
+        for amends in [false, true] {
+            let of_chat = messages::table
+                .filter(messages::instance.eq(key))
+                .filter(messages::chat.eq(&chat))
+                .filter(messages::amends.eq(amends))
+                .filter(messages::created_at.lt(before.millis()))
+                .filter(not(sql::<Bool>("status = 'pending'")))
+                .limit(limit(most - old.len() as u64))
+                .select(messages::key);
+            old.extend(of_chat.load::<i64>(db)?);
+        }
+    }
+    Ok(old)
+}

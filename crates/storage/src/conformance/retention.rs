@@ -1,0 +1,170 @@
+//! Forgetting what is older than it has to be kept.
+
+use std::time::Duration;
+
+use super::held::Held;
+use super::{Backend, sample_amendment, sample_incoming, sample_outgoing, sample_webhook};
+use crate::{
+    Change, Clock, Consumer, Delivery, DeliveryState, Event, InstancePatch, MessageKind, Outcome, Retention,
+    Settlement, Storage, Timestamp, WebhookPatch,
+};
+
+const CHAT: &str = "15550000002@s.whatsapp.net";
+const NOTHING: Option<Duration> = Some(Duration::ZERO);
+const A_DAY: Option<Duration> = Some(Duration::from_secs(24 * 60 * 60));
+
+/// In pieces; what stays is the newest event, what the webhook has not passed, and what has a delivery. The log goes on
+/// where it ended.
+pub async fn old_events_go_and_what_is_still_needed_stays(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = kept_for(&*store, Retention::default()).await;
+    held.append(&*store, 10).await;
+    let all = held.log(&*store).await;
+    let left = |kept: &[usize]| kept.iter().map(|at| all[*at].clone()).collect::<Vec<Event>>();
+    let put = vec![owed(&held.webhook(), all[2].seq)];
+    settle(&*store, Settlement { cursor: Some(all[5].seq), put, ..held.settlement() }).await;
+
+    assert_eq!(store.prune_events(None, 100).await.unwrap(), 0);
+    assert_eq!(store.prune_events(A_DAY, 100).await.unwrap(), 0);
+    prune_events(&*store, NOTHING, 2, 2).await;
+    assert_eq!(held.log(&*store).await, left(&[2, 3, 4, 5, 6, 7, 8, 9]));
+    prune_events(&*store, NOTHING, 100, 3).await;
+    assert_eq!(held.log(&*store).await, left(&[2, 6, 7, 8, 9]));
+    assert_eq!(store.prune_events(NOTHING, 100).await.unwrap(), 0);
+
+    settle(&*store, Settlement { cursor: Some(all[9].seq), done: vec![all[2].seq], ..held.settlement() })
+        .await;
+    prune_events(&*store, NOTHING, 100, 4).await;
+    assert_eq!(held.log(&*store).await, left(&[9]));
+    assert_eq!(store.record(held.record()).await.unwrap().after, all[9].seq);
+}
+
+/// A webhook that is off, or that no longer exists, holds nothing back; one that has not delivered anything does.
+pub async fn events_wait_for_webhooks_that_are_switched_on(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = kept_for(&*store, Retention::default()).await;
+    store.create_webhook(held.owner, sample_webhook(held.instance, "second"), 9).await.unwrap();
+    held.append(&*store, 4).await;
+    let all = held.log(&*store).await;
+    settle(&*store, Settlement { cursor: Some(all[3].seq), ..held.settlement() }).await;
+    let second = Consumer::webhook(held.instance, "second");
+    settle(&*store, Settlement { cursor: Some(all[0].seq), ..Settlement::new(second, held.epoch) }).await;
+    prune_events(&*store, NOTHING, 100, 1).await;
+    let off = WebhookPatch { enabled: Some(false), ..WebhookPatch::default() };
+    let now = Timestamp::default();
+    store.update_webhook(held.owner, held.instance, "second".into(), off, now).await.unwrap();
+    prune_events(&*store, NOTHING, 100, 2).await;
+    assert_eq!(held.log(&*store).await, all[3..]);
+
+    let fresh = kept_for(&*store, Retention::default()).await;
+    fresh.append(&*store, 3).await;
+    assert_eq!(store.prune_events(NOTHING, 100).await.unwrap(), 0);
+}
+
+/// What was written longer ago than the retention goes, in pieces, whatever its kind; what is pending stays.
+pub async fn old_messages_go_and_pending_ones_stay(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = kept_for(&*store, Retention::default()).await;
+    let day = 24 * 60 * 60 * 1_000;
+    let now = Clock::system().now().millis();
+    let aged = |id: &str, days: i64| sample_incoming(held.instance, "15550000002", id, now - days * day);
+    let mut reaction = aged("R", 9);
+    reaction.message.kind = MessageKind::Reaction;
+    let elsewhere = sample_incoming(held.instance, "15550000003", "E", now - 9 * day);
+    let record = held
+        .record()
+        .message(aged("old", 3))
+        .message(aged("older", 9))
+        .message(aged("new", 0))
+        .message(reaction)
+        .message(elsewhere)
+        .message(sample_outgoing(held.instance, "15550000002", "pending", now - 9 * day));
+    store.record(record).await.unwrap();
+    assert_eq!(store.prune_messages(None, 100).await.unwrap(), 0);
+    assert_eq!(store.prune_messages(Some(Duration::from_secs(10 * 24 * 60 * 60)), 100).await.unwrap(), 0);
+    assert_eq!(store.prune_messages(A_DAY, 3).await.unwrap(), 3);
+    assert_eq!(store.prune_messages(A_DAY, 100).await.unwrap(), 1);
+    assert_eq!(store.prune_messages(A_DAY, 100).await.unwrap(), 0);
+    assert_eq!(held.listed(&*store, CHAT).await, ["new", "pending"]);
+    assert!(store.fleet_messages_by_id(held.instance, "R").await.unwrap().is_empty());
+    assert!(store.fleet_messages_by_id(held.instance, "E").await.unwrap().is_empty());
+    // Gone is gone: the same message may come again.
+    let again = store.record(held.record().message(aged("old", 3))).await.unwrap();
+    assert_eq!(again.outcomes, [Outcome::Added]);
+}
+
+/// What the owner chose holds before what the gateway says, in both directions.
+pub async fn an_instances_own_retention_comes_first(backend: impl Backend) {
+    let store = backend.storage().await;
+    let long = kept_for(&*store, Retention { event_days: Some(9), message_days: Some(9) }).await;
+    let short = kept_for(&*store, Retention { event_days: Some(0), message_days: Some(0) }).await;
+    for held in [&long, &short] {
+        held.append(&*store, 3).await;
+        let last = held.log(&*store).await[2].seq;
+        settle(&*store, Settlement { cursor: Some(last), ..held.settlement() }).await;
+        let today = Clock::system().now().millis() - 1;
+        let message = sample_incoming(held.instance, "15550000003", "today", today);
+        store.record(held.record().message(message)).await.unwrap();
+    }
+    prune_events(&*store, A_DAY, 100, 3).await;
+    assert_eq!(long.log(&*store).await.len(), 4);
+    assert_eq!(store.prune_events(NOTHING, 100).await.unwrap(), 0);
+    // The samples are of 1970.
+    assert_eq!(store.prune_messages(A_DAY, 100).await.unwrap(), 3 + 3 + 1);
+    assert_eq!(long.listed(&*store, "15550000003@s.whatsapp.net").await, ["today"]);
+}
+
+/// A change whose message never comes is forgotten as a message of the same age is.
+pub async fn early_changes_do_not_wait_for_ever(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = Held::new(&*store).await;
+    let now = Clock::system().now().millis();
+    let revoke = |target: &str, at| sample_amendment("15550000002", target, Change::Revoke, at);
+    store.record(held.record().amend(revoke("old", 1_000)).amend(revoke("new", now))).await.unwrap();
+    assert_eq!(store.prune_messages(A_DAY, 100).await.unwrap(), 0);
+    for (id, revoked) in [("old", false), ("new", true)] {
+        let message = sample_incoming(held.instance, "15550000002", id, now);
+        store.record(held.record().message(message)).await.unwrap();
+        let found = store.fleet_messages_by_id(held.instance, id).await.unwrap();
+        assert_eq!(found[0].revoked_at.is_some(), revoked, "{id}");
+    }
+}
+
+/// An instance with this retention.
+async fn kept_for(store: &dyn Storage, retention: Retention) -> Held {
+    let held = Held::new(store).await;
+    let patch = InstancePatch { retention: Some(retention), ..InstancePatch::default() };
+    store.update_instance(held.owner, held.instance, patch, Timestamp::default()).await.unwrap();
+    held
+}
+
+/// Prunes until this many events are gone: the times of events that follow each other quickly run a little ahead of the
+/// clock.
+async fn prune_events(store: &dyn Storage, default: Option<Duration>, limit: u64, count: u64) {
+    let deadline = Clock::system().now().after(Duration::from_secs(10));
+    let mut gone = 0;
+    while gone < count {
+        gone += store.prune_events(default, limit - gone).await.unwrap();
+        assert!(Clock::system().now() < deadline, "{gone} of {count} events went");
+    }
+    assert_eq!(gone, count);
+}
+
+async fn settle(store: &dyn Storage, settlement: Settlement) {
+    assert!(store.settle(vec![settlement]).await.unwrap().is_empty());
+}
+
+fn owed(consumer: &Consumer, seq: i64) -> Delivery {
+    Delivery {
+        consumer: consumer.clone(),
+        seq,
+        chat: None,
+        state: DeliveryState::Dead,
+        attempts: 4,
+        next_attempt: Timestamp::from_millis(1),
+        last_error: None,
+        status_code: None,
+        created_at: Timestamp::from_millis(1),
+        updated_at: Timestamp::from_millis(1),
+    }
+}

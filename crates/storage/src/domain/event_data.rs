@@ -1,0 +1,255 @@
+use serde::{Deserialize, Serialize};
+
+use super::event_data_v0;
+use super::word::words;
+use crate::{CauseKind, EventKind, FailureCause, MessageKind, MessageStatus};
+
+/// What happened, in our words: dialects make JSON of it where it leaves.
+///
+/// It is stored as JSON under [`EventData::FORMAT`]. Within a format fields are only ever added, as optional ones; what
+/// can't be told that way takes a new format, and [`EventData::decode`] goes on reading the old ones. `Debug` shows
+/// neither bodies nor codes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum EventData {
+    /// A message came in.
+    MessageReceived(MessageData),
+    /// A message of ours was taken by WhatsApp, or written on another device of ours.
+    MessageSent(MessageData),
+    /// A message of ours was delivered, read, played or refused.
+    MessageStatus(StatusData),
+    /// A message came in that can't be decrypted (yet).
+    MessageUndecryptable(UndecryptableData),
+    /// Logged in.
+    Connected(ConnectedData),
+    /// The connection ended.
+    Disconnected(DisconnectedData),
+    /// A new QR code waits to be scanned.
+    QrReceived(QrData),
+    /// A usage limit was passed.
+    LimitExceeded(LimitData),
+    /// Webhook settings changed.
+    WebhookUpdated(WebhookData),
+}
+
+impl EventData {
+    /// The version that this code writes.
+    pub const FORMAT: u32 = 1;
+
+    /// What happened, by name.
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::MessageReceived(_) => EventKind::MessageReceived,
+            Self::MessageSent(_) => EventKind::MessageSent,
+            Self::MessageStatus(_) => EventKind::MessageStatus,
+            Self::MessageUndecryptable(_) => EventKind::MessageUndecryptable,
+            Self::Connected(_) => EventKind::Connected,
+            Self::Disconnected(_) => EventKind::Disconnected,
+            Self::QrReceived(_) => EventKind::QrReceived,
+            Self::LimitExceeded(_) => EventKind::LimitExceeded,
+            Self::WebhookUpdated(_) => EventKind::WebhookUpdated,
+        }
+    }
+
+    /// The text to store, in the present [`FORMAT`](Self::FORMAT).
+    pub fn encode(&self) -> Result<String, InvalidEventData> {
+        Ok(serde_json::to_string(self)?)
+    }
+
+    /// Reads what was stored in any format there ever was. `kind` is what the row says; the first version's rows (format
+    /// 0) hold it nowhere else.
+    pub fn decode(format: u32, kind: EventKind, text: &str) -> Result<Self, InvalidEventData> {
+        match format {
+            0 => Ok(event_data_v0::decode(kind, text)?),
+            1 => Ok(serde_json::from_str(text)?),
+            _ => Err(InvalidEventData::UnknownFormat(format)),
+        }
+    }
+}
+
+/// Why a stored event can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidEventData {
+    /// A later version wrote it.
+    #[error("format {0} of event data is not known")]
+    UnknownFormat(u32),
+    /// It isn't what its format says.
+    #[error("not event data of its format")]
+    Malformed(#[from] serde_json::Error),
+}
+
+impl std::fmt::Debug for EventData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind().as_str())
+    }
+}
+
+/// A message as it is told.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageData {
+    /// WhatsApp's id.
+    pub message_id: String,
+    /// Who wrote it in a group, under the name that the API uses; `None` between two people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant: Option<String>,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: MessageKind,
+    /// Its text, the text under a file, the new text of an edit, the emoji of a reaction (empty: taken away).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// WhatsApp's id of the message that it edits, takes back, reacts to or pins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The message that it answers, where it quotes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoted: Option<String>,
+    /// When it was written, by WhatsApp's clock: Unix seconds.
+    pub timestamp: i64,
+    /// The name that the sender chose for themself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_name: Option<String>,
+    /// The file that belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaData>,
+    /// How far it has come.
+    pub status: MessageStatus,
+}
+
+/// A file, as far as it is known without fetching it.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaData {
+    /// Its MIME type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// Its size in bytes, as the sender says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// The progress of a message.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusData {
+    /// WhatsApp's id.
+    pub message_id: String,
+    /// How far it has come.
+    pub status: MessageStatus,
+    /// Whether the message is ours.
+    pub from_me: bool,
+    /// When, by WhatsApp's clock where it said so: Unix seconds.
+    pub timestamp: i64,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// Why a message of ours will never be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The kind of refusal, for programs.
+    pub cause: FailureCause,
+    /// WhatsApp's code, where it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// What was refused and why, as a sentence in English.
+    pub message: String,
+}
+
+/// A message that can't be decrypted (yet).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndecryptableData {
+    /// WhatsApp's id.
+    pub message_id: String,
+    /// Who wrote it in a group, under the name that the API uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant: Option<String>,
+    /// Whether another device of the own account wrote it.
+    pub from_me: bool,
+    /// When it was written, by WhatsApp's clock: Unix seconds.
+    pub timestamp: i64,
+    /// The name that the sender chose for themself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_name: Option<String>,
+    /// Why it can't be read.
+    pub reason: UndecryptableReason,
+    /// How often the sender was asked to send it again.
+    pub retries: u32,
+}
+
+words! {
+    /// Why a message can't be read.
+    UndecryptableReason, "reason" {
+        /// There is no session with the device that sent it.
+        NoSession = "no_session",
+        /// It was encrypted for a prekey that isn't there, or not any more.
+        UnknownPreKey = "unknown_prekey",
+        /// The ciphertext is damaged, or was made with other keys.
+        BadCiphertext = "bad_ciphertext",
+        /// What it decrypts to is no message.
+        BadContent = "bad_content",
+        /// Its key is used up, and no record of it was found.
+        Repeated = "repeated",
+        /// WhatsApp holds only a placeholder of it, as of a view-once message.
+        Unavailable = "unavailable",
+        /// There is nothing in it.
+        Empty = "empty",
+    }
+}
+
+/// A login, as it is told.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectedData {
+    /// The own JID by phone number, without device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jid: Option<String>,
+}
+
+/// The end of a connection.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisconnectedData {
+    /// Why it ended, as far as it is known.
+    pub cause: CauseKind,
+    /// WhatsApp's code, where it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// When the cause ends, where that is known: Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// Whether the instance comes back by itself.
+    pub will_reconnect: bool,
+}
+
+/// A code to scan.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QrData {
+    /// The text of the code.
+    pub code: String,
+    /// From 1; counts the codes since the last connection.
+    pub attempt: u32,
+}
+
+/// A usage limit that was passed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitData {
+    /// Which: `maxMessagesSent`, …
+    pub limit: String,
+    /// How much is allowed.
+    pub allowed: u64,
+    /// How much was used.
+    pub used: u64,
+}
+
+/// A webhook whose settings changed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookData {
+    /// Its name.
+    pub name: String,
+    /// Whether it is called.
+    pub enabled: bool,
+    /// Whether it is gone.
+    #[serde(default)]
+    pub deleted: bool,
+}

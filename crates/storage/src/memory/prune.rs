@@ -1,0 +1,63 @@
+use std::time::Duration;
+
+use super::messages::size;
+use super::{InstanceTables, Tables};
+use crate::{MessageStatus, Timestamp, Webhook};
+
+/// Forgets old events of all instances, at most `limit`; answers how many.
+pub(super) fn events(tables: &mut Tables, now: Timestamp, default: Option<Duration>, limit: u64) -> u64 {
+    in_turn(tables, limit, |tables, left| {
+        let before = now.before(tables.instance.retention.events(default)?);
+        Some(tables.prune_events(before, left))
+    })
+}
+
+/// Forgets old messages of all instances, at most `limit`; answers how many.
+pub(super) fn messages(tables: &mut Tables, now: Timestamp, default: Option<Duration>, limit: u64) -> u64 {
+    in_turn(tables, limit, |tables, left| {
+        let before = now.before(tables.instance.retention.messages(default)?);
+        Some(tables.prune_messages(before, left))
+    })
+}
+
+fn in_turn(tables: &mut Tables, limit: u64, prune: impl Fn(&mut InstanceTables, u64) -> Option<u64>) -> u64 {
+    let mut pruned = 0;
+    for tables in tables.instances.values_mut() {
+        pruned += prune(tables, limit - pruned).unwrap_or(0);
+    }
+    pruned
+}
+
+impl InstanceTables {
+    fn prune_events(&mut self, before: Timestamp, limit: u64) -> u64 {
+        let stands = |webhook: &Webhook| self.cursors.get(&webhook.name).copied().unwrap_or(0);
+        let behind = self.webhooks.values().filter(|webhook| webhook.enabled).map(stands).min();
+        let passed = behind.unwrap_or(i64::MAX).min(self.last_seq() - 1);
+        let count = self.events.len();
+        let mut left = limit;
+        self.events.retain(|event| {
+            let awaited = self.deliveries.keys().any(|(_, seq)| *seq == event.seq);
+            let goes = left > 0 && event.seq <= passed && event.timestamp < before && !awaited;
+            left -= u64::from(goes);
+            !goes
+        });
+        (count - self.events.len()) as u64
+    }
+
+    fn prune_messages(&mut self, before: Timestamp, limit: u64) -> u64 {
+        let old = self
+            .messages
+            .iter()
+            .filter(|(_, message)| message.created_at < before && message.status != MessageStatus::Pending);
+        let old: Vec<_> =
+            old.take(size(limit)).map(|(key, message)| (*key, message.message_id.clone())).collect();
+        for (key, message_id) in &old {
+            self.messages.remove(key);
+            if let Some(keys) = self.by_message_id.get_mut(message_id) {
+                keys.retain(|other| other != key);
+            }
+        }
+        self.early.retain(|early| early.at >= before);
+        old.len() as u64
+    }
+}

@@ -1,0 +1,166 @@
+use std::fmt;
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use tokio::sync::{mpsc, watch};
+use tracing::Instrument;
+use wa_noise::TrustRoot;
+use wa_store::Store;
+
+use crate::batch::{self, Events};
+use crate::client::Client;
+use crate::clock::{Clock, SystemClock};
+use crate::companion::Companion;
+use crate::config::Config;
+use crate::embedder::Embedder;
+use crate::sent::SentMessages;
+use crate::shared::{Random, Shared};
+use crate::state::State;
+use crate::transport::Connector;
+use crate::transport::websocket::WebSocket;
+
+/// Commands that may wait for a companion; further callers wait in turn.
+const QUEUE: usize = 256;
+
+impl Client {
+    /// A client over this store, which holds one companion.
+    pub fn builder(store: Store) -> ClientBuilder {
+        ClientBuilder::new(store)
+    }
+}
+
+/// Everything a client needs, with WhatsApp's own values as defaults.
+pub struct ClientBuilder {
+    store: Store,
+    connector: Arc<dyn Connector>,
+    trust: TrustRoot,
+    clock: Arc<dyn Clock>,
+    sent_messages: Option<Arc<dyn SentMessages>>,
+    label: String,
+    seed: Option<[u8; 32]>,
+    config: Config,
+}
+
+impl ClientBuilder {
+    fn new(store: Store) -> Self {
+        Self {
+            store,
+            connector: Arc::new(WebSocket::default()),
+            trust: TrustRoot::whatsapp(),
+            clock: Arc::new(SystemClock),
+            sent_messages: None,
+            label: String::new(),
+            seed: None,
+            config: Config::default(),
+        }
+    }
+
+    /// How connections are opened; the default dials WhatsApp.
+    #[must_use]
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connector = connector;
+        self
+    }
+
+    /// Whose servers are trusted; the default is WhatsApp's key.
+    #[must_use]
+    pub fn trust_root(mut self, trust: TrustRoot) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where messages that left are found again when a device asks for one once more. By default the companion's
+    /// store keeps a bounded number of them; with this it keeps none.
+    #[must_use]
+    pub fn sent_messages(mut self, messages: Arc<dyn SentMessages>) -> Self {
+        self.sent_messages = Some(messages);
+        self
+    }
+
+    /// A name for this companion: every log line of it carries the field `instance` with this value.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Makes all keys and all jitter follow from this seed. For tests only: whoever knows it knows the keys.
+    #[must_use]
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Time-outs, bounds and identity.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Starts the companion's one task on the current tokio runtime; it begins to connect at once.
+    pub fn start(self) -> (Client, Events) {
+        let (client, events, driver) = self.build();
+        tokio::spawn(driver.run());
+        (client, events)
+    }
+
+    /// The client, its events and what drives both, for embedders who want the task themselves. The driver may
+    /// run in the same task as the loop over the events; no thread is woken then to hand a batch over.
+    pub fn build(self) -> (Client, Events, Driver) {
+        let (state, watcher) = watch::channel(State::Idle);
+        let (sender, commands) = mpsc::channel(QUEUE);
+        let (outlet, events) = batch::exchange();
+        let random = match self.seed {
+            Some(seed) => Random::from_seed(seed),
+            None => Random::from_rng(&mut rand::rng()),
+        };
+        let shared = Shared {
+            store: self.store,
+            connector: self.connector,
+            trust: self.trust,
+            clock: self.clock,
+            sent_messages: self.sent_messages,
+            config: self.config,
+        };
+        let embedder = Embedder::new(commands, outlet, state);
+        let companion = Box::new(Companion::new(Arc::new(shared), embedder, random));
+        let span = if self.label.is_empty() {
+            tracing::Span::none()
+        } else {
+            // Of the highest level, so that no filter that lets a line through hides whose it is. Of no parent, since it
+            // outlives whatever starts it.
+            tracing::error_span!(parent: None, "companion", instance = %self.label)
+        };
+        (Client::new(sender, watcher), events, Driver { companion, span })
+    }
+}
+
+/// A companion that does nothing until it is run. Dropping the future of [`Self::run`] is like a crash: nothing is
+/// finished, and nothing that was acknowledged is lost.
+#[derive(Debug)]
+pub struct Driver {
+    companion: Box<Companion>,
+    span: tracing::Span,
+}
+
+impl Driver {
+    /// Connects, serves and reconnects until [`Client::stop`], or until the last [`Client`] or the [`Events`] are
+    /// dropped.
+    pub fn run(self) -> impl Future<Output = ()> + Send {
+        self.companion.run().instrument(self.span)
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,50 @@
+use tokio::sync::oneshot;
+use wa_binary::Jid;
+
+use crate::cause::Cause;
+use crate::message::{Ack, MessageId, Outgoing, SendError};
+use crate::request::{OnWhatsApp, Presence, RequestError};
+
+/// Who is told how a request fared.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
+
+/// Who is told how a message fared.
+pub(crate) type SendReply = oneshot::Sender<Result<Ack, SendError>>;
+
+/// What the embedder asks of the task that owns the companion.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Send(Box<Outgoing>, SendReply),
+    MarkRead(Box<ReadReceipt>, Reply<()>),
+    Resolve(Vec<String>, Reply<Vec<OnWhatsApp>>),
+    Presence(Presence, Reply<()>),
+    Logout(Reply<()>),
+    Disconnect(Reply<()>),
+    Reconnect(Reply<()>),
+    Stop(Reply<()>),
+}
+
+impl Command {
+    /// Answers a command that needs a connection when there is none.
+    pub(crate) fn refuse(self, cause: &Cause) {
+        let error = || RequestError::NotConnected { cause: cause.clone() };
+        match self {
+            Self::Send(_, reply) => drop(reply.send(Err(SendError::NotConnected { cause: cause.clone() }))),
+            Self::Resolve(_, reply) => drop(reply.send(Err(error()))),
+            Self::MarkRead(_, reply)
+            | Self::Presence(_, reply)
+            | Self::Logout(reply)
+            | Self::Disconnect(reply)
+            | Self::Reconnect(reply)
+            | Self::Stop(reply) => drop(reply.send(Err(error()))),
+        }
+    }
+}
+
+/// Messages of one chat, and of one member if it is a group, that have been read.
+#[derive(Debug)]
+pub(crate) struct ReadReceipt {
+    pub(crate) chat: Jid,
+    pub(crate) sender: Option<Jid>,
+    pub(crate) ids: Vec<MessageId>,
+}

@@ -1,0 +1,103 @@
+use std::fmt;
+
+use bytes::Bytes;
+use prost::Message as _;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use wa_protobuf::e2e::Message;
+
+use super::view::View;
+
+/// `device_sent_message` of a `Message`, and `message` of that (PROTOCOL.md 11.1).
+const DEVICE_SENT: u32 = 31;
+const SENT_MESSAGE: u32 = 2;
+
+/// A message with its bytes.
+///
+/// The bytes hold also what this version's protobuf doesn't know, so they are what is stored and passed on.
+#[derive(Clone)]
+pub struct Content {
+    message: Box<Message>,
+    raw: Bytes,
+}
+
+/// Bytes that are no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are no message: {0}")]
+pub struct Unreadable(String);
+
+/// A copy of what another device of the own account sent, taken out of its envelope.
+#[derive(Debug, Clone)]
+pub struct OwnCopy {
+    /// What was sent.
+    pub content: Content,
+    /// JID of the chat that it went to.
+    pub destination: Option<String>,
+}
+
+impl Content {
+    /// Reads the `Message` protobuf, as it came or was stored. `Bytes` are shared, not copied.
+    ///
+    /// # Errors
+    /// The bytes are no such protobuf.
+    pub fn decode(raw: impl Into<Bytes>) -> Result<Self, Unreadable> {
+        let raw = raw.into();
+        let message = Message::decode(raw.clone()).map_err(|error| Unreadable(error.to_string()))?;
+        Ok(Self { message: Box::new(message), raw })
+    }
+
+    /// What is in it.
+    pub fn view(&self) -> View<'_> {
+        View::of(&self.message)
+    }
+
+    /// The decoded protobuf, for what the view doesn't show.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Its protobuf, encoded.
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Opens the envelope in which own devices get copies of what the account sent. To be called only for messages of the
+    /// own account: others have no business sending such an envelope.
+    ///
+    /// # Errors
+    /// There is no envelope: the message is given back.
+    pub fn into_own_copy(mut self) -> Result<OwnCopy, Self> {
+        let Some(sent) = self.message.device_sent_message.take() else { return Err(self) };
+        let message = sent.message.unwrap_or_default();
+        let raw = inside(&self.raw, DEVICE_SENT).and_then(|sent| inside(&sent, SENT_MESSAGE));
+        // An envelope in several pieces, which nobody sends, is merged by decoding: then the bytes are made anew.
+        let raw = raw.filter(|raw| Message::decode(raw.clone()).as_ref() == Ok(&message));
+        let raw = raw.unwrap_or_else(|| message.encode_to_vec().into());
+        Ok(OwnCopy { content: Self { message, raw }, destination: sent.destination_jid })
+    }
+
+    pub(super) fn into_parts(self) -> (Box<Message>, Bytes) {
+        (self.message, self.raw)
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("kind", &self.view().kind()).field("bytes", &self.raw.len()).finish()
+    }
+}
+
+/// The bytes of an embedded message, shared with those of the one around it; the last one where there are several.
+fn inside(raw: &Bytes, wanted: u32) -> Option<Bytes> {
+    let mut rest = raw.clone();
+    let mut found = None;
+    while !rest.is_empty() {
+        let (tag, kind) = decode_key(&mut rest).ok()?;
+        if tag == wanted && kind == WireType::LengthDelimited {
+            let length = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
+            found = Some((length <= rest.len()).then(|| rest.split_to(length))?);
+        } else {
+            skip_field(kind, tag, &mut rest, DecodeContext::default()).ok()?;
+        }
+    }
+    found
+}

@@ -1,0 +1,74 @@
+use wa_binary::Jid;
+
+use crate::connection::link::Link;
+use crate::end::End;
+use crate::look_up::{Answered, LookUps};
+use crate::mirror::Mirror;
+use crate::requests::{Asker, Requests};
+use crate::shared::{Random, Shared};
+use crate::timers::Timers;
+
+/// What everything that goes on in a connection works with.
+pub(crate) struct Context<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) mirror: &'a mut Mirror,
+    pub(crate) link: &'a mut Link,
+    pub(crate) random: &'a mut Random,
+    pub(crate) requests: Requests,
+    pub(crate) look_ups: LookUps,
+    pub(crate) timers: Timers,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        shared: &'a Shared,
+        mirror: &'a mut Mirror,
+        link: &'a mut Link,
+        random: &'a mut Random,
+    ) -> Self {
+        Self {
+            requests: Requests::new(rand::RngExt::random(random)),
+            look_ups: LookUps::default(),
+            timers: Timers::new(&shared.config, random),
+            shared,
+            mirror,
+            link,
+            random,
+        }
+    }
+
+    /// Starts a flow that asks the server.
+    pub(crate) fn look_up<F>(&mut self, flow: impl FnOnce(Asker) -> F)
+    where
+        F: Future<Output = Answered> + Send + 'static,
+    {
+        self.look_ups.start(flow(self.requests.asker(self.shared.config.iq_timeout)));
+    }
+
+    /// Stores what must be stored before the next step; nothing if nothing must.
+    pub(crate) async fn commit_if_urgent(&mut self) -> Result<(), End> {
+        if self.mirror.is_urgent() { self.commit().await } else { Ok(()) }
+    }
+
+    /// Stores everything that is not stored yet.
+    pub(crate) async fn commit(&mut self) -> Result<(), End> {
+        let changes = self.mirror.take_changes();
+        Ok(self.shared.store.commit(changes).await?)
+    }
+
+    /// The server's clock in Unix milliseconds, as far as known.
+    pub(crate) fn server_millis(&self) -> i64 {
+        self.shared.clock.unix_millis().saturating_add(self.mirror.device.server_clock_offset * 1000)
+    }
+
+    /// Learns that a phone number and a LID are the same user.
+    pub(crate) async fn learn_lid(&mut self, pn: &Jid, lid: &Jid) -> Result<(), End> {
+        Ok(self.mirror.learn_lid(&self.shared.store, pn, lid).await?)
+    }
+
+    /// The address under which the session with a device lives: by LID, where one is known.
+    pub(crate) async fn signal_jid(&mut self, device: &Jid) -> Result<Jid, End> {
+        let lid = self.mirror.lids.lid_of(&self.shared.store, device).await?;
+        Ok(lid.unwrap_or_else(|| device.clone()))
+    }
+}

@@ -1,0 +1,208 @@
+use bytes::Bytes;
+use compact_str::CompactString;
+use wa_binary::Jid;
+
+use crate::event::Event;
+
+/// What happened and is not known to be recorded by the embedder.
+///
+/// The next batch is made of it. If something else has to be stored before that batch is accepted, then with it go
+/// the records of what the stored sessions can't decrypt a second time: after a crash they are handed out again.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    /// For the next batch, in their order.
+    events: Vec<Event>,
+    /// What stands for those events that could not be had again; those of the batch under way come first.
+    entries: Vec<Entry>,
+    /// How many entries belong to the batch under way.
+    handed_out: usize,
+    /// The number of the next entry that is stored.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: Record,
+    /// Under which it is stored, if it is.
+    number: Option<u64>,
+}
+
+impl Inbox {
+    /// Adds an event that comes again if nobody records it.
+    pub(crate) fn push(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Adds an event (none if there is nothing to tell) that will not come again once what follows from it is
+    /// stored.
+    pub(crate) fn push_once(&mut self, event: Option<Event>, record: Record) {
+        if let Some(event) = event {
+            self.events.push(event);
+            self.entries.push(Entry { record, number: None });
+        }
+    }
+
+    /// Adds what an earlier life of this companion has stored.
+    pub(crate) fn push_stored(&mut self, event: Event, number: u64, record: Record) {
+        self.events.push(event);
+        self.entries.push(Entry { record, number: Some(number) });
+        self.next = self.next.max(number + 1);
+    }
+
+    /// Whether there is something to hand out.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// The events of the next batch.
+    pub(crate) fn take_batch(&mut self) -> Vec<Event> {
+        self.handed_out = self.entries.len();
+        std::mem::take(&mut self.events)
+    }
+
+    /// What has to be stored together with the sessions as they are.
+    pub(crate) fn unstored(&mut self) -> Vec<(u64, Option<Bytes>)> {
+        let mut unstored = Vec::new();
+        for entry in self.entries.iter_mut().filter(|entry| entry.number.is_none()) {
+            unstored.push((self.next, Some(entry.record.encode())));
+            entry.number = Some(self.next);
+            self.next += 1;
+        }
+        unstored
+    }
+
+    /// The batch under way is recorded: what need not be stored any more.
+    pub(crate) fn accepted(&mut self) -> Vec<(u64, Option<Bytes>)> {
+        let recorded = self.entries.drain(..std::mem::take(&mut self.handed_out));
+        recorded.filter_map(|entry| Some((entry.number?, None))).collect()
+    }
+}
+
+/// What an event that would be lost with the process is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// A message: its frame as it came, and what one `<enc>` of it decrypted to.
+    Message { frame: Bytes, plain: Bytes },
+    /// A phone number and a LID are the same person (users without server).
+    SamePerson { pn: CompactString, lid: CompactString },
+}
+
+const MESSAGE: u8 = 1;
+const SAME_PERSON: u8 = 2;
+
+impl Record {
+    /// A tag, the length of the first part in four big-endian bytes, and the two parts.
+    fn encode(&self) -> Bytes {
+        let (tag, first, second): (_, &[u8], &[u8]) = match self {
+            Self::Message { frame, plain } => (MESSAGE, frame, plain),
+            Self::SamePerson { pn, lid } => (SAME_PERSON, pn.as_bytes(), lid.as_bytes()),
+        };
+        let length = u32::try_from(first.len()).unwrap_or(u32::MAX);
+        let mut bytes = Vec::with_capacity(5 + first.len() + second.len());
+        bytes.push(tag);
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(first);
+        bytes.extend_from_slice(second);
+        bytes.into()
+    }
+
+    /// `None` if the bytes are no record that this version knows.
+    pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
+        let (tag, rest) = bytes.split_first()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (first, second) = rest.split_at_checked(length)?;
+        let text = |bytes| std::str::from_utf8(bytes).ok().map(CompactString::from);
+        match *tag {
+            MESSAGE => Some(Self::Message { frame: bytes.slice_ref(first), plain: bytes.slice_ref(second) }),
+            SAME_PERSON => Some(Self::SamePerson { pn: text(first)?, lid: text(second)? }),
+            _ => None,
+        }
+    }
+}
+
+/// Tells that two addresses are the same person.
+pub(crate) fn same_person(pn: &str, lid: &str) -> Event {
+    Event::SamePerson { pn: Jid::pn(pn), lid: Jid::lid(lid) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pair(number: u64) -> (Event, Record) {
+        let (pn, lid) = (format!("1555{number}"), number.to_string());
+        (same_person(&pn, &lid), Record::SamePerson { pn: pn.into(), lid: lid.into() })
+    }
+
+    fn push(inbox: &mut Inbox, number: u64) {
+        let (event, record) = pair(number);
+        inbox.push_once(Some(event), record);
+    }
+
+    #[test]
+    fn what_is_accepted_before_anything_is_stored_is_never_stored() {
+        let mut inbox = Inbox::default();
+        push(&mut inbox, 1);
+        assert!(inbox.has_events());
+        assert_eq!(inbox.take_batch().len(), 1);
+        assert_eq!(inbox.accepted(), []);
+        assert_eq!(inbox.unstored(), []);
+    }
+
+    #[test]
+    fn what_is_stored_goes_once_its_own_batch_is_accepted() {
+        let mut inbox = Inbox::default();
+        push(&mut inbox, 1);
+        inbox.take_batch();
+        push(&mut inbox, 2);
+        let stored: Vec<_> = inbox.unstored().into_iter().map(|(number, _)| number).collect();
+        assert_eq!(stored, [0, 1]);
+        assert_eq!(inbox.unstored(), []);
+        assert_eq!(inbox.accepted(), [(0, None)]);
+        assert_eq!(inbox.take_batch().len(), 1);
+        assert_eq!(inbox.accepted(), [(1, None)]);
+    }
+
+    #[test]
+    fn numbers_go_on_behind_those_of_an_earlier_life() {
+        let mut inbox = Inbox::default();
+        let (event, record) = pair(1);
+        inbox.push_stored(event, 7, record);
+        push(&mut inbox, 2);
+        assert_eq!(inbox.unstored()[0].0, 8);
+    }
+
+    #[test]
+    fn what_tells_nothing_needs_no_record() {
+        let mut inbox = Inbox::default();
+        inbox.push_once(None, pair(1).1);
+        assert_eq!(inbox.unstored(), []);
+    }
+
+    fn record() -> impl Strategy<Value = Record> {
+        let bytes = || prop::collection::vec(any::<u8>(), 0..50);
+        prop_oneof![
+            (bytes(), bytes())
+                .prop_map(|(frame, plain)| Record::Message { frame: frame.into(), plain: plain.into() }),
+            (".*", ".*").prop_map(|(pn, lid)| Record::SamePerson { pn: pn.into(), lid: lid.into() }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn records_come_back_as_they_were(record in record()) {
+            prop_assert_eq!(Record::decode(&record.encode()), Some(record));
+        }
+
+        #[test]
+        fn other_bytes_are_refused_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let bytes = Bytes::from(bytes);
+            if let Some(record) = Record::decode(&bytes) {
+                prop_assert_eq!(record.encode(), bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,470 @@
+use compact_str::CompactString;
+use rand::{CryptoRng, RngExt};
+use wa_binary::Jid;
+use wa_crypto::{KeyPair, PrivateKey, PublicKey, Secret, Signature};
+use wa_signal::{LocalIdentity, SignedPreKey};
+use wa_store::{
+    Changes, Device, DeviceAddress, DeviceList, SentMessage, SignedPreKeyRecord, Store, StoreError,
+};
+
+use crate::cache::Cache;
+use crate::config::Config;
+use crate::inbox::{self, Inbox, Record};
+use crate::lid::Lids;
+use crate::retry::RetryCounts;
+use crate::sent::RecentlySent;
+use crate::sessions::Sessions;
+
+/// Device lists kept in memory per companion; the store has all.
+const CACHED_DEVICE_LISTS: usize = 256;
+
+/// Messages that are known to have been told, of the latest: a server that missed a receipt delivers them again.
+const REMEMBERED_ARRIVALS: usize = 256;
+
+/// A companion's records in memory, beyond a single connection: the device record, bounded caches over the store,
+/// and what differs from what is stored.
+pub(crate) struct Mirror {
+    pub(crate) device: Device,
+    pub(crate) local: LocalIdentity,
+    pub(crate) sessions: Sessions,
+    pub(crate) lids: Lids,
+    pub(crate) sent: RecentlySent,
+    pub(crate) retries: RetryCounts,
+    /// What the embedder has yet to hear or to accept.
+    pub(crate) inbox: Inbox,
+    /// Messages that were read since this mirror was made, by sending device and id.
+    arrived: Cache<(Jid, CompactString), ()>,
+    /// `None`: out of date, though the store may not know it yet.
+    device_lists: Cache<Jid, Option<DeviceList>>,
+    /// Ride along with the next commit.
+    pub(crate) changes: Changes,
+    /// Whether something changed that must be stored before anything that follows from it may leave.
+    urgent: bool,
+}
+
+impl Mirror {
+    /// Reads the companion from the store, or makes a new one that is stored once it is paired.
+    pub(crate) async fn load(
+        store: &Store,
+        config: &Config,
+        now: i64,
+        random: &mut impl CryptoRng,
+    ) -> Result<Self, StoreError> {
+        let device = match store.device().await? {
+            Some(device) => device,
+            None => new_device(now / 1000, random),
+        };
+        Ok(Self::new(device, config))
+    }
+
+    fn new(device: Device, config: &Config) -> Self {
+        let key = KeyPair::from_private(PrivateKey::from_bytes(device.identity_key));
+        Self {
+            local: LocalIdentity { key, registration_id: device.registration_id },
+            device,
+            sessions: Sessions::new(config.session_cache),
+            lids: Lids::new(),
+            sent: RecentlySent::new(config.recent_sent),
+            retries: RetryCounts::default(),
+            inbox: Inbox::default(),
+            arrived: Cache::new(REMEMBERED_ARRIVALS),
+            device_lists: Cache::new(CACHED_DEVICE_LISTS),
+            changes: Changes::default(),
+            urgent: false,
+        }
+    }
+
+    /// Whether this is the own account, by phone number or LID.
+    pub(crate) fn is_own_user(&self, jid: &Jid) -> bool {
+        [&self.device.jid, &self.device.lid].into_iter().flatten().any(|own| own.is_same_user(jid))
+    }
+
+    /// The current signed prekey.
+    pub(crate) fn signed_prekey(&self) -> SignedPreKey {
+        signed_prekey(&self.device.signed_prekey)
+    }
+
+    /// The key pair of a signed prekey, current or rotated out.
+    pub(crate) fn signed_prekey_pair(&self, id: u32) -> Option<KeyPair> {
+        let record = self.device.signed_prekey_by_id(id)?;
+        Some(KeyPair::from_private(PrivateKey::from_bytes(record.private_key)))
+    }
+
+    /// The device record has changed; it is stored with the next commit.
+    pub(crate) fn device_changed(&mut self) {
+        self.changes.device = Some(self.device.clone());
+    }
+
+    /// The changes gathered so far must be stored before the next step.
+    pub(crate) fn must_commit(&mut self) {
+        self.urgent = true;
+    }
+
+    /// Whether something waits that must be stored before anything else leaves.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.urgent
+    }
+
+    /// The embedder has recorded the batch under way. Whether what follows from it must be stored before the
+    /// acknowledgements leave.
+    pub(crate) fn accept(&mut self) -> bool {
+        let recorded = self.inbox.accepted();
+        self.urgent |= !recorded.is_empty() || self.sessions.is_changed();
+        self.changes.inbox.extend(recorded);
+        self.urgent
+    }
+
+    /// Whether something waits for a commit that happens anyway.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changes.is_empty() || self.lids.has_unstored()
+    }
+
+    /// Everything that is to be stored now; what was received and is not accepted yet goes with it.
+    pub(crate) fn take_changes(&mut self) -> Changes {
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.sessions.extend(self.sessions.records());
+        changes.lid_mappings = self.lids.take_unstored();
+        changes.sent_messages = self.sent.take();
+        changes.inbox.extend(self.inbox.unstored());
+        self.urgent = false;
+        changes
+    }
+
+    /// A message could be read, and is told if it holds anything for the embedder.
+    pub(crate) fn arrived(&mut self, sender: &Jid, id: &str) {
+        self.retries.arrived(sender, id);
+        self.arrived.put((sender.clone(), id.into()), ());
+    }
+
+    /// Whether a message was read lately, so that it need not be told again.
+    pub(crate) fn has_arrived(&self, sender: &Jid, id: &str) -> bool {
+        self.arrived.contains(&(sender.clone(), CompactString::from(id)))
+    }
+
+    /// Remembers a message for retry receipts.
+    pub(crate) fn remember_sent(&mut self, sent: SentMessage) {
+        self.sent.push(sent);
+    }
+
+    /// A session has to go, and the identity key known for it too.
+    pub(crate) fn delete_session(&mut self, address: &DeviceAddress) {
+        self.sessions.delete(address);
+        self.must_commit();
+        self.changes.identities.push((address.clone(), None));
+    }
+
+    /// Forgets a one-time prekey that was used up.
+    pub(crate) fn use_prekey(&mut self, id: u32) {
+        self.changes.prekeys_removed.push(id);
+    }
+
+    /// Whether a one-time prekey was used up, though the store may not know it yet.
+    pub(crate) fn has_used_prekey(&self, id: u32) -> bool {
+        self.changes.prekeys_removed.contains(&id)
+    }
+
+    /// Records the identity key of a peer's device; a new one replaces the old one (trust on first use).
+    pub(crate) fn save_identity(&mut self, address: DeviceAddress, key: &PublicKey) {
+        self.changes.identities.push((address, Some(*key.as_bytes())));
+    }
+
+    /// The device list of this user, if it is known and was fetched at `oldest` (Unix seconds) or later.
+    pub(crate) async fn device_list(
+        &mut self,
+        store: &Store,
+        user: &Jid,
+        oldest: i64,
+    ) -> Result<Option<DeviceList>, StoreError> {
+        if !self.device_lists.contains(user)
+            && let Some(list) = store.device_lists(std::slice::from_ref(user)).await?.pop().flatten()
+        {
+            self.device_lists.put(user.clone(), Some(list));
+        }
+        let list = self.device_lists.get(user).and_then(Option::as_ref);
+        Ok(list.filter(|list| list.fetched_at >= oldest).cloned())
+    }
+
+    /// Records a user's devices.
+    pub(crate) fn save_device_list(&mut self, user: Jid, list: DeviceList) {
+        self.changes.device_lists.push((user.clone(), Some(list.clone())));
+        self.device_lists.put(user, Some(list));
+    }
+
+    /// Forgets a user's devices, so that they are asked again.
+    pub(crate) fn drop_device_list(&mut self, user: &Jid) {
+        self.device_lists.put(user.clone(), None);
+        self.changes.device_lists.push((user.clone(), None));
+    }
+
+    /// Learns that a phone number and a LID are the same user, tells so, and moves what is stored under the phone number
+    /// to the LID, under which sessions live from now on (PROTOCOL.md 16).
+    pub(crate) async fn learn_lid(&mut self, store: &Store, pn: &Jid, lid: &Jid) -> Result<(), StoreError> {
+        if !pn.is_pn() || !lid.is_lid() || self.lids.knows(&pn.user, &lid.user) {
+            return Ok(());
+        }
+        let known = self.lids.lid_of(store, &pn.to_user()).await?;
+        if known.is_some_and(|known| known.user == lid.user) {
+            self.lids.remember(&pn.user, &lid.user);
+            return Ok(());
+        }
+        self.lids.learn(&pn.user, &lid.user);
+        let record = Record::SamePerson { pn: pn.user.clone(), lid: lid.user.clone() };
+        self.inbox.push_once(Some(inbox::same_person(&pn.user, &lid.user)), record);
+        self.move_sessions(store, &pn.to_user(), &lid.to_user()).await
+    }
+
+    async fn move_sessions(&mut self, store: &Store, pn: &Jid, lid: &Jid) -> Result<(), StoreError> {
+        let old_name = pn.signal_name();
+        let new_name = CompactString::from(lid.signal_name());
+        let addresses = self.addresses(store, &old_name).await?;
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        self.must_commit();
+        self.sessions.load(store, &addresses).await?;
+        let identities = self.identities(store, &addresses).await?;
+        for (old, identity) in addresses.into_iter().zip(identities) {
+            let new = DeviceAddress::new(new_name.clone(), old.device);
+            self.sessions.load(store, std::slice::from_ref(&new)).await?;
+            let session = self.sessions.delete(&old);
+            // What is already known under the LID is newer.
+            if let Some(session) = session.filter(|_| !self.sessions.contains(&new)) {
+                self.sessions.put(&new, session);
+                if identity.is_some() {
+                    self.changes.identities.push((new, identity));
+                }
+            }
+            self.changes.identities.push((old, None));
+        }
+        Ok(())
+    }
+
+    /// Every address of this Signal name that has a session or an identity, stored or not yet.
+    pub(crate) async fn addresses(
+        &self,
+        store: &Store,
+        name: &str,
+    ) -> Result<Vec<DeviceAddress>, StoreError> {
+        let mut addresses = store.addresses(name).await?;
+        addresses.extend(self.sessions.addresses(name));
+        addresses.sort();
+        addresses.dedup();
+        Ok(addresses)
+    }
+
+    /// The identity keys known for these addresses, stored or not yet.
+    async fn identities(
+        &self,
+        store: &Store,
+        addresses: &[DeviceAddress],
+    ) -> Result<Vec<Option<[u8; 32]>>, StoreError> {
+        let mut identities = store.identities(addresses).await?;
+        for (address, identity) in addresses.iter().zip(&mut identities) {
+            let mut newest_first = self.changes.identities.iter().rev();
+            if let Some((_, unstored)) = newest_first.find(|(changed, _)| changed == address) {
+                *identity = *unstored;
+            }
+        }
+        Ok(identities)
+    }
+
+    /// Empties the caches of an idle companion; what is returned gives unused leases back and stores what waited.
+    pub(crate) fn release(&mut self) -> Changes {
+        let mut changes = self.take_changes();
+        changes.sessions.extend(self.sessions.release());
+        self.lids.release();
+        drop(self.device_lists.take());
+        drop(self.arrived.take());
+        changes
+    }
+}
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mirror").field("device", &self.device).finish_non_exhaustive()
+    }
+}
+
+/// A signed prekey as the Signal layer uses it.
+pub(crate) fn signed_prekey(record: &SignedPreKeyRecord) -> SignedPreKey {
+    SignedPreKey {
+        id: record.id,
+        key: KeyPair::from_private(PrivateKey::from_bytes(record.private_key)),
+        signature: Signature::from_bytes(record.signature),
+    }
+}
+
+/// The stored form of a signed prekey.
+pub(crate) fn signed_prekey_record(signed: &SignedPreKey) -> SignedPreKeyRecord {
+    SignedPreKeyRecord {
+        id: signed.id,
+        private_key: *signed.key.private().as_bytes(),
+        signature: *signed.signature.as_bytes(),
+    }
+}
+
+fn new_device(now: i64, random: &mut impl CryptoRng) -> Device {
+    let identity = KeyPair::generate(random);
+    let local = LocalIdentity { key: identity.clone(), registration_id: random.random_range(1..=0x3fff) };
+    Device {
+        noise_key: *KeyPair::generate(random).private().as_bytes(),
+        identity_key: *identity.private().as_bytes(),
+        registration_id: local.registration_id,
+        adv_secret: *Secret::<32>::generate(random).expose(),
+        signed_prekey: signed_prekey_record(&SignedPreKey::generate(&local, 1, random)),
+        previous_signed_prekeys: Vec::new(),
+        signed_prekey_rotated_at: now,
+        next_prekey_id: 1,
+        first_unuploaded_prekey_id: 1,
+        jid: None,
+        lid: None,
+        account: None,
+        push_name: String::new(),
+        platform: String::new(),
+        business_name: None,
+        routing_info: None,
+        server_clock_offset: 0,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bytes::Bytes;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+    use wa_signal::{Bundle, Session};
+
+    use super::*;
+
+    /// Device 1 of 15550001, LID 8001.
+    pub(crate) fn mirror() -> Mirror {
+        let mut device = new_device(0, &mut ChaCha20Rng::from_seed([1; 32]));
+        device.jid = Some(Jid::pn("15550001").with_device(1));
+        device.lid = Some(Jid::lid("8001").with_device(1));
+        Mirror::new(device, &Config::default())
+    }
+
+    fn session(mirror: &Mirror) -> Session {
+        let mut random = ChaCha20Rng::from_seed([2; 32]);
+        let peer = LocalIdentity { key: KeyPair::generate(&mut random), registration_id: 7 };
+        let signed = SignedPreKey::generate(&peer, 1, &mut random);
+        let bundle = Bundle {
+            registration_id: 7,
+            identity: *peer.key.public(),
+            signed_prekey_id: 1,
+            signed_prekey: *signed.key.public(),
+            signed_prekey_signature: signed.signature,
+            prekey: None,
+        };
+        Session::initiate(&mirror.local, &bundle, None, &mut random).unwrap()
+    }
+
+    #[tokio::test]
+    async fn sessions_move_to_the_lid_once_it_is_known() {
+        let (store, mut mirror) = (Store::memory(), mirror());
+        let old = DeviceAddress::new("15550002", 3);
+        let new = DeviceAddress::new("9002_1", 3);
+        let record: Bytes = session(&mirror).to_record(0).into();
+        let before = Changes {
+            sessions: vec![(old.clone(), Some(record))],
+            identities: vec![(old.clone(), Some([5; 32]))],
+            ..Changes::default()
+        };
+        store.commit(before).await.unwrap();
+        mirror.learn_lid(&store, &Jid::pn("15550002"), &Jid::lid("9002")).await.unwrap();
+        assert!(mirror.sessions.contains(&new) && !mirror.sessions.contains(&old));
+        assert!(mirror.is_urgent());
+        store.commit(mirror.take_changes()).await.unwrap();
+        let sessions = store.sessions(&[old.clone(), new.clone()]).await.unwrap();
+        assert!(sessions[0].is_none() && sessions[1].is_some());
+        assert_eq!(store.identities(&[old, new]).await.unwrap(), [None, Some([5; 32])]);
+        assert_eq!(store.lid_of("15550002").await.unwrap().as_deref(), Some("9002"));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_not_stored_yet_moves_too() {
+        let (store, mut mirror) = (Store::memory(), mirror());
+        let (old, new) = (DeviceAddress::new("15550002", 3), DeviceAddress::new("9002_1", 3));
+        let (fresh, identity) = (session(&mirror), *mirror.local.key.public());
+        mirror.sessions.put(&old, fresh);
+        mirror.save_identity(old.clone(), &identity);
+        mirror.learn_lid(&store, &Jid::pn("15550002"), &Jid::lid("9002")).await.unwrap();
+        assert!(mirror.sessions.contains(&new) && !mirror.sessions.contains(&old));
+        store.commit(mirror.take_changes()).await.unwrap();
+        let sessions = store.sessions(&[old.clone(), new.clone()]).await.unwrap();
+        assert!(sessions[0].is_none() && sessions[1].is_some());
+        assert_eq!(store.identities(&[old, new]).await.unwrap(), [None, Some(*identity.as_bytes())]);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_under_the_lid_already_is_not_replaced() {
+        let (store, mut mirror) = (Store::memory(), mirror());
+        let (old, new) = (DeviceAddress::new("15550002", 0), DeviceAddress::new("9002_1", 0));
+        let kept = session(&mirror);
+        let base_key = *kept.base_key();
+        mirror.sessions.put(&new, kept);
+        let mut other = mirror_of_somebody_else();
+        mirror.sessions.put(&old, session(&other));
+        store.commit(mirror.take_changes()).await.unwrap();
+        mirror.learn_lid(&store, &Jid::pn("15550002"), &Jid::lid("9002")).await.unwrap();
+        assert_eq!(mirror.sessions.get_mut(&new).map(|session| *session.base_key()), Some(base_key));
+        assert!(!mirror.sessions.contains(&old));
+        other.take_changes();
+    }
+
+    fn mirror_of_somebody_else() -> Mirror {
+        Mirror::new(new_device(0, &mut ChaCha20Rng::from_seed([8; 32])), &Config::default())
+    }
+
+    #[tokio::test]
+    async fn a_dropped_device_list_is_gone_before_the_store_knows() {
+        let (store, mut mirror) = (Store::memory(), mirror());
+        let user = Jid::lid("9002");
+        mirror.save_device_list(user.clone(), DeviceList { fetched_at: 100, ..DeviceList::default() });
+        store.commit(mirror.take_changes()).await.unwrap();
+        assert!(mirror.device_list(&store, &user, 100).await.unwrap().is_some());
+        assert!(mirror.device_list(&store, &user, 101).await.unwrap().is_none(), "it is too old");
+        mirror.drop_device_list(&user);
+        assert!(mirror.device_list(&store, &user, 0).await.unwrap().is_none());
+        assert!(!mirror.is_urgent());
+    }
+
+    #[tokio::test]
+    async fn a_deleted_session_stays_deleted_before_the_store_knows() {
+        let (store, mut mirror) = (Store::memory(), mirror());
+        let address = DeviceAddress::new("9002_1", 0);
+        let fresh = session(&mirror);
+        mirror.sessions.put(&address, fresh);
+        store.commit(mirror.take_changes()).await.unwrap();
+        mirror.delete_session(&address);
+        mirror.sessions.load(&store, std::slice::from_ref(&address)).await.unwrap();
+        assert!(!mirror.sessions.contains(&address) && mirror.is_urgent());
+        store.commit(mirror.take_changes()).await.unwrap();
+        assert_eq!(store.sessions(&[address]).await.unwrap(), [None]);
+    }
+
+    #[tokio::test]
+    async fn released_sessions_give_unused_counters_back() {
+        let (store, mut mirror) = (Store::memory(), mirror());
+        let address = DeviceAddress::new("9002_1", 0);
+        let mut fresh = session(&mirror);
+        let mut twin = fresh.clone();
+        fresh.encrypt(&mirror.local, b"one").unwrap();
+        mirror.sessions.put(&address, fresh);
+        store.commit(mirror.take_changes()).await.unwrap();
+        store.commit(mirror.release()).await.unwrap();
+        mirror.sessions.load(&store, std::slice::from_ref(&address)).await.unwrap();
+        let next = mirror.sessions.get_mut(&address).unwrap().encrypt(&mirror.local, b"two").unwrap();
+        twin.encrypt(&mirror.local, b"one").unwrap();
+        assert_eq!(next, twin.encrypt(&mirror.local, b"two").unwrap(), "no counter was skipped");
+    }
+
+    #[test]
+    fn a_new_device_has_a_sound_signed_prekey() {
+        let mirror = mirror();
+        let signed = mirror.signed_prekey();
+        let key = mirror.local.key.public();
+        assert!(key.verify(&[&signed.key.public().to_signal()], &signed.signature).is_ok());
+        assert!(mirror.is_own_user(&Jid::lid("8001")) && !mirror.is_own_user(&Jid::lid("9002")));
+    }
+}

@@ -1,0 +1,120 @@
+//! What a stanza and its plaintext tell. Nothing here touches a connection, so that what an earlier life of this
+//! companion has decrypted can be told again.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use wa_binary::{Jid, Node};
+use wa_store::{Store, StoreError};
+
+use super::envelope::Envelope;
+use super::peer;
+use crate::content::Content;
+use crate::event::{Event, IncomingMessage, MessageInfo, Undecryptable, UndecryptableReason};
+use crate::message::MessageId;
+use crate::mirror::Mirror;
+
+/// What a plaintext leads to.
+pub(super) struct Meaning {
+    /// What the embedder is told, if anything.
+    pub(super) event: Option<Event>,
+    /// What the server is told.
+    pub(super) answer: Answer,
+}
+
+/// How a message that was decrypted is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A receipt: it is here.
+    Receipt,
+    /// The same for a piece of the history, which has a receipt of its own besides.
+    HistoryReceipt,
+    /// It is no message.
+    InvalidProtobuf,
+}
+
+/// Reads a plaintext; what the phone shares with its companions is noted in the mirror.
+pub(super) async fn of(
+    mirror: &mut Mirror,
+    store: &Store,
+    node: &Node<'_>,
+    envelope: &Envelope,
+    raw: Bytes,
+) -> Result<Meaning, StoreError> {
+    let Ok(content) = Content::decode(raw) else {
+        let event = unreadable(mirror, store, node, envelope, UndecryptableReason::BadContent, 0).await?;
+        return Ok(Meaning { event: Some(event), answer: Answer::InvalidProtobuf });
+    };
+    if envelope.from_me
+        && let Some(meaning) = peer::of(mirror, store, &content, envelope).await?
+    {
+        return Ok(meaning);
+    }
+    let (chat, content) = opened(envelope, content);
+    let info = info(mirror, store, node, envelope, chat).await?;
+    let event = Event::Message(Box::new(IncomingMessage { info, content }));
+    Ok(Meaning { event: Some(event), answer: Answer::Receipt })
+}
+
+/// A message of which no more can be told than where it came from.
+pub(super) async fn unreadable(
+    mirror: &mut Mirror,
+    store: &Store,
+    node: &Node<'_>,
+    envelope: &Envelope,
+    reason: UndecryptableReason,
+    retries: u32,
+) -> Result<Event, StoreError> {
+    let info = info(mirror, store, node, envelope, envelope.chat.clone()).await?;
+    Ok(Event::Undecryptable(Box::new(Undecryptable { info, reason, retries })))
+}
+
+async fn info(
+    mirror: &mut Mirror,
+    store: &Store,
+    node: &Node<'_>,
+    envelope: &Envelope,
+    chat: Jid,
+) -> Result<MessageInfo, StoreError> {
+    let text = |name: &str| node.attrs.text(name).map(Cow::into_owned);
+    let lids = &mut mirror.lids;
+    let sender = envelope.sender.to_user();
+    let (sender_pn, sender_lid) = (lids.pn_of(store, &sender).await?, lids.lid_of(store, &sender).await?);
+    let (chat_pn, chat_lid) = if chat == sender {
+        (sender_pn.clone(), sender_lid.clone())
+    } else {
+        (lids.pn_of(store, &chat).await?, lids.lid_of(store, &chat).await?)
+    };
+    Ok(MessageInfo {
+        id: MessageId::from(envelope.id.as_str()),
+        chat,
+        sender: envelope.sender.clone(),
+        chat_pn,
+        chat_lid,
+        sender_pn,
+        sender_lid,
+        from_me: envelope.from_me,
+        push_name: text("notify").filter(|name| name != "-"),
+        timestamp: envelope.timestamp,
+        offline: envelope.offline,
+        category: text("category"),
+        edit: text("edit"),
+    })
+}
+
+/// The conversation of a message and its content, taken out of the envelope that copies for own devices come in. Where
+/// the stanza of such a copy doesn't name its recipient, the envelope does.
+fn opened(envelope: &Envelope, content: Content) -> (Jid, Content) {
+    let chat = envelope.chat.clone();
+    if !envelope.from_me {
+        return (chat, content);
+    }
+    match content.into_own_copy() {
+        Ok(copy) => {
+            let destination = copy.destination.filter(|_| envelope.recipient.is_none());
+            let destination = destination.and_then(|jid| jid.parse::<Jid>().ok());
+            (destination.map_or(chat, |jid| jid.to_user()), copy.content)
+        }
+        Err(content) => (chat, content),
+    }
+}

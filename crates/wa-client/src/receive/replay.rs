@@ -1,0 +1,44 @@
+use wa_store::StoreError;
+
+use super::envelope::Envelope;
+use super::meaning;
+use crate::connection::frame::{parsed, unpacked};
+use crate::event::Event;
+use crate::inbox::{self, Record};
+use crate::mirror::Mirror;
+use crate::shared::Shared;
+
+/// Makes what an earlier life of this companion received, and nobody accepted, part of the next batch.
+pub(crate) async fn replay(mirror: &mut Mirror, shared: &Shared) -> Result<(), StoreError> {
+    for (number, bytes) in shared.store.inbox().await? {
+        let told = match Record::decode(&bytes) {
+            Some(record) => tell_again(mirror, shared, &record).await?.map(|event| (event, record)),
+            None => None,
+        };
+        match told {
+            Some((event, record)) => mirror.inbox.push_stored(event, number, record),
+            None => {
+                tracing::error!("a received message is unreadable in the store; it is dropped");
+                mirror.changes.inbox.push((number, None));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn tell_again(
+    mirror: &mut Mirror,
+    shared: &Shared,
+    record: &Record,
+) -> Result<Option<Event>, StoreError> {
+    let (frame, plain) = match record {
+        Record::SamePerson { pn, lid } => return Ok(Some(inbox::same_person(pn, lid))),
+        Record::Message { frame, plain } => (frame, plain),
+    };
+    let Some(data) = unpacked(frame, usize::MAX) else { return Ok(None) };
+    let Some(node) = parsed(&data) else { return Ok(None) };
+    let Ok(envelope) = Envelope::read(&node, mirror) else { return Ok(None) };
+    mirror.arrived(&envelope.sender, &envelope.id);
+    // The server hears of it when it delivers the message again.
+    Ok(meaning::of(mirror, &shared.store, &node, &envelope, plain.clone()).await?.event)
+}

@@ -1,0 +1,66 @@
+use wa_binary::Jid;
+
+use crate::cause::Cause;
+
+/// Whether a phone number has a WhatsApp account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OnWhatsApp {
+    /// The number as it was asked.
+    pub number: String,
+    /// Whether it has an account.
+    pub registered: bool,
+    /// Its phone number address.
+    pub pn: Option<Jid>,
+    /// Its LID.
+    pub lid: Option<Jid>,
+}
+
+/// What others see of the account while this companion is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Shown as online.
+    Available,
+    /// Not shown as online.
+    Unavailable,
+}
+
+/// Why a request to the server has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The companion isn't online.
+    #[error("not connected: {cause}")]
+    NotConnected {
+        /// Why it isn't.
+        cause: Cause,
+    },
+    /// The server answered with an error.
+    #[error("refused by the server: {code} {text}")]
+    Refused {
+        /// The code.
+        code: u32,
+        /// The text beside the code.
+        text: String,
+    },
+    /// No answer within [`crate::Config::iq_timeout`].
+    #[error("no answer in time")]
+    TimedOut,
+    /// The answer has an unexpected shape.
+    #[error("malformed answer: {0}")]
+    Malformed(String),
+    /// The argument can't be sent.
+    #[error("{0}")]
+    Invalid(String),
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// The client has been stopped.
+    #[error("the client has been stopped")]
+    Stopped,
+}
+
+/// WhatsApp did not confirm the logout; the credentials are kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("logout not confirmed: {0}")]
+pub struct LogoutError(#[source] pub RequestError);

@@ -1,0 +1,154 @@
+use rand::RngExt;
+use wa_binary::{Jid, Node};
+use wa_crypto::PublicKey;
+use wa_signal::{Ciphertext, Session, pad};
+use wa_store::{DeviceAddress, SentMessage};
+
+use super::audience::Audience;
+use super::stanza;
+use crate::adv;
+use crate::context::Context;
+use crate::end::End;
+use crate::iq::encrypt::FetchedBundle;
+use crate::message::{Outgoing, SendError};
+
+/// Bytes that padding adds at most.
+const PADDING: usize = 16;
+
+/// Encrypts a message for every device, and remembers it for retry receipts.
+pub(super) fn for_audience(
+    context: &mut Context<'_>,
+    audience: &Audience,
+    message: &Outgoing,
+) -> Result<Node<'static>, SendError> {
+    let attributes = message.content.view().attributes();
+    let raw = message.content.encode_once();
+    let mut enveloped = Vec::with_capacity(audience.theirs.len() + audience.ours.len());
+    let mut introduces = false;
+    let mut envelop = |context: &mut Context<'_>, devices: &[Jid], plaintext: &[u8]| {
+        for device in devices {
+            let Some(ciphertext) = seal(context, &DeviceAddress::from(device), plaintext) else { continue };
+            introduces |= ciphertext.kind == wa_signal::Kind::PreKey;
+            let enc = stanza::enc(ciphertext, &attributes, None);
+            enveloped.push(Node::new("to").attr("jid", device).child(enc));
+        }
+        enveloped.len()
+    };
+    let is_for_others = !audience.own.is_same_user(&audience.chat);
+    let reached = if is_for_others {
+        let plaintext = padded(context, &raw);
+        envelop(context, &audience.theirs, &plaintext)
+    } else {
+        0
+    };
+    if is_for_others && reached == 0 {
+        return Err(SendError::NoDevice);
+    }
+    let reached = if audience.ours.is_empty() {
+        reached
+    } else {
+        let plaintext = padded(context, &message.content.for_own_devices(&audience.chat));
+        envelop(context, &audience.ours, &plaintext)
+    };
+    if reached == 0 {
+        return Err(SendError::NoDevice);
+    }
+    let chat = &audience.chat;
+    let id = message.id.as_str();
+    if context.shared.sent_messages.is_none() {
+        context.mirror.remember_sent(SentMessage {
+            chat: chat.clone(),
+            id: id.into(),
+            to: chat.clone(),
+            message: raw,
+            timestamp: context.shared.clock.unix_millis(),
+        });
+    }
+    let participants = Node::new("participants").with_children(enveloped);
+    let node = stanza::message(chat, id, &attributes).opt_attr("peer_recipient_pn", audience.pn.as_ref());
+    Ok(introduced(context, node.child(participants), introduces))
+}
+
+/// Adds what vouches for this device where a session starts, and only there.
+pub(super) fn introduced(context: &Context<'_>, node: Node<'static>, introduces: bool) -> Node<'static> {
+    match &context.mirror.device.account {
+        Some(mirror) if introduces => node.child(Node::new("device-identity").with_bytes(mirror.to_vec())),
+        _ => node,
+    }
+}
+
+pub(super) fn padded(context: &mut Context<'_>, plain: &[u8]) -> Vec<u8> {
+    let mut padded = Vec::with_capacity(plain.len() + PADDING);
+    padded.extend_from_slice(plain);
+    pad(&mut padded, context.random.random());
+    padded
+}
+
+/// Encrypts with a session in memory; the session is stored before the result may leave.
+pub(super) fn seal(
+    context: &mut Context<'_>,
+    address: &DeviceAddress,
+    plaintext: &[u8],
+) -> Option<Ciphertext> {
+    let mirror = &mut *context.mirror;
+    let session = mirror.sessions.get_mut(address)?;
+    let ciphertext = session.encrypt(&mirror.local, plaintext);
+    if session.needs_save() {
+        mirror.sessions.mark(address);
+        mirror.must_commit();
+    }
+    ciphertext.map_err(|error| tracing::error!(%error, "a message could not be encrypted")).ok()
+}
+
+/// Starts a session with a fetched bundle, unless one has come up meanwhile.
+pub(super) async fn start_session(context: &mut Context<'_>, fetched: &FetchedBundle) -> Result<(), End> {
+    let device = context.signal_jid(&fetched.device).await?;
+    let address = DeviceAddress::from(&device);
+    context.mirror.sessions.load(&context.shared.store, std::slice::from_ref(&address)).await?;
+    if context.mirror.sessions.contains(&address) {
+        return Ok(());
+    }
+    replace_session(context, fetched, &device, address).await
+}
+
+/// Starts a session with a bundle in any case; an older one is archived in it. A bundle that doesn't hold what it
+/// claims costs its device the message, nothing more.
+pub(super) async fn replace_session(
+    context: &mut Context<'_>,
+    fetched: &FetchedBundle,
+    device: &Jid,
+    address: DeviceAddress,
+) -> Result<(), End> {
+    if let Some(identity) = &fetched.device_identity
+        && device.device != 0
+    {
+        let account_key = account_key(context, device).await?;
+        if let Err(error) = adv::check_companion(identity, &fetched.bundle.identity, account_key.as_ref()) {
+            tracing::warn!(%error, "a bundle was refused");
+            return Ok(());
+        }
+    }
+    let mirror = &mut *context.mirror;
+    mirror.sessions.load(&context.shared.store, std::slice::from_ref(&address)).await?;
+    let previous = mirror.sessions.get_mut(&address).map(|session| session.clone());
+    match Session::initiate(&mirror.local, &fetched.bundle, previous, context.random) {
+        Ok(session) => {
+            mirror.sessions.put(&address, session);
+            mirror.save_identity(address, &fetched.bundle.identity);
+        }
+        Err(error) => tracing::warn!(%error, "a bundle was refused"),
+    }
+    Ok(())
+}
+
+/// The identity key of a user's primary device, which vouches for the companions; `None` if it isn't known.
+async fn account_key(context: &mut Context<'_>, device: &Jid) -> Result<Option<PublicKey>, End> {
+    let primary = DeviceAddress::from(&device.to_user());
+    let store = &context.shared.store;
+    context.mirror.sessions.load(store, std::slice::from_ref(&primary)).await?;
+    if let Some(session) = context.mirror.sessions.get_mut(&primary) {
+        return Ok(Some(*session.remote_identity()));
+    }
+    let known = store.identities(std::slice::from_ref(&primary)).await?;
+    Ok(known.into_iter().flatten().next().map(PublicKey::from_bytes))
+}

@@ -1,0 +1,38 @@
+use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use wa_noise::TrustRoot;
+use wa_store::{Changes, Store, StoreError};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::sent::SentMessages;
+use crate::transport::Connector;
+
+/// The companion's one source of randomness: keys, padding, jitter.
+pub(crate) type Random = ChaCha20Rng;
+
+/// What a companion was built from and never changes.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) trust: TrustRoot,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where sent messages are kept, if it isn't the companion's store.
+    pub(crate) sent_messages: Option<Arc<dyn SentMessages>>,
+    pub(crate) config: Config,
+}
+
+impl Shared {
+    /// Stores changes, if there are any.
+    pub(crate) async fn commit(&self, changes: Changes) -> Result<(), StoreError> {
+        if changes.is_empty() { Ok(()) } else { self.store.commit(changes).await }
+    }
+
+    /// Stores what would be a pity, but no harm, to lose.
+    pub(crate) async fn store_quietly(&self, changes: Changes) {
+        if let Err(error) = self.commit(changes).await {
+            tracing::warn!(%error, "cached changes could not be stored");
+        }
+    }
+}

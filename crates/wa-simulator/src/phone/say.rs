@@ -1,0 +1,160 @@
+use wa_protobuf::e2e::{
+    FutureProofMessage, Message, MessageContextInfo, MessageKey, ProtocolMessage, ReactionMessage,
+    protocol_message::Type,
+};
+
+use super::Phone;
+use crate::{ControlError, account::Account};
+
+/// What a phone says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Say {
+    /// A text. `{n}` becomes the number of the message, from 1.
+    Text(String),
+    /// A new text for a message that the account sent in the chat.
+    Edit {
+        /// That message's id.
+        id: String,
+        /// The new text.
+        text: String,
+    },
+    /// Takes back a message that the account sent in the chat.
+    Revoke {
+        /// That message's id.
+        id: String,
+    },
+    /// An emoji put to a message of the chat.
+    React {
+        /// That message's id.
+        id: String,
+        /// The emoji; empty takes it away.
+        emoji: String,
+    },
+}
+
+impl Say {
+    /// The message of a chat that it is about.
+    fn target(&self) -> Option<&str> {
+        match self {
+            Self::Text(_) => None,
+            Self::Edit { id, .. } | Self::Revoke { id } | Self::React { id, .. } => Some(id),
+        }
+    }
+}
+
+/// What the stanza says about its content (PROTOCOL.md 11.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    /// `type` of the message.
+    pub(super) kind: &'static str,
+    /// `edit` of the message.
+    pub(super) edit: Option<&'static str>,
+    /// `decrypt-fail="hide"` of each ciphertext.
+    pub(super) is_hidden: bool,
+}
+
+/// A message as the phone puts it together.
+pub(super) struct Composed {
+    pub(super) content: Message,
+    pub(super) envelope: Envelope,
+}
+
+impl Phone {
+    /// Puts a message together. What it is about must be in the chat, and for edits and revocations the account's own.
+    pub(super) fn compose(
+        &self,
+        to: &Account,
+        say: &Say,
+        secret: [u8; 32],
+    ) -> Result<Composed, ControlError> {
+        let key = match say.target() {
+            Some(id) => Some(self.key(to, id)?),
+            None => None,
+        };
+        let is_own = key.as_ref().is_some_and(MessageKey::from_me);
+        if matches!(say, Say::Edit { .. } | Say::Revoke { .. }) && !is_own {
+            return Err(ControlError::InvalidRequest(
+                "only what the account sent is edited or taken back".into(),
+            ));
+        }
+        let now = i64::try_from(self.world.clock.unix_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
+        Ok(match say {
+            Say::Text(text) => {
+                Composed { content: plain(text, secret), envelope: envelope("text", None, false) }
+            }
+            Say::Edit { text, .. } => Composed {
+                content: edit(key, plain(text, secret), now),
+                envelope: envelope("text", Some("1"), true),
+            },
+            Say::Revoke { .. } => {
+                Composed { content: revoke(key), envelope: envelope("text", Some("7"), false) }
+            }
+            Say::React { emoji, .. } => Composed {
+                content: reaction(key, emoji, now),
+                envelope: envelope("reaction", emoji.is_empty().then_some("7"), true),
+            },
+        })
+    }
+
+    /// Names a message of the chat with `to`, as this phone sees it.
+    fn key(&self, to: &Account, id: &str) -> Result<MessageKey, ControlError> {
+        let sent = self.state.outbox.borrow().get(id).is_some_and(|sent| sent.recipient == to.number);
+        let chat = to.pn().to_string();
+        let inbox = self.state.inbox.borrow();
+        let shown = inbox.find_in(&chat, id);
+        if !sent && shown.is_none() {
+            return Err(ControlError::UnknownMessage(id.to_owned()));
+        }
+        Ok(MessageKey {
+            remote_jid: Some(chat),
+            from_me: Some(sent || shown.is_some_and(|entry| entry.from_me)),
+            id: Some(id.to_owned()),
+            participant: None,
+        })
+    }
+}
+
+fn envelope(kind: &'static str, edit: Option<&'static str>, is_hidden: bool) -> Envelope {
+    Envelope { kind, edit, is_hidden }
+}
+
+fn plain(text: &str, secret: [u8; 32]) -> Message {
+    let context = MessageContextInfo { message_secret: Some(secret.to_vec().into()), ..Default::default() };
+    Message {
+        conversation: Some(text.to_owned()),
+        message_context_info: Some(Box::new(context)),
+        ..Default::default()
+    }
+}
+
+fn edit(key: Option<MessageKey>, content: Message, now: i64) -> Message {
+    let message = Message {
+        protocol_message: Some(Box::new(ProtocolMessage {
+            key,
+            r#type: Some(Type::MessageEdit.into()),
+            edited_message: Some(Box::new(content)),
+            timestamp_ms: Some(now),
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    Message {
+        edited_message: Some(Box::new(FutureProofMessage { message: Some(Box::new(message)) })),
+        ..Default::default()
+    }
+}
+
+fn revoke(key: Option<MessageKey>) -> Message {
+    let protocol = ProtocolMessage { key, r#type: Some(Type::Revoke.into()), ..Default::default() };
+    Message { protocol_message: Some(Box::new(protocol)), ..Default::default() }
+}
+
+fn reaction(key: Option<MessageKey>, emoji: &str, now: i64) -> Message {
+    let reaction = ReactionMessage {
+        key,
+        text: Some(emoji.to_owned()),
+        sender_timestamp_ms: Some(now),
+        ..Default::default()
+    };
+    Message { reaction_message: Some(Box::new(reaction)), ..Default::default() }
+}

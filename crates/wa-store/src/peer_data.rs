@@ -1,0 +1,62 @@
+use std::fmt;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+
+/// Something that the phone told its companions and that is kept as it came, until there is code that reads it.
+/// `Debug` doesn't show what it says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeerData {
+    /// The kind of data.
+    pub sort: PeerDataSort,
+    /// Id of the message that brought it; the same message again replaces it.
+    pub id: CompactString,
+    /// When the message was sent, in Unix milliseconds.
+    pub timestamp: i64,
+    /// The protobuf that [`sort`](Self::sort) names.
+    pub raw: Bytes,
+}
+
+impl PeerData {
+    /// This many of the newest are kept. A full history comes in a few hundred pieces.
+    pub const KEPT: usize = 2_048;
+}
+
+impl fmt::Debug for PeerData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerData")
+            .field("sort", &self.sort)
+            .field("timestamp", &self.timestamp)
+            .field("bytes", &self.raw.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a [`PeerData`] holds. Numbers are stored and never change their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeerDataSort {
+    /// 1: a `HistorySyncNotification`, which says where a piece of the history lies or holds it.
+    History,
+    /// 2: a `LIDMigrationMappingSyncMessage`, the phone's map of phone numbers to LIDs.
+    LidMap,
+}
+
+impl PeerDataSort {
+    /// The stored number.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::History => 1,
+            Self::LidMap => 2,
+        }
+    }
+
+    /// The sort with this number.
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::History),
+            2 => Some(Self::LidMap),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Which records a change set becomes, and what keys look like.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use wa_binary::Jid;
+
+use crate::{
+    AppStateKey, Batch, Changes, DeviceAddress, Key, Kind, PeerData, Seal, SenderKeyName, SentMessage,
+    StoreError,
+};
+
+/// The change set as a batch, with every value sealed. `trims`: also remove sent messages that are too many.
+pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Batch, StoreError> {
+    // Destructured in full, so that a new field forces a decision.
+    let Changes {
+        device,
+        sessions,
+        identities,
+        prekeys_added,
+        prekeys_removed,
+        sender_keys,
+        lid_mappings,
+        device_lists,
+        sent_messages,
+        app_state_keys,
+        peer_data,
+        inbox,
+        wipe,
+    } = changes;
+    let mut sealed = Sealed { batch: Batch::new(), seal };
+    if wipe {
+        sealed.batch.wipe();
+    }
+    if let Some(device) = device {
+        sealed.put(Kind::DEVICE, Key::FIRST, &device.to_record())?;
+    }
+    sealed.set_all(Kind::SESSION, sessions, address_key, |record| record)?;
+    sealed.set_all(Kind::IDENTITY, identities, address_key, |key| key)?;
+    sealed.put_all(Kind::PREKEY, &prekeys_added, |(id, _)| prekey_key(*id), |(_, key)| *key)?;
+    for id in prekeys_removed {
+        sealed.batch.delete(Kind::PREKEY, prekey_key(id));
+    }
+    sealed.set_all(Kind::SENDER_KEY, sender_keys, sender_key_key, |record| record)?;
+    for (pn, lid) in lid_mappings {
+        sealed.put(Kind::LID_OF_PN, Key::new([pn.as_str()]), lid.as_bytes())?;
+        sealed.put(Kind::PN_OF_LID, Key::new([lid.as_str()]), pn.as_bytes())?;
+    }
+    sealed.set_all(Kind::DEVICE_LIST, device_lists, user_key, |list| list.to_record())?;
+    sealed.put_all(Kind::SENT_MESSAGE, &sent_messages, sent_message_key, SentMessage::to_record)?;
+    if trims {
+        sealed.batch.keep_last(Kind::SENT_MESSAGE, SentMessage::KEPT);
+    }
+    sealed.put_all(
+        Kind::APP_STATE_KEY,
+        &app_state_keys,
+        |key| app_state_key_key(&key.id),
+        AppStateKey::to_record,
+    )?;
+    sealed.put_all(Kind::PEER_DATA, &peer_data, peer_data_key, PeerData::to_record)?;
+    if !peer_data.is_empty() {
+        sealed.batch.keep_last(Kind::PEER_DATA, PeerData::KEPT);
+    }
+    sealed.set_all(Kind::INBOX, inbox, |number| inbox_key(*number), |entry| entry)?;
+    Ok(sealed.batch)
+}
+
+/// A batch in the making.
+struct Sealed<'a> {
+    batch: Batch,
+    seal: &'a dyn Seal,
+}
+
+impl Sealed<'_> {
+    fn put(&mut self, kind: Kind, key: Key, plain: &[u8]) -> Result<(), StoreError> {
+        let value = self.seal.seal(kind, &key, plain)?;
+        self.batch.put(kind, key, value);
+        Ok(())
+    }
+
+    fn put_all<T, V: AsRef<[u8]>>(
+        &mut self,
+        kind: Kind,
+        entries: &[T],
+        key: impl Fn(&T) -> Key,
+        value: impl Fn(&T) -> V,
+    ) -> Result<(), StoreError> {
+        entries.iter().try_for_each(|entry| self.put(kind, key(entry), value(entry).as_ref()))
+    }
+
+    /// The same for entries that may be deletions.
+    fn set_all<N, T, V: AsRef<[u8]>>(
+        &mut self,
+        kind: Kind,
+        entries: Vec<(N, Option<T>)>,
+        key: impl Fn(&N) -> Key,
+        value: impl Fn(T) -> V,
+    ) -> Result<(), StoreError> {
+        for (name, entry) in entries {
+            match entry {
+                Some(entry) => self.put(kind, key(&name), value(entry).as_ref())?,
+                None => self.batch.delete(kind, key(&name)),
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn address_key(address: &DeviceAddress) -> Key {
+    Key::new([address.name.as_str(), &decimal(address.device)])
+}
+
+pub(super) fn device_of(key: &Key) -> Result<u32, StoreError> {
+    key.last_part().parse().map_err(|error| malformed("address", error))
+}
+
+pub(super) fn prekey_key(id: u32) -> Key {
+    let mut text = CompactString::default();
+    // Writing into a string can't fail.
+    let _ = write!(text, "{id:08x}");
+    Key::from_stored(text)
+}
+
+pub(super) fn prekey_of(key: &Key) -> Result<u32, StoreError> {
+    u32::from_str_radix(key.as_str(), 16).map_err(|error| malformed("prekey", error))
+}
+
+pub(super) fn sender_key_key(name: &SenderKeyName) -> Key {
+    Key::new([name.group.as_str(), name.sender.name.as_str(), &decimal(name.sender.device)])
+}
+
+pub(super) fn user_key(user: &Jid) -> Key {
+    Key::new([user.to_string().as_str()])
+}
+
+pub(super) fn user_of(value: &Bytes) -> Result<String, StoreError> {
+    String::from_utf8(value.to_vec()).map_err(|error| malformed("LID mapping", error))
+}
+
+/// The end of the key of every message with this chat and id.
+pub(super) fn chat_and_id(chat: &Jid, id: &str) -> Key {
+    Key::new([chat.to_string().as_str(), id])
+}
+
+pub(super) fn app_state_key_key(id: &[u8]) -> Key {
+    let mut text = CompactString::default();
+    for byte in id {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Key::from_stored(text)
+}
+
+pub(super) fn peer_data_key(data: &PeerData) -> Key {
+    let sort = decimal(data.sort.number());
+    Key::new([time(data.timestamp).as_str(), &sort, data.id.as_str()])
+}
+
+pub(super) fn inbox_key(number: u64) -> Key {
+    let mut text = CompactString::default();
+    let _ = write!(text, "{number:016x}");
+    Key::from_stored(text)
+}
+
+pub(super) fn inbox_number(key: &Key) -> Result<u64, StoreError> {
+    u64::from_str_radix(key.as_str(), 16).map_err(|error| malformed("inbox", error))
+}
+
+pub(super) fn time_of(key: &Key) -> Result<i64, StoreError> {
+    let time = key.as_str().split('/').next().unwrap_or_default();
+    let moved = u64::from_str_radix(time, 16).map_err(|error| malformed("sent message", error))?;
+    Ok((moved ^ SIGN).cast_signed())
+}
+
+fn sent_message_key(sent: &SentMessage) -> Key {
+    Key::new([time(sent.timestamp).as_str(), sent.chat.to_string().as_str(), sent.id.as_str()])
+}
+
+/// A time as text that sorts like the time.
+fn time(millis: i64) -> CompactString {
+    let mut text = CompactString::default();
+    let _ = write!(text, "{:016x}", millis.cast_unsigned() ^ SIGN);
+    text
+}
+
+fn decimal(number: u32) -> CompactString {
+    use compact_str::ToCompactString as _;
+    number.to_compact_string()
+}
+
+fn malformed(what: &'static str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Corrupt { what, source: error.into() }
+}
+
+/// The sign bit, which sorts the wrong way round.
+const SIGN: u64 = 1 << 63;

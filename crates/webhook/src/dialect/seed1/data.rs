@@ -1,0 +1,321 @@
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use storage::{
+    CauseKind, ConnectedData, DisconnectedData, Event, EventData, FailureCause, InstanceId, LimitData,
+    MessageData, MessageKind, MessageStatus, QrData, StatusData, Timestamp, UndecryptableData,
+    UndecryptableReason, WebhookData,
+};
+
+/// The `data` of an event.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Data<'a> {
+    Message(Message<'a>),
+    Status(Status<'a>),
+    Connected(Connected<'a>),
+    Disconnected(Disconnected),
+    Qr(Qr<'a>),
+    Limit(Limit<'a>),
+    Webhook(Webhook<'a>),
+}
+
+impl<'a> Data<'a> {
+    pub(crate) fn of(event: &'a Event) -> Self {
+        match &event.data {
+            EventData::MessageReceived(data) => Self::Message(Message::readable(event, data, false)),
+            EventData::MessageSent(data) => Self::Message(Message::readable(event, data, true)),
+            EventData::MessageUndecryptable(data) => Self::Message(Message::undecryptable(event, data)),
+            EventData::MessageStatus(data) => Self::Status(Status::new(event, data)),
+            EventData::Connected(ConnectedData { jid }) => {
+                Self::Connected(Connected { instance_id: event.instance, jid: jid.as_deref() })
+            }
+            EventData::Disconnected(data) => Self::Disconnected(Disconnected::new(event, data)),
+            EventData::QrReceived(QrData { code, attempt }) => {
+                Self::Qr(Qr { instance_id: event.instance, qr_code: code, attempt: *attempt })
+            }
+            EventData::LimitExceeded(data) => Self::Limit(Limit::new(event, data)),
+            EventData::WebhookUpdated(data) => Self::Webhook(Webhook::new(event, data)),
+        }
+    }
+}
+
+/// `message_received`, `message_sent`, and `message_undecryptable`, which the API doesn't know.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Message<'a> {
+    instance_id: InstanceId,
+    message_id: &'a str,
+    remote_jid: &'a str,
+    /// Who wrote it, if not we.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    /// The chat that we wrote it to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    from_me: bool,
+    /// Empty where a message has no text, `null` where it could not be read.
+    body: Option<&'a str>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    timestamp: i64,
+    has_media: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push_name: Option<&'a str>,
+    status: MessageStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quoted_message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<UndecryptableReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retries: Option<u32>,
+    metadata: Metadata<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push_name: Option<&'a str>,
+    timestamp: i64,
+}
+
+impl<'a> Message<'a> {
+    fn readable(event: &'a Event, data: &'a MessageData, from_me: bool) -> Self {
+        let media = data.media.as_ref();
+        let known = Known {
+            message_id: &data.message_id,
+            participant: data.participant.as_deref(),
+            from_me,
+            push_name: data.push_name.as_deref(),
+            timestamp: data.timestamp,
+        };
+        Self {
+            body: (!data.kind.is_unread()).then(|| data.text.as_deref().unwrap_or_default()),
+            kind: word(data.kind, from_me),
+            has_media: media.is_some(),
+            status: data.status,
+            mime_type: media.and_then(|media| media.mime_type.as_deref()),
+            file_name: media.and_then(|media| media.file_name.as_deref()),
+            target_message_id: data.target.as_deref(),
+            quoted_message_id: data.quoted.as_deref(),
+            ..Self::unread(event, known)
+        }
+    }
+
+    fn undecryptable(event: &'a Event, data: &'a UndecryptableData) -> Self {
+        let known = Known {
+            message_id: &data.message_id,
+            participant: data.participant.as_deref(),
+            from_me: data.from_me,
+            push_name: data.push_name.as_deref(),
+            timestamp: data.timestamp,
+        };
+        Self { reason: Some(data.reason), retries: Some(data.retries), ..Self::unread(event, known) }
+    }
+
+    fn unread(event: &'a Event, known: Known<'a>) -> Self {
+        let Known { message_id, participant, from_me, push_name, timestamp } = known;
+        let remote_jid = event.lane().unwrap_or_default();
+        let chat = event.chat.as_ref();
+        Self {
+            instance_id: event.instance,
+            message_id,
+            remote_jid,
+            from: (!from_me).then(|| participant.unwrap_or(remote_jid)),
+            to: from_me.then_some(remote_jid),
+            from_me,
+            body: None,
+            kind: MessageKind::Undecryptable.as_str(),
+            timestamp,
+            has_media: false,
+            push_name,
+            status: if from_me { MessageStatus::Sent } else { MessageStatus::Received },
+            pn: chat.and_then(|chat| chat.pn.as_deref()),
+            lid: chat.and_then(|chat| chat.lid.as_deref()),
+            participant,
+            mime_type: None,
+            file_name: None,
+            target_message_id: None,
+            quoted_message_id: None,
+            reason: None,
+            retries: None,
+            metadata: Metadata { push_name, timestamp },
+        }
+    }
+}
+
+/// What is known of a message before it is decrypted.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    message_id: &'a str,
+    participant: Option<&'a str>,
+    from_me: bool,
+    push_name: Option<&'a str>,
+    timestamp: i64,
+}
+
+/// The API knows what it sent as `text`, and a text that came in by the name that WhatsApp's protocol has for it.
+fn word(kind: MessageKind, from_me: bool) -> &'static str {
+    match kind {
+        MessageKind::Text if !from_me => "conversation",
+        other => other.as_str(),
+    }
+}
+
+/// `message_status`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Status<'a> {
+    instance_id: InstanceId,
+    message_id: &'a str,
+    status: MessageStatus,
+    /// The chat.
+    from: &'a str,
+    remote_jid: &'a str,
+    from_me: bool,
+    timestamp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<FailureCause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl<'a> Status<'a> {
+    fn new(event: &'a Event, data: &'a StatusData) -> Self {
+        let chat = event.lane().unwrap_or_default();
+        let failure = data.failure.as_ref();
+        Self {
+            instance_id: event.instance,
+            message_id: &data.message_id,
+            status: data.status,
+            from: chat,
+            remote_jid: chat,
+            from_me: data.from_me,
+            timestamp: data.timestamp,
+            cause: failure.map(|failure| failure.cause),
+            code: failure.and_then(|failure| failure.code),
+            error: failure.map(|failure| failure.message.as_str()),
+        }
+    }
+}
+
+/// `connected`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Connected<'a> {
+    instance_id: InstanceId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jid: Option<&'a str>,
+}
+
+/// `disconnected`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Disconnected {
+    instance_id: InstanceId,
+    /// `logout`, or the same as `cause`.
+    reason: &'static str,
+    cause: CauseKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    will_reconnect: bool,
+}
+
+impl Disconnected {
+    fn new(event: &Event, data: &DisconnectedData) -> Self {
+        Self {
+            instance_id: event.instance,
+            reason: if data.cause == CauseKind::LoggedOut { "logout" } else { data.cause.as_str() },
+            cause: data.cause,
+            code: data.code,
+            until: data.until.map(Timestamp::from_millis),
+            will_reconnect: data.will_reconnect,
+        }
+    }
+}
+
+/// `qr_received`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Qr<'a> {
+    instance_id: InstanceId,
+    qr_code: &'a str,
+    attempt: u32,
+}
+
+/// `limit_exceeded`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Limit<'a> {
+    instance_id: InstanceId,
+    exceeded_limits: [&'a str; 1],
+    usage: One,
+    limits: One,
+}
+
+impl<'a> Limit<'a> {
+    fn new(event: &Event, data: &'a LimitData) -> Self {
+        Self {
+            instance_id: event.instance,
+            exceeded_limits: [&data.limit],
+            usage: One(counted(&data.limit), data.used),
+            limits: One(data.limit.clone(), data.allowed),
+        }
+    }
+}
+
+/// An object with one member.
+struct One(String, u64);
+
+impl Serialize for One {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(&self.0, &self.1)?;
+        map.end()
+    }
+}
+
+/// What a limit counts: `messagesSent` for `maxMessagesSent`.
+fn counted(limit: &str) -> String {
+    let mut rest = limit.strip_prefix("max").unwrap_or(limit).chars();
+    rest.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(rest).collect()
+}
+
+/// `webhook_updated`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Webhook<'a> {
+    instance_id: InstanceId,
+    timestamp: Timestamp,
+    name: &'a str,
+    enabled: bool,
+    deleted: bool,
+}
+
+impl<'a> Webhook<'a> {
+    fn new(event: &Event, data: &'a WebhookData) -> Self {
+        Self {
+            instance_id: event.instance,
+            timestamp: event.timestamp,
+            name: &data.name,
+            enabled: data.enabled,
+            deleted: data.deleted,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! An echo bot: shows a QR text to scan, then answers every text with the same. `embedder FILE [URL ROOT_KEY]` keeps
+//! its companion in a file, and talks to WhatsApp, or to the simulator that is named.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use wa_client::websocket::WebSocket;
+use wa_client::{Client, Event, Store, TrustRoot, tokio};
+
+#[tokio::main(crate = "wa_client::tokio")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut builder = Client::builder(Store::file(arguments.first().ok_or("name a file")?)?);
+    if let [_, url, key] = arguments.as_slice() {
+        builder = builder.connector(Arc::new(WebSocket::new(url))).trust_root(TrustRoot::from_hex(key)?);
+    }
+    let (client, mut events) = builder.start();
+    while let Some(batch) = events.next().await {
+        for event in batch.events() {
+            match event {
+                Event::Qr(qr) => println!("{}", qr.text),
+                Event::Message(message) if !message.info.from_me => {
+                    let Some(text) = message.text() else { continue };
+                    client.reply(message, text).await?;
+                }
+                _ => {}
+            }
+        }
+        batch.accept().await?;
+    }
+    Ok(())
+}

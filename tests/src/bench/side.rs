@@ -1,0 +1,164 @@
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::load::{Fleet, Round, settle};
+use super::report::{Figure, Samples};
+use super::usage::Usage;
+use crate::process::binary;
+use crate::{Gateway, GatewayOptions, Simulator, WebhookReceiver};
+
+const SECRET: &str = "bench-webhook-secret";
+/// Texts that come in the moment before the gateway is killed.
+const BURST: usize = 256;
+/// Calls of many at once, and of one alone.
+const CALLERS: usize = 64;
+/// Pairings of a round that have the machine to themselves.
+const LONE_PAIRINGS: usize = 5;
+/// How long a process rests before its memory counts as that of an idle one.
+const REST: Duration = Duration::from_secs(5);
+
+/// One of the two binaries that are compared, with a simulator, a database and a webhook receiver of its own.
+pub(super) struct Side {
+    name: &'static str,
+    binary: PathBuf,
+    folder: TempDir,
+    simulator: Simulator,
+    receiver: WebhookReceiver,
+    gateway: Gateway,
+    fleet: Fleet,
+    /// What the process had used before its first instance.
+    empty: Usage,
+    samples: Samples,
+}
+
+impl Side {
+    /// Starts a gateway; the binary under test if none is named.
+    pub(super) async fn start(name: &'static str, named: Option<&Path>) -> Self {
+        let binary = named.map_or_else(|| binary().to_owned(), Path::to_owned);
+        let simulator = Simulator::start_with_tls().await;
+        let receiver = WebhookReceiver::listen(SECRET).await;
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let mut gateway = Gateway::start(&simulator, &options(&binary, folder.path())).await;
+        let empty = Usage::of(gateway.process().pid());
+        let mut samples = Samples::default();
+        let size = std::fs::metadata(&binary).expect("a binary").len();
+        samples.add(Figure::BinaryMegabytes, size as f64 / 1e6);
+        Self { name, binary, folder, simulator, receiver, gateway, fleet: Fleet::default(), empty, samples }
+    }
+
+    pub(super) fn into_samples(self) -> Samples {
+        self.samples
+    }
+
+    pub(super) async fn pair(&mut self, count: usize) {
+        self.progress(&format!("pairing {count} instances"));
+        let before = self.usage();
+        let url = self.receiver.url();
+        self.fleet.pair(&self.simulator, &self.gateway, count, (&url, SECRET)).await;
+        let after = self.usage();
+        self.samples.add(Figure::CpuPerPairing, after.cpu_ms_since(before) / count as f64);
+        self.samples.add(Figure::PairedKilobytes, self.kilobytes_per_instance(after));
+    }
+
+    /// Pairs a few more, one after another.
+    pub(super) async fn pair_alone(&mut self) {
+        self.progress("pairing one by one");
+        let url = self.receiver.url();
+        for _ in 0..LONE_PAIRINGS {
+            let taken = self.fleet.pair_timed(&self.simulator, &self.gateway, (&url, SECRET)).await;
+            self.samples.add(Figure::QrToOpen, taken.as_secs_f64() * 1e3);
+        }
+    }
+
+    pub(super) async fn restart(&mut self) {
+        self.progress("restarting");
+        assert!(self.gateway.process().stop(), "the gateway stops cleanly");
+        let started = Instant::now();
+        self.gateway.start_again(&self.simulator, &options(&self.binary, self.folder.path()));
+        self.fleet.ready(&self.gateway).await;
+        self.samples.add(Figure::SecondsUntilBack, started.elapsed().as_secs_f64());
+        tokio::time::sleep(REST).await;
+        let usage = self.usage();
+        self.samples.add(Figure::CpuPerLogin, usage.cpu_ms_since(Usage::default()) / self.fleet.len() as f64);
+        self.samples.add(Figure::IdleKilobytes, self.kilobytes_per_instance(usage));
+        self.samples.add(Figure::ResidentMegabytes, usage.resident_kb as f64 / 1e3);
+    }
+
+    pub(super) async fn warm(&mut self) {
+        self.progress("warming sessions");
+        self.fleet.warm(&self.gateway).await;
+        settle(&self.receiver).await;
+    }
+
+    /// Sends from many callers at once.
+    pub(super) async fn send(&mut self, length: Duration) {
+        let (round, cpu) = self.sent(CALLERS, length).await;
+        self.samples.add(Figure::SendsPerSecond, round.per_second());
+        self.samples.add(Figure::SendP50, round.percentile_ms(0.50));
+        self.samples.add(Figure::SendP99, round.percentile_ms(0.99));
+        self.samples.add(Figure::CpuPerSend, cpu);
+    }
+
+    /// Sends from one caller.
+    pub(super) async fn send_alone(&mut self, length: Duration) {
+        let (round, cpu) = self.sent(1, length).await;
+        self.samples.add(Figure::LoneSendP50, round.percentile_ms(0.50));
+        self.samples.add(Figure::CpuPerLoneSend, cpu);
+    }
+
+    pub(super) async fn receive(&mut self, count: usize) {
+        self.progress("receiving with webhooks");
+        let before = self.usage();
+        let round = self.fleet.receive(&self.simulator, &self.receiver, count).await;
+        settle(&self.receiver).await;
+        let cpu = self.usage().cpu_ms_since(before) / round.count as f64;
+        self.samples.add(Figure::ReceivesPerSecond, round.per_second());
+        self.samples.add(Figure::CpuPerReceive, cpu);
+    }
+
+    /// Kills the process when the last webhook call of a burst has come, and counts what is said again.
+    pub(super) async fn kill_in_a_burst(&mut self) {
+        self.progress("killing it in a burst");
+        let before = self.receiver.hooks().len();
+        let round = self.fleet.receive(&self.simulator, &self.receiver, BURST).await;
+        self.gateway.process().kill();
+        self.gateway.start_again(&self.simulator, &options(&self.binary, self.folder.path()));
+        self.fleet.ready(&self.gateway).await;
+        settle(&self.receiver).await;
+        let hooks = self.receiver.hooks();
+        let received = hooks[before..].iter().filter(|hook| hook.event == "message_received");
+        let ids: Vec<&str> = received.map(|hook| hook.id.as_str()).collect();
+        let distinct: HashSet<&str> = ids.iter().copied().collect();
+        assert_eq!(distinct.len(), round.count, "each text of the burst is told, under one id");
+        self.samples.add(Figure::RepeatedCalls, (ids.len() - distinct.len()) as f64);
+    }
+
+    /// One round of sending, and our CPU milliseconds per text, with all that follows from it.
+    async fn sent(&mut self, callers: usize, length: Duration) -> (Round, f64) {
+        self.progress(&format!("sending through REST, callers: {callers}"));
+        let before = self.usage();
+        let round = self.fleet.send_for(&self.gateway, callers, length).await;
+        settle(&self.receiver).await;
+        let cpu = self.usage().cpu_ms_since(before) / round.count.max(1) as f64;
+        (round, cpu)
+    }
+
+    fn usage(&mut self) -> Usage {
+        Usage::of(self.gateway.process().pid())
+    }
+
+    fn kilobytes_per_instance(&self, usage: Usage) -> f64 {
+        usage.resident_kb.saturating_sub(self.empty.resident_kb) as f64 / self.fleet.len() as f64
+    }
+
+    fn progress(&self, step: &str) {
+        eprintln!("bench: {}: {step} …", self.name);
+    }
+}
+
+fn options<'a>(binary: &'a Path, folder: &'a Path) -> GatewayOptions<'a> {
+    GatewayOptions { binary: Some(binary), folder, listen: "127.0.0.1:0".to_owned() }
+}
