@@ -21,7 +21,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Event::Qr(qr) => println!("{}", qr.text),
                 Event::Message(message) if !message.info.from_me => {
                     let Some(text) = message.text() else { continue };
-                    client.reply(message, text).await?;
+                    // What came before a restart may be handed out again before the login.
+                    if let Err(error) = client.reply(message, text).await {
+                        eprintln!("no echo: {error}");
+                    }
                 }
                 _ => {}
             }

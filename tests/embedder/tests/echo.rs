@@ -3,9 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use wa_client::tokio;
 use wa_simulator::{Options, Phone, Simulator};
+
+/// Long enough for a slow machine and a back-off or two.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(crate = "wa_client::tokio", flavor = "multi_thread")]
 async fn an_echo_bot_pairs_echoes_and_remembers() {
@@ -29,7 +33,8 @@ async fn an_echo_bot_pairs_echoes_and_remembers() {
 /// Sends a text to the bot's account, and waits for the same to come back.
 async fn echoed(friend: &Phone, owner: &Phone, text: &str) {
     friend.send(owner.number(), text).await.unwrap();
-    friend.wait_for_inbox(|inbox| inbox.iter().any(|entry| entry.text.as_deref() == Some(text))).await;
+    let echo = friend.wait_for_inbox(|inbox| inbox.iter().any(|entry| entry.text.as_deref() == Some(text)));
+    tokio::time::timeout(PATIENCE, echo).await.expect("an echo");
 }
 
 /// The running program; killed when dropped.

@@ -38,7 +38,7 @@ impl fmt::Debug for Amendment {
 pub struct AmendTarget {
     /// WhatsApp's id of the message.
     pub message_id: String,
-    /// The chat under all its known names, as in [`StatusUpdate::chats`]; never empty.
+    /// The chat under all its known names, as in [`StatusUpdate::chats`](crate::StatusUpdate::chats); never empty.
     pub chats: Vec<String>,
     /// Whether this account wrote the message.
     pub from_me: bool,

@@ -81,7 +81,7 @@ words! {
 }
 
 impl MessageKind {
-    /// Whether such a message says something about another one ([`Message::target`]) and isn't shown by itself.
+    /// Whether such a message says something about another one ([`Message::target`](crate::Message::target)) and isn't shown by itself.
     pub const fn amends(self) -> bool {
         matches!(self, Self::Reaction | Self::Edit | Self::Revoke | Self::Pin | Self::Keep)
     }
