@@ -34,7 +34,11 @@ impl Trunkline {
         let mut child = Command::new(binary)
             .args(args)
             .env_clear()
-            .envs(["PATH", "HOME", "TMPDIR"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .envs(
+                ["PATH", "HOME", "TMPDIR", "SIMULATOR_PROFILE"]
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
             .env("LOG", std::env::var("LOG").unwrap_or_else(|_| "warn".to_owned()))
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};
+use wa_simulator::Profile;
 
 use crate::config::variables;
 
@@ -40,6 +41,9 @@ pub enum Command {
         /// Serve https and wss with a self-signed certificate.
         #[arg(long)]
         tls: bool,
+        /// How it treats companions: "plain" like WhatsApp on the first day, "hostile" like WhatsApp after weeks.
+        #[arg(long, env = Profile::VARIABLE, default_value_t)]
+        profile: Profile,
     },
     /// Bring the database's schema up to date and say so.
     #[command(after_long_help = variables::help())]
@@ -68,11 +72,12 @@ mod tests {
     }
 
     #[test]
-    fn simulate_takes_port_0_and_tls() {
-        let cli = Cli::parse_from(["trunkline", "simulate", "--listen", "127.0.0.1:0", "--tls"]);
-        let Command::Simulate { listen, tls } = cli.command else {
+    fn simulate_takes_port_0_tls_and_a_profile() {
+        let args = ["trunkline", "simulate", "--listen", "127.0.0.1:0", "--tls", "--profile", "hostile"];
+        let cli = Cli::parse_from(args);
+        let Command::Simulate { listen, tls, profile } = cli.command else {
             panic!("not simulate: {:?}", cli.command);
         };
-        assert_eq!((listen.port(), tls), (0, true));
+        assert_eq!((listen.port(), tls, profile), (0, true, Profile::Hostile));
     }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod adv;
+mod behaviour;
 mod certificate;
 mod clock;
 mod connection;
@@ -22,6 +23,7 @@ mod trace;
 mod world;
 
 pub use account::Addressing;
+pub use behaviour::{Behaviour, Profile, UnknownProfile};
 pub use clock::Clock;
 pub use connection::Connection;
 pub use error::ControlError;

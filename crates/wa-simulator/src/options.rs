@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, time::Duration};
 
-use crate::{Addressing, Clock};
+use crate::{Addressing, Behaviour, Clock};
 
 /// How a [`Simulator`](crate::Simulator) is set up. `Options::default()` is a strict WhatsApp without a socket.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// How long the server waits for the next step of a handshake or of a pairing.
     pub step_timeout: Duration,
+    /// What it does beyond the first day with an account.
+    pub behaviour: Behaviour,
     /// Bounds of what is kept in memory.
     pub limits: Limits,
 }
@@ -60,6 +62,7 @@ impl Default for Options {
             prekeys_low: 5,
             idle_timeout: Duration::from_secs(180),
             step_timeout: Duration::from_secs(20),
+            behaviour: Behaviour::default(),
             limits: Limits::default(),
         }
     }

@@ -17,9 +17,9 @@ pub async fn run(command: Command) -> ExitCode {
     let outcome: Result<(), Box<dyn std::error::Error>> = match command {
         Command::Serve => serve::run().await,
         Command::Migrate => migrate::run().await,
-        Command::Simulate { listen, tls } => {
+        Command::Simulate { listen, tls, profile } => {
             quiet_telemetry();
-            simulate::run(listen, tls).await
+            simulate::run(listen, tls, profile).await
         }
         Command::Demo => {
             quiet_telemetry();

@@ -17,7 +17,7 @@ use storage::{
     MessageData, MessageStatus, MessageStore as _, NodeId, SecretText, StatusData,
 };
 use wa_client::{ConnectRequest, Connection, Connector, Store, TransportError, TrustRoot};
-use wa_simulator::{Options, Phone, Simulator};
+use wa_simulator::{Options, Phone, Profile, Simulator};
 
 /// A point in time that the simulator's certificates cover.
 const NOW: u64 = 1_790_000_000;
@@ -38,7 +38,8 @@ type Keys = Arc<Mutex<HashMap<InstanceId, Store>>>;
 impl Stage {
     pub(crate) async fn new() -> Self {
         let clock = wa_simulator::Clock::starting_at(NOW);
-        let options = Options { seed: Some([7; 32]), clock: Some(clock), ..Options::default() };
+        let behaviour = Profile::from_environment().unwrap().behaviour();
+        let options = Options { seed: Some([7; 32]), clock: Some(clock), behaviour, ..Options::default() };
         let simulator = Simulator::start(options).await.unwrap();
         let storage = Arc::new(MemoryStorage::new());
         let keys = Keys::default();

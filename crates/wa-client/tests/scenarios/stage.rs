@@ -14,7 +14,7 @@ use wa_client::{
     Cause, Client, ClientBuilder, Clock, ConnectRequest, Connection, Connector, Event, Events,
     IncomingMessage, Outgoing, QrCode, ReceiptUpdate, State, Store, TransportError, TrustRoot,
 };
-use wa_simulator::{Fault, FaultKind, Options, Phone, Simulator};
+use wa_simulator::{Fault, FaultKind, Options, Phone, Profile, Simulator};
 
 /// A point in time that certificates of the simulator cover.
 pub(crate) const NOW: u64 = 1_790_000_000;
@@ -32,7 +32,8 @@ impl Stage {
 
     pub(crate) async fn with(options: Options) -> Self {
         let clock = wa_simulator::Clock::starting_at(NOW);
-        let options = Options { seed: Some([42; 32]), clock: Some(clock), ..options };
+        let behaviour = Profile::from_environment().unwrap().behaviour();
+        let options = Options { seed: Some([42; 32]), clock: Some(clock), behaviour, ..options };
         Self { sim: Simulator::start(options).await.unwrap(), clock }
     }
 
