@@ -11,12 +11,59 @@ pub struct Behaviour {
     /// How long a stanza may stay unanswered before the connection is ended with
     /// `<stream:error><ack id/></stream:error>`, which names it; `None` waits for ever.
     pub answer_within: Option<Duration>,
+    /// Whether phones issue a token to whom they write to, once a week (PROTOCOL.md 22).
+    pub tokens: bool,
+    /// How phones share the keys of the app state with new companions.
+    pub key_share: KeySharing,
+    /// How many of its own requests for devices, contacts and prekeys a companion may make; `None` sets no limit. Those
+    /// beyond are answered with 429 `rate-overlimit`.
+    pub rate_limit: Option<RateLimit>,
+    /// When an account is banned for a while by its own doing; `None` never.
+    pub bans: Option<Bans>,
+}
+
+/// How a phone shares the keys of the app state with a new companion. `KeySharing::default()`: at once, right, and once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySharing {
+    /// How long after the history they come.
+    pub late: Duration,
+    /// Whether a share comes first whose only key is cut short.
+    pub begins_wrong: bool,
+    /// How often the share comes again, in messages of their own.
+    pub repeats: u32,
+}
+
+/// So many requests in such a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests that are answered.
+    pub requests: u32,
+    /// How long they are counted together.
+    pub period: Duration,
+}
+
+/// When an account is banned for a while, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bans {
+    /// Messages in a row that are refused because of a limit on whom the account may write to.
+    pub refusals: u32,
+    /// How long the ban lasts.
+    pub lasts: Duration,
+    /// How much longer with every login before its end.
+    pub grows: Duration,
 }
 
 impl Behaviour {
     /// All of it: what accounts meet in their second month.
     pub fn hostile() -> Self {
-        Self { answer_within: Some(Duration::from_secs(50 * 60)) }
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        Self {
+            answer_within: Some(minutes(50)),
+            tokens: true,
+            key_share: KeySharing { late: minutes(2), begins_wrong: true, repeats: 1 },
+            rate_limit: Some(RateLimit { requests: 60, period: minutes(1) }),
+            bans: Some(Bans { refusals: 5, lasts: minutes(10), grows: minutes(3) }),
+        }
     }
 }
 

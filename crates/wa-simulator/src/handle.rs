@@ -2,13 +2,16 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use compact_str::CompactString;
 use serde::Serialize;
+use serde_json::json;
 use tokio::sync::oneshot;
-use wa_binary::Jid;
+use wa_binary::{Jid, Node};
 
 use crate::{
-    Addressing, ControlError, InboxEntry, OutboxEntry,
+    Addressing, ChatCap, ControlError, InboxEntry, OutboxEntry, Restriction, TimeLock,
     account::Account,
-    phone::{Letter, Say, Task, message_id},
+    faults::{FaultKind, Moment},
+    iq,
+    phone::{KeyShare, Letter, Say, Task, message_id},
     simulator::canonical,
     world::World,
 };
@@ -209,6 +212,69 @@ impl Phone {
         let (reply, done) = oneshot::channel();
         self.account.phone.order(Task::MarkRead { chat, ids: ids.to_vec(), reply });
         done.await.unwrap_or(Err(ControlError::Reset))
+    }
+
+    /// The simulator's time, in seconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        self.world.clock.unix_seconds()
+    }
+
+    /// Says who may write to the account.
+    pub fn restrict(&self, restriction: Restriction) {
+        self.account.directory().restriction = restriction;
+    }
+
+    /// Lets the phone tell its companions nothing by itself, neither keys nor history, and answer nothing they ask; or
+    /// lets it speak again.
+    pub fn be_silent(&self, is_silent: bool) {
+        self.account.directory().is_silent = is_silent;
+    }
+
+    /// Who may write to the account.
+    pub fn restriction(&self) -> Restriction {
+        self.account.directory().restriction
+    }
+
+    /// Whether the phone tells its companions nothing.
+    pub fn is_silent(&self) -> bool {
+        self.account.directory().is_silent
+    }
+
+    /// Bans the account for a while, `grows` longer with every login before the end, and ends its connections.
+    pub fn ban(&self, lasts: Duration, grows: Duration) {
+        let now = self.world.clock.unix_seconds();
+        self.account.directory().standing.ban(now, lasts, grows);
+        self.world.end_connections(&self.account, None, &FaultKind::Drop { when: Moment::Now });
+    }
+
+    /// Locks the account, or lifts the lock; its companions are told.
+    pub fn set_time_lock(&self, lock: Option<TimeLock>) {
+        let told = json!({"data": {"xwa2_notify_account_reachout_timelock": iq::time_lock(lock.as_ref())}});
+        self.account.directory().standing.set_time_lock(lock);
+        self.tell_limit("NotificationUserReachoutTimelockUpdate", &told);
+    }
+
+    /// Limits how many people the account may write to for the first time, or lifts the limit; its companions are told.
+    pub fn set_chat_cap(&self, cap: Option<ChatCap>) {
+        let cap_told = iq::chat_cap(cap, self.world.clock.unix_seconds());
+        let told = json!({"data": {"xwa2_notify_new_chat_messages_capping_info_update": cap_told}});
+        self.account.directory().standing.set_chat_cap(cap);
+        self.tell_limit("MessageCappingInfoNotification", &told);
+    }
+
+    fn tell_limit(&self, name: &'static str, told: &serde_json::Value) {
+        let update = Node::new("update").attr("op_name", name).with_bytes(told.to_string().into_bytes());
+        let notice = Node::new("notification").attr("from", Jid::server()).child(update);
+        self.world.notify(&self.account, None, "mex", &notice);
+    }
+
+    /// Shares the keys of the app state with a companion, once more.
+    pub fn share_keys(&self, device: u16, share: KeyShare) -> Result<(), ControlError> {
+        if device == 0 || !self.account.directory().has_device(device) {
+            return Err(ControlError::UnknownDevice(device));
+        }
+        self.account.phone.order(Task::ShareKeys { device, share });
+        Ok(())
     }
 
     /// What the phone received and could decrypt, oldest first.

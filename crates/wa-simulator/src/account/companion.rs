@@ -5,6 +5,7 @@ use wa_crypto::PublicKey;
 
 use super::{Link, PreKeys, SignedKey};
 use crate::{
+    RateLimit,
     pairing::Registration,
     queue::{Queue, Stanza},
 };
@@ -25,12 +26,45 @@ pub(crate) struct Companion {
     pub(crate) name: CompactString,
     pub(crate) linked_at: u64,
     pub(crate) logins: u32,
-    /// Whether the phone has sent it keys and history.
-    pub(crate) bootstrapped: bool,
+    /// How far the phone's first words to it are.
+    pub(crate) bootstrap: Bootstrap,
     pub(crate) queue: Queue,
     pub(crate) connection: Option<Connection>,
     /// A request for more prekeys is on its way.
     pub(crate) asked_for_prekeys: bool,
+    /// What it has left of the requests that are counted.
+    pub(crate) allowance: Allowance,
+}
+
+/// How far the phone's first words to a companion are: keys of the app state, and history. A phone opens its session
+/// with a one-time prekey, so it waits for some (PROTOCOL.md 20).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bootstrap {
+    /// It has not uploaded any prekeys yet.
+    AwaitsKeys,
+    /// It has, and hears from the phone as soon as it is there.
+    Due,
+    /// The phone was told to speak.
+    Ordered,
+}
+
+/// Requests of the present period.
+#[derive(Debug, Default)]
+pub(crate) struct Allowance {
+    since: Option<Instant>,
+    spent: u32,
+}
+
+impl Allowance {
+    /// Spends one request; false if there is none left.
+    pub(crate) fn spend(&mut self, limit: RateLimit) -> bool {
+        let now = Instant::now();
+        if self.since.is_none_or(|since| now - since >= limit.period) {
+            *self = Self { since: Some(now), spent: 0 };
+        }
+        self.spent = self.spent.saturating_add(1);
+        self.spent <= limit.requests
+    }
 }
 
 /// The live connection of a companion.
@@ -41,6 +75,8 @@ pub(crate) struct Connection {
     pub(crate) is_active: bool,
     /// The last presence it sent.
     pub(crate) is_available: bool,
+    /// The name that it announced on this connection.
+    pub(crate) name: Option<CompactString>,
 }
 
 impl Companion {
@@ -61,16 +97,33 @@ impl Companion {
             name: registration.props.os.map(CompactString::from).unwrap_or_default(),
             linked_at,
             logins: 0,
-            bootstrapped: false,
+            bootstrap: Bootstrap::AwaitsKeys,
             queue: Queue::default(),
             connection: None,
             asked_for_prekeys: false,
+            allowance: Allowance::default(),
         }
     }
 
     /// The link, if stanzas may be written to it now.
     pub(crate) fn active_link(&self) -> Option<&Link> {
         self.connection.as_ref().filter(|connection| connection.is_active).map(|connection| &connection.link)
+    }
+
+    /// It has uploaded prekeys.
+    pub(crate) fn has_keys(&mut self) {
+        if self.bootstrap == Bootstrap::AwaitsKeys {
+            self.bootstrap = Bootstrap::Due;
+        }
+    }
+
+    /// Whether the phone is to speak to it now; true once.
+    pub(crate) fn takes_bootstrap(&mut self) -> bool {
+        let is_due = self.bootstrap == Bootstrap::Due && self.active_link().is_some();
+        if is_due {
+            self.bootstrap = Bootstrap::Ordered;
+        }
+        is_due
     }
 
     /// Keeps a stanza until it is acknowledged, and writes it if the companion is there to take it.
@@ -87,7 +140,7 @@ impl Companion {
     pub(crate) fn connect(&mut self, link: Link) -> Option<Link> {
         self.queue.rewind();
         self.logins = self.logins.saturating_add(1);
-        let connection = Connection { link, is_active: false, is_available: false };
+        let connection = Connection { link, is_active: false, is_available: false, name: None };
         self.connection.replace(connection).map(|older| older.link)
     }
 

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use compact_str::CompactString;
 
-use super::{Companion, SignedKey};
+use super::{Companion, Restriction, SignedKey, Standing, Trust};
 
 /// Highest device id; clients refuse others (PROTOCOL.md 6.2).
 const MAX_DEVICE: u16 = 99;
@@ -37,6 +37,14 @@ pub(crate) struct Directory {
     /// Accounts that subscribed to the presence, by the number, with the form of address they used.
     pub(crate) subscribers: BTreeMap<CompactString, super::Addressing>,
     pub(crate) last_seen: Option<u64>,
+    /// Tokens that were issued and received, and acquaintances.
+    pub(crate) trust: Trust,
+    /// Bans and limits.
+    pub(crate) standing: Standing,
+    /// Who may write to it.
+    pub(crate) restriction: Restriction,
+    /// Its phone tells companions nothing by itself, and answers nothing they ask.
+    pub(crate) is_silent: bool,
     /// Versions and patches of the app state.
     pub(crate) app_state: crate::iq::Collections,
 }
@@ -67,6 +75,10 @@ impl Directory {
             privacy: default_privacy(),
             subscribers: BTreeMap::new(),
             last_seen: None,
+            trust: Trust::default(),
+            standing: Standing::default(),
+            restriction: Restriction::None,
+            is_silent: false,
             app_state: crate::iq::Collections::default(),
         }
     }
@@ -116,6 +128,16 @@ impl Directory {
 
     pub(crate) fn watchers(&self) -> Vec<CompactString> {
         self.watchers.iter().cloned().collect()
+    }
+
+    /// The name that what a device sends goes under: phones always have one, companions only what they announced
+    /// (PROTOCOL.md 26). `-` stands for none.
+    pub(crate) fn announced_name(&self, device: u16) -> CompactString {
+        let connection = |companion: &Companion| companion.connection.as_ref()?.name.clone();
+        match device {
+            0 => self.name.as_str().into(),
+            _ => self.companions.get(&device).and_then(connection).unwrap_or_else(|| "-".into()),
+        }
     }
 
     pub(crate) fn presence(&self) -> Presence {

@@ -4,6 +4,8 @@ mod companion;
 mod directory;
 mod link;
 mod prekeys;
+mod standing;
+mod trust;
 
 use compact_str::CompactString;
 use parking_lot::{Mutex, MutexGuard};
@@ -14,6 +16,10 @@ pub(crate) use companion::Companion;
 pub(crate) use directory::{Directory, Presence};
 pub(crate) use link::{Link, Orders, Outgoing};
 pub(crate) use prekeys::{PreKeyError, PreKeys};
+pub use standing::{ChatCap, TimeLock};
+pub(crate) use standing::{Limited, Standing};
+pub use trust::Restriction;
+pub(crate) use trust::{Token, Trust};
 
 use crate::phone::PhoneLine;
 

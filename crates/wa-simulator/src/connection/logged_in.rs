@@ -193,7 +193,7 @@ impl LoggedIn {
             }
             connection.is_active = true;
             let waiting = if held { Vec::new() } else { companion.queue.take_unsent() };
-            (waiting, !std::mem::replace(&mut companion.bootstrapped, true))
+            (waiting, companion.takes_bootstrap())
         };
         self.deliver_waiting(&waiting);
         if self.world.options.dirty {

@@ -64,6 +64,12 @@ pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), C
     if let Some((reason, details)) = prescribed_failure(&world, Some(&account.number), device) {
         return fail(channel, reason, Some(details)).await;
     }
+    let now = world.clock.unix_seconds();
+    let ban = account.directory().standing.tries_to_log_in(now);
+    if let Some((code, lasts)) = ban {
+        let details = Details { code: Some(code), expire: Some(lasts) };
+        return fail(channel, 402, Some(details)).await;
+    }
     let (link, orders) = Link::new(channel.peer.connection);
     if !take_over(&account, device, &link) {
         return fail(channel, 401, None).await;

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use hyper::{Method, Request, StatusCode, body::Incoming, header::ACCEPT};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::{Doors, Reply, request};
 use crate::{
-    Addressing, ControlError, Fault, Outgoing, Phone, Say,
+    Addressing, ChatCap, ControlError, Fault, KeyShare, Outgoing, Phone, Restriction, Say, TimeLock,
     simulator::{canonical, clear, create_phone, place},
 };
 
@@ -20,6 +20,9 @@ type Replied = Result<Reply, ControlError>;
 struct NewPhone {
     number: Number,
     name: Option<String>,
+    restricted: Option<Restriction>,
+    #[serde(alias = "silentPhone")]
+    silent_phone: Option<bool>,
 }
 
 /// A number, which people write with and without quotes.
@@ -68,6 +71,49 @@ struct React {
 struct Read {
     chat: Option<String>,
     ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ban {
+    seconds: u64,
+    grows: Option<u64>,
+}
+
+/// A limit that is absent stays, `null` lifts it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Limits {
+    #[serde(default, deserialize_with = "present")]
+    time_lock: Option<Option<Lock>>,
+    #[serde(default, deserialize_with = "present")]
+    chat_cap: Option<Option<Cap>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lock {
+    seconds: Option<u64>,
+    kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cap {
+    total: u32,
+    used: Option<u32>,
+    seconds: u64,
+}
+
+/// Tells `null` from nothing.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(json: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(json).map(Some)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShareKeys {
+    share: Option<KeyShare>,
 }
 
 /// `/sim/…`: the control API.
@@ -129,19 +175,34 @@ async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> R
             phone.read(read.chat.as_deref(), &read.ids).await?;
             ok(&json!({}))
         }
+        ["devices", id, "share-keys"] if post => {
+            let ShareKeys { share } = request::json_body(request).await?;
+            phone.share_keys(device(id)?, share.unwrap_or(KeyShare::Right))?;
+            ok(&json!({}))
+        }
+        ["ban"] if post => {
+            let Ban { seconds, grows } = request::json_body(request).await?;
+            phone.ban(Duration::from_secs(seconds), Duration::from_secs(grows.unwrap_or(0)));
+            ok(&json!({}))
+        }
+        ["limits"] if post => limits(phone, request::json_body(request).await?),
         ["inbox"] if get => inbox(phone, &request).await,
         ["outbox"] if get => ok(&phone.outbox()),
         ["devices"] if get => ok(&phone.devices()),
         ["devices", id] if *request.method() == Method::DELETE => {
-            let id = id.parse().map_err(|_| ControlError::UnknownPath(request.uri().path().to_owned()))?;
-            phone.unlink(id)?;
+            phone.unlink(device(id)?)?;
             ok(&json!({}))
         }
-        [] | ["scan" | "link-code" | "send" | "read" | "inbox" | "outbox" | "devices"] | ["devices", _] => {
-            not_allowed(&request)
-        }
+        []
+        | ["scan" | "link-code" | "send" | "read" | "ban" | "limits" | "inbox" | "outbox" | "devices"]
+        | ["devices", _]
+        | ["devices", _, "share-keys"] => not_allowed(&request),
         _ => Err(ControlError::UnknownPath(request.uri().path().to_owned())),
     }
+}
+
+fn device(id: &str) -> Result<u16, ControlError> {
+    id.parse().map_err(|_| ControlError::InvalidRequest(format!("`{id}` is no device's number")))
 }
 
 fn phone(doors: &Doors, number: &str) -> Result<Phone, ControlError> {
@@ -162,7 +223,14 @@ async fn new_phone(doors: &Doors, request: Request<Incoming>) -> Replied {
         Number::Text(number) => number,
         Number::Digits(number) => number.to_string(),
     };
-    ok(&described(&create_phone(&doors.world, &number, wanted.name.as_deref())?))
+    let phone = create_phone(&doors.world, &number, wanted.name.as_deref())?;
+    if let Some(restriction) = wanted.restricted {
+        phone.restrict(restriction);
+    }
+    if let Some(is_silent) = wanted.silent_phone {
+        phone.be_silent(is_silent);
+    }
+    ok(&described(&phone))
 }
 
 fn described(phone: &Phone) -> Value {
@@ -171,6 +239,8 @@ fn described(phone: &Phone) -> Value {
         "jid": phone.jid().to_string(),
         "lid": phone.lid().to_string(),
         "name": phone.name(),
+        "restricted": phone.restriction(),
+        "silentPhone": phone.is_silent(),
     })
 }
 
@@ -213,6 +283,24 @@ impl Send {
             }
         }
     }
+}
+
+fn limits(phone: &Phone, limits: Limits) -> Replied {
+    let now = phone.now();
+    if let Some(lock) = limits.time_lock {
+        phone.set_time_lock(lock.map(|lock| TimeLock {
+            until: lock.seconds.map(|seconds| now + seconds),
+            kind: lock.kind.unwrap_or_else(|| "DEFAULT".to_owned()),
+        }));
+    }
+    if let Some(cap) = limits.chat_cap {
+        phone.set_chat_cap(cap.map(|cap| ChatCap {
+            total: cap.total,
+            used: cap.used.unwrap_or(0),
+            ends: now + cap.seconds,
+        }));
+    }
+    ok(&json!({}))
 }
 
 /// The inbox; with `?wait=n`, once the phone has shown n messages, or after `timeout_ms` (10 s).

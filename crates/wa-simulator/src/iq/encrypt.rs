@@ -6,6 +6,7 @@ use super::{Answer, Answered, Context, IqError, Request, bundles::TakenBundle};
 use crate::{
     account::{Companion, SignedKey},
     faults::{BundleFault, FaultKind},
+    phone::Task,
 };
 
 /// Most prekeys in one upload. Clients send up to 812.
@@ -60,15 +61,20 @@ fn upload(context: &Context<'_>, node: &Node<'_>) -> Answered {
     let keys = keys.iter().map(one_time_key).collect::<Result<Vec<_>, _>>()?;
     check_signature(&signed, &identity)?;
     let limit = context.world.options.limits.prekeys;
-    with_own(context, |companion| {
+    let is_awaited = with_own(context, |companion| {
         if identity != companion.identity || registration != companion.registration_id {
             return Err(IqError::BadRequest("the identity is not the registered one"));
         }
         companion.prekeys.add(&keys, limit)?;
         companion.signed_prekey = signed;
         companion.asked_for_prekeys = false;
-        Ok(Answer::empty())
-    })
+        companion.has_keys();
+        Ok(companion.takes_bootstrap())
+    })?;
+    if is_awaited {
+        context.account.phone.order(Task::Bootstrap { device: context.device });
+    }
+    Ok(Answer::empty())
 }
 
 fn rotate(context: &Context<'_>, node: &Node<'_>) -> Answered {

@@ -15,6 +15,8 @@ pub(super) enum IqError {
     Forbidden,
     #[error("there is no such thing")]
     NotFound,
+    #[error("too many requests")]
+    OverLimit,
     #[error("not served")]
     NotImplemented,
     #[error("a fault refuses it")]
@@ -28,6 +30,7 @@ impl IqError {
             // Ids that clash are the one thing of an upload that is not its shape.
             Self::PreKeys(_) => (406, "not-acceptable"),
             Self::Forbidden => (403, "forbidden"),
+            Self::OverLimit => (429, "rate-overlimit"),
             Self::NotFound => (404, "item-not-found"),
             Self::NotImplemented => (501, "feature-not-implemented"),
             Self::Fault { code, text } => {

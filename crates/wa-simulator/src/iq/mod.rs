@@ -5,6 +5,7 @@ mod app_state;
 mod bundles;
 mod encrypt;
 mod error;
+mod mex;
 mod misc;
 mod pairing;
 mod privacy;
@@ -17,6 +18,7 @@ use wa_binary::{Jid, Node, ShapeError};
 pub(crate) use app_state::Collections;
 pub(crate) use encrypt::key_node;
 use error::IqError;
+pub(crate) use mex::{chat_cap, time_lock};
 pub(crate) use pairing::{Unpaired, client_props};
 
 use crate::{account::Account, faults::FaultKind, stanza, world::World};
@@ -126,6 +128,9 @@ fn struck(context: &Context<'_>, xmlns: &str, node: &Node<'_>) -> Option<Struck>
 }
 
 fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Answered {
+    if is_metered(request) && !spends(context) {
+        return Err(IqError::OverLimit);
+    }
     match &*request.xmlns {
         "encrypt" => encrypt::answer(context, request),
         "usync" => usync::answer(context, request),
@@ -141,12 +146,26 @@ fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Answered {
         "w:profile:picture" => account::picture(context, request),
         "w:g2" => misc::groups(request),
         "urn:xmpp:whatsapp:dirty" | "disappearing_mode" | "tos" if !request.is_get => Ok(Answer::empty()),
+        "w:mex" if request.is_get => mex::answer(context, request),
         "w:mex" | "newsletter" => Err(IqError::NotImplemented),
         // An empty result is what the server says to a set it has nothing to add to
         // (PROTOCOL.md 7.1).
         _ if !request.is_get => Ok(Answer::empty()),
         _ => Err(IqError::NotImplemented),
     }
+}
+
+/// Whether the server counts how often this is asked: it tells of other people.
+fn is_metered(request: &Request<'_>) -> bool {
+    let is_fetch = || request.node.first_child().is_some_and(|child| child.is("key"));
+    request.is_get && (request.xmlns == "usync" || request.xmlns == "encrypt" && is_fetch())
+}
+
+/// Counts a request. False if there were too many.
+fn spends(context: &Context<'_>) -> bool {
+    let Some(limit) = context.world.options.behaviour.rate_limit else { return true };
+    let mut directory = context.account.directory();
+    directory.companions.get_mut(&context.device).is_none_or(|companion| companion.allowance.spend(limit))
 }
 
 impl From<ShapeError> for IqError {

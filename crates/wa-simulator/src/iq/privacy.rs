@@ -46,26 +46,20 @@ fn set(context: &Context<'_>, privacy: &Node<'_>) -> Answered {
     Ok(settings(context).into())
 }
 
-/// Passes tokens on: each target's companions learn that the sender trusts them
-/// (PROTOCOL.md 22).
+/// Passes tokens on: each target learns that the account trusts it (PROTOCOL.md 22).
 fn tokens(context: &Context<'_>, tokens: &Node<'_>) -> Answered {
+    let mut issued = Vec::new();
     for token in tokens.children_named("token") {
-        let jid = token.require_jid("jid")?;
         let time: u64 = token.require_number("t")?;
-        let kind = token.require_text("type")?.into_owned();
-        let Some(target) = context.world.resolve(jid) else { continue };
-        let bytes = context.world.token(&[
-            b"privacy token",
-            context.account.number.as_bytes(),
-            target.number.as_bytes(),
-            &time.to_be_bytes(),
-        ]);
-        let token = Node::new("token").attr("type", kind).attr("t", time).with_bytes(bytes.to_vec());
-        let notice = Node::new("notification")
-            .attr("from", context.account.pn())
-            .attr("sender_lid", context.account.lid())
-            .child(Node::new("tokens").child(token));
-        context.world.notify(&target, None, "privacy_token", &notice);
+        if token.require_text("type")? != "trusted_contact" {
+            return Err(IqError::BadRequest("tokens are for trusted contacts"));
+        }
+        issued.push((token.require_jid("jid")?, time));
+    }
+    for (jid, time) in issued {
+        if let Some(target) = context.world.resolve(jid) {
+            context.world.issue_token(context.account, &target, time);
+        }
     }
     Ok(Answer::empty())
 }

@@ -9,19 +9,44 @@ use wa_protobuf::{
         AppStateSyncKeyShare, HistorySyncNotification, HistorySyncType, Message, ProtocolMessage,
         protocol_message::Type,
     },
-    history::{HistorySync, PhoneNumberToLidMapping, Pushname},
+    history::{Conversation, HistorySync, PhoneNumberToLidMapping, Pushname},
 };
 
-use super::{Phone, send::message_id};
-use crate::{Addressing, options::BootstrapStep};
+use super::{Phone, Task, send::message_id};
+use crate::{Addressing, KeySharing, options::BootstrapStep};
+
+/// A share of the app state's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyShare {
+    /// As it should be.
+    Right,
+    /// Its only key is cut short, so that nothing can be opened with it.
+    Wrong,
+}
+
+impl KeyShare {
+    fn key_length(self) -> usize {
+        match self {
+            Self::Right => 32,
+            Self::Wrong => 16,
+        }
+    }
+}
 
 impl Phone {
     /// Sends a new companion the keys of the app state and its history (PROTOCOL.md 20).
     pub(super) fn bootstrap(&mut self, device: u16) {
+        if self.account.directory().is_silent {
+            return;
+        }
         let mut chunk = 0;
         for step in self.world.options.bootstrap.clone() {
             let content = match step {
-                BootstrapStep::KeyShare => self.key_share(),
+                BootstrapStep::KeyShare => {
+                    self.begin_sharing_keys(device);
+                    continue;
+                }
                 BootstrapStep::InitialBootstrap => {
                     self.history(HistorySyncType::InitialBootstrap, &mut chunk)
                 }
@@ -32,12 +57,40 @@ impl Phone {
         }
     }
 
+    /// Shares the keys now, or later, as phones are set to.
+    fn begin_sharing_keys(&mut self, device: u16) {
+        let KeySharing { late, begins_wrong, repeats } = self.world.options.behaviour.key_share;
+        let wrong = begins_wrong.then_some(KeyShare::Wrong);
+        let shares = wrong.into_iter().chain((0..=repeats).map(|_| KeyShare::Right));
+        if late.is_zero() {
+            shares.for_each(|share| self.share_keys(device, share));
+            return;
+        }
+        let (account, age) = (self.account.clone(), self.world.age());
+        self.world.runtime.spawn(async move {
+            tokio::select! {
+                () = age.cancelled() => {}
+                () = tokio::time::sleep(late) => {
+                    shares.for_each(|share| account.phone.order(Task::ShareKeys { device, share }));
+                }
+            }
+        });
+    }
+
+    /// Shares the keys of the app state with a companion.
+    pub(super) fn share_keys(&mut self, device: u16, share: KeyShare) {
+        let content = self.key_share(share);
+        self.send_peer(device, content);
+    }
+
     /// Does what an own companion asks of its phone.
     pub(super) fn take_in_peer(&mut self, device: u16, message: &Message) {
         let Some(protocol) = &message.protocol_message else { return };
+        if self.account.directory().is_silent {
+            return;
+        }
         if protocol.r#type == Some(Type::AppStateSyncKeyRequest.into()) {
-            let share = self.key_share();
-            self.send_peer(device, share);
+            self.share_keys(device, KeyShare::Right);
         }
     }
 
@@ -60,7 +113,7 @@ impl Phone {
 
     /// The one key of the account's app state. It depends on the account alone, so that all companions have
     /// the same.
-    fn key_share(&self) -> ProtocolMessage {
+    fn key_share(&self, share: KeyShare) -> ProtocolMessage {
         let key = self.world.token(&[b"app state key", self.account.number.as_bytes()]);
         let devices = self.account.directory().devices();
         let indexes = devices.into_iter().map(|(_, index)| index.unwrap_or(0)).collect::<Vec<_>>();
@@ -70,7 +123,7 @@ impl Phone {
             device_indexes: indexes,
         };
         let data = AppStateSyncKeyData {
-            key_data: Some(key.to_vec().into()),
+            key_data: Some(key[..share.key_length()].to_vec().into()),
             fingerprint: Some(fingerprint),
             timestamp: i64::try_from(self.world.clock.unix_millis()).ok(),
         };
@@ -81,6 +134,28 @@ impl Phone {
             r#type: Some(Type::AppStateSyncKeyShare.into()),
             app_state_sync_key_share: Some(AppStateSyncKeyShare { keys: vec![key] }),
             ..Default::default()
+        }
+    }
+
+    /// The chats with what is known about each: both addresses, the token of the other and when its own was given.
+    fn add_chats(&self, history: &mut HistorySync) {
+        let chats = self.account.directory().trust.chats();
+        for other in chats.iter().filter_map(|number| self.world.account(number)) {
+            let directory = self.account.directory();
+            let token = directory.trust.received(&other.number);
+            history.conversations.push(Conversation {
+                id: Some(other.lid().to_string()),
+                pn_jid: Some(other.pn().to_string()),
+                lid_jid: Some(other.lid().to_string()),
+                tc_token: token.map(|token| token.bytes.clone()),
+                tc_token_timestamp: token.map(|token| token.at),
+                tc_token_sender_timestamp: directory.trust.last_given(&other.number),
+                ..Default::default()
+            });
+            history.phone_number_to_lid_mappings.push(PhoneNumberToLidMapping {
+                pn_jid: Some(other.pn().to_string()),
+                lid_jid: Some(other.lid().to_string()),
+            });
         }
     }
 
@@ -117,6 +192,8 @@ impl Phone {
                     lid_jid: Some(self.account.lid().to_string()),
                 };
                 history.phone_number_to_lid_mappings = vec![mapping];
+                history.nct_salt = Some(self.world.nct_salt(&self.account).to_vec().into());
+                self.add_chats(&mut history);
             }
             HistorySyncType::PushName => {
                 let name = self.account.directory().name.clone();

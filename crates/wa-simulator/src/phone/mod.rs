@@ -26,6 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use wa_binary::Node;
 
+pub use bootstrap::KeyShare;
 pub(crate) use inbox::Inbox;
 pub use inbox::InboxEntry;
 pub(crate) use keys::PhoneKeys;
@@ -58,6 +59,8 @@ pub(crate) enum Task {
     },
     /// Send a new companion what it needs.
     Bootstrap { device: u16 },
+    /// Share the keys of the app state with a companion.
+    ShareKeys { device: u16, share: KeyShare },
 }
 
 /// What the rest of the simulator holds of a phone.
@@ -175,6 +178,7 @@ impl Phone {
                 reply.send(self.mark_read(chat.as_ref(), &ids)).ok();
             }
             Task::Bootstrap { device } => self.bootstrap(device),
+            Task::ShareKeys { device, share } => self.share_keys(device, share),
         }
         self.state
     }

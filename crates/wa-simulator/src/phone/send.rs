@@ -43,7 +43,19 @@ impl Phone {
             composed.envelope.message(&chat, id).child(Node::new("participants").with_children(participants));
         // Receipts may come back while the message is still being handed over.
         self.remember(id, to, &composed);
-        self.submit(&node).map_err(ControlError::Refused)
+        self.submit(&node).map_err(ControlError::Refused)?;
+        if self.world.options.behaviour.tokens {
+            self.trust(to);
+        }
+        Ok(())
+    }
+
+    /// Issues a token to whom it writes to, once a week (PROTOCOL.md 22).
+    fn trust(&self, to: &Arc<Account>) {
+        let now = self.world.clock.unix_seconds();
+        if *to != self.account && self.account.directory().trust.owes(&to.number, now) {
+            self.world.issue_token(&self.account, to, now);
+        }
     }
 
     fn remember(&self, id: &CompactString, to: &Account, composed: &Composed) {

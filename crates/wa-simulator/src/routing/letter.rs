@@ -4,7 +4,7 @@ use compact_str::CompactString;
 use wa_binary::{Jid, Node};
 
 use super::Sender;
-use crate::{Addressing, stanza};
+use crate::{Addressing, account::Limited, stanza};
 
 /// Kinds of messages, as the `type` attribute names them (PROTOCOL.md 11.4).
 const KINDS: [&str; 9] =
@@ -16,6 +16,10 @@ const MAX_COPIES: usize = 1_000;
 
 /// The answer to a message that WhatsApp finds malformed.
 const MALFORMED: u16 = 479;
+/// The answer to a message that would need a token (PROTOCOL.md 11.3).
+const NO_TOKEN: u16 = 463;
+/// The answer to a message that would begin one new chat too many (PROTOCOL.md 11.3).
+const TOO_MANY_CHATS: u16 = 475;
 /// The answer to a message for nobody.
 const NO_RECIPIENT: u16 = 404;
 
@@ -38,6 +42,10 @@ pub(crate) enum Refusal {
     DeviceIdentity,
     #[error("a peer message goes to the own account")]
     Peer,
+    #[error("it shows two tokens")]
+    Tokens,
+    #[error("a limit forbids to write to the recipient: {0:?}")]
+    Limited(Limited),
     #[error("nobody has this address")]
     Nobody,
     #[error("a fault refuses it")]
@@ -49,6 +57,8 @@ impl Refusal {
         match self {
             Self::Nobody => NO_RECIPIENT,
             Self::NotServed => 501,
+            Self::Limited(Limited::Token) => NO_TOKEN,
+            Self::Limited(Limited::NewChats) => TOO_MANY_CHATS,
             Self::Fault(code) => code,
             _ => MALFORMED,
         }

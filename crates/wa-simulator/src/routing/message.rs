@@ -3,7 +3,7 @@ use std::sync::Arc;
 use wa_binary::{Jid, Node, phash};
 
 use super::{
-    Sender,
+    Sender, admission,
     letter::{Coverage, Letter, Refusal, Route},
 };
 use crate::{
@@ -53,7 +53,10 @@ fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Option<Str
     let recipient = world.resolve(&letter.to).ok_or(Refusal::Nobody)?;
     let post = Post { world, sender, letter: &letter, recipient: &recipient };
     match letter.route {
-        Route::Fanout => post.fan_out(),
+        Route::Fanout => {
+            admission::admit(world, sender, &recipient, node)?;
+            post.fan_out()
+        }
         Route::Again | Route::Peer => post.single().map(|()| None),
     }
 }
@@ -90,6 +93,7 @@ impl Post<'_> {
             }
         }
         self.remember_acquaintance();
+        admission::remember_chat(self.sender.account, self.recipient);
         for (target, device, stanza) in due {
             self.world.deliver(target, device, stanza);
         }
@@ -158,7 +162,7 @@ impl Post<'_> {
     /// The stanza for one device of `target`.
     fn delivery(&self, enc: &Node<'_>, target: &Arc<Account>) -> Stanza {
         let source = &self.letter.node.attrs;
-        let name = self.sender.account.directory().name.clone();
+        let name = self.sender.account.directory().announced_name(self.sender.device);
         let mut node = self
             .addressed(target)
             .attr("id", self.letter.id.clone())

@@ -1,5 +1,6 @@
 //! What devices send to devices.
 
+mod admission;
 mod letter;
 mod message;
 mod presence;

@@ -5,7 +5,7 @@ use wa_binary::{Jid, Node};
 use super::Sender;
 use crate::{
     Addressing,
-    account::{Account, Presence},
+    account::{Account, Presence, Restriction},
     stanza,
     world::World,
 };
@@ -15,6 +15,10 @@ pub(crate) fn presence(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Op
     if stanza::text(&node.attrs, "type") == "subscribe" {
         let to = node.attrs.jid("to")?;
         let account = world.resolve(to)?;
+        let is_restricted = account.directory().restriction != Restriction::None;
+        if is_restricted && !world.tokens_in(node, sender.account, &account).is_trusted {
+            return None;
+        }
         let addressing = Addressing::of(to)?;
         let mut directory = account.directory();
         directory.subscribers.insert(sender.account.number.clone(), addressing);
@@ -23,10 +27,7 @@ pub(crate) fn presence(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Op
     let changed = {
         let mut directory = sender.account.directory();
         let before = directory.presence();
-        let name = stanza::text(&node.attrs, "name");
-        if !name.is_empty() {
-            directory.name = name.into_string();
-        }
+        let name = Some(stanza::text(&node.attrs, "name")).filter(|name| !name.is_empty());
         let is_available = match &*stanza::text(&node.attrs, "type") {
             "available" => Some(true),
             "unavailable" => Some(false),
@@ -34,11 +35,10 @@ pub(crate) fn presence(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Op
             _ => None,
         };
         let companion = directory.companions.get_mut(&sender.device);
-        if let (Some(is_available), Some(live)) =
-            (is_available, companion.and_then(|companion| companion.connection.as_mut()))
-        {
-            live.is_available = is_available;
-            if !is_available {
+        if let Some(live) = companion.and_then(|companion| companion.connection.as_mut()) {
+            live.name = name.or_else(|| live.name.take());
+            live.is_available = is_available.unwrap_or(live.is_available);
+            if is_available == Some(false) {
                 directory.last_seen = Some(world.clock.unix_seconds());
             }
         }

@@ -209,6 +209,26 @@ async fn the_door_for_sending_takes_one_thing_at_a_time() {
 }
 
 #[tokio::test]
+async fn what_whatsapp_holds_against_an_account_has_doors() {
+    let simulator = serving(false).await;
+    let api = Api::new(&simulator);
+    let phone = json!({"number": ALICE, "restricted": "trusted", "silentPhone": true});
+    let made = api.post("/sim/phones", phone).await;
+    assert_eq!((&made["restricted"], &made["silentPhone"]), (&json!("trusted"), &json!(true)));
+    let again = api.post("/sim/phones", json!({"number": ALICE, "restricted": "none"})).await;
+    assert_eq!((&again["restricted"], &again["silentPhone"]), (&json!("none"), &json!(true)));
+    let limits = json!({"timeLock": {"seconds": 60}, "chatCap": {"total": 9, "seconds": 60}});
+    api.post("/sim/phones/15550000001/limits", limits).await;
+    api.post("/sim/phones/15550000001/limits", json!({"timeLock": null})).await;
+    api.post("/sim/phones/15550000001/ban", json!({"seconds": 60, "grows": 5})).await;
+    let share = "/sim/phones/15550000001/devices/1/share-keys";
+    let refused = api.refused(Method::POST, share, Some(json!({"share": "wrong"}))).await;
+    assert_eq!(refused, (404, "unknown_device".to_owned()));
+    let refused = api.refused(Method::POST, "/sim/phones/15550000001/ban", Some(json!({}))).await;
+    assert_eq!(refused, (400, "invalid_request".to_owned()));
+}
+
+#[tokio::test]
 async fn calls_that_make_no_sense_are_refused_with_a_reason() {
     let simulator = serving(false).await;
     let api = Api::new(&simulator);

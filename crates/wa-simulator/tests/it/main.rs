@@ -26,3 +26,5 @@ mod receipts;
 mod references;
 #[cfg(test)]
 mod scene;
+#[cfg(test)]
+mod trust;
