@@ -11,6 +11,8 @@ mod hostile;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod linking;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod pairing;

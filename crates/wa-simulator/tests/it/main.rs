@@ -25,6 +25,8 @@ mod receipts;
 #[cfg(test)]
 mod references;
 #[cfg(test)]
+mod refresh;
+#[cfg(test)]
 mod scene;
 #[cfg(test)]
 mod trust;
