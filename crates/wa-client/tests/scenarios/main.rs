@@ -5,6 +5,8 @@ mod batches;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod dropping;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod hostile;
