@@ -15,6 +15,9 @@ use crate::faults::PairingFault;
 const ACCOUNT_SIGNATURE: &[u8] = &[6, 0];
 /// Precedes what a companion signs about itself.
 const DEVICE_SIGNATURE: &[u8] = &[6, 1];
+/// The same two for a device in Meta's cloud.
+const HOSTED_ACCOUNT_SIGNATURE: &[u8] = &[6, 5];
+const HOSTED_DEVICE_SIGNATURE: &[u8] = &[6, 6];
 /// Precedes the account's signed list of key indexes.
 const KEY_INDEX_SIGNATURE: &[u8] = &[6, 2];
 
@@ -128,6 +131,39 @@ impl Vouched {
         }
         Ok(identity.encode_to_vec().into())
     }
+}
+
+/// The complete `device-identity` of a device that isn't a client's: with the account's key.
+pub(crate) fn identity(
+    account: &KeyPair,
+    device: &KeyPair,
+    (raw_id, key_index): (u32, u32),
+    is_hosted: bool,
+    now: u64,
+    rng: &mut impl CryptoRng,
+) -> Bytes {
+    let (kind, account_prefix, device_prefix) = match is_hosted {
+        true => (AdvEncryptionType::Hosted, HOSTED_ACCOUNT_SIGNATURE, HOSTED_DEVICE_SIGNATURE),
+        false => (AdvEncryptionType::E2ee, ACCOUNT_SIGNATURE, DEVICE_SIGNATURE),
+    };
+    let details = AdvDeviceIdentity {
+        raw_id: Some(raw_id),
+        timestamp: Some(now),
+        key_index: Some(key_index),
+        account_type: Some(kind.into()),
+        device_type: Some(kind.into()),
+    };
+    let details = details.encode_to_vec();
+    let (identity, key) = (device.public().as_bytes(), account.public().as_bytes());
+    let vouched = account.private().sign(&[account_prefix, &details, identity], rng);
+    let confirmed = device.private().sign(&[device_prefix, &details, identity, key], rng);
+    let identity = AdvSignedDeviceIdentity {
+        details: Some(details.into()),
+        account_signature_key: Some(key.to_vec().into()),
+        account_signature: Some(vouched.as_bytes().to_vec().into()),
+        device_signature: Some(confirmed.as_bytes().to_vec().into()),
+    };
+    identity.encode_to_vec().into()
 }
 
 /// Checks the `device-identity` that came with a `pkmsg`: it must bind `companion`, the identity key in the

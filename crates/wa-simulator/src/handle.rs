@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use wa_binary::{Jid, Node};
 
 use crate::{
-    Addressing, ChatCap, ControlError, InboxEntry, OutboxEntry, Restriction, TimeLock,
+    Addressing, ChatCap, ControlError, Impostor, InboxEntry, OutboxEntry, Restriction, TimeLock,
     account::Account,
     faults::{FaultKind, Moment},
     iq,
@@ -345,6 +345,16 @@ impl Phone {
             waiting: companion.queue.len(),
         });
         devices.collect()
+    }
+
+    /// The server claims `what` to a companion, so as to read a message that the companion sent to `chat`.
+    pub fn impersonate(&self, device: u16, what: Impostor, chat: &str, id: &str) -> Result<(), ControlError> {
+        if !self.account.directory().companions.contains_key(&device) {
+            return Err(ControlError::UnknownDevice(device));
+        }
+        let chat = self.recipient(chat)?;
+        self.world.impersonate(&self.account, device, what, &chat, id);
+        Ok(())
     }
 
     /// Unlinks a companion.

@@ -6,10 +6,9 @@ use tokio_util::sync::CancellationToken;
 use wa_crypto::PublicKey;
 
 use crate::{
-    ControlError, Fault, FaultKind, Moment, Options, Phone, TraceEntry,
+    ControlError, Fault, FaultKind, Moment, Options, Phone, Stolen, TraceEntry,
     connection::{self, Connection},
     control::{self, Certificate},
-    pairing::WaitingClient,
     world::World,
 };
 
@@ -125,11 +124,6 @@ impl Simulator {
         accounts.into_iter().map(|account| Phone::new(self.inner.world.clone(), account)).collect()
     }
 
-    /// The clients that wait to be paired: `GET /sim/pairings`.
-    pub fn pairings(&self) -> Vec<WaitingClient> {
-        self.inner.world.pairings.waiting()
-    }
-
     /// Has something go wrong: `POST /sim/faults`.
     pub fn add_fault(&self, fault: Fault) -> Result<PlacedFault, ControlError> {
         place(&self.inner.world, fault)
@@ -149,6 +143,11 @@ impl Simulator {
     pub fn clear_faults(&self) {
         // Clearing all of them can't miss one.
         clear(&self.inner.world, None).ok();
+    }
+
+    /// What the server could read as an [`Impostor`](crate::Impostor): `GET /sim/stolen`.
+    pub fn stolen(&self) -> Vec<Stolen> {
+        self.inner.world.impostors.stolen()
     }
 
     /// Recent stanzas, oldest first, of one account or of all: `GET /sim/trace`.

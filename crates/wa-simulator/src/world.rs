@@ -23,6 +23,7 @@ use crate::{
     adv,
     certificate::Authority,
     faults::{FaultKind, Faults, Moment},
+    impostor::Impostors,
     media::Media,
     pairing::Pairings,
     phone::{self, PhoneKeys},
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) trace: Trace,
     pub(crate) faults: Faults,
+    pub(crate) impostors: Impostors,
     pub(crate) media: Media,
     pub(crate) pairings: Pairings,
     pub(crate) authority: Authority,
@@ -77,6 +79,7 @@ impl World {
         Arc::new_cyclic(|me| Self {
             trace: Trace::new(clock, options.limits.trace, options.limits.trace_bytes),
             faults: Faults::default(),
+            impostors: Impostors::default(),
             media: Media::new(options.limits.media_file, options.limits.media_total),
             pairings: Pairings::default(),
             authority: Authority::generate(&mut rng),
@@ -289,7 +292,6 @@ impl World {
 
     /// Writes what has waited to every companion that is there.
     pub(crate) fn release(&self) {
-        self.pairings.release();
         for account in self.accounts() {
             if !self.is_held(&account, 0) {
                 account.phone.release();
@@ -349,6 +351,7 @@ impl World {
         *self.accounts.write() = Accounts::default();
         self.pairings.clear();
         self.faults.clear(None);
+        self.impostors.clear();
         self.media.clear();
         self.trace.clear();
         ended.cancel();

@@ -46,6 +46,7 @@ impl LoggedIn {
         if let Some(kind) = ending {
             return self.end_by(&kind);
         }
+        self.world.read_along(&self.account, self.device, node);
         let sender = Sender { account: &self.account, device: self.device };
         let ack = routing::message(&self.world, sender, node);
         let ending = self.strike(|kind| is_ending(kind, Moment::Sent).then(|| kind.clone()));

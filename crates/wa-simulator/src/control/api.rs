@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Doors, Reply, request};
 use crate::{
-    Addressing, ChatCap, ControlError, Fault, KeyShare, Outgoing, Phone, Restriction, Say, TimeLock,
+    Addressing, ChatCap, ControlError, Fault, Impostor, KeyShare, Outgoing, Phone, Restriction, Say,
+    TimeLock,
     simulator::{canonical, clear, create_phone, place},
 };
 
@@ -116,6 +117,14 @@ struct ShareKeys {
     share: Option<KeyShare>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Claim {
+    what: Impostor,
+    chat: String,
+    message_id: String,
+}
+
 /// `/sim/…`: the control API.
 pub(super) async fn answer(doors: &Doors, request: Request<Incoming>) -> Reply {
     match route(doors, request).await {
@@ -137,7 +146,6 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Replied {
         ["phones"] if get => phones(doors),
         ["phones"] if post => new_phone(doors, request).await,
         ["phones", number, ref rest @ ..] => of_phone(&phone(doors, number)?, rest, request).await,
-        ["pairings"] if get => ok(&doors.world.pairings.waiting()),
         ["faults"] if get => faults(doors),
         ["faults"] if post => {
             let fault = Fault::from_json(request::json_body::<Value>(request).await?)?;
@@ -148,12 +156,13 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Replied {
             let id = id.parse().map_err(|_| ControlError::UnknownPath(path.clone()))?;
             clear(&doors.world, Some(id)).and_then(|()| ok(&json!({})))
         }
+        ["stolen"] if get => ok(&doors.world.impostors.stolen()),
         ["trace"] if get => trace(doors, &request),
         ["reset"] if post => {
             doors.world.reset();
             ok(&json!({}))
         }
-        ["info" | "phones" | "pairings" | "faults" | "trace" | "reset"] | ["faults", _] => {
+        ["info" | "phones" | "faults" | "stolen" | "trace" | "reset"] | ["faults", _] => {
             not_allowed(&request)
         }
         _ => Err(ControlError::UnknownPath(path)),
@@ -192,6 +201,12 @@ async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> R
         ["inbox"] if get => inbox(phone, &request).await,
         ["outbox"] if get => ok(&phone.outbox()),
         ["devices"] if get => ok(&phone.devices()),
+        ["devices", id, "impostor"] if post => {
+            let id = device(id)?;
+            let claim: Claim = request::json_body(request).await?;
+            phone.impersonate(id, claim.what, &claim.chat, &claim.message_id)?;
+            ok(&json!({}))
+        }
         ["devices", id] if *request.method() == Method::DELETE => {
             phone.unlink(device(id)?)?;
             ok(&json!({}))
@@ -199,7 +214,7 @@ async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> R
         []
         | ["scan" | "link-code" | "send" | "read" | "ban" | "limits" | "inbox" | "outbox" | "devices"]
         | ["devices", _]
-        | ["devices", _, "share-keys"] => not_allowed(&request),
+        | ["devices", _, "impostor" | "share-keys"] => not_allowed(&request),
         _ => Err(ControlError::UnknownPath(request.uri().path().to_owned())),
     }
 }

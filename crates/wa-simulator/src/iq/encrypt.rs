@@ -150,8 +150,8 @@ fn signed_node(id: u32, key: &PublicKey, signature: &Signature) -> Node<'static>
     key_node("skey", id, key).child(Node::new("signature").with_bytes(signature.as_bytes().to_vec()))
 }
 
-/// Bundles of devices. Devices that are not there are left out: Baileys gives up a whole message for one
-/// `<error>` (PROTOCOL.md 9).
+/// Bundles of devices. Devices that are not there are left out, unless the behaviour has errors for them: Baileys
+/// gives up a whole message for one `<error>` (PROTOCOL.md 9).
 fn fetch(context: &Context<'_>, node: &Node<'_>) -> Answered {
     let users = node.children();
     if users.is_empty() || users.len() > MAX_FETCH {
@@ -167,17 +167,26 @@ fn fetch(context: &Context<'_>, node: &Node<'_>) -> Answered {
 
 fn bundle_node(context: &Context<'_>, jid: &Jid) -> Option<Node<'static>> {
     let world = context.world;
-    let account = world.resolve(jid)?;
-    let bundle = world.take_bundle(&account, jid.device)?;
+    let node = || Node::new("user").attr("jid", jid).attr("t", world.clock.unix_seconds());
+    if let Some(claimed) = world.claimed_bundle(context.account, context.device, jid) {
+        return Some(node().with_children(parts(&claimed, None)));
+    }
+    let found = world.resolve(jid).and_then(|account| {
+        let bundle = world.take_bundle(&account, jid.device)?;
+        Some((account, bundle))
+    });
+    let Some((account, bundle)) = found else {
+        let error = Node::new("error").attr("code", 404_u16).attr("text", "item-not-found");
+        return world.options.behaviour.key_errors.then(|| node().child(error));
+    };
     let fault = world.faults.strike(&account.number, jid.device, |kind| match kind {
         FaultKind::Bundle { what } => Some(*what),
         _ => None,
     });
-    let node = Node::new("user").attr("jid", jid).attr("t", world.clock.unix_seconds());
     if fault == Some(BundleFault::Refused) {
-        return Some(node.child(Node::new("error").attr("code", 406_u16).attr("text", "not-acceptable")));
+        return Some(node().child(Node::new("error").attr("code", 406_u16).attr("text", "not-acceptable")));
     }
-    Some(node.with_children(parts(&bundle, fault)))
+    Some(node().with_children(parts(&bundle, fault)))
 }
 
 /// The children of a bundle, wrong in the one point of a fault.

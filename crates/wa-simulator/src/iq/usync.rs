@@ -83,6 +83,11 @@ fn described(context: &Context<'_>, protocols: &[Node<'_>], subject: &Subject<'_
         .filter_map(|protocol| match (Protocol::of(protocol.tag()), &subject.account) {
             (Protocol::Contact, account) => Some(contact(subject.contact, account.is_some())),
             (protocol, Some(account)) => protocol.about(context, account, &jid),
+            (Protocol::Devices, None) => {
+                context.world.claimed_device(context.account, context.device, &jid).map(|claimed| {
+                    Node::new("devices").child(Node::new("device-list").child(claimed_node(claimed)))
+                })
+            }
             (_, None) => None,
         })
         .collect();
@@ -130,6 +135,14 @@ impl Protocol {
     }
 }
 
+/// A device that isn't there, under an index newer than the signed list.
+fn claimed_node((device, is_hosted): (u16, bool)) -> Node<'static> {
+    Node::new("device")
+        .attr("id", device)
+        .attr("key-index", device)
+        .opt_attr("is_hosted", is_hosted.then_some("true"))
+}
+
 /// The devices with their key indexes, and the list of valid indexes that the phone has signed. Who asks
 /// is told when they change.
 fn devices(context: &Context<'_>, account: &Arc<Account>, jid: &Jid) -> Node<'static> {
@@ -138,10 +151,12 @@ fn devices(context: &Context<'_>, account: &Arc<Account>, jid: &Jid) -> Node<'st
         directory.watch(&context.account.number);
         (directory.devices(), directory.key_index_list.clone())
     };
+    let claimed = context.world.claimed_device(context.account, context.device, jid);
     let hash = phash(&devices.iter().map(|(device, _)| jid.clone().with_device(*device)).collect::<Vec<_>>());
     let list = devices
         .iter()
-        .map(|(device, index)| Node::new("device").attr("id", *device).opt_attr("key-index", *index));
+        .map(|(device, index)| Node::new("device").attr("id", *device).opt_attr("key-index", *index))
+        .chain(claimed.map(claimed_node));
     Node::new("devices")
         .child(Node::new("device-list").attr("hash", hash).with_children(list))
         .child(Node::new("key-index-list").attr("ts", signed_at).with_bytes(signed.to_vec()))

@@ -9,6 +9,8 @@ mod faults;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod impostor;
+#[cfg(test)]
 mod iqs;
 #[cfg(test)]
 mod keys;
@@ -24,8 +26,6 @@ mod pairing;
 mod receipts;
 #[cfg(test)]
 mod references;
-#[cfg(test)]
-mod refresh;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
