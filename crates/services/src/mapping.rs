@@ -7,7 +7,8 @@ mod outgoing;
 mod receipt;
 mod shown;
 
-use storage::{Entry, EventData, InstanceId, NewEvent, Outcome, StateChange, Timestamp};
+use storage::{Entry, EventData, IdentityData, InstanceId, NewEvent, Outcome, StateChange, Timestamp};
+use wa_binary::Jid;
 use wa_client::Event;
 
 pub(crate) use connection::Facts;
@@ -103,6 +104,7 @@ impl Mapping<'_> {
             Event::SamePerson { pn, lid } => {
                 self.same_person(&lid.to_user().to_string(), &pn.to_user().to_string())
             }
+            Event::IdentityChanged { pn, lid } => self.identity_changed(pn.as_ref(), lid.as_ref()),
             Event::Receipt(receipt) => receipt::add(receipt, self.pending, &mut self.mapped),
             Event::Qr(code) => {
                 let change = self.mapped.facts.qr(code);
@@ -134,6 +136,13 @@ impl Mapping<'_> {
     fn same_person(&mut self, lid: &str, pn: &str) {
         self.mapped.entries.push(Entry::MergeChats { from: lid.to_owned(), into: pn.to_owned() });
         self.mapped.merged.push((lid.to_owned(), pn.to_owned()));
+    }
+
+    fn identity_changed(&mut self, pn: Option<&Jid>, lid: Option<&Jid>) {
+        let Some(chat) = lid.or(pn) else { return };
+        let names = ChatNames::new(chat, pn, lid);
+        let told = EventData::IdentityChanged(IdentityData::default());
+        self.mapped.entries.push(Entry::Event(NewEvent::new(Some(names.chat), told)));
     }
 
     /// Messages that were never acknowledged belong to the account that was linked when they were written; another one

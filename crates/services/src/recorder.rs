@@ -4,16 +4,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use storage::{
-    Claim, Entry, Epoch, Instance, InstanceId, InstanceStatus, Journal, Message, NewMessage, Outcome, Record,
-    Recorded, StateChange, StatusUpdate, StorageError, Write,
+    Claim, Entry, Epoch, Instance, InstanceId, InstanceStatus, Journal, Message, MessageStatus, NewMessage,
+    Outcome, Record, Recorded, StateChange, StatusUpdate, StorageError, Write,
 };
 use tokio::sync::{Notify, SetOnce, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use wa_binary::Jid;
-use wa_client::{Event, SentMessages};
+use wa_client::{Event, SentContent, SentMessages};
 
 use crate::backoff::Backoff;
 use crate::clock::now;
@@ -367,7 +366,7 @@ impl Recorder for InstanceRecorder {
 
 #[async_trait]
 impl SentMessages for InstanceRecorder {
-    async fn sent(&self, chat: &Jid, id: &str) -> Option<Bytes> {
+    async fn sent(&self, chat: &Jid, id: &str) -> Option<SentContent> {
         // A device is given nothing of another chat, whichever id it names.
         let mut names = vec![chat.to_user().to_string()];
         if chat.is_lid() {
@@ -377,20 +376,28 @@ impl SentMessages for InstanceRecorder {
         let is_it = |message: &Message| {
             message.from_me && names.iter().any(|name| *name == message.chat || *name == message.wire_chat)
         };
-        let under_way =
-            self.pending.lock().find(id).filter(|message| is_it(message)).map(|message| message.raw.clone());
+        let under_way = self.pending.lock().find(id).filter(|message| is_it(message)).map(sent_content);
         if under_way.is_some() {
             return under_way;
         }
         match self.journal.storage().fleet_messages_by_id(self.instance, id).await {
             Ok(messages) => {
-                messages.into_iter().find(is_it).map(|message| message.raw).filter(|raw| !raw.is_empty())
+                messages.iter().find(|message| is_it(message) && !message.raw.is_empty()).map(sent_content)
             }
             Err(error) => {
                 tracing::warn!(instance = %self.instance, %error, "a message that was sent can't be read");
                 None
             }
         }
+    }
+}
+
+fn sent_content(message: &Message) -> SentContent {
+    use MessageStatus::{Delivered, Played, Read};
+    SentContent {
+        message: message.raw.clone(),
+        timestamp: message.created_at.millis(),
+        is_delivered: matches!(message.status, Delivered | Read | Played),
     }
 }
 

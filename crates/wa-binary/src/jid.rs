@@ -205,6 +205,17 @@ impl Jid {
         Self { agent: 0, device: 0, ..self.clone() }
     }
 
+    /// The same device, or user, without regard to whether it runs in Meta's cloud: its account's address.
+    #[must_use]
+    pub fn unhosted(self) -> Self {
+        let server = match self.server {
+            Server::Hosted => Server::Pn,
+            Server::HostedLid => Server::Lid,
+            server => server,
+        };
+        Self { server, ..self }
+    }
+
     /// Whether this is a server without user.
     pub fn is_server(&self) -> bool {
         self.user.is_empty()

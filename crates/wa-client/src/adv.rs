@@ -7,7 +7,8 @@ use rand::CryptoRng;
 use wa_crypto::mac::verify_hmac_sha256;
 use wa_crypto::{KeyPair, PublicKey, Signature};
 use wa_protobuf::adv::{
-    AdvDeviceIdentity, AdvEncryptionType, AdvSignedDeviceIdentity, AdvSignedDeviceIdentityHmac,
+    AdvDeviceIdentity, AdvEncryptionType, AdvKeyIndexList, AdvSignedDeviceIdentity,
+    AdvSignedDeviceIdentityHmac, AdvSignedKeyIndexList,
 };
 
 use crate::cause::PairingFailure;
@@ -18,6 +19,16 @@ const ACCOUNT_SIGNATURE: [u8; 2] = [6, 0];
 const DEVICE_SIGNATURE: [u8; 2] = [6, 1];
 /// Goes before what an account signs, or what is authenticated, for a device in Meta's cloud.
 const HOSTED: [u8; 2] = [6, 5];
+/// Goes before what a device in Meta's cloud signs in turn.
+const HOSTED_DEVICE_SIGNATURE: [u8; 2] = [6, 6];
+/// Goes before what an account signs of the companions that it has.
+const KEY_INDEX_SIGNATURE: [u8; 2] = [6, 2];
+
+/// The account's key in the identity that this companion keeps of itself.
+pub(crate) fn account_key(own_identity: &[u8]) -> Option<PublicKey> {
+    let signed = AdvSignedDeviceIdentity::decode(own_identity).ok()?;
+    PublicKey::from_slice(&signed.account_signature_key?).ok()
+}
 
 /// A device identity that passed all checks and now carries the own signature.
 pub(crate) struct Verified {
@@ -66,38 +77,75 @@ pub(crate) fn verify(
     })
 }
 
-/// The identity of somebody else's companion is not what its account signed.
+/// Why a companion is not believed to belong to its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the device identity of a companion is not genuine")]
-pub(crate) struct NotGenuine;
+pub(crate) enum NotGenuine {
+    /// It is malformed, or a signature is wrong.
+    #[error("the device identity of a companion is not genuine")]
+    Signature,
+    /// It doesn't say which account signed it, and that isn't known either.
+    #[error("the account that vouches for a companion is unknown")]
+    UnknownAccount,
+}
 
-/// Checks the device identity that a bundle brings: the account has signed the device's identity key, and the
-/// device has signed in turn. `account_key` is the known identity key of the account's primary device; without
-/// it the key inside is believed, as on first use.
+/// What a device identity says, once its signatures have held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Vouched {
+    /// The key of the account that has signed, which is the identity key of its phone.
+    pub(crate) account_key: PublicKey,
+    /// The companion's number in the account's list.
+    pub(crate) key_index: Option<u32>,
+}
+
+/// Checks a device identity: its account has signed the device's identity key, and the device has signed in turn.
+///
+/// The account is that of the key inside; where there is none, as in copies of the server, `known` is it, the identity
+/// key of the account's phone. Whether it is the right account is for the caller to know.
 pub(crate) fn check_companion(
     device_identity: &[u8],
     identity: &PublicKey,
-    account_key: Option<&PublicKey>,
-) -> Result<(), NotGenuine> {
-    let signed = AdvSignedDeviceIdentity::decode(device_identity).map_err(|_| NotGenuine)?;
-    let inside = match signed.account_signature_key.as_deref() {
-        Some(key) if !key.is_empty() => Some(PublicKey::from_slice(key).map_err(|_| NotGenuine)?),
-        _ => None,
-    };
-    if let (Some(inside), Some(known)) = (&inside, account_key)
-        && inside != known
-    {
-        return Err(NotGenuine);
-    }
-    // Server copies come without the key; before the primary's key is known there is nothing to compare with.
-    let Some(account_key) = account_key.or(inside.as_ref()) else { return Ok(()) };
-    let inner = signed.details.as_deref().ok_or(NotGenuine)?;
-    let device = AdvDeviceIdentity::decode(inner).map_err(|_| NotGenuine)?;
-    let hosted = device.device_type == Some(AdvEncryptionType::Hosted.into());
-    check_account_signature(&signed, account_key, identity, hosted)?;
+    is_hosted: bool,
+    known: Option<&PublicKey>,
+) -> Result<Vouched, NotGenuine> {
+    let signed = AdvSignedDeviceIdentity::decode(device_identity).map_err(|_| NotGenuine::Signature)?;
+    let inside = signed.account_signature_key.as_deref().filter(|key| !key.is_empty());
+    let inside = inside.map(PublicKey::from_slice).transpose().map_err(|_| NotGenuine::Signature)?;
+    let account_key = inside.or(known.copied()).ok_or(NotGenuine::UnknownAccount)?;
+    let inner = signed.details.as_deref().ok_or(NotGenuine::Signature)?;
+    let device = AdvDeviceIdentity::decode(inner).map_err(|_| NotGenuine::Signature)?;
+    let is_hosted_type = device.device_type == Some(AdvEncryptionType::Hosted.into());
+    check_account_signature(&signed, &account_key, identity, is_hosted_type)?;
+    let prefix = if is_hosted { HOSTED_DEVICE_SIGNATURE } else { DEVICE_SIGNATURE };
+    let parts: [&[u8]; 4] = [&prefix, inner, identity.as_bytes(), account_key.as_bytes()];
     let signature = signature(signed.device_signature.as_deref())?;
-    let parts: [&[u8]; 4] = [&DEVICE_SIGNATURE, inner, identity.as_bytes(), account_key.as_bytes()];
-    identity.verify(&parts, &signature).map_err(|_| NotGenuine)
+    identity.verify(&parts, &signature).map_err(|_| NotGenuine::Signature)?;
+    Ok(Vouched { account_key, key_index: device.key_index })
+}
+
+/// The companions that an account has at present (PROTOCOL.md 15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyIndexes {
+    current: u32,
+    valid: Vec<u32>,
+}
+
+impl KeyIndexes {
+    /// Reads the signed list that comes with a list of devices.
+    pub(crate) fn read(signed: &[u8], account_key: &PublicKey) -> Result<Self, NotGenuine> {
+        let list = AdvSignedKeyIndexList::decode(signed).map_err(|_| NotGenuine::Signature)?;
+        let details = list.details.as_deref().ok_or(NotGenuine::Signature)?;
+        let signature = signature(list.account_signature.as_deref())?;
+        account_key
+            .verify(&[&KEY_INDEX_SIGNATURE, details], &signature)
+            .map_err(|_| NotGenuine::Signature)?;
+        let list = AdvKeyIndexList::decode(details).map_err(|_| NotGenuine::Signature)?;
+        Ok(Self { current: list.current_index.unwrap_or(0), valid: list.valid_indexes })
+    }
+
+    /// Whether a companion with this index is one of the account's: listed, or newer than the list.
+    pub(crate) fn contains(&self, index: Option<u32>) -> bool {
+        index.is_some_and(|index| self.valid.contains(&index) || index > self.current)
+    }
 }
 
 fn check_account_signature(
@@ -106,14 +154,15 @@ fn check_account_signature(
     identity: &PublicKey,
     hosted: bool,
 ) -> Result<(), NotGenuine> {
-    let inner = signed.details.as_deref().ok_or(NotGenuine)?;
+    let inner = signed.details.as_deref().ok_or(NotGenuine::Signature)?;
     let prefix: &[u8] = if hosted { &HOSTED } else { &ACCOUNT_SIGNATURE };
     let signature = signature(signed.account_signature.as_deref())?;
-    account_key.verify(&[prefix, inner, identity.as_bytes()], &signature).map_err(|_| NotGenuine)
+    let parts = [prefix, inner, identity.as_bytes()];
+    account_key.verify(&parts, &signature).map_err(|_| NotGenuine::Signature)
 }
 
 fn signature(bytes: Option<&[u8]>) -> Result<Signature, NotGenuine> {
-    Signature::from_slice(bytes.ok_or(NotGenuine)?).map_err(|_| NotGenuine)
+    Signature::from_slice(bytes.ok_or(NotGenuine::Signature)?).map_err(|_| NotGenuine::Signature)
 }
 
 fn malformed<E>(_: E) -> PairingFailure {
@@ -188,8 +237,13 @@ mod tests {
         let answer = AdvSignedDeviceIdentity::decode(&verified.answer[..]).unwrap();
         assert_eq!(answer.account_signature_key, None);
         let (identity, account) = (phone.companion.public(), phone.account.public());
-        assert_eq!(check_companion(&verified.answer, identity, Some(account)), Ok(()));
-        assert_eq!(check_companion(&verified.account, identity, None), Ok(()));
+        let vouched = Ok(Vouched { account_key: *account, key_index: Some(4) });
+        assert_eq!(check_companion(&verified.answer, identity, false, Some(account)), vouched);
+        assert_eq!(check_companion(&verified.account, identity, false, None), vouched);
+        assert_eq!(account_key(&verified.account), Some(*account));
+        // Of a copy without the account's key nothing is known.
+        let unknown = check_companion(&verified.answer, identity, false, None);
+        assert_eq!(unknown, Err(NotGenuine::UnknownAccount));
     }
 
     #[test]
@@ -267,8 +321,50 @@ mod tests {
         };
         let other = KeyPair::generate(&mut phone.random);
         let identity = phone.companion.public();
-        assert_eq!(check_companion(&verified.answer, identity, Some(other.public())), Err(NotGenuine));
-        assert_eq!(check_companion(&verified.account, other.public(), None), Err(NotGenuine));
-        assert_eq!(check_companion(b"\xff", identity, None), Err(NotGenuine));
+        let check = |bytes: &[u8], identity, known| check_companion(bytes, identity, false, known);
+        let wrong = Err(NotGenuine::Signature);
+        assert_eq!(check(&verified.answer, identity, Some(other.public())), wrong);
+        assert_eq!(check(&verified.account, other.public(), None), wrong);
+        assert_eq!(check(b"\xff", identity, None), wrong);
+    }
+
+    #[test]
+    fn a_device_in_the_cloud_signs_with_a_prefix_of_its_own() {
+        let mut phone = Phone::new();
+        let mut signed = phone.signed(true);
+        let details = signed.details.clone().unwrap();
+        let (identity, account) = (*phone.companion.public(), *phone.account.public());
+        let parts: [&[u8]; 4] = [&[6, 6], &details, identity.as_bytes(), account.as_bytes()];
+        let signature = phone.companion.private().sign(&parts, &mut phone.random);
+        signed.device_signature = Some(Bytes::copy_from_slice(signature.as_bytes()));
+        let bytes = signed.encode_to_vec();
+        assert!(check_companion(&bytes, &identity, true, None).is_ok());
+        assert_eq!(check_companion(&bytes, &identity, false, None), Err(NotGenuine::Signature));
+    }
+
+    #[test]
+    fn a_list_of_key_indexes_holds_if_its_account_signed_it() {
+        let mut phone = Phone::new();
+        let list = AdvKeyIndexList {
+            raw_id: Some(1),
+            timestamp: Some(1_700_000_000),
+            current_index: Some(5),
+            valid_indexes: vec![0, 3],
+            account_type: None,
+        };
+        let details = list.encode_to_vec();
+        let signature = phone.account.private().sign(&[&[6, 2], &details], &mut phone.random);
+        let signed = AdvSignedKeyIndexList {
+            details: Some(details.into()),
+            account_signature: Some(Bytes::copy_from_slice(signature.as_bytes())),
+            account_signature_key: None,
+        };
+        let bytes = signed.encode_to_vec();
+        let indexes = KeyIndexes::read(&bytes, phone.account.public()).unwrap();
+        let held: Vec<_> = (0..8).filter(|index| indexes.contains(Some(*index))).collect();
+        assert_eq!(held, [0, 3, 6, 7]);
+        assert!(!indexes.contains(None));
+        assert_eq!(KeyIndexes::read(&bytes, phone.companion.public()), Err(NotGenuine::Signature));
+        assert_eq!(KeyIndexes::read(b"\xff", phone.account.public()), Err(NotGenuine::Signature));
     }
 }

@@ -63,7 +63,16 @@ impl<'a> Context<'a> {
 
     /// Learns that a phone number and a LID are the same user.
     pub(crate) async fn learn_lid(&mut self, pn: &Jid, lid: &Jid) -> Result<(), End> {
-        Ok(self.mirror.learn_lid(&self.shared.store, pn, lid).await?)
+        let store = &self.shared.store;
+        let (pn, lid) = (pn.to_user(), lid.to_user());
+        let is_pair = pn.is_pn() && lid.is_lid();
+        let old = if is_pair { self.mirror.lids.lid_of(store, &pn).await? } else { None };
+        self.mirror.learn_lid(store, &pn, &lid).await?;
+        if let Some(old) = old.filter(|old| *old != lid && !self.mirror.is_own_user(&pn)) {
+            let at = self.server_millis();
+            self.mirror.number_moved(store, &pn, (&old, &lid), at).await?;
+        }
+        Ok(())
     }
 
     /// The address under which the session with a device lives: by LID, where one is known.

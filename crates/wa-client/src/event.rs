@@ -41,6 +41,15 @@ pub enum Event {
         /// The LID, without device.
         lid: Jid,
     },
+    /// A contact's identity key is another one: they have set up WhatsApp anew (a new phone, a new installation), or
+    /// somebody else answers in their name. What is sent from now on is encrypted for the new identity; what they had
+    /// received before isn't encrypted for it again. Told once per change, and only if an older identity was known.
+    IdentityChanged {
+        /// The phone number address, without device, where known.
+        pn: Option<Jid>,
+        /// The LID, without device, where known.
+        lid: Option<Jid>,
+    },
     /// Internal traffic from the own phone that belongs to a later layer.
     Peer(PeerMessage),
     /// A notification that this client acknowledges but does not interpret.
@@ -66,21 +75,6 @@ pub struct QrCode {
 impl fmt::Debug for QrCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QrCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
-    }
-}
-
-/// A code to be entered on the phone. `Debug` doesn't show it: whoever reads it can link an account.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PairingCode {
-    /// Eight characters with a dash in the middle, which doesn't count: `ABCD-1234`.
-    pub code: String,
-    /// Unix milliseconds after which the phone may no longer be able to use it.
-    pub expires_at: i64,
-}
-
-impl fmt::Debug for PairingCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PairingCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 
@@ -273,6 +267,8 @@ pub enum UndecryptableReason {
     /// Its key is gone. Nearly always the message was told before and the server had not heard of it; so this is news
     /// only if no message of that sender with that id is recorded.
     Repeated,
+    /// It opens a session, and nobody who is believed vouches for the companion that sent it.
+    Untrusted,
     /// The server holds only a placeholder, for instance of a view-once message.
     Unavailable,
     /// The stanza holds nothing at all.
@@ -303,6 +299,7 @@ impl UndecryptableReason {
             Self::BadCiphertext => "bad_ciphertext",
             Self::BadContent => "bad_content",
             Self::Repeated => "repeated",
+            Self::Untrusted => "untrusted",
             Self::Unavailable => "unavailable",
             Self::Empty => "empty",
             Self::Group => "group",

@@ -85,10 +85,13 @@ pub(crate) enum Record {
     Message { frame: Bytes, plain: Bytes },
     /// A phone number and a LID are the same person (users without server).
     SamePerson { pn: CompactString, lid: CompactString },
+    /// Somebody's identity has changed (users without server, one of them may be empty).
+    IdentityChanged { pn: CompactString, lid: CompactString },
 }
 
 const MESSAGE: u8 = 1;
 const SAME_PERSON: u8 = 2;
+const IDENTITY_CHANGED: u8 = 3;
 
 impl Record {
     /// A tag, the length of the first part in four big-endian bytes, and the two parts.
@@ -96,6 +99,7 @@ impl Record {
         let (tag, first, second): (_, &[u8], &[u8]) = match self {
             Self::Message { frame, plain } => (MESSAGE, frame, plain),
             Self::SamePerson { pn, lid } => (SAME_PERSON, pn.as_bytes(), lid.as_bytes()),
+            Self::IdentityChanged { pn, lid } => (IDENTITY_CHANGED, pn.as_bytes(), lid.as_bytes()),
         };
         let length = u32::try_from(first.len()).unwrap_or(u32::MAX);
         let mut bytes = Vec::with_capacity(5 + first.len() + second.len());
@@ -116,6 +120,7 @@ impl Record {
         match *tag {
             MESSAGE => Some(Self::Message { frame: bytes.slice_ref(first), plain: bytes.slice_ref(second) }),
             SAME_PERSON => Some(Self::SamePerson { pn: text(first)?, lid: text(second)? }),
+            IDENTITY_CHANGED => Some(Self::IdentityChanged { pn: text(first)?, lid: text(second)? }),
             _ => None,
         }
     }
@@ -124,6 +129,14 @@ impl Record {
 /// Tells that two addresses are the same person.
 pub(crate) fn same_person(pn: &str, lid: &str) -> Event {
     Event::SamePerson { pn: Jid::pn(pn), lid: Jid::lid(lid) }
+}
+
+/// Tells that the identity of somebody has changed.
+pub(crate) fn identity_changed(pn: &str, lid: &str) -> Event {
+    Event::IdentityChanged {
+        pn: (!pn.is_empty()).then(|| Jid::pn(pn)),
+        lid: (!lid.is_empty()).then(|| Jid::lid(lid)),
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +201,7 @@ mod tests {
             (bytes(), bytes())
                 .prop_map(|(frame, plain)| Record::Message { frame: frame.into(), plain: plain.into() }),
             (".*", ".*").prop_map(|(pn, lid)| Record::SamePerson { pn: pn.into(), lid: lid.into() }),
+            (".*", ".*").prop_map(|(pn, lid)| Record::IdentityChanged { pn: pn.into(), lid: lid.into() }),
         ]
     }
 

@@ -24,6 +24,9 @@ mod send;
 mod keeper;
 mod query;
 
+// Whose keys are believed.
+mod trust;
+
 // What all of these work with.
 mod context;
 mod look_up;
@@ -87,12 +90,12 @@ pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use config::{Appearance, Config};
 pub use event::{
-    Event, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PeerMessage, QrCode, ReceiptKind,
+    Event, IncomingMessage, MessageInfo, Notification, Paired, PeerMessage, QrCode, ReceiptKind,
     ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
 pub use message::{Ack, MessageId, Outgoing, SendError};
 pub use request::{LogoutError, OnWhatsApp, Presence, RequestError};
-pub use sent::SentMessages;
+pub use sent::{SentContent, SentMessages};
 pub use state::State;
 pub use transport::{
     ConnectRequest, Connection, Connector, Inbound, Outbound, TransportError, memory, websocket,

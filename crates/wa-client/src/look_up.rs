@@ -52,7 +52,9 @@ pub(crate) enum Answered {
     /// For the messages waiting in the lane of this chat.
     Audience { lane: Jid, found: Result<Found, SendError> },
     /// For a message that a device asked for again.
-    Resend { request: Box<RetryRequest>, bundles: Result<Vec<FetchedBundle>, RequestError> },
+    Resend { request: Box<RetryRequest>, found: Result<Found, RequestError> },
+    /// The keys of primary devices that are to vouch for companions.
+    Primaries(Result<Vec<FetchedBundle>, RequestError>),
     /// For [`crate::Client::resolve`].
     Contacts { contacts: Result<Vec<OnWhatsApp>, RequestError>, reply: Reply<Vec<OnWhatsApp>> },
     /// For [`crate::Client::mark_read`].

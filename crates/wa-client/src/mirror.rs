@@ -1,10 +1,11 @@
 use compact_str::CompactString;
 use rand::{CryptoRng, RngExt};
-use wa_binary::Jid;
+use wa_binary::{Jid, Server};
 use wa_crypto::{KeyPair, PrivateKey, PublicKey, Secret, Signature};
 use wa_signal::{LocalIdentity, SignedPreKey};
 use wa_store::{
-    Changes, Device, DeviceAddress, DeviceList, SentMessage, SignedPreKeyRecord, Store, StoreError,
+    Changes, Device, DeviceAddress, DeviceList, IdentityChange, IdentityChangeKind, SentMessage,
+    SignedPreKeyRecord, Store, StoreError,
 };
 
 use crate::cache::Cache;
@@ -21,6 +22,9 @@ const CACHED_DEVICE_LISTS: usize = 256;
 /// Messages that are known to have been told, of the latest: a server that missed a receipt delivers them again.
 const REMEMBERED_ARRIVALS: usize = 256;
 
+/// Messages of ours that are known to have arrived, of the latest: more than are sent again after a change of identity.
+const REMEMBERED_DELIVERIES: usize = 1024;
+
 /// A companion's records in memory, beyond a single connection: the device record, bounded caches over the store,
 /// and what differs from what is stored.
 pub(crate) struct Mirror {
@@ -34,6 +38,8 @@ pub(crate) struct Mirror {
     pub(crate) inbox: Inbox,
     /// Messages that were read since this mirror was made, by sending device and id.
     arrived: Cache<(Jid, CompactString), ()>,
+    /// Messages of ours that are known to have arrived since this mirror was made, by chat (a LID where known) and id.
+    delivered: Cache<(Jid, CompactString), ()>,
     /// `None`: out of date, though the store may not know it yet.
     device_lists: Cache<Jid, Option<DeviceList>>,
     /// Ride along with the next commit.
@@ -68,6 +74,7 @@ impl Mirror {
             retries: RetryCounts::default(),
             inbox: Inbox::default(),
             arrived: Cache::new(REMEMBERED_ARRIVALS),
+            delivered: Cache::new(REMEMBERED_DELIVERIES),
             device_lists: Cache::new(CACHED_DEVICE_LISTS),
             changes: Changes::default(),
             urgent: false,
@@ -76,7 +83,8 @@ impl Mirror {
 
     /// Whether this is the own account, by phone number or LID.
     pub(crate) fn is_own_user(&self, jid: &Jid) -> bool {
-        [&self.device.jid, &self.device.lid].into_iter().flatten().any(|own| own.is_same_user(jid))
+        let jid = jid.to_user().unhosted();
+        [&self.device.jid, &self.device.lid].into_iter().flatten().any(|own| own.is_same_user(&jid))
     }
 
     /// The current signed prekey.
@@ -163,6 +171,69 @@ impl Mirror {
         self.changes.prekeys_removed.contains(&id)
     }
 
+    /// The identity behind a user's address is another one: told, and remembered for what is asked for again.
+    pub(crate) fn identity_changed(&mut self, pn: Option<&Jid>, lid: Option<&Jid>, change: IdentityChange) {
+        self.note_identity_change(lid.or(pn), change);
+        let user = |jid: Option<&Jid>| jid.map(|jid| jid.user.clone()).unwrap_or_default();
+        let (pn, lid) = (user(pn), user(lid));
+        let event = inbox::identity_changed(&pn, &lid);
+        self.inbox.push_once(Some(event), Record::IdentityChanged { pn, lid });
+    }
+
+    fn note_identity_change(&mut self, user: Option<&Jid>, change: IdentityChange) {
+        let user = user.map(|user| user.to_user().unhosted());
+        self.changes.identity_changes.extend(user.map(|user| (user, change)));
+        self.must_commit();
+    }
+
+    /// When and how the identity of this user last changed.
+    pub(crate) async fn identity_change(
+        &self,
+        store: &Store,
+        user: &Jid,
+    ) -> Result<Option<IdentityChange>, StoreError> {
+        let mut newest_first = self.changes.identity_changes.iter().rev();
+        match newest_first.find(|(changed, _)| changed == user) {
+            Some((_, change)) => Ok(Some(*change)),
+            None => store.identity_change(user).await,
+        }
+    }
+
+    /// A phone number belongs to another LID than before. What is known of the person behind the number holds for the
+    /// new LID, too, so that other keys of theirs are noticed.
+    pub(crate) async fn number_moved(
+        &mut self,
+        store: &Store,
+        pn: &Jid,
+        (old, new): (&Jid, &Jid),
+        at: i64,
+    ) -> Result<(), StoreError> {
+        let primaries = [old, new].map(|lid| DeviceAddress::from(&lid.to_user()));
+        let known = self.identities(store, &primaries).await?;
+        let change = IdentityChange { at, kind: IdentityChangeKind::Lid };
+        match (known[0], known[1]) {
+            (None, _) => {}
+            (Some(key), Some(other)) if key == other => {}
+            (Some(_), Some(_)) => self.identity_changed(Some(pn), Some(new), change),
+            (Some(key), None) => {
+                let [_, address] = primaries;
+                self.changes.identities.push((address, Some(key)));
+                self.note_identity_change(Some(new), change);
+            }
+        }
+        Ok(())
+    }
+
+    /// A device of the other side of this chat has the message.
+    pub(crate) fn delivered(&mut self, chat: &Jid, id: &str) {
+        self.delivered.put((chat.clone(), id.into()), ());
+    }
+
+    /// Whether a message is known to have arrived.
+    pub(crate) fn is_delivered(&self, chat: &Jid, id: &str) -> bool {
+        self.delivered.contains(&(chat.clone(), CompactString::from(id)))
+    }
+
     /// Records the identity key of a peer's device; a new one replaces the old one (trust on first use).
     pub(crate) fn save_identity(&mut self, address: DeviceAddress, key: &PublicKey) {
         self.changes.identities.push((address, Some(*key.as_bytes())));
@@ -214,9 +285,19 @@ impl Mirror {
     }
 
     async fn move_sessions(&mut self, store: &Store, pn: &Jid, lid: &Jid) -> Result<(), StoreError> {
-        let old_name = pn.signal_name();
-        let new_name = CompactString::from(lid.signal_name());
-        let addresses = self.addresses(store, &old_name).await?;
+        for (old, new) in [(pn.clone(), lid.clone()), (hosted(pn), hosted(lid))] {
+            self.move_named(store, &old.signal_name(), new.signal_name().into()).await?;
+        }
+        Ok(())
+    }
+
+    async fn move_named(
+        &mut self,
+        store: &Store,
+        old_name: &str,
+        new_name: CompactString,
+    ) -> Result<(), StoreError> {
+        let addresses = self.addresses(store, old_name).await?;
         if addresses.is_empty() {
             return Ok(());
         }
@@ -228,7 +309,9 @@ impl Mirror {
             self.sessions.load(store, std::slice::from_ref(&new)).await?;
             let session = self.sessions.delete(&old);
             // What is already known under the LID is newer.
-            if let Some(session) = session.filter(|_| !self.sessions.contains(&new)) {
+            let known = self.identities(store, std::slice::from_ref(&new)).await?.pop().flatten();
+            let is_same = known.is_none() || known == identity;
+            if let Some(session) = session.filter(|_| is_same && !self.sessions.contains(&new)) {
                 self.sessions.put(&new, session);
                 if identity.is_some() {
                     self.changes.identities.push((new, identity));
@@ -253,7 +336,7 @@ impl Mirror {
     }
 
     /// The identity keys known for these addresses, stored or not yet.
-    async fn identities(
+    pub(crate) async fn identities(
         &self,
         store: &Store,
         addresses: &[DeviceAddress],
@@ -283,6 +366,12 @@ impl std::fmt::Debug for Mirror {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mirror").field("device", &self.device).finish_non_exhaustive()
     }
+}
+
+/// The same user's devices in Meta's cloud.
+pub(crate) fn hosted(user: &Jid) -> Jid {
+    let server = if user.is_lid() { Server::HostedLid } else { Server::Hosted };
+    Jid { server, ..user.clone() }
 }
 
 /// A signed prekey as the Signal layer uses it.

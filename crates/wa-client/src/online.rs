@@ -30,7 +30,7 @@ use crate::query::{self, Queries};
 use crate::receive::{self, Receiver};
 use crate::request::RequestError;
 use crate::requests::Call;
-use crate::send::Sender;
+use crate::send::{self, Sender};
 use crate::shared::{Random, Shared};
 
 /// Commands that are taken at once, so that they share a commit.
@@ -288,9 +288,8 @@ impl<'a> Online<'a> {
         let context = &mut self.context;
         match answered {
             Answered::Audience { lane, found } => self.sender.on_audience(context, &lane, found).await,
-            Answered::Resend { request, bundles } => {
-                self.sender.on_resend_bundles(context, *request, bundles).await
-            }
+            Answered::Resend { request, found } => self.sender.on_asker(context, *request, found).await,
+            Answered::Primaries(bundles) => send::on_primaries(context, bundles).await,
             Answered::Contacts { contacts, reply } => query::on_contacts(context, contacts, reply).await,
             Answered::Privacy { answer, read, reply } => {
                 self.queries.on_privacy(context, answer, &read, reply).await

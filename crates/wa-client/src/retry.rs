@@ -7,17 +7,17 @@ use crate::iq::encrypt::FetchedBundle;
 /// A device asks for a message again (PROTOCOL.md 14).
 #[derive(Debug)]
 pub(crate) struct RetryRequest {
-    /// The device that asks.
+    /// The device that asks, as it is addressed: `from`, to which the resend goes.
     pub(crate) device: Jid,
-    /// The chat of the message, as addressed in the receipt.
+    /// The user whose chat the message belongs to, as addressed in the receipt.
     pub(crate) chat: Jid,
-    /// `from`, to which the resend goes.
-    pub(crate) from: Jid,
-    pub(crate) participant: Option<Jid>,
+    /// `recipient`, which says for an own device which chat is meant.
     pub(crate) recipient: Option<Jid>,
     pub(crate) id: String,
     /// How often this device has asked.
     pub(crate) count: u32,
+    /// The number under which the device registered: another one than its session knows means that it was set up anew.
+    pub(crate) registration_id: Option<u32>,
     /// Keys for a new session, if the device sent some.
     pub(crate) keys: Option<FetchedBundle>,
     /// The acknowledgement that is due once the request has been answered.
@@ -27,7 +27,7 @@ pub(crate) struct RetryRequest {
 /// Requests for one message that are made, or answered, at most.
 pub(crate) const MOST_REQUESTS: u32 = 5;
 /// Resends of one message to one device, whatever its counts say.
-const MOST_RESENDS: u32 = 10;
+const MOST_RESENDS: u32 = 5;
 /// Messages whose retries are remembered per companion.
 const REMEMBERED: usize = 256;
 
@@ -64,7 +64,7 @@ impl RetryCounts {
         }
     }
 
-    /// Whether a message may be sent to a device once more.
+    /// Whether a message may be sent to a device, named as its session is, once more.
     pub(crate) fn may_resend(&mut self, device: &Jid, id: &str) -> bool {
         let key = (device.clone(), CompactString::from(id));
         let count = self.resent.get(&key).copied().unwrap_or(0) + 1;
@@ -96,9 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn a_device_gets_a_message_ten_times_at_most() {
+    fn a_device_gets_a_message_again_five_times_at_most() {
         let mut counts = RetryCounts::default();
         let device = Jid::lid("1");
-        assert_eq!((0..12).filter(|_| counts.may_resend(&device, "A")).count(), 10);
+        assert_eq!((0..12).filter(|_| counts.may_resend(&device, "A")).count(), 5);
     }
 }

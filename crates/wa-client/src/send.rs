@@ -21,6 +21,7 @@ use crate::message::{Outgoing, SendError};
 use acks::Acks;
 use audience::{Audience, Plan};
 use lanes::{Lanes, Queued};
+pub(crate) use resend::on_primaries;
 
 /// Sends messages, those of one chat in the order of the calls, and says what became of them.
 #[derive(Debug)]

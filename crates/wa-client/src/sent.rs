@@ -11,9 +11,29 @@ const STORE_AFTER_BYTES: usize = 128 << 10;
 /// Where an embedder keeps what it has sent, so that the companion's store need not.
 #[async_trait]
 pub trait SentMessages: Send + Sync + 'static {
-    /// The protobuf of a message that was sent to this chat (a user by LID or phone number, or a group), as
-    /// [`crate::Outgoing`] held it. `None` if there is none: the device that asks for it gets nothing.
-    async fn sent(&self, chat: &Jid, id: &str) -> Option<Bytes>;
+    /// A message that was sent to this chat (a user by LID or phone number, or a group). `None` if there is none: the
+    /// device that asks for it gets nothing.
+    async fn sent(&self, chat: &Jid, id: &str) -> Option<SentContent>;
+}
+
+/// A message that was sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SentContent {
+    /// Its protobuf, as [`crate::Outgoing`] held it.
+    pub message: Bytes,
+    /// When it was sent: Unix milliseconds.
+    pub timestamp: i64,
+    /// Whether a device of the recipient has it. It isn't encrypted again for an identity that came later.
+    pub is_delivered: bool,
+}
+
+impl std::fmt::Debug for SentContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SentContent")
+            .field("timestamp", &self.timestamp)
+            .field("is_delivered", &self.is_delivered)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Messages that left lately, for retry receipts. They reach the store with the next commit that happens
@@ -47,9 +67,9 @@ impl RecentlySent {
     }
 
     /// One that has not been stored yet.
-    pub(crate) fn find(&self, chat: &Jid, id: &str) -> Option<Bytes> {
+    pub(crate) fn find(&self, chat: &Jid, id: &str) -> Option<&SentMessage> {
         let mut newest_first = self.waiting.iter().rev();
-        newest_first.find(|sent| sent.id == id && sent.chat == *chat).map(|sent| sent.message.clone())
+        newest_first.find(|sent| sent.id == id && sent.chat == *chat)
     }
 }
 
@@ -73,7 +93,7 @@ mod tests {
         let mut messages = RecentlySent::new(10);
         messages.push(sent("A", 1));
         messages.push(sent("B", 2));
-        assert_eq!(messages.find(&Jid::lid("1"), "B").map(|bytes| bytes.len()), Some(2));
+        assert_eq!(messages.find(&Jid::lid("1"), "B").map(|sent| sent.message.len()), Some(2));
         assert_eq!(messages.find(&Jid::lid("2"), "B"), None);
         assert_eq!(messages.take().len(), 2);
         assert_eq!(messages.find(&Jid::lid("1"), "B"), None);

@@ -6,8 +6,8 @@ use wa_binary::Jid;
 
 use crate::store::translate;
 use crate::{
-    AppStateKey, Batch, Device, DeviceAddress, DeviceList, PeerData, Seal, SenderKeyName, SentMessage,
-    StoreError,
+    AppStateKey, Batch, Device, DeviceAddress, DeviceList, IdentityChange, PeerData, Seal, SenderKeyName,
+    SentMessage, StoreError,
 };
 
 /// Everything that one step of the companion changes. All of it is stored, or none.
@@ -41,6 +41,8 @@ pub struct Changes {
     /// What was received and is not known to be recorded elsewhere, by a number that counts up. It stands in for what
     /// the sessions in the same change set can't decrypt a second time.
     pub inbox: Vec<(u64, Option<Bytes>)>,
+    /// Users (without device) whose identity is another one from now on.
+    pub identity_changes: Vec<(Jid, IdentityChange)>,
     /// A confirmed logout: forget everything first.
     pub wipe: bool,
 }
@@ -82,6 +84,7 @@ impl Changes {
         self.app_state_keys.extend(later.app_state_keys);
         self.peer_data.extend(later.peer_data);
         self.inbox.extend(later.inbox);
+        self.identity_changes.extend(later.identity_changes);
     }
 }
 
@@ -101,6 +104,7 @@ impl fmt::Debug for Changes {
             .field("app_state_keys", &self.app_state_keys.len())
             .field("peer_data", &self.peer_data.len())
             .field("inbox", &self.inbox.len())
+            .field("identity_changes", &self.identity_changes.len())
             .finish()
     }
 }

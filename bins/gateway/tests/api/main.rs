@@ -15,7 +15,6 @@ mod auth;
 mod client;
 mod errors;
 mod events;
-mod first_version;
 mod health;
 mod instances;
 mod lifecycle;

@@ -117,8 +117,8 @@ impl<'a> Incoming<'a> {
         let (from_me, authors) = match (&change, about.participant) {
             // Only its writer can change a message, whatever the reference says …
             (Change::Edit { .. }, _) => (info.from_me, self.envelope.authors()),
-            // … except that an administrator takes back what others wrote: the stanza says so, and the server has checked it.
-            (Change::Revoke, Some(participant)) if self.envelope.is_of_administrator() => {
+            // … except that an administrator takes back what others wrote, which the server has checked.
+            (Change::Revoke, Some(participant)) if info.chat.is_group() && !about.from_me => {
                 let ours = facts.names(participant);
                 (ours, if ours { Vec::new() } else { vec![participant.to_owned()] })
             }
@@ -175,11 +175,6 @@ impl<'a> Envelope<'a> {
         self.writer.first().filter(|_| self.info.chat.is_group()).cloned()
     }
 
-    /// Whether an administrator of the group takes something back with it (PROTOCOL.md 11.4).
-    fn is_of_administrator(&self) -> bool {
-        self.info.chat.is_group() && self.info.edit.as_deref() == Some(BY_ADMINISTRATOR)
-    }
-
     /// By whose name a message of the same writer is found.
     fn authors(&self) -> Vec<String> {
         if self.info.from_me { Vec::new() } else { self.writer.clone() }
@@ -210,6 +205,7 @@ fn reason(reason: wa_client::UndecryptableReason) -> Option<UndecryptableReason>
         Client::BadCiphertext => Some(UndecryptableReason::BadCiphertext),
         Client::BadContent => Some(UndecryptableReason::BadContent),
         Client::Repeated => Some(UndecryptableReason::Repeated),
+        Client::Untrusted => Some(UndecryptableReason::Untrusted),
         Client::Unavailable => Some(UndecryptableReason::Unavailable),
         Client::Empty => Some(UndecryptableReason::Empty),
         Client::Group | Client::Broadcast | Client::Newsletter | Client::Bot | Client::Unknown => None,
@@ -256,9 +252,6 @@ fn message_event(from_me: bool, told: MessageData) -> EventData {
 fn status(from_me: bool) -> MessageStatus {
     if from_me { MessageStatus::Sent } else { MessageStatus::Received }
 }
-
-/// `edit` of a stanza with which an administrator takes back what somebody else wrote.
-const BY_ADMINISTRATOR: &str = "8";
 
 /// When a message was written. WhatsApp tells only the second, while our own messages have milliseconds: one that comes
 /// live is put as late within its second as may be, so that an answer sorts after what it answers.

@@ -52,11 +52,7 @@ impl Fleet for SqliteDatabase {
             let key = key_of(db, instance)?.ok_or(Fault::NotFound("instance"))?;
             messages::pending(db, key, instance, limit)
         });
-        let (pending, unreadable) = pending.await?;
-        if !unreadable.is_empty() {
-            self.write(move |tx| messages::give_up(tx, &unreadable)).await?;
-        }
-        Ok(pending)
+        Ok(pending.await?)
     }
 
     async fn fleet_messages_by_id(

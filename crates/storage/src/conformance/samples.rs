@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use crate::{
     AmendTarget, Amendment, ApiKey, CauseKind, Change, Chat, ConnectedData, ConnectionCause,
-    DisconnectedData, Epoch, EventData, EventFilter, EventKind, Failure, FailureCause, Instance, InstanceId,
-    InstanceStatus, LimitData, Message, MessageData, MessageKind, MessageStatus, NewEvent, NewMessage,
-    NodeId, QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage, StorageError,
-    StoredMessageId, Timestamp, UndecryptableData, UndecryptableReason, User, UserId, Webhook, WebhookData,
-    WebhookFormat,
+    DisconnectedData, Epoch, EventData, EventFilter, EventKind, Failure, FailureCause, IdentityData,
+    Instance, InstanceId, InstanceStatus, LimitData, Message, MessageData, MessageKind, MessageStatus,
+    NewEvent, NewMessage, NodeId, QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage,
+    StorageError, StoredMessageId, Timestamp, UndecryptableData, UndecryptableReason, User, UserId, Webhook,
+    WebhookData, WebhookFormat,
 };
 
 /// The node that holds the instances of [`sample_leased`].
@@ -142,6 +142,7 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
             enabled: true,
             deleted: false,
         }),
+        EventKind::IdentityChanged => EventData::IdentityChanged(IdentityData::default()),
     }
 }
 

@@ -28,6 +28,8 @@ words! {
         LimitExceeded = "limit_exceeded",
         /// Webhook settings changed.
         WebhookUpdated = "webhook_updated",
+        /// A contact's identity key is another one.
+        IdentityChanged = "identity_changed",
     }
 }
 

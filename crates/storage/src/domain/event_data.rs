@@ -30,6 +30,9 @@ pub enum EventData {
     LimitExceeded(LimitData),
     /// Webhook settings changed.
     WebhookUpdated(WebhookData),
+    /// The contact of the event's chat has set up WhatsApp anew, or somebody else answers in their name: their identity
+    /// key is another one.
+    IdentityChanged(IdentityData),
 }
 
 impl EventData {
@@ -48,6 +51,7 @@ impl EventData {
             Self::QrReceived(_) => EventKind::QrReceived,
             Self::LimitExceeded(_) => EventKind::LimitExceeded,
             Self::WebhookUpdated(_) => EventKind::WebhookUpdated,
+            Self::IdentityChanged(_) => EventKind::IdentityChanged,
         }
     }
 
@@ -192,6 +196,8 @@ words! {
         BadContent = "bad_content",
         /// Its key is used up, and no record of it was found.
         Repeated = "repeated",
+        /// It opens a session, and the account of the companion that sent it doesn't vouch for that companion.
+        Untrusted = "untrusted",
         /// WhatsApp holds only a placeholder of it, as of a view-once message.
         Unavailable = "unavailable",
         /// There is nothing in it.
@@ -253,3 +259,7 @@ pub struct WebhookData {
     #[serde(default)]
     pub deleted: bool,
 }
+
+/// A change of somebody's identity. Who it is, is the event's chat.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityData {}

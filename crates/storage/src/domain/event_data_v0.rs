@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::event_data::{
-    ConnectedData, DisconnectedData, EventData, Failure, LimitData, MediaData, MessageData, QrData,
-    StatusData, UndecryptableData, WebhookData,
+    ConnectedData, DisconnectedData, EventData, Failure, IdentityData, LimitData, MediaData, MessageData,
+    QrData, StatusData, UndecryptableData, WebhookData,
 };
 use crate::{CauseKind, EventKind, FailureCause, MessageKind, MessageStatus, Webhook};
 
@@ -25,6 +25,7 @@ pub(super) fn decode(kind: EventKind, text: &str) -> Result<EventData, serde_jso
             EventData::MessageUndecryptable(serde_json::from_str::<UndecryptableData>(text)?)
         }
         EventKind::LimitExceeded => EventData::LimitExceeded(serde_json::from_str::<LimitData>(text)?),
+        EventKind::IdentityChanged => EventData::IdentityChanged(serde_json::from_str::<IdentityData>(text)?),
         EventKind::WebhookUpdated => {
             let (name, enabled, deleted) = (Webhook::DEFAULT.to_owned(), true, false);
             EventData::WebhookUpdated(WebhookData { name, enabled, deleted })

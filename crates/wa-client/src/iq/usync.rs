@@ -54,6 +54,8 @@ pub(crate) struct KnownUser {
     pub(crate) pn: Option<Jid>,
     /// `None` if the server named no devices: there is no such account.
     pub(crate) devices: Option<DeviceList>,
+    /// The list of companions that the account has signed.
+    pub(crate) key_indexes: Option<Vec<u8>>,
 }
 
 /// Reads the answer to [`devices`]. A malformed user is left out; a malformed device spoils its user, since
@@ -70,6 +72,10 @@ fn parse_user(user: &Node<'_>, fetched_at: i64) -> Option<KnownUser> {
         lid: lid.filter(Jid::is_lid).map(|lid| lid.to_user()),
         pn: user.attrs.jid("pn_jid").filter(|pn| pn.is_pn()).map(Jid::to_user),
         devices: user.get_child("devices").and_then(|devices| parse_device_list(devices, fetched_at)),
+        key_indexes: user
+            .get_child("devices")
+            .and_then(|devices| devices.get_child("key-index-list")?.bytes())
+            .map(std::borrow::Cow::into_owned),
     })
 }
 
@@ -177,6 +183,7 @@ mod tests {
             lid: Some(Jid::lid("80001")),
             pn: None,
             devices: Some(list),
+            key_indexes: None,
         };
         assert_eq!(users, [user]);
     }

@@ -7,6 +7,7 @@ use wa_store::DeviceAddress;
 use crate::context::Context;
 use crate::end::End;
 use crate::event::UndecryptableReason;
+use crate::trust::{self, Claim, Untrusted};
 
 /// What became of one `<enc>`.
 pub(super) enum Decrypted {
@@ -14,6 +15,8 @@ pub(super) enum Decrypted {
     Plain(Bytes),
     /// Its key is gone: it was decrypted before, or the key was dropped with the oldest of too many unused ones.
     Repeated,
+    /// It opens a session, and its sender is not believed to be who it says.
+    Untrusted(Untrusted),
     /// It can't be read.
     Failed(UndecryptableReason),
 }
@@ -23,6 +26,7 @@ pub(super) async fn decrypt(
     context: &mut Context<'_>,
     enc: &Node<'_>,
     sender: &Jid,
+    device_identity: Option<&[u8]>,
 ) -> Result<Decrypted, End> {
     let Some(ciphertext) = enc.bytes() else {
         return Ok(Decrypted::Failed(UndecryptableReason::BadCiphertext));
@@ -31,7 +35,13 @@ pub(super) async fn decrypt(
     context.mirror.sessions.load(&context.shared.store, std::slice::from_ref(&address)).await?;
     let introduces = enc.attrs.get("type").is_some_and(|kind| *kind == "pkmsg");
     let padded = if introduces {
-        decrypt_first(context, &ciphertext, &address).await?
+        match decrypt_first(context, &ciphertext, (sender, device_identity)).await? {
+            Ok(padded) => padded,
+            Err(error) => {
+                tracing::warn!(%error, "a message that opens a session was refused");
+                return Ok(Decrypted::Untrusted(error));
+            }
+        }
     } else {
         decrypt_next(context, &ciphertext, &address)
     };
@@ -63,18 +73,26 @@ fn decrypt_next(
     Ok(padded)
 }
 
-/// A `pkmsg`: of a session that exists, or the start of one.
+/// A `pkmsg`: of a session that exists, or the start of one by a device that is believed to be what it says.
 async fn decrypt_first(
     context: &mut Context<'_>,
     ciphertext: &[u8],
-    address: &DeviceAddress,
-) -> Result<Result<Vec<u8>, DecryptError>, End> {
+    (sender, device_identity): (&Jid, Option<&[u8]>),
+) -> Result<Result<Result<Vec<u8>, DecryptError>, Untrusted>, End> {
+    let address = &DeviceAddress::from(sender);
     let message = match PreKeyMessage::parse(ciphertext) {
         Ok(message) => message,
-        Err(error) => return Ok(Err(error.into())),
+        Err(error) => return Ok(Ok(Err(error.into()))),
+    };
+    let known = context.mirror.sessions.get_mut(address);
+    let is_known = known.is_some_and(|session| session.recognizes(&message));
+    let claim = Claim { device: sender, identity: &message.identity, device_identity };
+    let admission = if is_known { None } else { Some(trust::judge(context, &claim).await?) };
+    let admission = match admission.transpose() {
+        Ok(admission) => admission,
+        Err(error) => return Ok(Err(error)),
     };
     let mirror = &mut *context.mirror;
-    let is_known = mirror.sessions.get_mut(address).is_some_and(|session| session.recognizes(&message));
     let prekey = match message.prekey_id {
         Some(id) if !is_known && !mirror.has_used_prekey(id) => context.shared.store.prekey(id).await?,
         _ => None,
@@ -87,24 +105,28 @@ async fn decrypt_first(
         mirror.signed_prekey_pair(message.signed_prekey_id)
     };
     let Some(signed) = signed else {
-        return Ok(Err(DecryptError::UnknownPreKey(message.signed_prekey_id)));
+        return Ok(Ok(Err(DecryptError::UnknownPreKey(message.signed_prekey_id))));
     };
-    let existing = mirror.sessions.get_mut(address).map(|session| &*session);
+    let is_change = admission.as_ref().is_some_and(|admission| admission.is_change);
+    let existing = mirror.sessions.get_mut(address).map(|session| &*session).filter(|_| !is_change);
     let accepted =
         Session::accept(existing, &mirror.local, &signed, prekey.as_ref(), &message, context.random);
     let (session, padded, accepted) = match accepted {
         Ok(accepted) => accepted,
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return Ok(Ok(Err(error))),
     };
+    if let Some(admission) = admission {
+        admission.apply(context).await?;
+    }
+    let mirror = &mut *context.mirror;
     if accepted.new_session {
-        // A device may come with a new identity key: it was set up anew (trust on first use).
         mirror.save_identity(address.clone(), &message.identity);
     }
     if let Some(id) = accepted.used_prekey {
         mirror.use_prekey(id);
     }
     mirror.sessions.put(address, session);
-    Ok(Ok(padded))
+    Ok(Ok(Ok(padded)))
 }
 
 fn reason(error: DecryptError) -> UndecryptableReason {

@@ -11,7 +11,9 @@ use crate::context::Context;
 use crate::end::End;
 use crate::event::UndecryptableReason;
 use crate::inbox::Record;
+use crate::iq;
 use crate::keeper::Keeper;
+use crate::look_up::Answered;
 
 /// Nack codes (PROTOCOL.md 13).
 const PARSING: u32 = 487;
@@ -67,9 +69,17 @@ impl Receiver {
             return self.on_unreadable(context, node, envelope, UndecryptableReason::Unknown).await;
         }
         let sender = context.signal_jid(&envelope.sender).await?;
-        match decrypt(context, enc, &sender).await? {
+        let vouched = node.get_child("device-identity").and_then(Node::bytes);
+        match decrypt(context, enc, &sender, vouched.as_deref()).await? {
             Decrypted::Plain(plain) => self.on_plain(context, node, plain, envelope, frame).await,
             Decrypted::Repeated => self.on_repeated(context, node, envelope).await,
+            Decrypted::Untrusted(error) => {
+                if error.may_be_outdated() {
+                    look_up_primary(context, &sender);
+                }
+                let reason = UndecryptableReason::Untrusted;
+                self.on_undecryptable(context, keeper, node, enc, envelope, reason).await
+            }
             Decrypted::Failed(reason) => {
                 self.on_undecryptable(context, keeper, node, enc, envelope, reason).await
             }
@@ -170,6 +180,18 @@ async fn learn_addresses(context: &mut Context<'_>, envelope: &Envelope) -> Resu
         context.learn_lid(pn, lid).await?;
     }
     Ok(())
+}
+
+/// Asks for the keys of the phone that is to vouch for a companion, so that the message can be read once it is sent again.
+fn look_up_primary(context: &mut Context<'_>, companion: &Jid) {
+    let primary = companion.to_user().unhosted();
+    context.look_up(|asker| async move {
+        let answer = asker.ask(iq::encrypt::fetch([&primary])).await;
+        let bundles = answer.and_then(|answer| iq::encrypt::parse_fetch(&answer));
+        Answered::Primaries(
+            bundles.map(|bundles| bundles.into_iter().filter(|fetched| fetched.device == primary).collect()),
+        )
+    });
 }
 
 /// Why this version doesn't read what is written in such a chat.

@@ -1,5 +1,4 @@
 use wa_binary::{Jid, Node};
-use wa_store::DeviceAddress;
 
 use super::Receiver;
 use super::receipt::ack;
@@ -7,6 +6,7 @@ use crate::context::Context;
 use crate::end::End;
 use crate::event::{Event, Notification};
 use crate::keeper::Keeper;
+use crate::trust;
 
 impl Receiver {
     /// Always acknowledged (PROTOCOL.md 17); what keys and devices need is done here, the rest is passed on.
@@ -22,7 +22,7 @@ impl Receiver {
         match (&*kind, from) {
             ("encrypt", Some(from)) if from.is_server() => keeper.on_notification(context, node),
             ("encrypt", Some(from)) if node.get_child("identity").is_some() => {
-                on_identity_change(context, &from).await?;
+                trust::changed(context, &from).await?;
             }
             ("devices", Some(from)) => on_devices(context, &from, node).await?,
             ("account_sync", _) => {
@@ -35,19 +35,6 @@ impl Receiver {
         }
         Ok(())
     }
-}
-
-/// A contact has a new phone: its sessions, under either address, are void (PROTOCOL.md 16 notes that deleting those
-/// of the phone number alone is not enough).
-async fn on_identity_change(context: &mut Context<'_>, from: &Jid) -> Result<(), End> {
-    for user in both_addresses(context, from).await? {
-        let addresses = context.mirror.addresses(&context.shared.store, &user.signal_name()).await?;
-        for address in addresses.into_iter().chain([DeviceAddress::from(&user)]) {
-            context.mirror.delete_session(&address);
-        }
-        context.mirror.drop_device_list(&user);
-    }
-    Ok(())
 }
 
 async fn on_devices(context: &mut Context<'_>, from: &Jid, node: &Node<'_>) -> Result<(), End> {

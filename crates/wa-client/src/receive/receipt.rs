@@ -106,6 +106,14 @@ async fn update(
     let chat_pn = mirror.lids.pn_of(store, &chat).await?;
     let chat_lid = mirror.lids.lid_of(store, &chat).await?;
     let from_me = mirror.is_own_user(&participant);
+    let arrived = matches!(
+        kind,
+        ReceiptKind::Delivered | ReceiptKind::Read | ReceiptKind::Played | ReceiptKind::Inactive
+    );
+    if arrived && !from_me {
+        let chat = chat_lid.as_ref().unwrap_or(&chat);
+        ids.iter().for_each(|id| mirror.delivered(chat, id.as_str()));
+    }
     Ok(ReceiptUpdate { chat, chat_pn, chat_lid, ids, kind, participant, from_me, timestamp })
 }
 

@@ -33,6 +33,7 @@ async fn tell_again(
 ) -> Result<Option<Event>, StoreError> {
     let (frame, plain) = match record {
         Record::SamePerson { pn, lid } => return Ok(Some(inbox::same_person(pn, lid))),
+        Record::IdentityChanged { pn, lid } => return Ok(Some(inbox::identity_changed(pn, lid))),
         Record::Message { frame, plain } => (frame, plain),
     };
     let Some(data) = unpacked(frame, usize::MAX) else { return Ok(None) };

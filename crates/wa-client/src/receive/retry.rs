@@ -16,35 +16,51 @@ use crate::retry::RetryRequest;
 /// From this count on the receipt brings keys for a new session.
 const KEYS_FROM: u32 = 2;
 
-/// Reads a retry receipt. Of a malformed one its acknowledgement is left.
+/// Reads a retry receipt. Of one that can't be answered its acknowledgement is left.
 pub(crate) fn retry_request(node: &Node<'_>, mirror: &Mirror) -> Result<RetryRequest, Node<'static>> {
-    read(node, mirror).map_err(|error| {
-        tracing::warn!(%error, "a malformed retry receipt was dropped");
-        ack("receipt", node)
-    })
+    match read(node, mirror) {
+        Ok(Some(request)) => Ok(request),
+        Ok(None) => {
+            tracing::warn!("a retry receipt came from nobody who was sent anything");
+            Err(ack("receipt", node))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a malformed retry receipt was dropped");
+            Err(ack("receipt", node))
+        }
+    }
 }
 
-fn read(node: &Node<'_>, mirror: &Mirror) -> Result<RetryRequest, ShapeError> {
-    let from = node.require_jid("from")?.clone();
-    let participant = node.attrs.jid("participant").cloned();
-    let recipient = node.attrs.jid("recipient").cloned();
+/// `None` if it isn't a device of a person that asks. Who it is says `from` alone: `participant` has a meaning in groups,
+/// nothing is sent to those, and whose the keys are that come with another name can't be known.
+fn read(node: &Node<'_>, mirror: &Mirror) -> Result<Option<RetryRequest>, ShapeError> {
+    let device = node.require_jid("from")?.clone();
+    let itself = [&mirror.device.jid, &mirror.device.lid];
+    let has_other_name = node.attrs.jid("participant").is_some_and(|participant| *participant != device);
+    if has_other_name
+        || !device.is_user()
+        || device.agent != 0
+        || itself.into_iter().flatten().any(|own| *own == device)
+    {
+        return Ok(None);
+    }
+    let recipient = node.attrs.jid("recipient").filter(|_| mirror.is_own_user(&device)).cloned();
+    let chat = recipient.as_ref().unwrap_or(&device).to_user().unhosted();
+    if !chat.is_user() {
+        return Ok(None);
+    }
     let retry = node.require_child("retry")?;
-    let device = participant.clone().unwrap_or_else(|| from.clone());
-    let chat = match &recipient {
-        Some(recipient) if mirror.is_own_user(&device) => recipient.to_user(),
-        _ => from.to_user(),
-    };
-    Ok(RetryRequest {
+    let registration = node.get_child("registration").and_then(Node::bytes);
+    Ok(Some(RetryRequest {
         keys: read_keys(node, &device),
         chat,
         device,
-        participant,
         recipient,
-        from,
         id: retry.require_text("id")?.into_owned(),
         count: retry.attrs.number("count").and_then(Result::ok).unwrap_or(1),
+        registration_id: registration.and_then(|registration| iq::from_big_endian(&registration)),
         ack: ack("receipt", node),
-    })
+    }))
 }
 
 fn read_keys(node: &Node<'_>, device: &Jid) -> Option<FetchedBundle> {

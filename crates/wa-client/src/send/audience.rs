@@ -13,6 +13,7 @@ use crate::look_up::Found;
 use crate::message::SendError;
 use crate::request::RequestError;
 use crate::requests::Asker;
+use crate::trust;
 
 /// Devices whose keys are asked for with one request.
 const BUNDLES_PER_REQUEST: usize = 100;
@@ -153,12 +154,29 @@ pub(super) async fn look_up(
     Ok(found)
 }
 
-/// Asks for the keys of these devices.
+/// Asks for the devices of a user, where a `sid` says so, and for the keys of these devices.
+pub(super) async fn find(
+    asker: &Asker,
+    user: Option<(&str, &Jid)>,
+    devices: &[Jid],
+    now: i64,
+) -> Result<Found, RequestError> {
+    let mut found = Found::default();
+    if let Some((sid, user)) = user {
+        let answer = asker.ask(iq::usync::devices(sid, [user])).await?;
+        found.users = iq::usync::parse_devices(&answer, now)?;
+    }
+    found.bundles = bundles(asker, devices).await?;
+    Ok(found)
+}
+
+/// Asks for the keys of these devices; of others none are taken.
 pub(super) async fn bundles(asker: &Asker, devices: &[Jid]) -> Result<Vec<FetchedBundle>, RequestError> {
     let mut bundles = Vec::with_capacity(devices.len());
     for devices in devices.chunks(BUNDLES_PER_REQUEST) {
         let answer = asker.ask(iq::encrypt::fetch(devices)).await?;
-        bundles.extend(iq::encrypt::parse_fetch(&answer)?);
+        let fetched = iq::encrypt::parse_fetch(&answer)?;
+        bundles.extend(fetched.into_iter().filter(|fetched| devices.contains(&fetched.device)));
     }
     Ok(bundles)
 }
@@ -170,33 +188,48 @@ pub(super) async fn learn(
     found: Found,
 ) -> Result<Result<Audience, SendError>, End> {
     let mut chat = lane.is_lid().then(|| lane.clone());
+    learn_people(context, &found).await?;
     for user in &found.users {
-        let lid = user.lid.clone().or_else(|| user.user.is_lid().then(|| user.user.clone()));
-        let pn = user.pn.clone().or_else(|| user.user.is_pn().then(|| user.user.clone()));
-        if let (Some(pn), Some(lid)) = (&pn, &lid) {
-            context.learn_lid(pn, lid).await?;
-        }
         if user.user.is_same_user(lane) {
-            chat = chat.or_else(|| lid.clone());
+            chat = chat.or_else(|| lid_of(user));
             if user.devices.as_ref().is_none_or(|list| list.devices.is_empty()) {
                 return Ok(Err(SendError::NotOnWhatsApp));
             }
-        }
-        if let (Some(lid), Some(list)) = (lid, &user.devices) {
-            context.mirror.save_device_list(lid, list.clone());
         }
     }
     let asked = |user: &Jid| found.users.iter().any(|known| known.user.is_same_user(user));
     let Some(chat) = chat else {
         return Ok(Err(if asked(lane) { SendError::NoLid } else { SendError::NotOnWhatsApp }));
     };
-    // Primaries first: their identity keys vouch for the companions.
-    let mut bundles: Vec<_> = found.bundles.iter().collect();
-    bundles.sort_by_key(|fetched| fetched.device.device);
-    for bundle in bundles {
+    for bundle in found.bundles.iter().filter(|fetched| fetched.device.device != 0) {
         encrypt::start_session(context, bundle).await?;
     }
     Ok(reachable(context, &chat).await)
+}
+
+/// Records LIDs and devices, and sessions with phones: their identity keys vouch for the companions.
+pub(super) async fn learn_people(context: &mut Context<'_>, found: &Found) -> Result<(), End> {
+    for user in &found.users {
+        let pn = user.pn.clone().or_else(|| user.user.is_pn().then(|| user.user.clone()));
+        if let (Some(pn), Some(lid)) = (&pn, &lid_of(user)) {
+            context.learn_lid(pn, lid).await?;
+        }
+    }
+    for bundle in found.bundles.iter().filter(|fetched| fetched.device.device == 0) {
+        encrypt::start_session(context, bundle).await?;
+    }
+    for user in &found.users {
+        if let (Some(lid), Some(list)) = (lid_of(user), &user.devices) {
+            let list = trust::linked(context, &lid, list.clone(), user.key_indexes.as_deref()).await?;
+            context.mirror.save_device_list(lid, list);
+        }
+    }
+    Ok(())
+}
+
+/// The LID of a user who was asked for by one, or by number.
+fn lid_of(user: &KnownUser) -> Option<Jid> {
+    if user.user.is_lid() { Some(user.user.clone()) } else { user.lid.clone() }
 }
 
 /// The devices of a chat once everything has been asked: those still without session are left out.
@@ -217,9 +250,9 @@ async fn reachable(context: &mut Context<'_>, chat: &Jid) -> Result<Audience, Se
 
 /// A user's devices under the LID, under which sessions live (PROTOCOL.md 16).
 fn devices_by_lid(user: &KnownUser) -> impl Iterator<Item = Jid> {
-    let lid = user.lid.as_ref().unwrap_or(&user.user);
+    let lid = lid_of(user).unwrap_or_else(|| user.user.clone());
     let devices = user.devices.iter().flat_map(|list| &list.devices);
-    devices.map(move |device| device_jid(lid, device))
+    devices.map(move |device| device_jid(&lid, device))
 }
 
 /// The address of a listed device; hosted ones have servers of their own.

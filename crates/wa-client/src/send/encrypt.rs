@@ -1,16 +1,15 @@
 use rand::RngExt;
 use wa_binary::{Jid, Node};
-use wa_crypto::PublicKey;
 use wa_signal::{Ciphertext, Session, pad};
 use wa_store::{DeviceAddress, SentMessage};
 
 use super::audience::Audience;
 use super::stanza;
-use crate::adv;
 use crate::context::Context;
 use crate::end::End;
 use crate::iq::encrypt::FetchedBundle;
 use crate::message::{Outgoing, SendError};
+use crate::trust::{self, Claim};
 
 /// Bytes that padding adds at most.
 const PADDING: usize = 16;
@@ -108,47 +107,41 @@ pub(super) async fn start_session(context: &mut Context<'_>, fetched: &FetchedBu
     if context.mirror.sessions.contains(&address) {
         return Ok(());
     }
-    replace_session(context, fetched, &device, address).await
+    replace_session(context, fetched, &device, address).await?;
+    Ok(())
 }
 
 /// Starts a session with a bundle in any case; an older one is archived in it. A bundle that doesn't hold what it
-/// claims costs its device the message, nothing more.
+/// claims costs its device the message, nothing more. Whether there is a new session.
 pub(super) async fn replace_session(
     context: &mut Context<'_>,
     fetched: &FetchedBundle,
     device: &Jid,
     address: DeviceAddress,
-) -> Result<(), End> {
-    if let Some(identity) = &fetched.device_identity
-        && device.device != 0
-    {
-        let account_key = account_key(context, device).await?;
-        if let Err(error) = adv::check_companion(identity, &fetched.bundle.identity, account_key.as_ref()) {
+) -> Result<bool, End> {
+    let identity = &fetched.bundle.identity;
+    let claim = Claim { device, identity, device_identity: fetched.device_identity.as_deref() };
+    let admission = match trust::judge(context, &claim).await? {
+        Ok(admission) => admission,
+        Err(error) => {
             tracing::warn!(%error, "a bundle was refused");
-            return Ok(());
+            return Ok(false);
         }
-    }
+    };
     let mirror = &mut *context.mirror;
     mirror.sessions.load(&context.shared.store, std::slice::from_ref(&address)).await?;
-    let previous = mirror.sessions.get_mut(&address).map(|session| session.clone());
+    let previous = mirror.sessions.get_mut(&address).filter(|_| !admission.is_change);
+    let previous = previous.map(|session| session.clone());
     match Session::initiate(&mirror.local, &fetched.bundle, previous, context.random) {
         Ok(session) => {
-            mirror.sessions.put(&address, session);
-            mirror.save_identity(address, &fetched.bundle.identity);
+            admission.apply(context).await?;
+            context.mirror.sessions.put(&address, session);
+            context.mirror.save_identity(address, identity);
+            Ok(true)
         }
-        Err(error) => tracing::warn!(%error, "a bundle was refused"),
+        Err(error) => {
+            tracing::warn!(%error, "a bundle was refused");
+            Ok(false)
+        }
     }
-    Ok(())
-}
-
-/// The identity key of a user's primary device, which vouches for the companions; `None` if it isn't known.
-async fn account_key(context: &mut Context<'_>, device: &Jid) -> Result<Option<PublicKey>, End> {
-    let primary = DeviceAddress::from(&device.to_user());
-    let store = &context.shared.store;
-    context.mirror.sessions.load(store, std::slice::from_ref(&primary)).await?;
-    if let Some(session) = context.mirror.sessions.get_mut(&primary) {
-        return Ok(Some(*session.remote_identity()));
-    }
-    let known = store.identities(std::slice::from_ref(&primary)).await?;
-    Ok(known.into_iter().flatten().next().map(PublicKey::from_bytes))
 }

@@ -5,15 +5,11 @@ mod batches;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
-mod dropping;
-#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod keys;
-#[cfg(test)]
-mod linking;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
@@ -30,6 +26,8 @@ mod sending;
 mod sockets;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod strangers;
 #[cfg(test)]
 mod talking;
 #[cfg(test)]

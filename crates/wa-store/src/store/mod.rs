@@ -8,8 +8,8 @@ use zeroize::Zeroize;
 
 use crate::file::FileRecords;
 use crate::{
-    AppStateKey, Changes, Commit, Device, DeviceAddress, DeviceList, FileError, Key, Kind, MemoryRecords,
-    PeerData, Plain, Records, Seal, SenderKeyName, SentMessage, StoreError,
+    AppStateKey, Changes, Commit, Device, DeviceAddress, DeviceList, FileError, IdentityChange, Key, Kind,
+    MemoryRecords, PeerData, Plain, Records, Seal, SenderKeyName, SentMessage, StoreError,
 };
 
 pub(crate) mod translate;
@@ -85,6 +85,12 @@ impl Store {
         found.sort();
         found.dedup();
         Ok(found)
+    }
+
+    /// When and how the identity of this user (without device) last changed, as far as it was told.
+    pub async fn identity_change(&self, user: &Jid) -> Result<Option<IdentityChange>, StoreError> {
+        let value = self.value(Kind::IDENTITY_CHANGE, translate::user_key(user)).await?;
+        value.map(|value| IdentityChange::from_record(&value)).transpose()
     }
 
     /// The private key of a one-time prekey that has not been used up.

@@ -9,7 +9,7 @@ use super::*;
 use crate::conformance::{
     sample_device, sample_device_list, sample_peer_data, sample_sent_message, session_change,
 };
-use crate::{Batch, PeerDataSort};
+use crate::{Batch, IdentityChangeKind, PeerDataSort};
 
 #[tokio::test]
 async fn device_record_round_trips() {
@@ -44,6 +44,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
             app_state_keys: vec![app_state_key(1)],
             peer_data: vec![sample_peer_data("3EB1", 1)],
             inbox: vec![(1, Some(Bytes::from_static(b"text")))],
+            identity_changes: vec![(chat.clone(), IdentityChange { at: 7, kind: IdentityChangeKind::Keys })],
             wipe: false,
         })
         .await
@@ -58,6 +59,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
     assert_eq!(store.sender_key(&sender_key).await.unwrap(), None);
     assert_eq!(store.lid_of("15550000002").await.unwrap(), None);
     assert_eq!(store.pn_of("100000000000002").await.unwrap(), None);
+    assert_eq!(store.identity_change(&chat).await.unwrap(), None);
     assert_eq!(store.device_lists(std::slice::from_ref(&chat)).await.unwrap(), [None]);
     assert_eq!(store.sent_message(&chat, "3EB0").await.unwrap(), None);
     assert_eq!(store.app_state_keys(&[app_state_key(1).id]).await.unwrap(), [None]);
@@ -461,5 +463,19 @@ proptest! {
                 }
             }
         });
+    }
+}
+
+#[tokio::test]
+async fn the_latest_change_of_an_identity_is_kept() {
+    let (store, user) = (Store::memory(), Jid::lid("100000000000002"));
+    assert_eq!(store.identity_change(&user).await.unwrap(), None);
+    for at in [7, 9] {
+        let change = IdentityChange { at, kind: IdentityChangeKind::Lid };
+        store
+            .commit(Changes { identity_changes: vec![(user.clone(), change)], ..Changes::default() })
+            .await
+            .unwrap();
+        assert_eq!(store.identity_change(&user).await.unwrap(), Some(change));
     }
 }

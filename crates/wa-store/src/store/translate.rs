@@ -27,6 +27,7 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         app_state_keys,
         peer_data,
         inbox,
+        identity_changes,
         wipe,
     } = changes;
     let mut sealed = Sealed { batch: Batch::new(), seal };
@@ -63,6 +64,12 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         sealed.batch.keep_last(Kind::PEER_DATA, PeerData::KEPT);
     }
     sealed.set_all(Kind::INBOX, inbox, |number| inbox_key(*number), |entry| entry)?;
+    sealed.put_all(
+        Kind::IDENTITY_CHANGE,
+        &identity_changes,
+        |(user, _)| user_key(user),
+        |(_, change)| change.to_record(),
+    )?;
     Ok(sealed.batch)
 }
 

@@ -2,9 +2,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use storage::{
-    CauseKind, Chat, ConnectedData, DisconnectedData, EventData, EventId, Failure, FailureCause, InstanceId,
-    LimitData, MediaData, MessageData, MessageKind, MessageStatus, QrData, StatusData, Timestamp,
-    UndecryptableData, UndecryptableReason, WebhookData,
+    CauseKind, Chat, ConnectedData, DisconnectedData, EventData, EventId, Failure, FailureCause,
+    IdentityData, InstanceId, LimitData, MediaData, MessageData, MessageKind, MessageStatus, QrData,
+    StatusData, Timestamp, UndecryptableData, UndecryptableReason, WebhookData,
 };
 
 use super::*;
@@ -21,6 +21,7 @@ fn event(data: EventData) -> Event {
             | EventKind::MessageSent
             | EventKind::MessageStatus
             | EventKind::MessageUndecryptable
+            | EventKind::IdentityChanged
     );
     Event {
         seq: 7,
@@ -192,6 +193,10 @@ fn samples() -> Vec<(EventData, &'static str)> {
                 deleted: false,
             }),
             r#""timestamp":"2023-01-01T12:00:00.123Z","name":"default","enabled":true,"deleted":false"#,
+        ),
+        (
+            EventData::IdentityChanged(IdentityData::default()),
+            r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","timestamp":"2023-01-01T12:00:00.123Z""#,
         ),
     ]
 }

@@ -1,8 +1,8 @@
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use storage::{
-    CauseKind, ConnectedData, DisconnectedData, Event, EventData, FailureCause, InstanceId, LimitData,
-    MessageData, MessageKind, MessageStatus, QrData, StatusData, Timestamp, UndecryptableData,
+    CauseKind, ConnectedData, DisconnectedData, Event, EventData, FailureCause, IdentityData, InstanceId,
+    LimitData, MessageData, MessageKind, MessageStatus, QrData, StatusData, Timestamp, UndecryptableData,
     UndecryptableReason, WebhookData,
 };
 
@@ -17,6 +17,7 @@ pub(crate) enum Data<'a> {
     Qr(Qr<'a>),
     Limit(Limit<'a>),
     Webhook(Webhook<'a>),
+    Identity(Identity<'a>),
 }
 
 impl<'a> Data<'a> {
@@ -35,6 +36,7 @@ impl<'a> Data<'a> {
             }
             EventData::LimitExceeded(data) => Self::Limit(Limit::new(event, data)),
             EventData::WebhookUpdated(data) => Self::Webhook(Webhook::new(event, data)),
+            EventData::IdentityChanged(IdentityData {}) => Self::Identity(Identity::new(event)),
         }
     }
 }
@@ -316,6 +318,32 @@ impl<'a> Webhook<'a> {
             name: &data.name,
             enabled: data.enabled,
             deleted: data.deleted,
+        }
+    }
+}
+
+/// `identity_changed`, which the API doesn't know.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Identity<'a> {
+    instance_id: InstanceId,
+    remote_jid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lid: Option<&'a str>,
+    timestamp: Timestamp,
+}
+
+impl<'a> Identity<'a> {
+    fn new(event: &'a Event) -> Self {
+        let chat = event.chat.as_ref();
+        Self {
+            instance_id: event.instance,
+            remote_jid: event.lane().unwrap_or_default(),
+            pn: chat.and_then(|chat| chat.pn.as_deref()),
+            lid: chat.and_then(|chat| chat.lid.as_deref()),
+            timestamp: event.timestamp,
         }
     }
 }
