@@ -20,6 +20,11 @@ impl Backoff {
         Self { first, max, attempts: 0, at_once: 0 }
     }
 
+    /// The next pause is to be a long one, as after this many failures more.
+    pub(crate) fn lengthen(&mut self, failures: u32) {
+        self.attempts = self.attempts.saturating_add(failures);
+    }
+
     /// How many tries failed since the last success.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts

@@ -5,14 +5,14 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Cause {
     /// The phone removed this companion (stream error 401 with `device_removed`, failure 401),
-    /// or [`crate::Client::logout`] was confirmed. The credentials are gone.
+    /// or [`crate::Client::logout`] was confirmed, or stream error 516. The credentials are gone.
     LoggedOut,
     /// Failure 403: the account's primary device is gone or locked. The credentials are gone.
     PrimaryGone,
     /// Failure 406: WhatsApp ended the account's session without saying why, usually a permanent
     /// ban. The credentials are gone.
     AccountRefused,
-    /// Another connection with the same credentials took over.
+    /// Another connection with the same credentials took over (also stream error 409).
     Replaced,
     /// Failure 402: a temporary ban.
     Banned {
@@ -42,7 +42,7 @@ pub enum Cause {
     },
     /// A stream error that has no variant of its own; 503 and unknown ones are retried.
     StreamError {
-        /// The `code` attribute, empty if there was none.
+        /// The `code` attribute; without one the name of what the error holds, if anything.
         code: String,
     },
     /// Stream error 515, with which the server asks for a new connection after pairing, or
@@ -80,6 +80,11 @@ impl Cause {
     /// Whether WhatsApp confirmed that these credentials will never work again, so that they are deleted.
     pub fn wipes_credentials(&self) -> bool {
         matches!(self, Self::LoggedOut | Self::PrimaryGone | Self::AccountRefused)
+    }
+
+    /// Whether the server wants to be left alone for a while.
+    pub(crate) fn is_rate_limit(&self) -> bool {
+        matches!(self, Self::StreamError { code } if code == "429")
     }
 
     /// Whether the client comes back by itself.

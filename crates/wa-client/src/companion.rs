@@ -29,6 +29,9 @@ const LAST_VERDICT: Duration = Duration::from_secs(5);
 /// Pauses between tries to delete void credentials.
 const WIPE_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// As how many failures the word of the server counts that there were too many connections, as in whatsapp-rust.
+const RATE_LIMIT_FAILURES: u32 = 5;
+
 /// What comes after a connection or a wait.
 enum Next {
     Connect,
@@ -214,6 +217,9 @@ impl Companion {
 
     /// Waits for the next try.
     async fn wait(&mut self, cause: Cause) -> Next {
+        if cause.is_rate_limit() {
+            self.backoff.lengthen(RATE_LIMIT_FAILURES);
+        }
         let pause = self.backoff.pause(&mut self.random);
         let pause_millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let retry_at = self.shared.clock.unix_millis().saturating_add(pause_millis);

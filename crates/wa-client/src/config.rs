@@ -16,7 +16,7 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// Longest wait for `<success>` or a QR reference once the handshake is done.
     pub login_timeout: Duration,
-    /// Longest wait for the answer of an IQ (PROTOCOL.md 8: 75 s).
+    /// Longest wait for the answer of an IQ before it is asked once more, and as long again.
     pub iq_timeout: Duration,
     /// Longest wait for the acknowledgement of a sent message (PROTOCOL.md 11.3: 75 s).
     pub ack_timeout: Duration,
@@ -48,6 +48,8 @@ pub struct Config {
     pub max_stanza: usize,
     /// Whether to announce the companion as available after login.
     pub available: bool,
+    /// What senders see of their messages having arrived here.
+    pub delivery: Delivery,
 }
 
 impl Default for Config {
@@ -57,7 +59,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(20),
             handshake_timeout: Duration::from_secs(20),
             login_timeout: Duration::from_secs(60),
-            iq_timeout: Duration::from_secs(75),
+            iq_timeout: Duration::from_secs(20),
             ack_timeout: Duration::from_secs(75),
             keepalive: (Duration::from_secs(20), Duration::from_secs(30)),
             keepalive_deadline: Duration::from_secs(20),
@@ -73,8 +75,20 @@ impl Default for Config {
             device_list_lifetime: Duration::from_secs(24 * 3600),
             max_stanza: 1 << 20,
             available: false,
+            delivery: Delivery::default(),
         }
     }
+}
+
+/// What senders see of their messages having arrived at this companion (PROTOCOL.md 13).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Nothing while the companion is not announced as available, as with WhatsApp Web in the background: one tick until
+    /// another device has the message.
+    #[default]
+    WhenAvailable,
+    /// That they were delivered, always.
+    Shown,
 }
 
 /// How the companion presents itself: in the list of linked devices and in the client payload.

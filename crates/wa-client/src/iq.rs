@@ -34,6 +34,28 @@ pub(crate) fn error<'a>(id: &'a str, code: u32, text: &'a str) -> Node<'a> {
     Node::new("iq").attr("to", Jid::server()).attr("type", "error").attr("id", id).child(error)
 }
 
+/// The answer to an IQ of the server; `None` if it is itself an answer. Pings come in two forms (PROTOCOL.md 7.4), and
+/// everything else is unknown here, which has to be said too.
+pub(crate) fn answer(iq: &Node<'_>) -> Option<Node<'static>> {
+    let kind = iq.attrs.text("type");
+    let is_ping =
+        iq.get_child("ping").is_some() || iq.attrs.get("xmlns").is_some_and(|it| *it == "urn:xmpp:ping");
+    match kind.as_deref() {
+        Some("get" | "set") => {}
+        None if is_ping => {}
+        _ => return None,
+    }
+    let id = iq.attrs.text("id")?.into_owned();
+    let to = iq.attrs.jid("from").cloned().unwrap_or_else(Jid::server);
+    let answer = Node::new("iq").attr("to", to).attr("id", id);
+    if is_ping {
+        return Some(answer.attr("type", "result"));
+    }
+    tracing::info!(xmlns = iq.attrs.text("xmlns").as_deref(), "a request of the server is not understood");
+    let error = Node::new("error").attr("code", 501_u32).attr("text", "feature-not-implemented");
+    Some(answer.attr("type", "error").child(error))
+}
+
 /// Turns a negative answer into an error. An `<error>` child counts even where the type says otherwise.
 pub(crate) fn accepted(answer: &Node<'_>) -> Result<(), RequestError> {
     let error = answer.get_child("error");
@@ -101,6 +123,25 @@ mod tests {
         assert_eq!(from_big_endian(&[0, 3, 0x2c]), Some(812));
         assert_eq!(from_big_endian(&[]), None);
         assert_eq!(from_big_endian(&[0; 5]), None);
+    }
+
+    #[test]
+    fn requests_of_the_server_are_answered_and_answers_are_not() {
+        let iq = |kind: Option<&'static str>| Node::new("iq").attr("id", "7").opt_attr("type", kind);
+        let ping = |kind| iq(kind).child(Node::new("ping"));
+        let pong = r#"<iq to="s.whatsapp.net" id="7" type="result"/>"#;
+        for ping in [ping(None), ping(Some("get")), iq(Some("get")).attr("xmlns", "urn:xmpp:ping")] {
+            assert_eq!(answer(&ping).unwrap().to_string(), pong);
+        }
+        let unknown = answer(&iq(Some("set")).attr("xmlns", "w:x").attr("from", Jid::group("1"))).unwrap();
+        assert_eq!(
+            unknown.to_string(),
+            r#"<iq to="1@g.us" id="7" type="error"><error code="501" text="feature-not-implemented"/></iq>"#
+        );
+        for kind in [None, Some("result"), Some("error")] {
+            assert_eq!(answer(&iq(kind)), None);
+        }
+        assert_eq!(answer(&ping(Some("result"))), None, "that is the answer to our own");
     }
 
     #[test]

@@ -3,14 +3,14 @@
 mod flow;
 
 use wa_binary::Node;
-use wa_crypto::{KeyPair, PrivateKey};
+use wa_crypto::{KeyPair, PrivateKey, PublicKey};
 use wa_signal::PreKey;
 
 use crate::cause::Cause;
 use crate::context::Context;
 use crate::end::End;
 use crate::iq::encrypt::parse_count;
-use crate::look_up::Answered;
+use crate::look_up::{Answered, Supply};
 use crate::request::RequestError;
 pub(crate) use flow::Flow;
 
@@ -28,12 +28,12 @@ pub(crate) struct Keeper {
 }
 
 /// Something to do with the server that can wait for its turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Task {
     /// Few one-time prekeys are left on the server.
     Supply,
-    /// The server's copy of our keys is to be compared.
-    Compare,
+    /// The server's copy of our keys is to be compared. These public keys are at hand.
+    Compare(Vec<(u32, PublicKey)>),
     /// The signed prekey is old.
     Rotate,
 }
@@ -45,18 +45,30 @@ impl Keeper {
         Flow::new(context)
     }
 
-    /// The flow has ended.
+    /// The look after the keys at the login has ended. What was left unanswered is asked once more, beside everything else.
+    pub(crate) fn supplied(
+        &mut self,
+        context: &mut Context<'_>,
+        outcome: Result<Supply, RequestError>,
+    ) -> Result<(), End> {
+        if outcome == Err(RequestError::TimedOut) {
+            self.tasks.push(Task::Supply);
+        }
+        self.done(context, outcome)
+    }
+
+    /// The flow has ended. Silence ends nothing: pings find out whether the connection is dead.
     pub(crate) fn done(
         &mut self,
         context: &mut Context<'_>,
-        outcome: Result<(), RequestError>,
+        outcome: Result<Supply, RequestError>,
     ) -> Result<(), End> {
         self.is_busy = false;
         match outcome {
-            Err(RequestError::TimedOut) => return Err(End::of(Cause::Network)),
             Err(RequestError::Store(_)) => return Err(End::of(Cause::StoreFailed)),
             Err(error) => tracing::warn!(%error, "the keys on the server could not be looked after"),
-            Ok(()) => {}
+            Ok(Supply::ToCompare(known)) => self.tasks.push(Task::Compare(known)),
+            Ok(Supply::Enough) => {}
         }
         self.start_next(context);
         Ok(())
@@ -65,7 +77,7 @@ impl Keeper {
     /// The server runs out of our one-time keys, or asks us to compare what it holds.
     pub(crate) fn on_notification(&mut self, context: &mut Context<'_>, node: &Node<'_>) {
         if node.get_child("digest").is_some() {
-            self.add(context, Task::Compare);
+            self.add(context, Task::Compare(Vec::new()));
         }
         if parse_count(node).is_ok_and(|count| count < FEW) {
             self.add(context, Task::Supply);
@@ -125,8 +137,8 @@ impl Keeper {
         context.look_ups.start(async move {
             Answered::Keys(match task {
                 Task::Supply => flow.supply().await,
-                Task::Compare => flow.compare(&[]).await,
-                Task::Rotate => flow.rotate().await,
+                Task::Compare(known) => flow.compare(&known).await,
+                Task::Rotate => flow.rotate().await.map(|()| Supply::Enough),
             })
         });
     }

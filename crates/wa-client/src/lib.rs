@@ -88,7 +88,7 @@ pub use builder::{ClientBuilder, Driver};
 pub use cause::{Cause, PairingFailure};
 pub use client::Client;
 pub use clock::{Clock, SystemClock};
-pub use config::{Appearance, Config};
+pub use config::{Appearance, Config, Delivery};
 pub use event::{
     Event, IncomingMessage, MessageInfo, Notification, Paired, PeerMessage, QrCode, ReceiptKind,
     ReceiptUpdate, Undecryptable, UndecryptableReason,

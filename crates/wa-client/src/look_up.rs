@@ -7,6 +7,7 @@ use std::pin::Pin;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use wa_binary::{Jid, Node};
+use wa_crypto::PublicKey;
 
 use crate::command::{ReadReceipt, Reply};
 use crate::iq::encrypt::FetchedBundle;
@@ -60,11 +61,30 @@ pub(crate) enum Answered {
     /// For [`crate::Client::mark_read`].
     Privacy { answer: Result<Node<'static>, RequestError>, read: Box<ReadReceipt>, reply: Reply<()> },
     /// The server's keys of ours have been looked after.
-    Keys(Result<(), RequestError>),
+    Keys(Result<Supply, RequestError>),
     /// The last step of the login.
-    LoggedIn(Result<(), RequestError>),
+    LoggedIn(LoggedIn),
+    /// The server was asked once more to deliver.
+    Activated(Result<(), RequestError>),
     /// For [`crate::Client::logout`].
     Unlinked(Result<(), RequestError>),
+}
+
+/// What a login came to.
+pub(crate) struct LoggedIn {
+    /// What became of the look after the keys.
+    pub(crate) keys: Result<Supply, RequestError>,
+    /// Whether the server has answered that it delivers.
+    pub(crate) is_active: bool,
+}
+
+/// How the server is supplied with one-time keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Supply {
+    /// It has enough of them.
+    Enough,
+    /// What it holds is to be compared with what we have. These public keys are at hand.
+    ToCompare(Vec<(u32, PublicKey)>),
 }
 
 /// What is known now about the people that a message goes to.

@@ -16,6 +16,7 @@ use crate::backoff::Backoff;
 use crate::batch::{AcceptError, Verdict};
 use crate::cause::Cause;
 use crate::command::{Command, Reply};
+use crate::config::Delivery;
 use crate::connection::frame::{parsed, unpacked};
 use crate::connection::link::Link;
 use crate::connection::stream_error::{of_failure, of_stream_error};
@@ -90,7 +91,7 @@ impl<'a> Online<'a> {
         let context = Context::new(shared, mirror, link, random);
         Self {
             sender: Sender::new(&context),
-            receiver: Receiver::default(),
+            receiver: Receiver::new(shared.config.delivery == Delivery::Shown),
             keeper: Keeper::default(),
             queries: Queries::default(),
             phase: Phase::AwaitSuccess(Instant::now() + shared.config.login_timeout),
@@ -209,6 +210,7 @@ impl<'a> Online<'a> {
             "ack" => {
                 if let Some(ack) = self.context.requests.answer(node) {
                     self.sender.on_ack(&mut self.context, &ack);
+                    self.has_achieved_something();
                 }
                 Ok(())
             }
@@ -218,11 +220,16 @@ impl<'a> Online<'a> {
             "failure" => Err(End::of(of_failure(&node, self.context.shared.clock.unix_millis()))),
             "stream:error" => Err(End::of(of_stream_error(&node))),
             "xmlstreamend" => Err(End::of(Cause::Network)),
-            "presence" | "chatstate" => Ok(()),
-            tag => {
-                tracing::debug!(tag, "a stanza of unknown kind was ignored");
-                Ok(())
-            }
+            // Presences and typing; everything else was the receiver's.
+            _ => Ok(()),
+        }
+    }
+
+    /// A connection that something was done with is a success, however soon it ends: the next failure starts with a
+    /// short pause again.
+    fn has_achieved_something(&mut self) {
+        if self.phase == Phase::Ready {
+            self.backoff.reset();
         }
     }
 
@@ -235,16 +242,11 @@ impl<'a> Online<'a> {
     }
 
     async fn on_iq(&mut self, node: Node<'_>) -> Result<(), End> {
-        let is = |name, value: &str| node.attrs.get(name).is_some_and(|found| *found == *value);
-        if is("type", "get") || is("type", "set") {
-            if is("xmlns", "urn:xmpp:ping")
-                && let Some(id) = node.attrs.text("id")
-            {
-                self.context.link.send(&iq::result(&id)).await?;
-            }
-            return Ok(());
+        if let Some(answer) = iq::answer(&node) {
+            self.context.link.send(&answer).await?;
+        } else {
+            self.context.requests.answer(node);
         }
-        self.context.requests.answer(node);
         Ok(())
     }
 
@@ -263,7 +265,7 @@ impl<'a> Online<'a> {
                 return Ok(());
             }
             self.receiver.settle(&mut self.context).await?;
-            self.receiver.acknowledge(&mut self.context).await?;
+            self.acknowledge().await?;
         }
         Ok(())
     }
@@ -276,12 +278,20 @@ impl<'a> Online<'a> {
                 let outcome = settled.as_ref().copied().map_err(|_| AcceptError::NotStored);
                 self.embedder.outlet.stored(outcome);
                 settled?;
-                self.receiver.acknowledge(&mut self.context).await
+                self.acknowledge().await
             }
             Verdict::Void => Ok(()),
             Verdict::Dropped => Err(End::of(Cause::HandlerFailed)),
             Verdict::Gone => Err(End::of(Cause::Shutdown)),
         }
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), End> {
+        if self.receiver.has_answers() {
+            self.receiver.acknowledge(&mut self.context).await?;
+            self.has_achieved_something();
+        }
+        Ok(())
     }
 
     async fn on_answered(&mut self, answered: Answered) -> Result<(), End> {
@@ -295,7 +305,13 @@ impl<'a> Online<'a> {
                 self.queries.on_privacy(context, answer, &read, reply).await
             }
             Answered::Keys(outcome) => self.keeper.done(context, outcome),
-            Answered::LoggedIn(outcome) => self.on_logged_in(outcome).await,
+            Answered::LoggedIn(logged_in) => self.on_logged_in(logged_in).await,
+            Answered::Activated(outcome) => {
+                if let Err(error) = outcome {
+                    tracing::warn!(%error, "the server does not say that it delivers");
+                }
+                Ok(())
+            }
             Answered::Unlinked(outcome) => self.on_unlinked(outcome),
         }
     }
@@ -329,8 +345,8 @@ impl<'a> Online<'a> {
             return Err(End::of(Cause::Network));
         }
         if self.context.timers.ping_is_due(now) {
-            // It has lasted: the next failure starts with a short pause again. Sooner would let a connection
-            // that always fails right after the login be dialled in a circle.
+            // It has lasted: the next failure starts with a short pause again. A connection that always fails
+            // right after the login, before anything was done with it, is not dialled in a circle.
             self.backoff.reset();
             let ping = self.context.requests.unanswered(iq::session::ping());
             self.context.link.send(&ping).await?;
@@ -344,6 +360,7 @@ impl<'a> Online<'a> {
             self.context.link.shrink();
         }
         self.sender.on_time(&mut self.context, now);
+        self.receiver.on_time(&mut self.context, now).await?;
         self.announce_deadlines();
         Ok(())
     }

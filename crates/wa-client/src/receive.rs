@@ -1,6 +1,8 @@
 //! Receiving: read, tell the embedder, and once that is accepted store the ratchets and acknowledge; in this order
 //! and no other (promise 1 of the README).
 
+mod aggregate;
+mod backlog;
 mod decrypt;
 mod envelope;
 mod info;
@@ -21,6 +23,7 @@ use crate::connection::frame::{parsed, unpacked};
 use crate::context::Context;
 use crate::end::End;
 use crate::keeper::Keeper;
+use backlog::Backlog;
 pub(crate) use receipt::proves_arrival;
 pub(crate) use replay::replay;
 pub(crate) use retry::retry_request;
@@ -42,17 +45,26 @@ pub(crate) struct Receiver {
     waiting_bytes: usize,
     /// What leaves once the batch that is being made, or is with the embedder, has been accepted.
     answers: Vec<Node<'static>>,
-    /// Whether the account is shown as available; decides the type of delivery receipts.
-    pub(crate) is_available: bool,
+    backlog: Backlog,
+    /// Whether something of the backlog is among what the answers are for: those leave together.
+    has_waited: bool,
+    /// Whether senders are to see that their messages are here; decides the type of delivery receipts.
+    pub(crate) is_shown: bool,
 }
 
 impl Receiver {
+    pub(crate) fn new(is_shown: bool) -> Self {
+        Self { is_shown, ..Self::default() }
+    }
+
     /// Whether a stanza is one that has to be recorded before it is acknowledged, or comes after such ones.
     pub(crate) fn is_for(node: &Node<'_>) -> bool {
         match node.tag() {
-            "message" | "receipt" | "notification" | "call" => true,
             "ib" => node.get_child("offline").is_some(),
-            _ => false,
+            "ack" | "iq" | "presence" | "chatstate" => false,
+            "success" | "failure" | "stream:error" | "xmlstreamend" => false,
+            // Whatever else may come from the server's queue, be it known or not.
+            _ => true,
         }
     }
 
@@ -110,13 +122,31 @@ impl Receiver {
             "message" => self.on_message(context, keeper, node, frame).await,
             "receipt" => self.on_receipt(context, node).await,
             "notification" => self.on_notification(context, keeper, node).await,
-            "call" => {
-                self.answers.push(receipt::ack("call", node));
-                context.mirror.inbox.push(notification::passed_on(node, "call"));
+            "status" => self.on_status(context, node).await,
+            tag @ ("call" | "appdata") => {
+                self.answers.push(receipt::ack(tag, node));
+                context.mirror.inbox.push(notification::passed_on(node, tag));
                 Ok(())
             }
             "ib" => self.on_info(context, node).await,
-            _ => Ok(()),
+            _ => {
+                self.on_unknown(node);
+                Ok(())
+            }
+        }?;
+        if node.attrs.contains("offline") {
+            self.has_waited = true;
+            self.on_waited(context).await?;
+        }
+        Ok(())
+    }
+
+    /// What no client of today knows: the server is told so, since what it hears nothing of it sends for ever
+    /// (PROTOCOL.md 7.3).
+    fn on_unknown(&mut self, node: &Node<'_>) {
+        tracing::info!(tag = node.tag(), "a stanza of unknown kind was refused");
+        if node.attrs.contains("id") && node.attrs.contains("from") {
+            self.answers.push(receipt::ack(node.tag(), node).attr("error", message::UNRECOGNIZED));
         }
     }
 
@@ -137,7 +167,11 @@ impl Receiver {
         if self.answers.is_empty() {
             return Ok(());
         }
-        for answer in self.answers.drain(..) {
+        let mut answers = std::mem::take(&mut self.answers);
+        if std::mem::take(&mut self.has_waited) {
+            answers = aggregate::aggregated(answers);
+        }
+        for answer in answers {
             context.link.feed(&answer).await?;
         }
         Ok(context.link.flush().await?)

@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 use wa_binary::Node;
@@ -7,6 +9,9 @@ use wa_binary::Node;
 use crate::iq::{self, RequestIds};
 use crate::mirror::Mirror;
 use crate::request::RequestError;
+
+/// How often the server is asked before it is taken for silent. Every request may be repeated.
+const TRIES: u32 = 2;
 
 /// The requests of one connection that wait for their answers.
 #[derive(Debug)]
@@ -39,9 +44,9 @@ impl Requests {
         Self { ids: RequestIds::new(prefix), waiting: HashMap::new(), calls: mpsc::unbounded_channel() }
     }
 
-    /// For flows that run beside the pump. They wait so long for an answer.
+    /// For flows that run beside the pump. They wait so long for an answer before they ask again.
     pub(crate) fn asker(&self, patience: Duration) -> Asker {
-        Asker { calls: self.calls.0.clone(), patience }
+        Asker { calls: self.calls.0.clone(), patience, tries: TRIES }
     }
 
     /// What such a flow wants next.
@@ -93,18 +98,31 @@ impl Requests {
 pub(crate) struct Asker {
     calls: mpsc::UnboundedSender<Call>,
     patience: Duration,
+    tries: u32,
 }
 
 impl Asker {
-    /// The positive answer to a request.
+    /// The same, but it asks only once.
+    pub(crate) fn impatient(self) -> Self {
+        Self { tries: 1, ..self }
+    }
+
+    /// The positive answer to a request, which is asked again if there is none; a late one counts as well.
     pub(crate) async fn ask(&self, node: Node<'static>) -> Result<Node<'static>, RequestError> {
-        let (reply, answer) = oneshot::channel();
-        self.call(Call::Ask(Box::new(Question { node, reply })))?;
-        match timeout(self.patience, answer).await {
-            Ok(Ok(answer)) => iq::accepted(&answer).map(|()| answer),
-            Ok(Err(_)) => Err(RequestError::Stopped),
-            Err(_) => Err(RequestError::TimedOut),
+        let mut answers = FuturesUnordered::new();
+        for _ in 0..self.tries {
+            let (reply, answer) = oneshot::channel();
+            self.call(Call::Ask(Box::new(Question { node: node.clone(), reply })))?;
+            answers.push(answer);
+            match timeout(self.patience, answers.next()).await {
+                Ok(Some(Ok(answer))) => return iq::accepted(&answer).map(|()| answer),
+                Ok(_) => return Err(RequestError::Stopped),
+                Err(_) => {
+                    tracing::info!(child = node.first_child().map(Node::tag), "a request is not answered")
+                }
+            }
         }
+        Err(RequestError::TimedOut)
     }
 
     /// Changes the mirror; what is returned is stored by then.
@@ -155,10 +173,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_ends_in_a_timeout() {
-        let requests = Requests::new([1, 2]);
-        let asker = requests.asker(Duration::from_secs(75));
-        assert_eq!(asker.ask(iq::get("w:p")).await, Err(RequestError::TimedOut));
+    async fn silence_ends_in_a_timeout_after_a_second_try() {
+        let mut requests = Requests::new([1, 2]);
+        let asker = requests.asker(Duration::from_secs(20));
+        let asking = tokio::spawn(async move { asker.ask(iq::get("w:p")).await });
+        let start = tokio::time::Instant::now();
+        for _ in 0..2 {
+            let Call::Ask(question) = requests.next_call().await else { panic!("no question") };
+            requests.register(*question);
+        }
+        assert_eq!(asking.await.unwrap(), Err(RequestError::TimedOut));
+        assert_eq!(start.elapsed(), Duration::from_secs(40));
+        let impatient = requests.asker(Duration::from_secs(20)).impatient();
+        assert_eq!(impatient.ask(iq::get("w:p")).await, Err(RequestError::TimedOut));
+        assert_eq!(start.elapsed(), Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_be_late() {
+        let mut requests = Requests::new([1, 2]);
+        let asker = requests.asker(Duration::from_secs(20));
+        let asking = tokio::spawn(async move { asker.ask(iq::get("w:p")).await });
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let Call::Ask(question) = requests.next_call().await else { panic!("no question") };
+            ids.push(requests.register(*question).attrs.text("id").unwrap().into_owned());
+        }
+        assert!(ids[0] != ids[1], "each try has an id of its own");
+        let late = Node::new("iq").attr("id", ids[0].clone()).attr("type", "result");
+        assert!(requests.answer(late).is_none());
+        assert!(asking.await.unwrap().is_ok());
     }
 
     #[tokio::test]

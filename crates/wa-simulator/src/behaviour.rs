@@ -9,8 +9,15 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub struct Behaviour {
     /// How long a stanza may stay unanswered before the connection is ended with
-    /// `<stream:error><ack id/></stream:error>`, which names it; `None` waits for ever.
+    /// `<stream:error><ack id/></stream:error>`, which names it; `None` waits for ever. From then on, what is
+    /// behind it in the queue is withheld until it is answered.
     pub answer_within: Option<Duration>,
+    /// Deliver only the first few of what waited, and more of it only as the companion asks with
+    /// `<ib><offline_batch count/></ib>`.
+    pub backlog_on_request: bool,
+    /// At each login, deliver a `<status>`, an `<appdata>` and a stanza of a kind that nobody knows, and ask
+    /// something that nobody can answer.
+    pub novelties: bool,
     /// Whether phones issue a token to whom they write to, once a week (PROTOCOL.md 22).
     pub tokens: bool,
     /// How phones share the keys of the app state with new companions.
@@ -62,6 +69,8 @@ impl Behaviour {
         let minutes = |count: u64| Duration::from_secs(count * 60);
         Self {
             answer_within: Some(minutes(50)),
+            backlog_on_request: true,
+            novelties: true,
             tokens: true,
             key_share: KeySharing { late: minutes(2), begins_wrong: true, repeats: 1 },
             rate_limit: Some(RateLimit { requests: 60, period: minutes(1) }),

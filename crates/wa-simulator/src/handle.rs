@@ -339,7 +339,7 @@ impl Phone {
             name: companion.name.to_string(),
             linked_at: companion.linked_at,
             connected: companion.connection.is_some(),
-            active: companion.active_link().is_some(),
+            active: companion.is_active(),
             logins: companion.logins,
             prekeys: companion.prekeys.len(),
             waiting: companion.queue.len(),

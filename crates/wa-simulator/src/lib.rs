@@ -13,6 +13,7 @@ mod handle;
 mod impostor;
 mod iq;
 mod media;
+mod novelties;
 mod options;
 mod pairing;
 mod phone;

@@ -36,6 +36,11 @@ pub(crate) enum UploadError {
 }
 
 impl Key {
+    /// The key of a blob that the server itself stores.
+    pub(crate) fn of(kind: &str, blob: &[u8]) -> Self {
+        Self { kind: kind.to_owned(), hash: mac::sha256(&[blob]) }
+    }
+
     /// Reads `<type>/<token>`, the end of the path.
     pub(crate) fn parse(path: &str) -> Option<Self> {
         let (kind, token) = path.split_once('/')?;

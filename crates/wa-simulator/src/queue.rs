@@ -1,26 +1,35 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use compact_str::CompactString;
+use tokio::time::Instant;
 
 /// What kind of stanza waits: clients acknowledge by class and type, since a delivery and a read receipt
 /// of one message share their id (PROTOCOL.md 7.8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     Message,
     Receipt,
     Notification,
+    /// Any other, by its tag: `status`, `appdata`, and what will come one day.
+    Other(CompactString),
 }
 
 impl Class {
-    /// The class named by the `class` attribute of an `<ack>`.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    /// The class named by the `class` attribute of an `<ack>`, which is the tag of what it acknowledges.
+    pub(crate) fn named(name: &str) -> Self {
         match name {
-            "message" => Some(Self::Message),
-            "receipt" => Some(Self::Receipt),
-            "notification" => Some(Self::Notification),
-            _ => None,
+            "message" => Self::Message,
+            "receipt" => Self::Receipt,
+            "notification" => Self::Notification,
+            other => Self::Other(other.into()),
         }
+    }
+
+    /// Whether its acknowledgements name its type.
+    fn has_type(&self) -> bool {
+        matches!(self, Self::Receipt | Self::Notification)
     }
 }
 
@@ -29,8 +38,11 @@ impl Class {
 pub(crate) struct Stanza {
     pub(crate) class: Class,
     pub(crate) id: CompactString,
-    /// The `type` attribute; empty for messages, whose acknowledgement doesn't name it.
+    /// The `type` attribute; empty where acknowledgements don't name it.
     pub(crate) kind: CompactString,
+    /// Whether it is what another device of the own account sent to somebody: then only a receipt takes it
+    /// out, and a bare `<ack>` doesn't count (PROTOCOL.md 7.3).
+    pub(crate) is_own_copy: bool,
     pub(crate) bytes: Bytes,
 }
 
@@ -49,8 +61,10 @@ const MAX_RETRIED: usize = 64;
 #[derive(Debug)]
 struct Entry {
     stanza: Stanza,
-    /// Whether it was written to the present connection.
-    sent: bool,
+    /// When it was written to the present connection.
+    sent: Option<Instant>,
+    /// Whether it has cost a connection: what is behind it is withheld.
+    is_overdue: bool,
 }
 
 /// How many stanzas of each class wait, for `offline_preview`.
@@ -59,39 +73,35 @@ pub(crate) struct Waiting {
     pub(crate) messages: usize,
     pub(crate) receipts: usize,
     pub(crate) notifications: usize,
+    pub(crate) others: usize,
 }
 
 impl Waiting {
     pub(crate) fn total(self) -> usize {
-        self.messages + self.receipts + self.notifications
+        self.messages + self.receipts + self.notifications + self.others
     }
 }
 
 impl Queue {
-    /// Adds a stanza; past `limit` the oldest is lost.
-    pub(crate) fn push(&mut self, stanza: Stanza, sent: bool, limit: usize) {
-        self.entries.push_back(Entry { stanza, sent });
+    /// Adds a stanza, which is being written or waits; past `limit` the oldest is lost.
+    pub(crate) fn push(&mut self, stanza: Stanza, is_sent: bool, limit: usize) {
+        let sent = is_sent.then(Instant::now);
+        self.entries.push_back(Entry { stanza, sent, is_overdue: false });
         if self.entries.len() > limit {
             self.entries.pop_front();
         }
     }
 
-    /// Takes out the oldest stanza that the acknowledgement fits.
-    pub(crate) fn settle(&mut self, class: Class, id: &str, kind: &str) -> bool {
-        let fits = |entry: &Entry| {
-            entry.stanza.class == class
-                && entry.stanza.id == id
-                && (class == Class::Message || entry.stanza.kind == kind)
-        };
-        match self.entries.iter().position(fits) {
-            Some(index) => self.entries.remove(index).is_some(),
-            None => false,
-        }
+    /// A receipt takes out the oldest message, or stanza like one, with this id.
+    pub(crate) fn settle(&mut self, id: &str) -> bool {
+        self.take_out(|stanza| {
+            stanza.id == id && !matches!(stanza.class, Class::Receipt | Class::Notification)
+        })
     }
 
     /// A retry receipt takes a message out: its plain acknowledgement, if one follows, takes out nothing.
     pub(crate) fn settle_by_retry(&mut self, id: &str) {
-        if self.settle(Class::Message, id, "") {
+        if self.settle(id) {
             self.retried.push_back(id.into());
             if self.retried.len() > MAX_RETRIED {
                 self.retried.pop_front();
@@ -99,51 +109,91 @@ impl Queue {
         }
     }
 
-    /// An `<ack>` takes a stanza out.
-    pub(crate) fn settle_by_ack(&mut self, class: Class, id: &str, kind: &str) {
-        let retried = self.retried.iter().position(|retried| class == Class::Message && retried == id);
-        match retried {
-            Some(index) => {
-                self.retried.remove(index);
-            }
-            None => {
-                self.settle(class, id, kind);
-            }
+    /// An `<ack>` takes a stanza out, unless that needs a receipt.
+    pub(crate) fn settle_by_ack(&mut self, class: &Class, id: &str, kind: &str) -> bool {
+        let retried = self.retried.iter().position(|retried| *class == Class::Message && retried == id);
+        if let Some(index) = retried {
+            self.retried.remove(index);
+            return false;
+        }
+        self.take_out(|stanza| {
+            stanza.class == *class
+                && stanza.id == id
+                && !stanza.is_own_copy
+                && (!class.has_type() || stanza.kind == kind)
+        })
+    }
+
+    fn take_out(&mut self, fits: impl Fn(&Stanza) -> bool) -> bool {
+        match self.entries.iter().position(|entry| fits(&entry.stanza)) {
+            Some(index) => self.entries.remove(index).is_some(),
+            None => false,
         }
     }
 
-    /// Everything that was not written to the present connection, marking it as written.
-    pub(crate) fn take_unsent(&mut self) -> Vec<Stanza> {
-        let unsent = self.entries.iter_mut().filter(|entry| !entry.sent);
-        unsent
-            .map(|entry| {
-                entry.sent = true;
-                entry.stanza.clone()
-            })
-            .collect()
+    /// At most so much of what was not written to the present connection, marking it as written. What is
+    /// behind a stanza that has cost a connection stays.
+    pub(crate) fn take_unsent(&mut self, most: usize) -> Vec<Stanza> {
+        let now = Instant::now();
+        let mut taken = Vec::new();
+        for entry in &mut self.entries {
+            if taken.len() == most {
+                break;
+            }
+            if entry.sent.is_none() {
+                entry.sent = Some(now);
+                taken.push(entry.stanza.clone());
+            }
+            if entry.is_overdue {
+                break;
+            }
+        }
+        taken
+    }
+
+    /// Whether something was not written to the present connection.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.entries.iter().any(|entry| entry.sent.is_none())
+    }
+
+    /// The stanza that has been written and not acknowledged for so long, if there is one: from now on what
+    /// is behind it is withheld. Else when the oldest of those that are written will be due.
+    pub(crate) fn overdue(&mut self, patience: Duration) -> Result<Option<Instant>, CompactString> {
+        let now = Instant::now();
+        let mut next = None;
+        for entry in &mut self.entries {
+            let Some(due) = entry.sent.map(|sent| sent + patience) else { continue };
+            if due <= now {
+                entry.is_overdue = true;
+                return Err(entry.stanza.id.clone());
+            }
+            next = Some(next.map_or(due, |next: Instant| next.min(due)));
+        }
+        Ok(next)
     }
 
     /// The connection is gone: what it did not acknowledge counts as not written.
     pub(crate) fn rewind(&mut self) {
-        self.entries.iter_mut().for_each(|entry| entry.sent = false);
+        self.entries.iter_mut().for_each(|entry| entry.sent = None);
     }
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
-}
 
-/// Counts a batch by class.
-pub(crate) fn count(stanzas: &[Stanza]) -> Waiting {
-    let mut waiting = Waiting::default();
-    for stanza in stanzas {
-        match stanza.class {
-            Class::Message => waiting.messages += 1,
-            Class::Receipt => waiting.receipts += 1,
-            Class::Notification => waiting.notifications += 1,
+    /// What waits, by class.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let mut waiting = Waiting::default();
+        for entry in self.entries.iter().filter(|entry| entry.sent.is_none()) {
+            match entry.stanza.class {
+                Class::Message => waiting.messages += 1,
+                Class::Receipt => waiting.receipts += 1,
+                Class::Notification => waiting.notifications += 1,
+                Class::Other(_) => waiting.others += 1,
+            }
         }
+        waiting
     }
-    waiting
 }
 
 #[cfg(test)]
@@ -151,53 +201,100 @@ mod tests {
     use super::*;
 
     fn stanza(class: Class, id: &str, kind: &str) -> Stanza {
-        Stanza { class, id: id.into(), kind: kind.into(), bytes: Bytes::new() }
+        Stanza { class, id: id.into(), kind: kind.into(), is_own_copy: false, bytes: Bytes::new() }
     }
 
-    #[test]
-    fn read_and_delivery_receipts_of_one_message_are_acknowledged_apart() {
+    fn ids(stanzas: &[Stanza]) -> Vec<&str> {
+        stanzas.iter().map(|stanza| stanza.id.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn read_and_delivery_receipts_of_one_message_are_acknowledged_apart() {
         let mut queue = Queue::default();
         queue.push(stanza(Class::Receipt, "A", ""), true, 10);
         queue.push(stanza(Class::Receipt, "A", "read"), true, 10);
-        assert!(!queue.settle(Class::Notification, "A", "read"));
-        assert!(queue.settle(Class::Receipt, "A", "read"));
-        assert!(!queue.settle(Class::Receipt, "A", "read"));
-        assert!(queue.settle(Class::Receipt, "A", ""));
+        assert!(!queue.settle_by_ack(&Class::Notification, "A", "read"));
+        assert!(!queue.settle("A"), "a receipt acknowledges messages");
+        assert!(queue.settle_by_ack(&Class::Receipt, "A", "read"));
+        assert!(!queue.settle_by_ack(&Class::Receipt, "A", "read"));
+        assert!(queue.settle_by_ack(&Class::Receipt, "A", ""));
         assert_eq!(queue.len(), 0);
     }
 
-    #[test]
-    fn a_new_connection_gets_what_the_last_did_not_acknowledge() {
+    #[tokio::test]
+    async fn what_has_a_tag_of_its_own_is_acknowledged_by_that_tag() {
+        let mut queue = Queue::default();
+        queue.push(stanza(Class::named("status"), "1", ""), true, 10);
+        queue.push(stanza(Class::named("novelty"), "2", ""), true, 10);
+        assert!(!queue.settle_by_ack(&Class::Message, "1", ""));
+        assert!(queue.settle_by_ack(&Class::named("status"), "1", "text"));
+        assert!(!queue.settle_by_ack(&Class::named("status"), "2", ""));
+        assert!(queue.settle_by_ack(&Class::named("novelty"), "2", ""));
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_an_own_message_needs_a_receipt() {
+        let mut queue = Queue::default();
+        queue.push(Stanza { is_own_copy: true, ..stanza(Class::Message, "1", "") }, true, 10);
+        assert!(!queue.settle_by_ack(&Class::Message, "1", ""));
+        assert!(queue.settle("1"));
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_gets_what_the_last_did_not_acknowledge() {
         let mut queue = Queue::default();
         queue.push(stanza(Class::Message, "1", ""), true, 10);
         queue.push(stanza(Class::Message, "2", ""), false, 10);
-        assert_eq!(queue.take_unsent().len(), 1);
-        assert_eq!(queue.take_unsent().len(), 0);
-        queue.settle(Class::Message, "2", "text");
+        assert_eq!(queue.take_unsent(9).len(), 1);
+        assert_eq!(queue.take_unsent(9).len(), 0);
+        queue.settle("2");
         queue.rewind();
-        let again = queue.take_unsent();
-        assert_eq!(again[0].id, "1");
-        assert_eq!(count(&again), Waiting { messages: 1, ..Waiting::default() });
+        assert_eq!(queue.waiting(), Waiting { messages: 1, ..Waiting::default() });
+        assert_eq!(ids(&queue.take_unsent(9)), ["1"]);
     }
 
-    #[test]
-    fn the_acknowledgement_behind_a_retry_receipt_spares_the_message_sent_again() {
+    #[tokio::test]
+    async fn what_waits_is_given_out_piece_by_piece() {
+        let mut queue = Queue::default();
+        ["1", "2", "3"].iter().for_each(|id| queue.push(stanza(Class::Message, id, ""), false, 10));
+        assert_eq!(ids(&queue.take_unsent(2)), ["1", "2"]);
+        assert!(queue.has_unsent());
+        assert_eq!(ids(&queue.take_unsent(2)), ["3"]);
+        assert!(!queue.has_unsent());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_cost_a_connection_holds_back_what_is_behind_it() {
+        let (mut queue, patience) = (Queue::default(), Duration::from_secs(10));
+        assert_eq!(queue.overdue(patience), Ok(None));
+        ["1", "2"].iter().for_each(|id| queue.push(stanza(Class::named("status"), id, ""), true, 10));
+        let due = Instant::now() + patience;
+        assert_eq!(queue.overdue(patience), Ok(Some(due)));
+        tokio::time::advance(patience).await;
+        assert_eq!(queue.overdue(patience), Err("1".into()));
+        queue.rewind();
+        assert_eq!(ids(&queue.take_unsent(9)), ["1"]);
+        assert!(queue.take_unsent(9).is_empty() && queue.has_unsent());
+        assert!(queue.settle_by_ack(&Class::named("status"), "1", ""));
+        assert_eq!(ids(&queue.take_unsent(9)), ["2"]);
+    }
+
+    #[tokio::test]
+    async fn the_acknowledgement_behind_a_retry_receipt_spares_the_message_sent_again() {
         let mut queue = Queue::default();
         queue.push(stanza(Class::Message, "1", ""), true, 10);
         queue.settle_by_retry("1");
         queue.push(stanza(Class::Message, "1", ""), true, 10);
-        queue.settle_by_ack(Class::Message, "1", "text");
-        assert_eq!(queue.len(), 1);
-        queue.settle_by_ack(Class::Message, "1", "text");
-        assert_eq!(queue.len(), 0);
+        assert!(!queue.settle_by_ack(&Class::Message, "1", "text"));
+        assert!(queue.settle_by_ack(&Class::Message, "1", "text"));
     }
 
-    #[test]
-    fn the_oldest_is_lost_past_the_limit() {
+    #[tokio::test]
+    async fn the_oldest_is_lost_past_the_limit() {
         let mut queue = Queue::default();
         for id in ["1", "2", "3"] {
             queue.push(stanza(Class::Message, id, ""), false, 2);
         }
-        assert_eq!(queue.take_unsent()[0].id, "2");
+        assert_eq!(ids(&queue.take_unsent(9)), ["2", "3"]);
     }
 }

@@ -7,8 +7,10 @@ use wa_crypto::PublicKey;
 
 use crate::{
     ControlError, Fault, FaultKind, Moment, Options, Phone, Stolen, TraceEntry,
+    account::Account,
     connection::{self, Connection},
     control::{self, Certificate},
+    novelties,
     world::World,
 };
 
@@ -228,19 +230,33 @@ pub(crate) fn create_phone(
 pub(crate) fn place(world: &World, fault: Fault) -> Result<PlacedFault, ControlError> {
     let is_immediate = match &fault.kind {
         FaultKind::Drop { when } | FaultKind::StreamError { when, .. } => *when == Moment::Now,
+        FaultKind::Stanza { .. } => true,
         _ => false,
     };
     let accounts = match &fault.number {
         Some(number) => vec![world.phone(&canonical(number)?)?],
         None => world.accounts(),
     };
-    let struck = if is_immediate || fault.kind == FaultKind::Silence {
+    let struck = if let FaultKind::Stanza { tag } = &fault.kind {
+        accounts.iter().map(|account| surprise(world, account, &fault, tag)).sum()
+    } else if is_immediate || fault.kind == FaultKind::Silence {
         accounts.iter().map(|account| world.end_connections(account, fault.device, &fault.kind)).sum()
     } else {
         0
     };
     let id = if is_immediate { world.faults.next_id() } else { world.faults.add(fault) };
     Ok(PlacedFault { id, struck })
+}
+
+/// Delivers a stanza of this kind to the companions that a fault is for; returns how many there are.
+fn surprise(world: &World, account: &Arc<Account>, fault: &Fault, tag: &str) -> usize {
+    let devices: Vec<u16> = account.directory().companions.keys().copied().collect();
+    let struck: Vec<u16> =
+        devices.into_iter().filter(|device| fault.strikes(&account.number, *device)).collect();
+    for device in &struck {
+        (0..fault.count.unwrap_or(1)).for_each(|_| novelties::deliver(world, account, *device, tag));
+    }
+    struck.len()
 }
 
 /// Ends faults, and delivers what they have held.

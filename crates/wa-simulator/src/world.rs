@@ -300,8 +300,12 @@ impl World {
             for device in devices.into_iter().filter(|device| !self.is_held(&account, *device)) {
                 let mut directory = account.directory();
                 let Some(companion) = directory.companions.get_mut(&device) else { continue };
-                let Some(link) = companion.active_link().cloned() else { continue };
-                companion.queue.take_unsent().into_iter().for_each(|stanza| link.send(stanza.bytes, None));
+                let Some(link) = companion.live_link().cloned() else { continue };
+                companion
+                    .queue
+                    .take_unsent(usize::MAX)
+                    .into_iter()
+                    .for_each(|stanza| link.send(stanza.bytes, None));
             }
         }
     }
@@ -319,8 +323,8 @@ impl World {
         let id = self.next_id();
         let node =
             node.clone().attr("type", kind).attr("id", id.clone()).attr("t", self.clock.unix_seconds());
-        let stanza =
-            Stanza { class: Class::Notification, id, kind: kind.into(), bytes: stanza::encode(&node) };
+        let bytes = stanza::encode(&node);
+        let stanza = Stanza { class: Class::Notification, id, kind: kind.into(), is_own_copy: false, bytes };
         self.deliver(account, device, stanza);
     }
 

@@ -6,11 +6,16 @@ use crate::cause::Cause;
 
 /// What a `<stream:error>` means.
 pub(crate) fn of_stream_error(node: &Node<'_>) -> Cause {
-    let code = node.attrs.text("code").unwrap_or_default();
+    if let Some(id) = node.get_child("ack").and_then(|ack| ack.attrs.text("id")) {
+        tracing::error!(%id, "the server misses an answer to this stanza");
+    }
+    let content = || node.first_child().map(|child| child.tag().to_owned().into());
+    let code = node.attrs.text("code").or_else(content).unwrap_or_default();
     let conflict = node.get_child("conflict").and_then(|conflict| conflict.attrs.text("type"));
     match (&*code, conflict.as_deref()) {
         (_, Some("device_removed")) => Cause::LoggedOut,
-        (_, Some("replaced")) => Cause::Replaced,
+        (_, Some("replaced")) | ("409", _) => Cause::Replaced,
+        ("516", _) => Cause::LoggedOut,
         ("515", _) => Cause::Restart,
         ("413" | "414", _) => Cause::AccessToken { code: code.parse().unwrap_or(413) },
         _ => Cause::StreamError { code: code.into_owned() },
@@ -52,9 +57,19 @@ mod tests {
         assert_eq!(stream_error("401", Some("device_removed")), Cause::LoggedOut);
         assert_eq!(stream_error("", Some("replaced")), Cause::Replaced);
         assert_eq!(stream_error("503", None), Cause::StreamError { code: "503".into() });
+        assert_eq!(stream_error("409", None), Cause::Replaced);
+        assert_eq!(stream_error("516", None), Cause::LoggedOut);
+        assert_eq!(stream_error("429", None), Cause::StreamError { code: "429".into() });
         assert_eq!(stream_error("413", None), Cause::AccessToken { code: 413 });
         // A 401 without the word that the device was removed is no confirmed logout.
         assert_eq!(stream_error("401", None), Cause::StreamError { code: "401".into() });
+    }
+
+    #[test]
+    fn a_stream_error_without_code_is_named_by_what_it_holds() {
+        let node = Node::new("stream:error").child(Node::new("ack").attr("id", "3EB0"));
+        assert_eq!(of_stream_error(&node), Cause::StreamError { code: "ack".into() });
+        assert_eq!(of_stream_error(&Node::new("stream:error")), Cause::StreamError { code: String::new() });
     }
 
     #[test]

@@ -9,6 +9,7 @@ use wa_store::{SignedPreKeyRecord, Store};
 use super::{FEW, MAX_ID};
 use crate::context::Context;
 use crate::iq::encrypt::{self, KeyDigest};
+use crate::look_up::Supply;
 use crate::mirror::{Mirror, signed_prekey_record};
 use crate::request::RequestError;
 use crate::requests::Asker;
@@ -51,35 +52,44 @@ impl Flow {
         }
     }
 
+    /// The same flow, which waits less for answers.
+    pub(crate) fn impatient(self) -> Self {
+        Self { asker: self.asker.impatient(), ..self }
+    }
+
     /// Asks how many one-time keys are left and uploads more if they are few.
-    pub(crate) async fn supply(&mut self) -> Result<(), RequestError> {
-        let Some(answer) = tolerated(self.asker.ask(encrypt::count()).await)? else { return Ok(()) };
+    pub(crate) async fn supply(&mut self) -> Result<Supply, RequestError> {
+        let Some(answer) = tolerated(self.asker.ask(encrypt::count()).await)? else {
+            return Ok(Supply::Enough);
+        };
         match encrypt::parse_count(&answer) {
             // An upload whose answer never came: the digest tells whether it arrived.
-            Ok(count) if count >= FEW && self.first_unuploaded < self.next_id => self.compare(&[]).await,
-            Ok(count) if count >= FEW => Ok(()),
+            Ok(count) if count >= FEW && self.first_unuploaded < self.next_id => {
+                Ok(Supply::ToCompare(Vec::new()))
+            }
+            Ok(count) if count >= FEW => Ok(Supply::Enough),
             Ok(count) => self.upload(count == 0).await,
             Err(error) => {
                 tracing::warn!(%error, "the prekey count is malformed");
-                Ok(())
+                Ok(Supply::Enough)
             }
         }
     }
 
     /// `is_bare`: the server has none.
-    async fn upload(&mut self, is_bare: bool) -> Result<(), RequestError> {
+    async fn upload(&mut self, is_bare: bool) -> Result<Supply, RequestError> {
         let count = if is_bare && self.next_id == 1 { FIRST_UPLOAD } else { REFILL };
         let public = self.unuploaded(count).await?;
         let identity = self.local.key.public();
         let keys = public.iter().copied();
         let upload = encrypt::upload(self.local.registration_id, identity, keys, &self.signed);
         if tolerated(self.asker.ask(upload).await)?.is_none() {
-            return Ok(());
+            return Ok(Supply::Enough);
         }
         if let Some((last, _)) = public.last() {
             self.note_uploaded(*last).await?;
         }
-        self.compare(&public).await
+        Ok(Supply::ToCompare(public))
     }
 
     /// Keys that are stored but not on the server: those of an interrupted upload, else fresh ones. Only the public
@@ -132,22 +142,20 @@ impl Flow {
     }
 
     /// Compares what the server holds of our keys with what we have. `known` are public halves at hand.
-    pub(crate) async fn compare(&mut self, known: &[(u32, PublicKey)]) -> Result<(), RequestError> {
+    pub(crate) async fn compare(&mut self, known: &[(u32, PublicKey)]) -> Result<Supply, RequestError> {
         let digest = match self.asker.ask(encrypt::digest()).await {
             // The server knows nothing of us: everything is uploaded anew.
             Err(RequestError::Refused { code: 404, .. }) if known.is_empty() => {
-                return Box::pin(self.upload(true)).await;
+                return self.upload(true).await;
             }
             answer => tolerated(answer)?,
         };
         match digest.map(|answer| encrypt::parse_digest(&answer)) {
-            Some(Ok(Some(digest))) => self.compare_with(&digest, known).await,
-            Some(Ok(None)) | None => Ok(()),
-            Some(Err(error)) => {
-                tracing::warn!(%error, "the keys on the server could not be compared");
-                Ok(())
-            }
+            Some(Ok(Some(digest))) => self.compare_with(&digest, known).await?,
+            Some(Ok(None)) | None => {}
+            Some(Err(error)) => tracing::warn!(%error, "the keys on the server could not be compared"),
         }
+        Ok(Supply::Enough)
     }
 
     async fn compare_with(

@@ -1,11 +1,12 @@
 use wa_binary::Node;
 
 use super::{Online, Phase};
+use crate::config::Delivery;
 use crate::end::End;
 use crate::event::Event;
 use crate::iq;
 use crate::keeper::Flow;
-use crate::look_up::Answered;
+use crate::look_up::{Answered, LoggedIn};
 use crate::query;
 use crate::request::{Presence, RequestError};
 use crate::state::State;
@@ -29,14 +30,19 @@ impl Online<'_> {
         }
         if matches!(self.phase, Phase::AwaitSuccess(_)) {
             self.phase = Phase::LoggingIn;
-            let flow = self.keeper.begin(context);
+            let flow = self.keeper.begin(context).impatient();
             context.look_ups.start(async move { Answered::LoggedIn(log_in(flow).await) });
         }
         Ok(())
     }
 
-    pub(super) async fn on_logged_in(&mut self, outcome: Result<(), RequestError>) -> Result<(), End> {
-        self.keeper.done(&mut self.context, outcome)?;
+    pub(super) async fn on_logged_in(&mut self, logged_in: LoggedIn) -> Result<(), End> {
+        self.keeper.supplied(&mut self.context, logged_in.keys)?;
+        if !logged_in.is_active {
+            self.context.look_up(|asker| async move {
+                Answered::Activated(asker.ask(iq::session::active()).await.map(drop))
+            });
+        }
         let session = iq::session::unified_session(self.context.server_millis());
         self.context.link.send(&session).await?;
         if self.context.shared.config.available {
@@ -51,20 +57,23 @@ impl Online<'_> {
     }
 
     pub(super) async fn announce(&mut self, presence: Presence) -> Result<(), End> {
-        self.receiver.is_available = presence == Presence::Available;
+        let is_always_shown = self.context.shared.config.delivery == Delivery::Shown;
+        self.receiver.is_shown = is_always_shown || presence == Presence::Available;
         query::announce(&mut self.context, presence).await
     }
 }
 
-/// From the server's word that the credentials are good to its word that it delivers.
-async fn log_in(mut keys: Flow) -> Result<(), RequestError> {
-    keys.supply().await?;
-    match keys.asker.ask(iq::session::active()).await {
-        Err(error @ (RequestError::TimedOut | RequestError::Stopped)) => Err(error),
+/// From the server's word that the credentials are good to its word that it delivers. What it leaves unanswered holds
+/// the login up for a moment only: it is asked again beside everything else.
+async fn log_in(mut keys: Flow) -> LoggedIn {
+    let supplied = keys.supply().await;
+    let is_active = match keys.asker.ask(iq::session::active()).await {
+        Err(RequestError::TimedOut) => false,
         Err(error) => {
             tracing::warn!(%error, "the server refused to become active");
-            Ok(())
+            true
         }
-        Ok(_) => Ok(()),
-    }
+        Ok(_) => true,
+    };
+    LoggedIn { keys: supplied, is_active }
 }

@@ -68,6 +68,12 @@ impl Envelope {
         })
     }
 
+    /// Whether it is a copy of what another own device sent to somebody.
+    pub(super) fn is_own_copy(&self) -> bool {
+        let is_shared = matches!(self.from.server, Server::Group | Server::Broadcast | Server::Newsletter);
+        self.from_me && self.recipient.is_some() && !is_shared && !self.peer
+    }
+
     /// An answer with the attributes that say which message is meant.
     pub(super) fn answer(&self, tag: &'static str) -> Node<'static> {
         Node::new(tag)
@@ -77,8 +83,14 @@ impl Envelope {
             .opt_attr("recipient", self.recipient.as_ref())
     }
 
-    /// `<ack class="message">`, with a code where the message couldn't be used (PROTOCOL.md 13).
+    /// What takes a message that was not read out of the server's queue: `<ack class="message">`, with a code where the
+    /// message couldn't be used (PROTOCOL.md 13). A copy of an own message needs a receipt (PROTOCOL.md 7.3).
     pub(super) fn ack(&self, error: Option<u32>) -> Node<'static> {
+        if self.is_own_copy() {
+            let recipient = self.recipient.as_ref().map(Jid::to_user);
+            let receipt = Node::new("receipt").attr("id", self.id.clone()).attr("to", &self.from);
+            return receipt.attr("type", "sender").opt_attr("recipient", recipient);
+        }
         self.answer("ack").attr("class", "message").opt_attr("error", error)
     }
 }
@@ -155,6 +167,16 @@ mod tests {
         let envelope = read(message(Jid::new("9002", Server::HostedLid).with_device(99)));
         assert_eq!(envelope.chat, Jid::lid("9002"));
         assert_eq!(envelope.sender, Jid::lid("9002").with_device(99));
+    }
+
+    #[test]
+    fn a_copy_of_an_own_message_is_cleared_by_a_receipt() {
+        let bot = Jid::new("867051314767696", Server::Bot);
+        let node = message(Jid::lid("8001").with_device(2)).attr("recipient", bot.with_device(1));
+        let clears = r#"<receipt id="A" to="8001:2@lid" type="sender" recipient="867051314767696@bot"/>"#;
+        assert_eq!(read(node.clone()).ack(Some(488)).to_string(), clears);
+        let peer = node.attr("category", "peer");
+        assert!(read(peer).ack(None).is("ack"));
     }
 
     #[test]

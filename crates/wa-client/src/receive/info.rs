@@ -3,28 +3,19 @@ use wa_binary::Node;
 use wa_noise::preamble::MAX_ROUTING;
 
 use super::Receiver;
+use super::notification::drop_own_devices;
 use crate::cause::Cause;
 use crate::context::Context;
 use crate::end::End;
-use crate::event::Event;
 use crate::iq;
-
-/// Stanzas that the server may send at once from what waited.
-const OFFLINE_BATCH: u32 = 100;
 
 impl Receiver {
     /// `<ib>`: what the server says about the connection (PROTOCOL.md 7.2).
     pub(super) async fn on_info(&mut self, context: &mut Context<'_>, node: &Node<'_>) -> Result<(), End> {
         for child in node.children() {
             match child.tag() {
-                "offline_preview" => {
-                    let wanted = Node::new("offline_batch").attr("count", OFFLINE_BATCH);
-                    context.link.send(&Node::new("ib").child(wanted)).await?;
-                }
-                "offline" => {
-                    let count = child.attrs.number("count").and_then(Result::ok).unwrap_or(0);
-                    context.mirror.inbox.push(Event::OfflineDone { count });
-                }
+                "offline_preview" => self.on_backlog(context).await?,
+                "offline" => self.on_backlog_end(context, child),
                 "dirty" => on_dirty(context, child).await?,
                 "edge_routing" => on_edge_routing(context, child),
                 "downgrade_webclient" => return Err(End::of(Cause::MultiDeviceRequired)),
@@ -35,12 +26,17 @@ impl Receiver {
     }
 }
 
-/// Something of the account changed while we were away. What this client caches is kept in step by notifications, so
-/// there is nothing to fetch before saying that it is clean.
+/// Something of the account changed while we were away. Of the account itself only the own devices are held: they are
+/// asked for again when they are needed, and so it is clean. What is not held stays dirty, for whoever will hold it.
 async fn on_dirty(context: &mut Context<'_>, dirty: &Node<'_>) -> Result<(), End> {
     let (Some(kind), Some(timestamp)) = (dirty.attrs.text("type"), dirty.attrs.text("timestamp")) else {
         return Ok(());
     };
+    if kind != "account_sync" {
+        tracing::debug!(%kind, "something changed that this client does not hold");
+        return Ok(());
+    }
+    drop_own_devices(context);
     let clean = context.requests.unanswered(iq::session::clean(&kind, &timestamp));
     Ok(context.link.send(&clean).await?)
 }

@@ -17,8 +17,9 @@ use crate::look_up::Answered;
 
 /// Nack codes (PROTOCOL.md 13).
 const PARSING: u32 = 487;
-const UNRECOGNIZED: u32 = 488;
+pub(super) const UNRECOGNIZED: u32 = 488;
 const INVALID_PROTOBUF: u32 = 491;
+const MISSING_SECRET: u32 = 495;
 
 impl Receiver {
     pub(super) async fn on_message(
@@ -99,9 +100,9 @@ impl Receiver {
         let meaning = meaning::of(mirror, &context.shared.store, node, envelope, plain.clone()).await?;
         match meaning.answer {
             Answer::InvalidProtobuf => self.answers.push(envelope.ack(Some(INVALID_PROTOBUF))),
-            Answer::Receipt => self.answers.push(delivery(envelope, self.is_available)),
+            Answer::Receipt => self.answers.push(delivery(envelope, self.is_shown)),
             Answer::HistoryReceipt => {
-                self.answers.push(delivery(envelope, self.is_available));
+                self.answers.push(delivery(envelope, self.is_shown));
                 let receipt = Node::new("receipt").attr("id", envelope.id.clone()).attr("to", &envelope.from);
                 self.answers.push(receipt.attr("type", "hist_sync"));
             }
@@ -118,7 +119,7 @@ impl Receiver {
         node: &Node<'_>,
         envelope: &Envelope,
     ) -> Result<(), End> {
-        self.answers.push(delivery(envelope, self.is_available));
+        self.answers.push(delivery(envelope, self.is_shown));
         // What the phone tells its companions concerns nobody else, and the chat of a copy may be named inside it only.
         let is_without_place = envelope.peer || (envelope.from_me && envelope.recipient.is_none());
         if is_without_place || context.mirror.has_arrived(&envelope.sender, &envelope.id) {
@@ -146,11 +147,30 @@ impl Receiver {
         if let Some(count) = count {
             self.answers.push(retry_receipt(context, keeper, envelope, count).await?);
         }
-        self.answers.push(envelope.ack(None));
+        // A copy of an own message is cleared by the request for it, as by any receipt; a second one would be taken for
+        // that of the message sent again.
+        if count.is_none() || !envelope.is_own_copy() {
+            self.answers.push(envelope.ack(None));
+        }
         let (mirror, store) = (&mut *context.mirror, &context.shared.store);
         let retries = count.unwrap_or(0);
         let event = meaning::unreadable(mirror, store, node, envelope, reason, retries).await?;
         mirror.inbox.push(event);
+        Ok(())
+    }
+
+    /// A status post in the form of its own that it has by now (PROTOCOL.md 7.3): told as the other form is.
+    pub(super) async fn on_status(&mut self, context: &mut Context<'_>, node: &Node<'_>) -> Result<(), End> {
+        self.answers.push(ack("status", node));
+        match Envelope::read(node, context.mirror) {
+            Ok(envelope) => {
+                let (mirror, store) = (&mut *context.mirror, &context.shared.store);
+                let reason = UndecryptableReason::Broadcast;
+                let event = meaning::unreadable(mirror, store, node, &envelope, reason, 0).await?;
+                mirror.inbox.push(event);
+            }
+            Err(error) => tracing::warn!(%error, "a malformed status was acknowledged"),
+        }
         Ok(())
     }
 
@@ -162,7 +182,12 @@ impl Receiver {
         envelope: &Envelope,
         reason: UndecryptableReason,
     ) -> Result<(), End> {
-        let error = (reason == UndecryptableReason::Empty).then_some(UNRECOGNIZED);
+        let is_for_a_bot = |enc: &Node<'_>| enc.attrs.get("type").is_some_and(|kind| *kind == "msmsg");
+        let error = match reason {
+            UndecryptableReason::Empty => Some(UNRECOGNIZED),
+            _ if node.children_named("enc").any(is_for_a_bot) => Some(MISSING_SECRET),
+            _ => None,
+        };
         self.answers.push(envelope.ack(error));
         let (mirror, store) = (&mut *context.mirror, &context.shared.store);
         let event = meaning::unreadable(mirror, store, node, envelope, reason, 0).await?;

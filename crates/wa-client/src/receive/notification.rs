@@ -49,7 +49,8 @@ async fn on_devices(context: &mut Context<'_>, from: &Jid, node: &Node<'_>) -> R
     Ok(())
 }
 
-fn drop_own_devices(context: &mut Context<'_>) {
+/// The own devices are asked for again before the next message.
+pub(super) fn drop_own_devices(context: &mut Context<'_>) {
     let own = [&context.mirror.device.jid, &context.mirror.device.lid];
     let own: Vec<_> = own.into_iter().flatten().map(Jid::to_user).collect();
     own.iter().for_each(|user| context.mirror.drop_device_list(user));

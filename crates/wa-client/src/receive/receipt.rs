@@ -12,12 +12,12 @@ use crate::message::MessageId;
 /// Ids that one receipt may name.
 const MAX_IDS: usize = 4096;
 
-/// The acknowledgement of a receipt, notification, call or malformed message.
-pub(super) fn ack(class: &'static str, node: &Node<'_>) -> Node<'static> {
+/// The acknowledgement of a stanza, whose class is its tag (PROTOCOL.md 7.3). For messages only where they are malformed.
+pub(super) fn ack(class: &str, node: &Node<'_>) -> Node<'static> {
     let text = |name: &str| node.attrs.text(name).map(std::borrow::Cow::into_owned);
     let jid = |name: &str| node.attrs.jid(name);
     Node::new("ack")
-        .attr("class", class)
+        .attr("class", class.to_owned())
         .opt_attr("id", text("id"))
         .opt_attr("to", jid("from"))
         .opt_attr("participant", jid("participant"))
@@ -25,12 +25,12 @@ pub(super) fn ack(class: &'static str, node: &Node<'_>) -> Node<'static> {
         .opt_attr("type", text("type").filter(|_| class != "message"))
 }
 
-/// What tells the server, and mostly the sender, that a message is here.
-pub(super) fn delivery(envelope: &Envelope, available: bool) -> Node<'static> {
+/// What tells the server, and mostly the sender, that a message is here. `is_shown`: the sender is to see it.
+pub(super) fn delivery(envelope: &Envelope, is_shown: bool) -> Node<'static> {
     let kind = match () {
         () if envelope.peer => Some("peer_msg"),
         () if envelope.from_me => Some("sender"),
-        () if !available => Some("inactive"),
+        () if !is_shown => Some("inactive"),
         () => None,
     };
     envelope.answer("receipt").opt_attr("type", kind)
@@ -127,6 +127,10 @@ fn ids_of(node: &Node<'_>) -> Option<Vec<MessageId>> {
 }
 
 fn kind_of(node: &Node<'_>) -> ReceiptKind {
+    // The device got something that it can't use: that is no delivery.
+    if let Some(kind) = node.get_child("error").and_then(|error| error.attrs.text("type")) {
+        return ReceiptKind::Other(kind.into_owned());
+    }
     match node.attrs.text("type").as_deref() {
         None | Some("" | "delivery") => ReceiptKind::Delivered,
         Some("read") => ReceiptKind::Read,

@@ -17,11 +17,15 @@ mod pairing;
 #[cfg(test)]
 mod puppet;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod receiving;
 #[cfg(test)]
 mod references;
 #[cfg(test)]
 mod sending;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod sockets;
 #[cfg(test)]

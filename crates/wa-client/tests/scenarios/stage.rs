@@ -14,7 +14,7 @@ use wa_client::{
     Cause, Client, ClientBuilder, Clock, ConnectRequest, Connection, Connector, Event, Events,
     IncomingMessage, Outgoing, QrCode, ReceiptUpdate, State, Store, TransportError, TrustRoot,
 };
-use wa_simulator::{Fault, FaultKind, Options, Phone, Profile, Simulator};
+use wa_simulator::{Behaviour, Fault, FaultKind, Options, Phone, Profile, Simulator};
 
 /// A point in time that certificates of the simulator cover.
 pub(crate) const NOW: u64 = 1_790_000_000;
@@ -30,10 +30,20 @@ impl Stage {
         Self::with(Options::default()).await
     }
 
+    /// With the behaviour of the profile of this test run.
     pub(crate) async fn with(options: Options) -> Self {
-        let clock = wa_simulator::Clock::starting_at(NOW);
         let behaviour = Profile::from_environment().unwrap().behaviour();
-        let options = Options { seed: Some([42; 32]), clock: Some(clock), behaviour, ..options };
+        Self::as_told(Options { behaviour, ..options }).await
+    }
+
+    /// With this behaviour, whatever the profile is.
+    pub(crate) async fn behaving(behaviour: Behaviour) -> Self {
+        Self::as_told(Options { behaviour, ..Options::default() }).await
+    }
+
+    async fn as_told(options: Options) -> Self {
+        let clock = wa_simulator::Clock::starting_at(NOW);
+        let options = Options { seed: Some([42; 32]), clock: Some(clock), ..options };
         Self { sim: Simulator::start(options).await.unwrap(), clock }
     }
 
@@ -157,6 +167,16 @@ impl Companion {
     pub(crate) async fn connected(&self, times: usize) {
         let connected = |event: &&Event| matches!(event, Event::Connected);
         self.diary.wait_for(|events| events.iter().filter(connected).count() >= times).await;
+    }
+
+    /// Waits until the server has been answered everything.
+    pub(crate) async fn has_answered(&self, phone: &Phone) {
+        let answered = async {
+            while phone.devices().iter().any(|device| device.waiting > 0) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        patiently(answered).await;
     }
 
     /// Waits until it waits for the next try, and says why.

@@ -71,12 +71,28 @@ impl Allowance {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) link: Link,
-    /// Whether the client has asked for what waits, so that stanzas may be delivered as they come.
-    pub(crate) is_active: bool,
+    /// What of its queue the client gets now.
+    pub(crate) delivery: Delivery,
     /// The last presence it sent.
     pub(crate) is_available: bool,
     /// The name that it announced on this connection.
     pub(crate) name: Option<CompactString>,
+}
+
+/// How far a connection is with what waits for its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The client has not asked for anything.
+    Passive,
+    /// What waited is being delivered.
+    Backlog {
+        /// How much more of it may be written before the client asks again.
+        credit: usize,
+        /// How much of it has been written.
+        delivered: usize,
+    },
+    /// Everything comes as it arrives.
+    Live,
 }
 
 impl Companion {
@@ -105,9 +121,20 @@ impl Companion {
         }
     }
 
-    /// The link, if stanzas may be written to it now.
-    pub(crate) fn active_link(&self) -> Option<&Link> {
-        self.connection.as_ref().filter(|connection| connection.is_active).map(|connection| &connection.link)
+    /// The link, if stanzas are written to it as they come.
+    pub(crate) fn live_link(&self) -> Option<&Link> {
+        let live = self.connection.as_ref().filter(|connection| connection.delivery == Delivery::Live);
+        live.map(|connection| &connection.link)
+    }
+
+    /// Whether the client has asked for what comes.
+    pub(crate) fn is_active(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.delivery != Delivery::Passive)
+    }
+
+    /// Whether this is the present connection.
+    pub(crate) fn is_served_by(&self, connection: u64) -> bool {
+        self.connection.as_ref().is_some_and(|present| present.link.connection == connection)
     }
 
     /// It has uploaded prekeys.
@@ -119,7 +146,7 @@ impl Companion {
 
     /// Whether the phone is to speak to it now; true once.
     pub(crate) fn takes_bootstrap(&mut self) -> bool {
-        let is_due = self.bootstrap == Bootstrap::Due && self.active_link().is_some();
+        let is_due = self.bootstrap == Bootstrap::Due && self.is_active();
         if is_due {
             self.bootstrap = Bootstrap::Ordered;
         }
@@ -128,7 +155,7 @@ impl Companion {
 
     /// Keeps a stanza until it is acknowledged, and writes it if the companion is there to take it.
     pub(crate) fn deliver(&mut self, stanza: Stanza, held: bool, not_before: Option<Instant>, limit: usize) {
-        let link = if held { None } else { self.active_link() };
+        let link = if held { None } else { self.live_link() };
         if let Some(link) = link {
             link.send(stanza.bytes.clone(), not_before);
         }
@@ -140,13 +167,13 @@ impl Companion {
     pub(crate) fn connect(&mut self, link: Link) -> Option<Link> {
         self.queue.rewind();
         self.logins = self.logins.saturating_add(1);
-        let connection = Connection { link, is_active: false, is_available: false, name: None };
+        let connection = Connection { link, delivery: Delivery::Passive, is_available: false, name: None };
         self.connection.replace(connection).map(|older| older.link)
     }
 
     /// The connection is gone, unless a newer one has taken over.
     pub(crate) fn disconnect(&mut self, connection: u64) -> bool {
-        let is_ours = self.connection.as_ref().is_some_and(|live| live.link.connection == connection);
+        let is_ours = self.is_served_by(connection);
         if is_ours {
             self.connection = None;
             self.queue.rewind();

@@ -16,8 +16,7 @@ pub(crate) struct Directory {
     /// The name that others see.
     pub(crate) name: String,
     pub(crate) about: String,
-    /// Id of the profile picture.
-    pub(crate) picture: Option<CompactString>,
+    pub(crate) picture: Option<Picture>,
     /// The phone's published keys. One-time keys of phones are made as they are asked for.
     pub(crate) registration_id: u32,
     pub(crate) signed_prekey: SignedKey,
@@ -34,8 +33,10 @@ pub(crate) struct Directory {
     /// LIDs of blocked users.
     pub(crate) blocked: BTreeSet<CompactString>,
     pub(crate) privacy: BTreeMap<CompactString, CompactString>,
-    /// Accounts that subscribed to the presence, by the number, with the form of address they used.
-    pub(crate) subscribers: BTreeMap<CompactString, super::Addressing>,
+    /// Companions that subscribed to the presence, by number and device.
+    pub(crate) subscribers: BTreeMap<(CompactString, u16), Subscription>,
+    /// How long messages of new chats are kept, in seconds; 0 means for ever.
+    pub(crate) default_expiration: u32,
     pub(crate) last_seen: Option<u64>,
     /// Tokens that were issued and received, and acquaintances.
     pub(crate) trust: Trust,
@@ -47,6 +48,22 @@ pub(crate) struct Directory {
     pub(crate) is_silent: bool,
     /// Versions and patches of the app state.
     pub(crate) app_state: crate::iq::Collections,
+}
+
+/// A profile picture.
+#[derive(Clone, Debug)]
+pub(crate) struct Picture {
+    pub(crate) id: CompactString,
+    pub(crate) file: crate::media::Key,
+}
+
+/// Somebody wants to hear when an account comes and goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    /// The form of address that was used.
+    pub(crate) addressing: super::Addressing,
+    /// The connection that subscribed: with it the subscription ends.
+    pub(crate) connection: u64,
 }
 
 /// What others may see of an account being there.
@@ -74,6 +91,7 @@ impl Directory {
             blocked: BTreeSet::new(),
             privacy: default_privacy(),
             subscribers: BTreeMap::new(),
+            default_expiration: 0,
             last_seen: None,
             trust: Trust::default(),
             standing: Standing::default(),

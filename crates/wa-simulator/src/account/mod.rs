@@ -12,8 +12,8 @@ use parking_lot::{Mutex, MutexGuard};
 use wa_binary::{Jid, Server};
 use wa_crypto::{BadSignature, PublicKey, Signature};
 
-pub(crate) use companion::Companion;
-pub(crate) use directory::{Directory, Presence};
+pub(crate) use companion::{Companion, Delivery};
+pub(crate) use directory::{Directory, Picture, Presence, Subscription};
 pub(crate) use link::{Link, Orders, Outgoing};
 pub(crate) use prekeys::{PreKeyError, PreKeys};
 pub use standing::{ChatCap, TimeLock};

@@ -17,6 +17,7 @@ impl LoggedIn {
             "message" => self.message(node),
             "receipt" => self.receipt(node),
             "ack" => self.acknowledged(node),
+            "ib" => self.info(node),
             "presence" => self.presence(node),
             "chatstate" => self.chatstate(node),
             "xmlstreamend" => Step::End(None),
@@ -64,16 +65,27 @@ impl LoggedIn {
         let sender = Sender { account: &self.account, device: self.device };
         let ack = routing::receipt(&self.world, sender, node);
         self.answer(&ack);
+        // What was withheld behind a stanza may come now.
+        self.deliver_backlog(0);
         Step::Continue
     }
 
     fn acknowledged(&mut self, node: &Node<'_>) -> Step {
         let id = stanza::text(&node.attrs, "id");
         let kind = stanza::text(&node.attrs, "type");
-        if let Some(class) = Class::named(&stanza::text(&node.attrs, "class"))
-            && let Some(companion) = self.account.directory().companions.get_mut(&self.device)
-        {
-            companion.queue.settle_by_ack(class, &id, &kind);
+        let class = Class::named(&stanza::text(&node.attrs, "class"));
+        if let Some(companion) = self.account.directory().companions.get_mut(&self.device) {
+            companion.queue.settle_by_ack(&class, &id, &kind);
+        }
+        self.deliver_backlog(0);
+        Step::Continue
+    }
+
+    /// The client asks for more of what waited (PROTOCOL.md 7.2).
+    fn info(&mut self, node: &Node<'_>) -> Step {
+        let batch = node.get_child("offline_batch").and_then(|batch| batch.attrs.number("count"));
+        if let Some(Ok(count)) = batch {
+            self.deliver_backlog(count);
         }
         Step::Continue
     }

@@ -8,15 +8,18 @@ use wa_binary::Node;
 
 use super::{Channel, ChannelError};
 use crate::{
-    account::{Account, Orders, Outgoing, Presence},
+    account::{Account, Delivery, Orders, Outgoing, Presence},
+    novelties,
     phone::Task,
-    queue::{self, Stanza},
+    queue::Waiting,
     routing, stanza,
     world::World,
 };
 
 /// Stanzas handled between two flushes.
 const BATCH: usize = 64;
+/// So much of what waited comes unasked where the rest comes on request.
+const PRIMER: usize = 5;
 
 /// A companion that is logged in.
 pub(super) struct LoggedIn {
@@ -32,6 +35,8 @@ pub(super) struct LoggedIn {
     /// Answers that are not written yet.
     pub(super) answers: Vec<Bytes>,
     last_heard: Instant,
+    /// When it is next looked whether the client has answered everything in time.
+    audit_at: Option<Instant>,
 }
 
 /// How its connection goes on after a step.
@@ -54,7 +59,19 @@ impl LoggedIn {
     ) -> Self {
         let last_heard = Instant::now();
         let (delayed, answers) = Default::default();
-        Self { world, account, device, rng, channel, orders, age, delayed, answers, last_heard }
+        Self {
+            world,
+            account,
+            device,
+            rng,
+            channel,
+            orders,
+            age,
+            delayed,
+            answers,
+            last_heard,
+            audit_at: None,
+        }
     }
 
     /// Serves until the end. A client that logs in as passive gets nothing until it says `<active/>`.
@@ -77,6 +94,7 @@ impl LoggedIn {
             self.write_answers().await?;
             let idle = self.last_heard + self.world.options.idle_timeout;
             let due = self.delayed.front().map(|(due, _)| *due);
+            let audit_at = self.audit_at;
             let step = tokio::select! {
                 order = self.orders.next() => match order {
                     Some(order) => self.obey(order).await?,
@@ -84,6 +102,7 @@ impl LoggedIn {
                 },
                 stanza = self.channel.receive() => self.hear(&stanza?)?,
                 () = sleep_until(due.unwrap_or(idle)), if due.is_some() => self.write_due().await?,
+                () = sleep_until(audit_at.unwrap_or(idle)), if audit_at.is_some() => self.audit(),
                 () = sleep_until(idle) => return Err(ChannelError::Silent),
                 () = self.age.cancelled() => Step::End(None),
             };
@@ -97,6 +116,10 @@ impl LoggedIn {
     /// Handles a stanza, and those that have arrived behind it.
     fn hear(&mut self, first: &Bytes) -> Result<Step, ChannelError> {
         self.last_heard = Instant::now();
+        if !self.is_present() {
+            // What a connection says that has been taken over counts no more.
+            return Ok(Step::Continue);
+        }
         let mut step = self.handle(first);
         for _ in 1..BATCH {
             if let Step::End(_) = step {
@@ -181,52 +204,120 @@ impl LoggedIn {
         self.answers.push(stanza::encode(node));
     }
 
-    /// The client wants what has waited: delivers it, and from now on everything as it comes.
+    /// The client wants what has waited: delivers it, and then everything as it comes.
     pub(super) fn activate(&mut self) {
         let held = self.world.is_held(&self.account, self.device);
+        let behaviour = &self.world.options.behaviour;
+        if behaviour.novelties && self.is_passive() {
+            novelties::queue_all(&self.world, &self.account, self.device);
+        }
+        let credit = if behaviour.backlog_on_request { PRIMER } else { usize::MAX };
         let (waiting, is_first) = {
             let mut directory = self.account.directory();
             let Some(companion) = directory.companions.get_mut(&self.device) else { return };
+            let waiting = if held { Waiting::default() } else { companion.queue.waiting() };
             let Some(connection) = &mut companion.connection else { return };
-            if connection.link.connection != self.channel.peer.connection || connection.is_active {
+            if connection.link.connection != self.channel.peer.connection
+                || connection.delivery != Delivery::Passive
+            {
                 return;
             }
-            connection.is_active = true;
-            let waiting = if held { Vec::new() } else { companion.queue.take_unsent() };
+            connection.delivery =
+                if held { Delivery::Live } else { Delivery::Backlog { credit, delivered: 0 } };
             (waiting, companion.takes_bootstrap())
         };
-        self.deliver_waiting(&waiting);
+        self.announce_waiting(waiting);
+        if held {
+            self.end_backlog(0);
+        }
+        self.deliver_backlog(0);
+        self.audit_at = self.world.options.behaviour.answer_within.map(|patience| Instant::now() + patience);
         if self.world.options.dirty {
             let dirty = Node::new("dirty")
                 .attr("type", "account_sync")
                 .attr("timestamp", self.world.clock.unix_seconds());
             self.answer(&stanza::from_server("ib").child(dirty));
         }
+        if self.world.options.behaviour.novelties {
+            self.answer(&novelties::question(&self.world));
+        }
         if is_first {
             self.account.phone.order(Task::Bootstrap { device: self.device });
         }
     }
 
-    /// Writes the offline queue between its announcement and its end (PROTOCOL.md 7.8).
-    fn deliver_waiting(&mut self, waiting: &[Stanza]) {
-        let count = queue::count(waiting);
-        if count.total() > 0 {
-            let preview = Node::new("offline_preview")
-                .attr("count", count.total())
-                .attr("message", count.messages)
-                .attr("receipt", count.receipts)
-                .attr("notification", count.notifications)
-                .attr("appdata", 0_u32);
-            self.answer(&stanza::from_server("ib").child(preview));
+    fn is_passive(&self) -> bool {
+        let directory = self.account.directory();
+        directory.companions.get(&self.device).is_some_and(|companion| !companion.is_active())
+    }
+
+    /// Says how much waits (PROTOCOL.md 7.8).
+    fn announce_waiting(&mut self, waiting: Waiting) {
+        if waiting.total() == 0 {
+            return;
         }
-        for (index, stanza) in waiting.iter().enumerate() {
+        let preview = Node::new("offline_preview")
+            .attr("count", waiting.total())
+            .attr("message", waiting.messages)
+            .attr("receipt", waiting.receipts)
+            .attr("notification", waiting.notifications)
+            .attr("appdata", waiting.others);
+        self.answer(&stanza::from_server("ib").child(preview));
+    }
+
+    /// Writes what has waited, as far as the client has asked for it, and says so once that is all; then
+    /// everything comes as it arrives.
+    pub(super) fn deliver_backlog(&mut self, asked: usize) {
+        let (due, first, done) = {
+            let mut directory = self.account.directory();
+            let Some(companion) = directory.companions.get_mut(&self.device) else { return };
+            let Some(connection) = &mut companion.connection else { return };
+            let Delivery::Backlog { credit, delivered } = &mut connection.delivery else { return };
+            *credit = credit.saturating_add(asked);
+            let due = companion.queue.take_unsent(*credit);
+            let first = *delivered;
+            *credit = credit.saturating_sub(due.len());
+            *delivered += due.len();
+            let done = (!companion.queue.has_unsent()).then_some(*delivered);
+            if done.is_some() {
+                connection.delivery = Delivery::Live;
+            }
+            (due, first, done)
+        };
+        for (index, stanza) in due.iter().enumerate() {
             let plain = stanza::without_flag(&stanza.bytes);
             match wa_binary::decode(&plain) {
-                Ok(node) => self.answer(&node.attr("offline", index)),
+                Ok(node) => self.answer(&node.attr("offline", first + index)),
                 Err(_) => self.answers.push(stanza.bytes.clone()),
             }
         }
-        self.answer(&stanza::from_server("ib").child(Node::new("offline").attr("count", count.total())));
+        if let Some(delivered) = done {
+            self.end_backlog(delivered);
+        }
+    }
+
+    fn end_backlog(&mut self, delivered: usize) {
+        self.answer(&stanza::from_server("ib").child(Node::new("offline").attr("count", delivered)));
+    }
+
+    /// Ends the connection if the client leaves a stanza unanswered (PROTOCOL.md 7.3).
+    fn audit(&mut self) -> Step {
+        let Some(patience) = self.world.options.behaviour.answer_within else { return Step::Continue };
+        let overdue = {
+            let mut directory = self.account.directory();
+            let Some(companion) = directory.companions.get_mut(&self.device) else { return Step::Continue };
+            companion.queue.overdue(patience)
+        };
+        match overdue {
+            Ok(next) => {
+                self.audit_at = Some(next.unwrap_or_else(|| Instant::now() + patience));
+                Step::Continue
+            }
+            Err(id) => {
+                let ack = Node::new("ack").attr("id", id);
+                Step::End(Some(stanza::encode(&Node::new("stream:error").child(ack))))
+            }
+        }
     }
 
     /// The client wants nothing delivered any more.
@@ -237,8 +328,15 @@ impl LoggedIn {
         if let Some(connection) = connection
             && connection.link.connection == self.channel.peer.connection
         {
-            connection.is_active = false;
+            connection.delivery = Delivery::Passive;
         }
+    }
+
+    /// Whether the device has not been taken over by a newer connection, or unlinked.
+    pub(super) fn is_present(&self) -> bool {
+        let directory = self.account.directory();
+        let connection = self.channel.peer.connection;
+        directory.companions.get(&self.device).is_some_and(|companion| companion.is_served_by(connection))
     }
 
     /// The connection is over; the account may be seen to go.

@@ -122,6 +122,12 @@ pub enum FaultKind {
     WrongPhash,
     /// The server takes what the device sends, and says nothing any more: a dead socket. A condition.
     Silence,
+    /// The device gets a stanza of this kind at once, through its queue: `status`, `appdata`, or any other
+    /// tag. An `iq`, which asks something in a name space that nobody knows, goes to live connections only.
+    Stanza {
+        /// The name of the stanza.
+        tag: String,
+    },
     /// An IQ of the device is answered with an error.
     IqError {
         /// Its name space; absent means any.
@@ -141,6 +147,9 @@ pub enum FaultKind {
         /// Its name space; absent means any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         xmlns: Option<String>,
+        /// The name of its first child, such as `count`; absent means any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        child: Option<String>,
     },
     /// The certificate of the next handshake is wrong. The device is not known by then: the fault strikes
     /// whoever connects.

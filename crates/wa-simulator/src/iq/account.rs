@@ -1,11 +1,7 @@
-use wa_binary::Node;
-
 use super::{Answer, Answered, Context, IqError, Request, Then};
 
 /// Longest about text, in bytes.
 const MAX_ABOUT: usize = 1_024;
-/// Largest profile picture, in bytes.
-const MAX_PICTURE: usize = 512 << 10;
 
 /// Name space `passive`: whether the client wants what comes (PROTOCOL.md 7.1).
 pub(super) fn passive(request: &Request<'_>) -> Answered {
@@ -48,26 +44,25 @@ pub(super) fn about(context: &Context<'_>, request: &Request<'_>) -> Answered {
     Ok(Answer::empty())
 }
 
-/// Name space `w:profile:picture`. Pictures are kept by their id alone; nobody looks at them.
-pub(super) fn picture(context: &Context<'_>, request: &Request<'_>) -> Answered {
-    let target = request.node.attrs.jid("target");
+/// Name space `disappearing_mode`: how long messages of new chats are kept (PROTOCOL.md 28).
+pub(super) fn disappearing_mode(context: &Context<'_>, request: &Request<'_>) -> Answered {
     if request.is_get {
-        // No picture is served yet, which is what a hidden or missing one looks like.
-        return Err(IqError::NotFound);
+        return Err(IqError::NotImplemented);
     }
-    if target.is_some_and(|target| !context.account.owns(target)) {
-        return Err(IqError::Forbidden);
+    let mode = request.child()?;
+    if !mode.is("disappearing_mode") {
+        return Err(IqError::BadRequest("a disappearing_mode is set"));
     }
-    let Some(child) = request.node.children().first() else {
-        context.account.directory().picture = None;
-        return Ok(Answer::empty());
-    };
-    let bytes = child.require_bytes()?;
-    let is_jpeg = bytes.starts_with(&[0xff, 0xd8]) && bytes.len() <= MAX_PICTURE;
-    if !child.is("picture") || !is_jpeg {
-        return Err(IqError::BadRequest("a picture is a JPEG of at most 512 KiB"));
+    context.account.directory().default_expiration = mode.require_number("duration")?;
+    Ok(Answer::empty())
+}
+
+/// Name space `urn:xmpp:whatsapp:dirty`: the client has brought something up to date (PROTOCOL.md 7.2).
+pub(super) fn clean(request: &Request<'_>) -> Answered {
+    let clean = request.child()?;
+    if request.is_get || !clean.is("clean") {
+        return Err(IqError::BadRequest("clean is set"));
     }
-    let id = context.world.next_id();
-    context.account.directory().picture = Some(id.clone());
-    Ok(Node::new("picture").attr("id", id).into())
+    clean.require_text("type")?;
+    Ok(Answer::empty())
 }

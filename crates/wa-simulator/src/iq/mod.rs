@@ -8,6 +8,7 @@ mod error;
 mod mex;
 mod misc;
 mod pairing;
+mod picture;
 mod privacy;
 mod usync;
 
@@ -120,7 +121,7 @@ fn struck(context: &Context<'_>, xmlns: &str, node: &Node<'_>) -> Option<Struck>
     let is_about = |wanted: &Option<String>| wanted.is_none() || wanted.as_deref() == first;
     let fits = |wanted: &Option<String>| wanted.as_deref().is_none_or(|wanted| wanted == xmlns);
     context.world.faults.strike(&context.account.number, context.device, |kind| match kind {
-        FaultKind::IqSilence { xmlns } if fits(xmlns) => Some(Struck::Silence),
+        FaultKind::IqSilence { xmlns, child } if fits(xmlns) && is_about(child) => Some(Struck::Silence),
         FaultKind::IqError { xmlns, child, code, text } if fits(xmlns) && is_about(child) => {
             Some(Struck::Error { code: *code, text: text.clone() })
         }
@@ -144,14 +145,13 @@ fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Answered {
         "abt" => misc::props(context, request),
         "w:m" => misc::media_connection(context, request),
         "status" => account::about(context, request),
-        "w:profile:picture" => account::picture(context, request),
+        "w:profile:picture" => picture::answer(context, request),
         "w:g2" => misc::groups(request),
-        "urn:xmpp:whatsapp:dirty" | "disappearing_mode" | "tos" if !request.is_get => Ok(Answer::empty()),
+        "urn:xmpp:whatsapp:dirty" => account::clean(request),
+        "disappearing_mode" => account::disappearing_mode(context, request),
+        // Notices that somebody has seen, and figures that nobody looks at.
+        "tos" | "w:stats" if !request.is_get => Ok(Answer::empty()),
         "w:mex" if request.is_get => mex::answer(context, request),
-        "w:mex" | "newsletter" => Err(IqError::NotImplemented),
-        // An empty result is what the server says to a set it has nothing to add to
-        // (PROTOCOL.md 7.1).
-        _ if !request.is_get => Ok(Answer::empty()),
         _ => Err(IqError::NotImplemented),
     }
 }

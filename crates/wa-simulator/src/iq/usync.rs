@@ -125,7 +125,7 @@ impl Protocol {
             }
             Self::Picture => {
                 let picture = account.directory().picture.clone()?;
-                Some(Node::new("picture").attr("id", picture))
+                Some(Node::new("picture").attr("id", picture.id))
             }
             Self::DisappearingMode => {
                 Some(Node::new("disappearing_mode").attr("duration", 0_u32).attr("t", 0_u32))

@@ -179,6 +179,7 @@ impl Post<'_> {
             class: Class::Message,
             id: self.letter.id.clone(),
             kind: Default::default(),
+            is_own_copy: target == self.sender.account && self.letter.route != Route::Peer,
             bytes: stanza::encode(&node),
         }
     }

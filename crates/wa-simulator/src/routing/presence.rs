@@ -1,28 +1,27 @@
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use wa_binary::{Jid, Node};
 
 use super::Sender;
 use crate::{
     Addressing,
-    account::{Account, Presence, Restriction},
+    account::{Account, Companion, Presence, Restriction, Subscription},
     stanza,
     world::World,
 };
 
-/// Takes `<presence>`: the own one, or a subscription, which is answered at once with the present state.
+/// Takes `<presence>`: the own one, or a subscription, which is answered at once with the present state. It
+/// lasts as long as the connection, and is that of the one device (PROTOCOL.md 26).
 pub(crate) fn presence(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Option<Node<'static>> {
-    if stanza::text(&node.attrs, "type") == "subscribe" {
-        let to = node.attrs.jid("to")?;
-        let account = world.resolve(to)?;
-        let is_restricted = account.directory().restriction != Restriction::None;
-        if is_restricted && !world.tokens_in(node, sender.account, &account).is_trusted {
+    match &*stanza::text(&node.attrs, "type") {
+        "subscribe" => return subscribe(world, sender, node),
+        "unsubscribe" => {
+            let account = world.resolve(node.attrs.jid("to")?)?;
+            account.directory().subscribers.remove(&key(sender));
             return None;
         }
-        let addressing = Addressing::of(to)?;
-        let mut directory = account.directory();
-        directory.subscribers.insert(sender.account.number.clone(), addressing);
-        return Some(described(&account.jid(addressing, 0), directory.presence()));
+        _ => {}
     }
     let changed = {
         let mut directory = sender.account.directory();
@@ -50,15 +49,46 @@ pub(crate) fn presence(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Op
     None
 }
 
-/// Tells those who subscribed that an account came or went.
+fn subscribe(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Option<Node<'static>> {
+    let to = node.attrs.jid("to")?;
+    let (account, addressing) = (world.resolve(to)?, Addressing::of(to)?);
+    let is_restricted = account.directory().restriction != Restriction::None;
+    if is_restricted && !world.tokens_in(node, sender.account, &account).is_trusted {
+        return None;
+    }
+    let connection = connection_of(sender.account, sender.device)?;
+    let mut directory = account.directory();
+    directory.subscribers.insert(key(sender), Subscription { addressing, connection });
+    Some(described(&account.jid(addressing, 0), directory.presence()))
+}
+
+fn key(sender: Sender<'_>) -> (CompactString, u16) {
+    (sender.account.number.clone(), sender.device)
+}
+
+/// The present connection of a companion.
+fn connection_of(account: &Account, device: u16) -> Option<u64> {
+    let directory = account.directory();
+    Some(directory.companions.get(&device)?.connection.as_ref()?.link.connection)
+}
+
+/// Tells those who subscribed, and are still there, that an account came or went.
 pub(crate) fn announce_presence(world: &World, account: &Arc<Account>) {
     let (subscribers, presence) = {
         let directory = account.directory();
         (directory.subscribers.clone(), directory.presence())
     };
-    for (number, addressing) in subscribers {
-        if let Some(subscriber) = world.account(&number) {
-            send_live(&subscriber, &described(&account.jid(addressing, 0), presence));
+    for ((number, device), Subscription { addressing, connection }) in subscribers {
+        let subscriber = world.account(&number);
+        let subscriber = subscriber.filter(|account| connection_of(account, device) == Some(connection));
+        match subscriber {
+            Some(subscriber) => {
+                let bytes = stanza::encode(&described(&account.jid(addressing, 0), presence));
+                let directory = subscriber.directory();
+                let link = directory.companions.get(&device).and_then(Companion::live_link);
+                link.into_iter().for_each(|link| link.send(bytes.clone(), None));
+            }
+            None => drop(account.directory().subscribers.remove(&(number, device))),
         }
     }
 }
@@ -95,7 +125,7 @@ pub(crate) fn chatstate(world: &World, sender: Sender<'_>, node: &Node<'_>) {
 fn send_live(account: &Account, node: &Node<'_>) {
     let bytes = stanza::encode(node);
     let directory = account.directory();
-    for link in directory.companions.values().filter_map(|companion| companion.active_link()) {
+    for link in directory.companions.values().filter_map(|companion| companion.live_link()) {
         link.send(bytes.clone(), None);
     }
 }

@@ -17,8 +17,10 @@ use crate::{
 enum Fate {
     /// For the server alone.
     Settles,
-    /// To the device of the message's sender, or to all of them.
+    /// To all devices of the message's sender.
     Forwarded,
+    /// To the one own device that sent the message.
+    Returned,
     /// Forwarded, and told to the reader's other devices.
     Shared,
     /// Told to the reader's other devices only.
@@ -32,7 +34,8 @@ enum Fate {
 impl Fate {
     fn of(kind: &str) -> Self {
         match kind {
-            "" => Self::Forwarded,
+            "" | "inactive" => Self::Forwarded,
+            "sender" => Self::Returned,
             "read" | "played" => Self::Shared,
             "read-self" | "played-self" => Self::Private,
             "retry" => Self::Retry,
@@ -70,10 +73,10 @@ fn settle(sender: Sender<'_>, node: &Node<'_>, id: &CompactString, fate: Fate) {
     if fate == Fate::Retry {
         return companion.queue.settle_by_retry(id);
     }
-    companion.queue.settle(Class::Message, id, "");
+    companion.queue.settle(id);
     let items = node.get_child("list").map(Node::children).unwrap_or_default();
     for item in items.iter().filter(|item| item.is("item")) {
-        companion.queue.settle(Class::Message, &stanza::text(&item.attrs, "id"), "");
+        companion.queue.settle(&stanza::text(&item.attrs, "id"));
     }
 }
 
@@ -99,17 +102,16 @@ fn pass_on(
             }
         }
         Fate::Forwarded => receipt.forward(to),
+        Fate::Returned => {
+            if let Some(addressing) = Addressing::of(to).filter(|_| sender.account.owns(to)) {
+                receipt.deliver(sender.account, to.device, &receipt.addressed(addressing));
+            }
+        }
         Fate::Shared => {
             receipt.forward(to);
-            receipt.share(
-                to,
-                match &**kind {
-                    "read" => "read-self",
-                    _ => "played-self",
-                },
-            );
+            receipt.share(to);
         }
-        Fate::Private => receipt.share(to, kind),
+        Fate::Private => receipt.share(to),
     }
     Ok(())
 }
@@ -133,14 +135,10 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    /// To the addressed device, or to all when no device is named. The phone is device 0, which is not
-    /// told apart from the user.
+    /// To all devices of the account, whichever of them wrote: each shows what became of the message.
     fn forward(&self, to: &wa_binary::Jid) {
         let (Some(account), Some(addressing)) = (self.world.resolve(to), Addressing::of(to)) else { return };
         let node = self.addressed(addressing);
-        if to.device > 0 {
-            return self.deliver(&account, to.device, &node);
-        }
         let is_own = account == *self.sender.account;
         let devices: Vec<_> = account.directory().devices();
         for (device, _) in
@@ -150,11 +148,10 @@ impl Passing<'_> {
         }
     }
 
-    /// Tells the reader's other devices that a chat was read, as `kind`.
-    fn share(&self, chat: &wa_binary::Jid, kind: &str) {
+    /// Tells the reader's other devices that a chat was read, in the words of the one where it was.
+    fn share(&self, chat: &wa_binary::Jid) {
         let Some(addressing) = Addressing::of(chat) else { return };
-        let mut node = self.addressed(addressing).attr("recipient", chat.to_user());
-        node.attrs.insert("type", kind.to_owned());
+        let node = self.addressed(addressing).attr("recipient", chat.to_user());
         let account = self.sender.account;
         let devices = account.directory().devices();
         for (device, _) in devices.into_iter().filter(|(device, _)| *device != self.sender.device) {
@@ -165,13 +162,13 @@ impl Passing<'_> {
     /// The receipt as its receiver sees it, from the sending device in the receiver's name space.
     fn addressed(&self, addressing: Addressing) -> Node<'_> {
         let children = self.node.children().iter().cloned();
-        let is_retry_of_own = self.kind == "retry";
+        let names_chat = matches!(&**self.kind, "retry" | "sender");
         Node::new("receipt")
             .attr("from", self.sender.account.jid(addressing, self.sender.device))
             .attr("id", stanza::text(&self.node.attrs, "id"))
             .opt_attr("type", (!self.kind.is_empty()).then(|| self.kind.clone()))
             .attr("t", self.world.clock.unix_seconds())
-            .opt_attr("recipient", self.node.attrs.jid("recipient").filter(|_| is_retry_of_own).cloned())
+            .opt_attr("recipient", self.node.attrs.jid("recipient").filter(|_| names_chat).cloned())
             .with_children(children)
     }
 
@@ -180,6 +177,7 @@ impl Passing<'_> {
             class: Class::Receipt,
             id: stanza::text(&node.attrs, "id"),
             kind: stanza::text(&node.attrs, "type"),
+            is_own_copy: false,
             bytes: stanza::encode(node),
         };
         self.world.deliver(account, device, stanza);

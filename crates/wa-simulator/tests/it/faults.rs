@@ -205,7 +205,7 @@ async fn questions_are_answered_with_errors_or_not_at_all() {
     assert_eq!(text(&line.ask("get", "encrypt", Node::new("count")).await, "type"), "result");
     let refused = line.ask("get", "privacy", Node::new("privacy")).await;
     assert_eq!(error_code(&refused), "429");
-    scene.simulator.add_fault(fault(FaultKind::IqSilence { xmlns: None })).unwrap();
+    scene.simulator.add_fault(fault(FaultKind::IqSilence { xmlns: None, child: None })).unwrap();
     let unanswered = line.ask("get", "privacy", Node::new("privacy"));
     assert!(tokio::time::timeout(Duration::from_secs(30), unanswered).await.is_err());
     assert_eq!(text(&line.ask("get", "privacy", Node::new("privacy")).await, "type"), "result");

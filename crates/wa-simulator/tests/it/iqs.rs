@@ -156,6 +156,8 @@ async fn what_is_not_served_says_so() {
         ("get", "w:mex", Node::new("query"), "501"),
         ("get", "newsletter", Node::new("messages"), "501"),
         ("get", "w:nothing", Node::new("x"), "501"),
+        ("set", "w:nothing", Node::new("x"), "501"),
+        ("set", "disappearing_mode", Node::new("x"), "400"),
         ("set", "w:g2", Node::new("create"), "501"),
         ("get", "w:profile:picture", Node::new("picture"), "404"),
         ("get", "status", Node::new("privacy"), "404"),
@@ -169,9 +171,11 @@ async fn what_is_not_served_says_so() {
     let answer = line.ask_iq(&group).await;
     assert_eq!(error_code(&answer), "404");
     assert_eq!(answer.attrs.jid("from"), Some(&Jid::group("120363000000000000")));
-    // whatsapp-rust takes an empty result for every set that it doesn't wait on.
-    for xmlns in ["w:unknown", "urn:xmpp:whatsapp:dirty", "disappearing_mode", "tos"] {
-        let answer = line.ask("set", xmlns, Node::new("clean")).await;
+    let mode = Node::new("disappearing_mode").attr("duration", 86_400_u32);
+    let clean = Node::new("clean").attr("type", "account_sync").attr("timestamp", NOW);
+    let sets = [("urn:xmpp:whatsapp:dirty", clean), ("disappearing_mode", mode), ("tos", Node::new("x"))];
+    for (xmlns, child) in sets {
+        let answer = line.ask("set", xmlns, child).await;
         assert_eq!((text(&answer, "type").as_str(), answer.children().len()), ("result", 0));
     }
 }
@@ -253,6 +257,69 @@ async fn privacy_tokens_reach_the_companions_of_the_target() {
     assert_eq!(notice.attrs.jid("from"), Some(&scene.alice.jid()));
     assert_eq!(notice.attrs.jid("sender_lid"), Some(&scene.alice.lid()));
     assert!(!notice.children()[0].children()[0].bytes().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_that_was_set_is_there() {
+    let scene = Scene::quiet().await;
+    let (_client, mut line) = scene.companion(1).await;
+    let (_bobs, mut bobs) = scene.companion_of(&scene.bob, 2).await;
+    let of_alice = |line_kind: &'static str| {
+        Node::new("iq")
+            .attr("id", "pp")
+            .attr("type", line_kind)
+            .attr("xmlns", "w:profile:picture")
+            .attr("to", Jid::server())
+            .attr("target", scene.alice.lid())
+    };
+    let get = of_alice("get").child(Node::new("picture").attr("type", "image").attr("query", "url"));
+    assert_eq!(error_code(&bobs.ask_iq(&get).await), "404");
+    let jpeg = Node::new("picture").attr("type", "image").with_bytes(vec![0xff, 0xd8, 1, 2]);
+    assert_eq!(error_code(&bobs.ask_iq(&of_alice("set").child(jpeg.clone())).await), "403");
+    let set = line.ask_iq(&of_alice("set").child(jpeg)).await;
+    let id = text(set.require_child("picture").unwrap(), "id");
+    let notice = line.next_named("notification").await;
+    assert_eq!((text(&notice, "type"), text(&notice.children()[0], "id")), ("picture".into(), id.clone()));
+    let got = bobs.ask_iq(&get).await;
+    let picture = got.require_child("picture").unwrap();
+    assert_eq!((text(picture, "id"), text(picture, "type")), (id, "image".into()));
+    assert!(text(picture, "url").contains("/mms/pps/"));
+    line.ask_iq(&of_alice("set")).await;
+    assert_eq!(line.next_named("notification").await.children()[0].tag(), "delete");
+    assert_eq!(error_code(&bobs.ask_iq(&get).await), "404");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_presence_subscription_is_of_one_connection_and_can_be_ended() {
+    let scene = Scene::quiet().await;
+    let (mut client, mut line) = scene.companion(1).await;
+    let (_second, mut second) = scene.companion(2).await;
+    let (_bobs, mut bobs) = scene.companion_of(&scene.bob, 2).await;
+    let mut is_available = false;
+    let mut toggled = async || {
+        is_available = !is_available;
+        let kind = if is_available { "available" } else { "unavailable" };
+        bobs.send(&Node::new("presence").attr("type", kind)).await;
+        bobs.ask("get", "encrypt", Node::new("count")).await;
+    };
+    let want = |kind: &'static str| Node::new("presence").attr("type", kind).attr("to", scene.bob.lid());
+    line.send(&want("subscribe")).await;
+    line.next_named("presence").await;
+    toggled().await;
+    line.next_named("presence").await;
+    line.send(&want("unsubscribe")).await;
+    line.ask("get", "encrypt", Node::new("count")).await;
+    toggled().await;
+    line.send(&want("subscribe")).await;
+    assert_eq!(text(&line.next_named("presence").await, "type"), "unavailable");
+    drop(line);
+    let mut line = client.come_online(&scene.simulator).await;
+    toggled().await;
+    for line in [&mut line, &mut second] {
+        let id = scene.bob.send(ALICE, "x").await.unwrap();
+        let next = line.next_where(|node| node.is("presence") || text(node, "id") == id).await;
+        assert!(next.is("message"), "{next}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

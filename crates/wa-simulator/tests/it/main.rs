@@ -23,6 +23,8 @@ mod messages;
 #[cfg(test)]
 mod pairing;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod references;

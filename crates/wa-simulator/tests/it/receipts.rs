@@ -23,17 +23,22 @@ async fn a_phone_tells_of_delivery_and_of_reading() {
     let (mut client, mut line, devices) = ready(&scene).await;
     for id in ["1", "2"] {
         line.send(&client.message(id, &scene.bob.lid(), &devices, "x")).await;
-        let receipt = line.next_named("receipt").await;
+        let receipt = of_bob(&mut line, &scene).await;
         assert_eq!((text(&receipt, "id").as_str(), receipt.attrs.jid("from")), (id, Some(&scene.bob.lid())));
         assert!(!receipt.attrs.contains("type"));
     }
     scene.bob.read(None, &["1".to_owned(), "2".to_owned()]).await.unwrap();
-    let read = line.next_named("receipt").await;
+    let read = of_bob(&mut line, &scene).await;
     assert_eq!((text(&read, "id").as_str(), text(&read, "type").as_str()), ("1", "read"));
     let items = read.require_child("list").unwrap().children();
     assert_eq!(items.iter().map(|item| text(item, "id")).collect::<Vec<_>>(), ["2"]);
     let unknown = scene.bob.read(None, &["9".to_owned()]).await.unwrap_err();
     assert_eq!(unknown.code(), "unknown_message");
+}
+
+/// The next receipt of Bob; the own phone says that it has its copies.
+async fn of_bob(line: &mut NoiseConnection, scene: &Scene) -> Node<'static> {
+    line.next_where(|node| node.is("receipt") && node.attrs.jid("from") == Some(&scene.bob.lid())).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,9 +63,37 @@ async fn receipts_of_a_companion_settle_its_queue_and_reach_the_sender() {
     assert!(kinds.contains(&(0, "delivered")) && kinds.contains(&(1, "delivered")), "{kinds:?}");
     // The reader's other devices learn that the chat was read.
     let shared = second_line.next_named("receipt").await;
-    assert_eq!(text(&shared, "type"), "read-self");
+    assert_eq!(text(&shared, "type"), "read");
     assert_eq!(shared.attrs.jid("from"), Some(&scene.alice.lid().with_device(1)));
     assert_eq!(shared.attrs.jid("recipient"), Some(&scene.bob.lid()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_reaches_every_device_of_who_wrote() {
+    let scene = Scene::quiet().await;
+    let (_client, mut line) = scene.companion(1).await;
+    let (first, mut first_line) = scene.companion_of(&scene.bob, 2).await;
+    let (_second, mut second_line) = scene.companion_of(&scene.bob, 3).await;
+    for kind in [None, Some("inactive"), Some("read")] {
+        let receipt = Node::new("receipt").attr("id", "1").attr("to", first.lid.clone().unwrap());
+        line.send(&receipt.opt_attr("type", kind)).await;
+        for bobs in [&mut first_line, &mut second_line] {
+            let got = bobs.next_named("receipt").await;
+            assert_eq!((text(&got, "id").as_str(), text(&got, "type").as_str()), ("1", kind.unwrap_or("")));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_receipt_goes_back_to_the_own_device_that_wrote() {
+    let scene = Scene::quiet().await;
+    let (first, mut first_line) = scene.companion(1).await;
+    let (_second, mut second_line) = scene.companion(2).await;
+    let receipt = Node::new("receipt").attr("id", "1").attr("to", first.lid.clone().unwrap());
+    second_line.send(&receipt.attr("type", "sender").attr("recipient", scene.bob.lid())).await;
+    let got = first_line.next_named("receipt").await;
+    assert_eq!((text(&got, "type").as_str(), got.attrs.jid("recipient")), ("sender", Some(&scene.bob.lid())));
+    assert_eq!(got.attrs.jid("from"), Some(&scene.alice.lid().with_device(2)));
 }
 
 /// Notifications about the second companion that the first has not acknowledged.
@@ -74,7 +107,7 @@ async fn receipts_that_are_for_the_server_alone_are_not_passed_on() {
     let scene = Scene::quiet().await;
     let (_client, mut line) = scene.companion(1).await;
     let (_bobs, mut bobs_line) = scene.companion_of(&scene.bob, 2).await;
-    for kind in ["inactive", "sender", "peer_msg", "hist_sync"] {
+    for kind in ["sender", "peer_msg", "hist_sync"] {
         let receipt = Node::new("receipt").attr("id", "1").attr("to", scene.bob.lid()).attr("type", kind);
         assert_eq!(text(&receipt_ack(&mut line, &receipt).await, "type"), kind);
     }
