@@ -145,7 +145,8 @@ impl World {
         for node in claims::of(self, &active, id) {
             let class = if node.is("receipt") { Class::Receipt } else { Class::Notification };
             let (id, kind) = (stanza::text(&node.attrs, "id"), stanza::text(&node.attrs, "type"));
-            self.deliver(account, device, Stanza { class, id, kind, bytes: stanza::encode(&node) });
+            let bytes = stanza::encode(&node);
+            self.deliver(account, device, Stanza { class, id, kind, is_own_copy: false, bytes });
         }
     }
 
