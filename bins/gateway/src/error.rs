@@ -9,6 +9,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use services::ServiceError;
+use storage::FailureCause;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
@@ -116,13 +117,14 @@ impl ApiError {
                 Self::invalid(format!("{name:?} {message}.")).with_field(name)
             }
             ServiceError::Conflict { cause, .. } => {
-                Self::new(StatusCode::CONFLICT, "conflict", message).with_cause(cause)
+                Self::new(StatusCode::CONFLICT, "conflict", message).with_cause(cause.as_str())
             }
             ServiceError::NotConnected { status, cause } => {
                 let cause = cause.map_or(status.as_str(), |cause| cause.kind.as_str());
                 Self::new(StatusCode::CONFLICT, "not_connected", message).with_cause(cause)
             }
             ServiceError::Refused { cause, .. } => {
+                let cause = cause.map_or(FAILED, FailureCause::as_str);
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message).with_cause(cause)
             }
             ServiceError::Unauthorized { .. } => Self::unauthorized(message),
@@ -140,6 +142,8 @@ impl ApiError {
     }
 }
 
+/// The cause of a failure whose own cause was told earlier.
+const FAILED: &str = "failed";
 /// When another try makes sense after a passing shortage.
 const BRIEFLY: Duration = Duration::from_secs(1);
 

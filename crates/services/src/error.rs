@@ -1,10 +1,11 @@
 //! The one error of all services.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{ConnectionCause, StorageError};
+use storage::{ConnectionCause, FailureCause, StorageError};
 use thiserror::Error;
 
 use crate::field::Field;
@@ -31,9 +32,9 @@ pub enum ServiceError {
     /// The request is sound, but not now: something stands against it.
     #[error("{message}")]
     Conflict {
-        /// For programs, snake case.
-        cause: &'static str,
-        /// What stands against it: an English sentence without its first capital and its full stop.
+        /// What stands against it.
+        cause: ConflictCause,
+        /// The same for people: an English sentence without its first capital and its full stop.
         message: String,
     },
     /// The instance isn't connected to WhatsApp, so nothing was done.
@@ -47,8 +48,8 @@ pub enum ServiceError {
     /// WhatsApp refused what was asked of it; asking again changes nothing.
     #[error("{message}")]
     Refused {
-        /// For programs, snake case.
-        cause: &'static str,
+        /// Why; `None` when that was told earlier, by an event.
+        cause: Option<FailureCause>,
         /// WhatsApp's code, where it gave one.
         code: Option<u32>,
         /// What WhatsApp refused, and why where that is known: a sentence as in [`ServiceError::Conflict`].
@@ -81,6 +82,41 @@ pub enum ServiceError {
     /// Our fault. The source is for the log, never for the caller.
     #[error("internal error: {0}")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// What stands against a request that is sound in itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConflictCause {
+    /// A name or the like belongs to something else.
+    Taken,
+    /// There are as many of them as are allowed.
+    TooMany,
+    /// The user has as many instances as are allowed.
+    TooManyInstances,
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused,
+    /// An account is linked to the instance.
+    AlreadyLinked,
+}
+
+impl ConflictCause {
+    /// A word for programs, snake case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::TooMany => "too_many",
+            Self::TooManyInstances => "too_many_instances",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::AlreadyLinked => "already_linked",
+        }
+    }
+}
+
+impl fmt::Display for ConflictCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 impl ServiceError {
@@ -118,11 +154,12 @@ impl From<StorageError> for ServiceError {
         match error {
             StorageError::NotFound { what } => Self::NotFound { what },
             StorageError::Conflict { what } => {
-                Self::Conflict { cause: "taken", message: format!("{what} is taken") }
+                Self::Conflict { cause: ConflictCause::Taken, message: format!("{what} is taken") }
             }
-            StorageError::LimitReached { what } => {
-                Self::Conflict { cause: "too_many", message: format!("there are too many {what} already") }
-            }
+            StorageError::LimitReached { what } => Self::Conflict {
+                cause: ConflictCause::TooMany,
+                message: format!("there are too many {what} already"),
+            },
             StorageError::Overloaded => {
                 Self::Unavailable { message: "the database is overloaded; try again in a moment" }
             }

@@ -19,6 +19,8 @@ use crate::supervisor::Supervisor;
 
 /// How long a question for events may wait for an answer at most.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
+/// How often the store is asked while another process records what happens to the instance: its bell isn't heard here.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Which messages of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +70,7 @@ impl EventService {
     /// timestamp of the last event misses none and sees none twice.
     ///
     /// While there is nothing to tell, the answer waits up to `wait` (at most [`MAX_WAIT`]) for the first event of
-    /// the query. That costs no look at the store, however many wait.
+    /// the query. Where this process carries the instance, that costs no look at the store, however many wait.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a limit of 0 or above [`crate::MAX_PAGE`], or a longer wait.
@@ -95,9 +97,13 @@ impl EventService {
             // Listening comes first, so that nothing falls between the look and the wait.
             let mut ring = self.bell.listen(instance, &query.kinds);
             let page = self.storage.events(caller.user, instance, query).await?;
-            if !page.events.is_empty() || timeout_at(deadline, ring.rung()).await.is_err() {
+            if !page.events.is_empty() || Instant::now() >= deadline {
                 return Ok(page);
             }
+            let is_here = self.supervisor.epoch(instance).is_ok();
+            let until = if is_here { deadline } else { deadline.min(Instant::now() + LOOK_AGAIN) };
+            // Whether it rang or the time is up, the next look shows what there is.
+            let _ = timeout_at(until, ring.rung()).await;
         }
     }
 

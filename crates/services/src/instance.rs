@@ -18,7 +18,7 @@ use settings::{check_description, check_name, check_retention};
 
 use crate::auth::Caller;
 use crate::clock::now;
-use crate::error::ServiceError;
+use crate::error::{ConflictCause, ServiceError};
 use crate::node::Node;
 use crate::page::check_limit;
 use crate::running::RunningInstance;
@@ -119,7 +119,7 @@ impl InstanceService {
         let creating = self.storage().create_instance(instance.clone(), webhooks, node, MAX_INSTANCES);
         let epoch = creating.await.map_err(|error| match error {
             StorageError::LimitReached { .. } => ServiceError::Conflict {
-                cause: "too_many_instances",
+                cause: ConflictCause::TooManyInstances,
                 message: format!("a user can have at most {MAX_INSTANCES} instances"),
             },
             error => error.into(),
@@ -326,7 +326,7 @@ fn qr_of(running: &RunningInstance) -> Result<Qr, ServiceError> {
 
 fn linked() -> ServiceError {
     let message = "an account is linked already; log out to link another one".to_owned();
-    ServiceError::Conflict { cause: "already_linked", message }
+    ServiceError::Conflict { cause: ConflictCause::AlreadyLinked, message }
 }
 
 #[cfg(test)]

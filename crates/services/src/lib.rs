@@ -47,7 +47,7 @@ pub use auth::{AuthConfig, AuthService, Caller, FirstAdmin, Login, MAX_PASSWORD,
 pub use companion::{
     Companion, CompanionStores, Companions, ConfigureClient, NotRecorded, Recorder, Started, WhatsApp,
 };
-pub use error::ServiceError;
+pub use error::{ConflictCause, ServiceError};
 pub use event::{ChatQuery, DeadLetter, EventService, MAX_WAIT};
 pub use field::Field;
 pub use housekeeping::{IDEMPOTENCY_LIFETIME, KeepFor};

@@ -12,7 +12,7 @@ use wa_client::content::Draft;
 
 use crate::auth::Caller;
 use crate::clock::now;
-use crate::error::ServiceError;
+use crate::error::{ConflictCause, ServiceError};
 use crate::field::Field;
 use crate::mapping::{self, ChatNames};
 use crate::pending::{Answer, Fate, Full};
@@ -200,7 +200,7 @@ impl MessagingService {
     ) -> Result<Sent, ServiceError> {
         if claim.fingerprint != earlier.fingerprint {
             let message = "this idempotency key was used for another recipient or text".to_owned();
-            return Err(ServiceError::Conflict { cause: "idempotency_key_reused", message });
+            return Err(ServiceError::Conflict { cause: ConflictCause::IdempotencyKeyReused, message });
         }
         let Answered { id } = earlier.answer.parse().map_err(ServiceError::internal)?;
         let running = self.supervisor.find(caller.user, instance);
@@ -229,7 +229,7 @@ impl MessagingService {
         match ours.map(|message| message.status) {
             Some(MessageStatus::Pending) => Ok(Sent { id, progress: Progress::Pending, replayed }),
             Some(MessageStatus::Failed) => Err(ServiceError::Refused {
-                cause: "failed",
+                cause: None,
                 code: None,
                 message: "the message has failed; its message_status event says why".to_owned(),
             }),
@@ -257,7 +257,7 @@ fn sent(id: String, fate: Fate, replayed: bool) -> Result<Sent, ServiceError> {
             Err(ServiceError::invalid(Field::Text, "is too large"))
         }
         Fate::Failed(Failure { cause, code, message }) => {
-            Err(ServiceError::Refused { cause: cause.as_str(), code, message })
+            Err(ServiceError::Refused { cause: Some(cause), code, message })
         }
     }
 }

@@ -1,10 +1,14 @@
 //! This process as one that runs instances: which ones it holds, and under which epoch.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::ready;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use storage::{Epoch, InstanceId, Leased, NodeId, Storage, StorageError, Timestamp};
 use tokio::sync::watch;
@@ -112,20 +116,36 @@ impl Node {
         lost
     }
 
-    /// Prolongs the lease. Answers the instances that others have taken while it had run out.
-    pub(crate) async fn renew(&self) -> Result<Vec<InstanceId>, StorageError> {
+    /// Prolongs the lease. What others have taken while it had run out is given to `lose` first: whoever waits for a good
+    /// lease goes on only after that.
+    pub(crate) async fn renew(&self, lose: impl FnMut(InstanceId)) -> Result<(), StorageError> {
         let asked_at = Instant::now();
         let lost = self.inner.storage.renew(self.inner.id, LEASE).await?;
+        lost.into_iter().for_each(lose);
         self.inner.prolonged.send_replace(Some(asked_at));
-        Ok(lost)
+        Ok(())
     }
 
     /// Returns at once unless the lease may have run out, otherwise when it is prolonged: meanwhile others may take the
     /// instances, and none of them must be connected from here.
     pub(crate) async fn until_leased(&self) {
-        let is_good = |prolonged: &Option<Instant>| prolonged.is_none_or(|since| since.elapsed() < LEASE);
         // The sender is here.
         let _ = self.inner.prolonged.subscribe().wait_for(is_good).await;
+    }
+
+    /// Runs what acts for an instance, but takes no step of it while the lease may have run out. So a process that stood
+    /// still neither connects nor answers anything before it knows what is still its own.
+    pub(crate) async fn while_leased<T>(self, mut work: BoxFuture<'static, T>) -> T {
+        let mut pause = None::<BoxFuture<'_, ()>>;
+        poll_fn(|cx| {
+            if !is_good(&self.inner.prolonged.borrow()) {
+                let pause = pause.get_or_insert_with(|| self.until_leased().boxed());
+                ready!(pause.as_mut().poll(cx));
+            }
+            pause = None;
+            work.as_mut().poll(cx)
+        })
+        .await
     }
 
     /// Lets go of everything, so that others may take it at once.
@@ -141,6 +161,11 @@ impl Node {
     }
 }
 
+/// Whether a lease that was prolonged then still holds; one that never was is nobody's to take.
+fn is_good(prolonged: &Option<Instant>) -> bool {
+    prolonged.is_none_or(|since| since.elapsed() < LEASE)
+}
+
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Node")
@@ -152,7 +177,8 @@ impl std::fmt::Debug for Node {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
+    use std::task::Poll;
+
     use storage::MemoryStorage;
 
     use super::*;
@@ -166,8 +192,28 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1)).await;
         let mut waiting = Box::pin(node.until_leased());
         assert_eq!((&mut waiting).now_or_never(), None);
-        node.renew().await.unwrap();
+        node.renew(|_| ()).await.unwrap();
         assert_eq!(waiting.now_or_never(), Some(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_goes_on_between_the_end_of_a_lease_and_its_renewal() {
+        let node = Node::new(NodeId::generate(), Arc::new(MemoryStorage::new()));
+        node.acquire(true).await.unwrap();
+        let steps = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&steps);
+        let work = poll_fn(move |_| {
+            *counted.lock() += 1;
+            Poll::<()>::Pending
+        });
+        let mut working = Box::pin(node.clone().while_leased(work.boxed()));
+        assert_eq!((&mut working).now_or_never(), None);
+        tokio::time::advance(LEASE).await;
+        assert_eq!((&mut working).now_or_never(), None);
+        assert_eq!(*steps.lock(), 1, "it stands still");
+        node.renew(|_| ()).await.unwrap();
+        assert_eq!((&mut working).now_or_never(), None);
+        assert_eq!(*steps.lock(), 2);
     }
 
     #[test]

@@ -226,6 +226,14 @@ impl RunningInstance {
 }
 
 impl Run {
+    /// The same run, its companion driven by something around it.
+    pub(crate) fn companion_through(
+        self,
+        around: impl FnOnce(BoxFuture<'static, ()>) -> BoxFuture<'static, ()>,
+    ) -> Self {
+        Self { companion: around(self.companion), ..self }
+    }
+
     /// What is driven.
     pub(crate) fn running(&self) -> &Arc<RunningInstance> {
         &self.running

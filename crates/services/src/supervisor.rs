@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
 use storage::{
@@ -247,11 +248,8 @@ impl Supervisor {
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             renewals.tick().await;
-            match self.inner.node.renew().await {
-                Ok(lost) => lost.into_iter().for_each(|instance| self.lose(instance)),
-                Err(error) => {
-                    tracing::warn!(%error, "the lease of this process's instances could not be renewed")
-                }
+            if let Err(error) = self.inner.node.renew(|instance| self.lose(instance)).await {
+                tracing::warn!(%error, "the lease of this process's instances could not be renewed");
             }
             match self.inner.node.acquire(false).await {
                 Ok(leased) if leased.is_empty() => {}
@@ -363,8 +361,11 @@ impl Supervisor {
 }
 
 impl Inner {
+    /// The companion of the run acts only while the lease is good: it may connect anew at any time.
     fn run(&self, instance: &Instance, epoch: Epoch) -> Run {
+        let node = self.node.clone();
         RunningInstance::start(instance, epoch, &self.companions, self.journal.clone())
+            .companion_through(|companion| node.while_leased(companion).boxed())
     }
 
     /// Runs an instance once the lease is good.

@@ -191,7 +191,8 @@ pub trait Fleet: Send + Sync + 'static {
     /// `Fenced` when the record's epoch isn't the instance's.
     fn record(&self, record: Record) -> Write<Recorded>;
 
-    /// Outgoing messages that are still `pending`, in the order they were stored in.
+    /// Outgoing messages that are still `pending`, in the order they were stored in. One that can't be read is left out:
+    /// it becomes `failed` without a word, and keeps no other from being sent.
     async fn pending_messages(&self, instance: InstanceId, limit: u64) -> Result<Vec<Message>, StorageError>;
 
     /// The messages with this WhatsApp id, oldest first: usually one.

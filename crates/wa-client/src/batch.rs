@@ -120,6 +120,7 @@ pub(crate) fn exchange() -> (Outlet, Events) {
         waiting: Vec::new(),
         untold: Vec::new(),
         state: Handed::Nothing,
+        is_paused: false,
     };
     (outlet, Events(exchange))
 }
@@ -132,6 +133,8 @@ pub(crate) struct Outlet {
     /// Those of the batch under way that nobody would tell again if it were dropped.
     untold: Vec<Event>,
     state: Handed,
+    /// Whether nothing is handed out for now.
+    is_paused: bool,
 }
 
 /// Whether the embedder has a batch.
@@ -157,9 +160,20 @@ impl Outlet {
         !self.waiting.is_empty()
     }
 
-    /// Whether no batch is under way, so that the next one can be handed out.
+    /// Whether the next batch can be handed out: none is under way, and nothing was dropped that would only be dropped
+    /// again.
     pub(crate) fn is_free(&self) -> bool {
-        self.state == Handed::Nothing
+        self.state == Handed::Nothing && !self.is_paused
+    }
+
+    /// Hands out nothing more until [`Self::resume`].
+    pub(crate) fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// Hands out again.
+    pub(crate) fn resume(&mut self) {
+        self.is_paused = false;
     }
 
     /// Hands out what waits, followed by `events`, as one batch; nothing if there is nothing. Must be free.

@@ -4,7 +4,7 @@ use wa_binary::Jid;
 use crate::cause::Cause;
 use crate::command::{Command, ReadReceipt, Reply};
 use crate::content::Draft;
-use crate::event::IncomingMessage;
+use crate::event::{IncomingMessage, PairingCode};
 use crate::message::{Ack, MessageId, Outgoing, SendError};
 use crate::request::{LogoutError, OnWhatsApp, Presence, RequestError};
 use crate::state::State;
@@ -74,6 +74,20 @@ impl Client {
     /// Shows the account as available or not. Receipts of an unavailable companion are of type `inactive`.
     pub async fn set_presence(&self, presence: Presence) -> Result<(), RequestError> {
         self.request(|reply| Command::Presence(presence, reply)).await
+    }
+
+    /// Asks for a code by which the owner of this phone number (digits, with or without `+`) can link this companion
+    /// without scanning: in WhatsApp under "Linked devices", "Link with phone number instead". The state has to be
+    /// [`State::Pairing`] with a QR code, which goes on beside it. Each call makes a new code, and the one before is
+    /// good no longer. The server has accepted the code when this answers.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no international number; `Refused` by the server: 400 and 429 when codes were asked for
+    /// too often for this number, 452 when it can't be linked by code; `NotConnected` when there is no connection to
+    /// pair on, or too little was left of it, in which case a new one is opened: then ask again.
+    pub async fn pairing_code(&self, number: &str) -> Result<PairingCode, RequestError> {
+        let number = number.to_owned();
+        self.request(|reply| Command::PairingCode(number, reply)).await
     }
 
     /// Unlinks this companion from the account. The credentials are deleted once WhatsApp has confirmed; the

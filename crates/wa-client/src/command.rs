@@ -2,6 +2,7 @@ use tokio::sync::oneshot;
 use wa_binary::Jid;
 
 use crate::cause::Cause;
+use crate::event::PairingCode;
 use crate::message::{Ack, MessageId, Outgoing, SendError};
 use crate::request::{OnWhatsApp, Presence, RequestError};
 
@@ -18,6 +19,7 @@ pub(crate) enum Command {
     MarkRead(Box<ReadReceipt>, Reply<()>),
     Resolve(Vec<String>, Reply<Vec<OnWhatsApp>>),
     Presence(Presence, Reply<()>),
+    PairingCode(String, Reply<PairingCode>),
     Logout(Reply<()>),
     Disconnect(Reply<()>),
     Reconnect(Reply<()>),
@@ -31,6 +33,7 @@ impl Command {
         match self {
             Self::Send(_, reply) => drop(reply.send(Err(SendError::NotConnected { cause: cause.clone() }))),
             Self::Resolve(_, reply) => drop(reply.send(Err(error()))),
+            Self::PairingCode(_, reply) => drop(reply.send(Err(error()))),
             Self::MarkRead(_, reply)
             | Self::Presence(_, reply)
             | Self::Logout(reply)

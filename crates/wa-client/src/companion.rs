@@ -78,8 +78,17 @@ impl Companion {
             Ok(link) => link,
             Err(end) => return end,
         };
-        // Dialling keeps it, unless what it held could not be recorded.
-        let Some(mirror) = &mut self.mirror else { return End::of(Cause::HandlerFailed) };
+        // What was dropped meanwhile is handed out again on the connection.
+        if self.mirror.is_none() {
+            match Box::pin(self.load_mirror()).await {
+                Ok(mirror) => self.mirror = Some(mirror),
+                Err(error) => {
+                    link.close().await;
+                    return error.into();
+                }
+            }
+        }
+        let Some(mirror) = &mut self.mirror else { return End::of(Cause::StoreFailed) };
         let (shared, random, embedder) = (&*self.shared, &mut self.random, &mut self.embedder);
         let end = if mirror.device.is_paired() {
             let backoff = &mut self.backoff;
@@ -99,6 +108,8 @@ impl Companion {
         Ok(mirror)
     }
 
+    /// Opens a connection. A batch that is dropped meanwhile is no reason against it: an embedder that can't record
+    /// without a connection would never have one. The mirror is gone then, and nothing more is handed out before the login.
     async fn dial(&mut self) -> Result<Box<Link>, End> {
         let shared = self.shared.clone();
         let Some(device) = self.mirror.as_ref().map(|mirror| mirror.device.clone()) else {
@@ -112,7 +123,13 @@ impl Companion {
                 link = &mut dialling => return Ok(Box::new(link?)),
                 command = self.embedder.commands.next() => while_offline(command, &Cause::Network)?,
                 verdict = self.embedder.outlet.verdict() => {
-                    settle(verdict, &shared, &mut self.embedder, &mut self.mirror).await?;
+                    match settle(verdict, &shared, &mut self.embedder, &mut self.mirror).await {
+                        Err(end) if end.cause == Cause::HandlerFailed => {
+                            self.embedder.outlet.pause();
+                            distrust(&shared, &mut self.embedder, &mut self.mirror, &end.cause).await;
+                        }
+                        settled => settled?,
+                    }
                 }
             }
         }
@@ -126,6 +143,7 @@ impl Companion {
         } else {
             tracing::debug!(cause = %end.cause, attempts, "the connection ended");
         }
+        self.embedder.outlet.resume();
         let was_online = self.embedder.is_online();
         let will_reconnect = end.cause.reconnects();
         // Nobody may believe in a connection while the consequences are drawn.
@@ -164,15 +182,8 @@ impl Companion {
         self.rest(cause).await
     }
 
-    /// What is in memory may be ahead of what is stored, or of what was recorded, and must not be used.
     async fn distrust(&mut self, cause: &Cause) {
-        self.embedder.outlet.void();
-        if let Some(mut mirror) = self.mirror.take()
-            && *cause != Cause::Fenced
-        {
-            let changes = Changes { sent_messages: mirror.sent.take(), ..Changes::default() };
-            self.shared.store_quietly(changes).await;
-        }
+        distrust(&self.shared, &mut self.embedder, &mut self.mirror, cause).await;
     }
 
     /// Waits for a while until all that there is to tell has been recorded. What is dropped meanwhile is told again later.
@@ -290,6 +301,17 @@ impl Companion {
 fn hand_out(embedder: &mut Embedder, mirror: Option<&mut Mirror>) {
     if embedder.outlet.is_free() {
         embedder.outlet.hand_out(mirror.map(|mirror| mirror.inbox.take_batch()).unwrap_or_default());
+    }
+}
+
+/// What is in memory may be ahead of what is stored, or of what was recorded, and must not be used.
+async fn distrust(shared: &Shared, embedder: &mut Embedder, mirror: &mut Option<Mirror>, cause: &Cause) {
+    embedder.outlet.void();
+    if let Some(mut mirror) = mirror.take()
+        && *cause != Cause::Fenced
+    {
+        let changes = Changes { sent_messages: mirror.sent.take(), ..Changes::default() };
+        shared.store_quietly(changes).await;
     }
 }
 

@@ -78,6 +78,21 @@ impl fmt::Debug for QrCode {
     }
 }
 
+/// A code to be entered on the phone. `Debug` doesn't show it: whoever reads it can link an account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PairingCode {
+    /// Eight characters with a dash in the middle, which doesn't count: `ABCD-1234`.
+    pub code: String,
+    /// Unix milliseconds after which the phone may no longer be able to use it.
+    pub expires_at: i64,
+}
+
+impl fmt::Debug for PairingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PairingCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
 /// The account that a phone has linked this companion to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paired {

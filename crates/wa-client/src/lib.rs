@@ -90,7 +90,7 @@ pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use config::{Appearance, Config, Delivery};
 pub use event::{
-    Event, IncomingMessage, MessageInfo, Notification, Paired, PeerMessage, QrCode, ReceiptKind,
+    Event, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PeerMessage, QrCode, ReceiptKind,
     ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
 pub use message::{Ack, MessageId, Outgoing, SendError};

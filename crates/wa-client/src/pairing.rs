@@ -1,17 +1,16 @@
-//! Linking this companion to an account by QR code (PROTOCOL.md 6.1 and 6.2).
+//! Linking this companion to an account: by QR code, or by a code that the phone enters (PROTOCOL.md 6).
 
+mod code;
 mod qr;
+mod success;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
+use rand::Rng;
 use tokio::time::{Instant, sleep_until};
-use wa_binary::{Jid, Node};
-use wa_crypto::{KeyPair, PrivateKey};
-use wa_protobuf::companion::ClientPairingProps;
-use wa_store::DeviceAddress;
+use wa_binary::Node;
 
-use crate::adv;
 use crate::batch::{AcceptError, Verdict};
 use crate::cause::{Cause, PairingFailure};
 use crate::command::Command;
@@ -20,17 +19,22 @@ use crate::connection::link::Link;
 use crate::connection::stream_error::{of_failure, of_stream_error};
 use crate::embedder::Embedder;
 use crate::end::End;
-use crate::event::{Event, Paired};
+use crate::event::{Event, QrCode};
 use crate::iq;
 use crate::mirror::Mirror;
+use crate::requests::{Call, Requests};
 use crate::shared::{Random, Shared};
 use crate::state::State;
+use code::ByCode;
 use qr::Codes;
+use success::PairSuccess;
 
-/// Highest device number that WhatsApp gives a companion (PROTOCOL.md 6.2).
-const MAX_DEVICE: u16 = 99;
 /// How long to wait for the stream error 515 before reconnecting unasked.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(10);
+/// What `<notification type="companion_reg_refresh">` may carry (PROTOCOL.md 6.1).
+const REFRESHES: [&str; 2] = ["companion_reg_refresh", "pair-device-rotate-qr"];
+/// The code of an `<ack>` for a stanza that is not understood (PROTOCOL.md 13).
+const UNRECOGNIZED: u32 = 488;
 
 /// One connection of a companion that has no account yet.
 pub(crate) struct Pairing<'a> {
@@ -39,7 +43,11 @@ pub(crate) struct Pairing<'a> {
     link: &'a mut Link,
     random: &'a mut Random,
     embedder: &'a mut Embedder,
+    requests: Requests,
     codes: Codes,
+    /// The code that is shown, if there is one.
+    qr: Option<QrCode>,
+    by_code: ByCode,
     step: Step,
     /// When the present code ends, the server's first word is overdue, or its 515.
     deadline: Instant,
@@ -72,12 +80,24 @@ impl<'a> Pairing<'a> {
         random: &'a mut Random,
         embedder: &'a mut Embedder,
     ) -> Self {
-        let deadline = Instant::now() + shared.config.login_timeout;
-        let codes = Codes::default();
-        Self { shared, mirror, link, random, embedder, codes, step: Step::Showing, deadline }
+        let mut prefix = [0; 2];
+        random.fill_bytes(&mut prefix);
+        Self {
+            deadline: Instant::now() + shared.config.login_timeout,
+            shared,
+            mirror,
+            link,
+            random,
+            embedder,
+            requests: Requests::new(prefix),
+            codes: Codes::default(),
+            qr: None,
+            by_code: ByCode::default(),
+            step: Step::Showing,
+        }
     }
 
-    /// Shows codes until a phone scans one, the codes run out or the connection ends.
+    /// Shows codes until a phone takes one, the codes run out or the connection ends.
     pub(crate) async fn run(mut self) -> End {
         self.embedder.set_state(State::Pairing { qr: None });
         match self.serve().await {
@@ -93,6 +113,8 @@ impl<'a> Pairing<'a> {
                 frames = self.link.receive(self.shared.config.batch) => self.on_frames(frames?).await?,
                 command = self.embedder.commands.next() => self.on_command(command)?,
                 verdict = self.embedder.outlet.verdict() => self.on_verdict(verdict).await?,
+                outcome = self.by_code.next() => self.on_outcome(outcome),
+                call = self.requests.next_call() => self.on_call(call).await?,
                 () = sleep_until(self.deadline) => self.on_deadline()?,
             }
         }
@@ -113,8 +135,14 @@ impl<'a> Pairing<'a> {
             Some(Command::Stop(reply)) => Err(End::asked(Cause::Shutdown, reply)),
             Some(Command::Disconnect(reply)) => Err(End::asked(Cause::Paused, reply)),
             Some(Command::Reconnect(reply)) => Err(End::asked(Cause::Restart, reply)),
+            // The phone has linked this companion by now; without its keys nobody could unlink it.
+            Some(command @ Command::Logout(_)) if matches!(self.step, Step::Answered) => {
+                command.refuse(&Cause::Restart);
+                Ok(())
+            }
             // Nothing is linked, so there is nobody to ask; the keys of the shown codes are forgotten.
             Some(Command::Logout(reply)) => Err(End::asked(Cause::LoggedOut, reply)),
+            Some(Command::PairingCode(number, reply)) => self.on_code_wanted(&number, reply),
             Some(other) => {
                 other.refuse(&Cause::NotPaired);
                 Ok(())
@@ -147,12 +175,8 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    async fn answer(&mut self, Scanned { id, success, .. }: &Scanned) -> Result<(), End> {
-        let identity = Node::new("device-identity")
-            .attr("key-index", success.verified.key_index)
-            .with_bytes(&success.verified.answer[..]);
-        let answer = iq::result(id).child(Node::new("pair-device-sign").child(identity));
-        self.link.feed(&answer).await?;
+    async fn answer(&mut self, scanned: &Scanned) -> Result<(), End> {
+        self.link.feed(&scanned.success.answer(&scanned.id)).await?;
         self.link.feed(&iq::session::unified_session(self.shared.clock.unix_millis())).await?;
         self.link.flush().await?;
         self.deadline = Instant::now() + RESTART_TIMEOUT;
@@ -164,6 +188,21 @@ impl<'a> Pairing<'a> {
             Step::Showing if self.codes.were_shown() => self.show_next(),
             Step::Showing | Step::Telling(_) => Err(End::of(Cause::Network)),
             Step::Answered => Err(End::of(Cause::Restart)),
+        }
+    }
+
+    /// What a flow beside the pump asks for.
+    async fn on_call(&mut self, call: Call) -> Result<(), End> {
+        match call {
+            Call::Ask(question) => {
+                let node = self.requests.register(*question);
+                Ok(self.link.send(&node).await?)
+            }
+            // Nothing of a companion without an account is stored; a pair-success takes it along.
+            Call::Change(change) => {
+                change(self.mirror)();
+                Ok(())
+            }
         }
     }
 
@@ -185,26 +224,73 @@ impl<'a> Pairing<'a> {
             "ib" if node.get_child("downgrade_webclient").is_some() => {
                 Err(End::of(Cause::MultiDeviceRequired))
             }
-            "notification"
-                if node.attrs.get("type").is_some_and(|kind| *kind == "passkey_prologue_request") =>
-            {
-                Err(End::of(Cause::PasskeyRequired))
+            "notification" => {
+                self.link.send(&ack(node)).await?;
+                self.on_notification(node)
             }
-            _ => Ok(()),
+            tag => {
+                tracing::info!(tag, "an unpaired companion got a stanza that it doesn't know");
+                if node.attrs.get("id").is_some() && !matches!(tag, "ack" | "ib") {
+                    self.link.send(&ack(node).attr("error", UNRECOGNIZED)).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn on_notification(&mut self, node: &Node<'_>) -> Result<(), End> {
+        let kind = node.attrs.text("type").unwrap_or_default();
+        match &*kind {
+            "companion_reg_refresh" => self.refresh_secret(node),
+            "link_code_companion_reg" => self.on_primary_hello(node),
+            "passkey_prologue_request" => return Err(End::of(Cause::PasskeyRequired)),
+            _ => {
+                tracing::info!(kind = &*kind, "an unpaired companion got a notification that it doesn't know")
+            }
+        }
+        Ok(())
+    }
+
+    /// The server has retired the secret in the code. The code is shown again with a new one, and with the time that it
+    /// has left. Not once a phone has entered a code: its pair-success is made with the secret of that pairing.
+    fn refresh_secret(&mut self, node: &Node<'_>) {
+        if !REFRESHES.iter().any(|child| node.get_child(child).is_some()) {
+            tracing::info!("the server asked for a refresh of an unknown kind");
+            return;
+        }
+        if self.by_code.awaits_success() || !matches!(self.step, Step::Showing) {
+            tracing::debug!("the secret is kept: a phone is about to use it");
+            return;
+        }
+        self.random.fill_bytes(&mut self.mirror.device.adv_secret);
+        tracing::debug!("the server has retired the secret of the code; there is a new one");
+        let client_type = self.shared.config.appearance.client_type;
+        if let (Some(code), Some(qr)) = (self.codes.current(&self.mirror.device, client_type), &self.qr) {
+            self.show(code.expiring_at(qr.expires_at));
         }
     }
 
     async fn on_iq(&mut self, node: &Node<'_>) -> Result<(), End> {
-        let (Some(id), Some(child)) = (node.attrs.text("id"), node.first_child()) else { return Ok(()) };
-        match (child.tag(), &self.step) {
-            ("pair-device", Step::Showing) => {
+        let kind = node.attrs.text("type").unwrap_or_default();
+        if matches!(&*kind, "result" | "error") {
+            self.requests.answer(node.clone());
+            return Ok(());
+        }
+        let Some(id) = node.attrs.text("id") else { return Ok(()) };
+        match (node.first_child().map(Node::tag), &self.step) {
+            (Some("pair-device"), Step::Showing) => {
                 self.link.send(&iq::result(&id)).await?;
-                self.codes = Codes::new(child);
+                self.codes = node.first_child().map(Codes::new).unwrap_or_default();
                 self.show_next()
             }
-            ("pair-success", Step::Showing) => self.on_pair_success(&id, child).await,
-            ("ping", _) => Ok(self.link.send(&iq::result(&id)).await?),
-            _ => Ok(()),
+            (Some("pair-success"), Step::Showing) => self.on_pair_success(&id, node).await,
+            // Told twice: it is being worked on.
+            (Some("pair-success"), _) => Ok(()),
+            (Some("ping"), _) => Ok(self.link.send(&iq::result(&id)).await?),
+            (child, _) => {
+                tracing::info!(child, "an unpaired companion was asked what it doesn't know");
+                Ok(self.link.send(&iq::error(&id, 501, "feature-not-implemented")).await?)
+            }
         }
     }
 
@@ -212,18 +298,30 @@ impl<'a> Pairing<'a> {
         let config = &self.shared.config;
         let client_type = config.appearance.client_type;
         let Some((code, lifetime)) = self.codes.next(&self.mirror.device, client_type, config) else {
-            return Err(End::of(Cause::PairingTimedOut));
+            // A phone that has entered a code is waited for.
+            return match self.by_code.success_deadline() {
+                Some(deadline) => {
+                    self.deadline = deadline;
+                    Ok(())
+                }
+                None => Err(End::of(Cause::PairingTimedOut)),
+            };
         };
         let lifetime_millis = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
-        let qr = code.expiring_at(self.shared.clock.unix_millis().saturating_add(lifetime_millis));
         self.deadline = Instant::now() + lifetime;
-        self.embedder.set_state(State::Pairing { qr: Some(qr.clone()) });
-        self.embedder.outlet.push(Event::Qr(qr));
+        self.show(code.expiring_at(self.shared.clock.unix_millis().saturating_add(lifetime_millis)));
         Ok(())
     }
 
-    async fn on_pair_success(&mut self, id: &str, success: &Node<'_>) -> Result<(), End> {
-        match PairSuccess::read(success, self.mirror, self.random) {
+    fn show(&mut self, qr: QrCode) {
+        self.qr = Some(qr.clone());
+        self.embedder.set_state(State::Pairing { qr: Some(qr.clone()) });
+        self.embedder.outlet.push(Event::Qr(qr));
+    }
+
+    async fn on_pair_success(&mut self, id: &str, node: &Node<'_>) -> Result<(), End> {
+        let success = node.get_child("pair-success").ok_or(PairingFailure::Malformed);
+        match success.and_then(|success| PairSuccess::read(success, self.mirror, self.random)) {
             Ok(success) => {
                 self.embedder.outlet.push(Event::Paired(success.paired.clone()));
                 let scanned = Scanned { id: id.to_owned(), success, is_handed_out: false };
@@ -245,56 +343,12 @@ impl<'a> Pairing<'a> {
     }
 }
 
-/// A pair-success that passed all checks.
-struct PairSuccess {
-    verified: adv::Verified,
-    paired: Paired,
-}
-
-impl PairSuccess {
-    fn read(node: &Node<'_>, mirror: &Mirror, random: &mut Random) -> Result<Self, PairingFailure> {
-        let container = node.get_child("device-identity").and_then(Node::bytes);
-        let container = container.ok_or(PairingFailure::Malformed)?;
-        let identity = KeyPair::from_private(PrivateKey::from_bytes(mirror.device.identity_key));
-        let verified = adv::verify(&container, &mirror.device.adv_secret, &identity, random)?;
-        let device = node.get_child("device").ok_or(PairingFailure::Malformed)?;
-        let companion = |jid: &Jid| (1..=MAX_DEVICE).contains(&jid.device);
-        let jid = device.attrs.jid("jid").filter(|jid| jid.is_pn() && companion(jid));
-        let lid = device.attrs.jid("lid").filter(|lid| lid.is_lid() && companion(lid));
-        let attribute = |child: &str| {
-            Some(node.get_child(child)?.attrs.text("name")?.into_owned()).filter(|name| !name.is_empty())
-        };
-        log_props(node);
-        let paired = Paired {
-            jid: jid.ok_or(PairingFailure::Malformed)?.clone(),
-            lid: lid.cloned(),
-            platform: attribute("platform").unwrap_or_default(),
-            business_name: attribute("biz"),
-        };
-        Ok(Self { verified, paired })
-    }
-
-    fn record(&self, mirror: &mut Mirror) {
-        let paired = &self.paired;
-        mirror.device.jid = Some(paired.jid.clone());
-        mirror.device.lid = paired.lid.clone();
-        mirror.device.platform.clone_from(&paired.platform);
-        mirror.device.business_name.clone_from(&paired.business_name);
-        mirror.device.account = Some(self.verified.account.clone());
-        mirror.device_changed();
-        if let Some(lid) = &paired.lid {
-            mirror.lids.learn(&paired.jid.user, &lid.user);
-            mirror.save_identity(DeviceAddress::from(&lid.to_user()), &self.verified.account_key);
-        }
-    }
-}
-
-/// Nothing depends on the properties yet; a log line helps when a phone without LID migration turns up.
-fn log_props(node: &Node<'_>) {
-    let props = node.get_child("client-props").and_then(Node::bytes);
-    let props = props.and_then(|bytes| <ClientPairingProps as prost::Message>::decode(&bytes[..]).ok());
-    if let Some(props) = props {
-        let migrated = props.is_chat_db_lid_migrated.unwrap_or(false);
-        tracing::debug!(migrated, "the phone told its properties");
-    }
+/// `<ack>` of the class that the stanza's tag names.
+fn ack(node: &Node<'_>) -> Node<'static> {
+    let text = |name: &str| node.attrs.text(name).map(std::borrow::Cow::into_owned);
+    Node::new("ack")
+        .attr("class", node.tag().to_owned())
+        .opt_attr("id", text("id"))
+        .opt_attr("to", node.attrs.jid("from").cloned())
+        .opt_attr("type", text("type"))
 }

@@ -27,6 +27,8 @@ pub struct Behaviour {
     pub rate_limit: Option<RateLimit>,
     /// When an account is banned for a while by its own doing; `None` never.
     pub bans: Option<Bans>,
+    /// Before its first code, an unpaired client is told something that it doesn't know, and to change its secret.
+    pub busy_pairing: bool,
     /// Whether devices that aren't there are answered with `<user jid><error code="404"/></user>` where keys are asked
     /// for; otherwise they are left out.
     pub key_errors: bool,
@@ -75,6 +77,7 @@ impl Behaviour {
             key_share: KeySharing { late: minutes(2), begins_wrong: true, repeats: 1 },
             rate_limit: Some(RateLimit { requests: 60, period: minutes(1) }),
             bans: Some(Bans { refusals: 5, lasts: minutes(10), grows: minutes(3) }),
+            busy_pairing: true,
             key_errors: true,
         }
     }

@@ -27,6 +27,9 @@ pub enum ControlError {
     /// The QR text names other keys than the client registered with.
     #[error("the {0} in the code is not the one that the client connected with")]
     QrMismatch(&'static str),
+    /// The secret in the QR text is one that the server has retired.
+    #[error("the secret in this code has been retired; scan the code that the client shows now")]
+    RetiredSecret,
     /// The account has as many companions as it may have.
     #[error("the account has {0} linked devices already, which is the limit")]
     DeviceLimit(usize),
@@ -103,6 +106,7 @@ impl ControlError {
             Self::MethodNotAllowed(_) => 405,
             Self::ExpiredReference
             | Self::QrMismatch(_)
+            | Self::RetiredSecret
             | Self::DeviceLimit(_)
             | Self::CompanionRefused { .. }
             | Self::CompanionWrong(_)
@@ -125,6 +129,7 @@ impl ControlError {
             Self::UnknownReference => "unknown_ref",
             Self::ExpiredReference => "expired_ref",
             Self::QrMismatch(_) => "qr_mismatch",
+            Self::RetiredSecret => "retired_secret",
             Self::DeviceLimit(_) => "device_limit",
             Self::CompanionRefused { .. } => "companion_refused",
             Self::CompanionWrong(_) => "companion_wrong",

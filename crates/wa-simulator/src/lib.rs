@@ -30,10 +30,13 @@ pub use behaviour::{Bans, Behaviour, KeySharing, Profile, RateLimit, UnknownProf
 pub use clock::Clock;
 pub use connection::Connection;
 pub use error::ControlError;
-pub use faults::{BundleFault, CertificateFault, Fault, FaultKind, InvalidFault, Moment, PairingFault};
+pub use faults::{
+    BundleFault, CertificateFault, Fault, FaultKind, InvalidFault, Moment, PairingFault, PairingStep,
+};
 pub use handle::{Device, Outgoing, Phone};
 pub use impostor::{Impostor, Stolen};
 pub use options::{BootstrapStep, Limits, Options, References};
+pub use pairing::WaitingClient;
 pub use phone::{InboxEntry, KeyShare, OutboxEntry, Receipt, Say};
 pub use simulator::{Info, PlacedFault, Simulator, StartError};
 pub use trace::{Direction, TraceEntry};

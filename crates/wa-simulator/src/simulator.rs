@@ -11,6 +11,7 @@ use crate::{
     connection::{self, Connection},
     control::{self, Certificate},
     novelties,
+    pairing::WaitingClient,
     world::World,
 };
 
@@ -124,6 +125,11 @@ impl Simulator {
     pub fn phones(&self) -> Vec<Phone> {
         let accounts = self.inner.world.accounts();
         accounts.into_iter().map(|account| Phone::new(self.inner.world.clone(), account)).collect()
+    }
+
+    /// The clients that wait to be paired: `GET /sim/pairings`.
+    pub fn pairings(&self) -> Vec<WaitingClient> {
+        self.inner.world.pairings.waiting()
     }
 
     /// Has something go wrong: `POST /sim/faults`.

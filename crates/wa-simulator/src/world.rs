@@ -292,6 +292,7 @@ impl World {
 
     /// Writes what has waited to every companion that is there.
     pub(crate) fn release(&self) {
+        self.pairings.release();
         for account in self.accounts() {
             if !self.is_held(&account, 0) {
                 account.phone.release();

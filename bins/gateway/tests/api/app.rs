@@ -44,6 +44,24 @@ impl TestApp {
         Self::running(application, key, phones.into(), folder)
     }
 
+    /// A gateway on a folder with a database in it, whose first user has this API key, as `change` has it. Before it starts,
+    /// WhatsApp is as `prepare` leaves it.
+    pub async fn on_folder(
+        folder: TempDir,
+        api_key: &str,
+        prepare: impl AsyncFnOnce(&Phones),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let options = Options { listen: Some(([127, 0, 0, 1], 0).into()), ..Options::default() };
+        let phones = Phones::new(Simulator::start(options).await.expect("a simulator"));
+        prepare(&phones).await;
+        let mut config = config(&folder, &phones);
+        change(&mut config);
+        let application = Application::build(config).await.expect("a gateway");
+        assert!(application.first_start().is_none(), "the database has a user");
+        Self::running(application, api_key.to_owned(), phones.into(), folder.into())
+    }
+
     fn running(application: Application, api_key: String, phones: Arc<Phones>, folder: Arc<TempDir>) -> Self {
         let (base, port) = (application.url(), application.port());
         let stop = CancellationToken::new();

@@ -15,6 +15,7 @@ mod auth;
 mod client;
 mod errors;
 mod events;
+mod first_version;
 mod health;
 mod instances;
 mod lifecycle;

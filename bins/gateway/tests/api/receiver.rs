@@ -60,6 +60,12 @@ impl Receiver {
         found.iter().find(is_it).cloned().expect("it is there")
     }
 
+    /// The ids of the events that came, in the order of the calls.
+    pub fn ids(&self) -> Vec<String> {
+        let calls = self.calls.borrow();
+        calls.iter().map(|call| call.body["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
     pub fn count(&self, event: &str) -> usize {
         self.calls.borrow().iter().filter(|call| call.body["event"] == event).count()
     }

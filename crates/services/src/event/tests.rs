@@ -210,6 +210,20 @@ async fn a_question_waits_for_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_question_is_answered_where_another_process_records() {
+    let world = World::serving().await;
+    let (instance, companion) = world.online().await;
+    let last = world.log(instance).await.pop().unwrap().seq;
+    let elsewhere = world.second_process();
+    let question = asking(&elsewhere, instance, query(EventStart::AfterSeq(last), 10), MAX_WAIT);
+    until("it waits", || async { (elsewhere.services.events.bell.waiting() == 1).then_some(()) }).await;
+    let told = Instant::now();
+    companion.tell(codes(1)).await.unwrap();
+    assert_eq!(question.await.unwrap().events[0].kind(), EventKind::QrReceived);
+    assert!(told.elapsed() <= LOOK_AGAIN, "{:?}", told.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_question_waits_no_longer_than_it_says_and_leaves_nothing_behind() {
     let world = World::new().await;
     let instance = world.instance().await;

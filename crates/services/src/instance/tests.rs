@@ -27,7 +27,7 @@ fn cause_of<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> String {
         ServiceError::NotConnected { cause, .. } => {
             cause.map(|cause| cause.kind.to_string()).unwrap_or_default()
         }
-        ServiceError::Conflict { cause, .. } => cause.to_owned(),
+        ServiceError::Conflict { cause, .. } => cause.to_string(),
         error => error.to_string(),
     }
 }

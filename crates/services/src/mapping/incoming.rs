@@ -117,8 +117,8 @@ impl<'a> Incoming<'a> {
         let (from_me, authors) = match (&change, about.participant) {
             // Only its writer can change a message, whatever the reference says …
             (Change::Edit { .. }, _) => (info.from_me, self.envelope.authors()),
-            // … except that an administrator takes back what others wrote, which the server has checked.
-            (Change::Revoke, Some(participant)) if info.chat.is_group() && !about.from_me => {
+            // … except that an administrator takes back what others wrote: the stanza says so, and the server has checked it.
+            (Change::Revoke, Some(participant)) if self.envelope.is_of_administrator() => {
                 let ours = facts.names(participant);
                 (ours, if ours { Vec::new() } else { vec![participant.to_owned()] })
             }
@@ -173,6 +173,11 @@ impl<'a> Envelope<'a> {
     /// Who wrote it, in a group.
     fn participant(&self) -> Option<String> {
         self.writer.first().filter(|_| self.info.chat.is_group()).cloned()
+    }
+
+    /// Whether an administrator of the group takes something back with it (PROTOCOL.md 11.4).
+    fn is_of_administrator(&self) -> bool {
+        self.info.chat.is_group() && self.info.edit.as_deref() == Some(BY_ADMINISTRATOR)
     }
 
     /// By whose name a message of the same writer is found.
@@ -252,6 +257,9 @@ fn message_event(from_me: bool, told: MessageData) -> EventData {
 fn status(from_me: bool) -> MessageStatus {
     if from_me { MessageStatus::Sent } else { MessageStatus::Received }
 }
+
+/// `edit` of a stanza with which an administrator takes back what somebody else wrote.
+const BY_ADMINISTRATOR: &str = "8";
 
 /// When a message was written. WhatsApp tells only the second, while our own messages have milliseconds: one that comes
 /// live is put as late within its second as may be, so that an answer sorts after what it answers.

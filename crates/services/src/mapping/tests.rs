@@ -180,11 +180,13 @@ fn a_revocation_takes_back_what_its_writer_wrote_or_in_a_group_what_an_administr
     );
     assert_eq!(target(own(), &revoke(direct)), (true, Vec::new()));
     let member = "79009999999@s.whatsapp.net";
-    assert_eq!(
-        target(in_group(), &revoke(Target::of(GROUP, "OLD", false).by(member))),
-        (false, vec![member.to_owned()])
-    );
-    assert_eq!(target(in_group(), &revoke(Target::of(GROUP, "OLD", false).by(OWN))), (true, Vec::new()));
+    let of = |writer| revoke(Target::of(GROUP, "OLD", false).by(writer));
+    let mut by_administrator = in_group();
+    by_administrator.edit = Some("8".to_owned());
+    assert_eq!(target(by_administrator.clone(), &of(member)), (false, vec![member.to_owned()]));
+    assert_eq!(target(by_administrator, &of(OWN)), (true, Vec::new()));
+    let (from_me, authors) = target(in_group(), &of(member));
+    assert!(!from_me && !authors.contains(&member.to_owned()), "a member names others in vain");
 }
 
 #[test]

@@ -3,6 +3,7 @@ use storage::{
 };
 
 use super::*;
+use crate::error::ConflictCause;
 use crate::field::Field;
 use crate::testing::{World, with_url};
 
@@ -71,7 +72,7 @@ async fn what_is_wrong_is_named_and_nothing_is_told() {
         assert!(matches!(error, ServiceError::Invalid { field, .. } if field == expected), "{error}");
     }
     let taken = service.create(&world.caller, instance, Webhook::DEFAULT, with_url(URL)).await.unwrap_err();
-    assert!(matches!(taken, ServiceError::Conflict { cause: "taken", .. }), "{taken}");
+    assert!(matches!(taken, ServiceError::Conflict { cause: ConflictCause::Taken, .. }), "{taken}");
     for (caller, instance) in [(stranger, instance), (world.caller, InstanceId::generate())] {
         let error = service.create(&caller, instance, "crm", with_url(URL)).await.unwrap_err();
         assert!(matches!(error, ServiceError::NotFound { what: "instance" }), "{error}");
@@ -90,7 +91,7 @@ async fn there_are_at_most_ten() {
         service.create(&world.caller, instance, &format!("w{n}"), WebhookPatch::default()).await.unwrap();
     }
     let error = service.create(&world.caller, instance, "one-more", with_url(URL)).await.unwrap_err();
-    assert!(matches!(error, ServiceError::Conflict { cause: "too_many", .. }), "{error}");
+    assert!(matches!(error, ServiceError::Conflict { cause: ConflictCause::TooMany, .. }), "{error}");
 }
 
 #[tokio::test]

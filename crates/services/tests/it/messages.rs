@@ -117,7 +117,14 @@ async fn whatsapps_refusal_is_passed_on_with_its_code() {
     stage.simulator.add_fault(Fault::new(FaultKind::RefuseSend { error: 463 })).unwrap();
     let error = stage.send(id, &peer, "x").await.unwrap_err();
     assert!(
-        matches!(error, ServiceError::Refused { cause: "reachout_timelock", code: Some(463), .. }),
+        matches!(
+            error,
+            ServiceError::Refused {
+                cause: Some(storage::FailureCause::ReachoutTimelock),
+                code: Some(463),
+                ..
+            }
+        ),
         "{error}"
     );
     let told = stage.statuses(id, 1).await.remove(0);

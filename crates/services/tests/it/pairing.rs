@@ -37,7 +37,7 @@ async fn an_instance_is_linked_by_a_scan_and_tells_each_step() {
     assert_eq!(view.instance.lid, Some(phone.lid().to_string()));
     assert!(matches!(
         stage.services.instances.qr(&stage.caller, id).await,
-        Err(ServiceError::Conflict { cause: "already_linked", .. })
+        Err(ServiceError::Conflict { cause: services::ConflictCause::AlreadyLinked, .. })
     ));
 }
 

@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::sqlite::Sqlite;
 use storage::{
-    InstanceId, Message, MessageQuery, MessageStore, Page, StorageError, StoredMessageId, Timestamp, UserId,
+    InstanceId, Message, MessageQuery, MessageStatus, MessageStore, Page, StorageError, StoredMessageId,
+    Timestamp, UserId,
 };
 
 use super::ownership::owned_key;
@@ -12,6 +13,7 @@ use super::{count, limit, sixteen, time};
 use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::messages;
+use crate::sqlite::Tx;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = messages)]
@@ -156,22 +158,45 @@ pub(super) fn by_id(
     found.into_iter().map(|(_, row)| row.open(instance)).collect()
 }
 
-/// Up to `most` messages that are still pending, in the order they were stored in.
+/// Up to `most` messages that are still pending, in the order they were stored in; and the keys of those among them
+/// that can't be read.
 pub(super) fn pending(
     db: &mut SqliteConnection,
     key: i64,
     instance: InstanceId,
     most: u64,
-) -> Result<Vec<Message>, Fault> {
+) -> Result<(Vec<Message>, Vec<i64>), Fault> {
     // Literally as in the index `messages_pending`, which SQLite uses only then.
     let rows = messages::table
         .filter(messages::instance.eq(key))
         .filter(sql::<Bool>("status = 'pending'"))
         .order(messages::key)
         .limit(limit(most))
-        .select(MessageRow::as_select())
-        .load(db)?;
-    rows.into_iter().map(|row| row.open(instance)).collect()
+        .select((messages::key, MessageRow::as_select()))
+        .load::<(i64, MessageRow)>(db)?;
+    let (mut readable, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+    for (key, row) in rows {
+        match row.open(instance) {
+            Ok(message) => readable.push(message),
+            Err(error) => {
+                tracing::error!(%instance, %error, "a message to be sent is unreadable and has failed");
+                unreadable.push(key);
+            }
+        }
+    }
+    Ok((readable, unreadable))
+}
+
+/// Gives up pending messages that can't be read.
+pub(super) fn give_up(tx: &mut Tx, keys: &[i64]) -> Result<(), Fault> {
+    let now = tx.now().millis();
+    let failed = (
+        messages::status.eq(MessageStatus::Failed.as_str()),
+        messages::status_updated_at.eq(now),
+        messages::updated_at.eq(now),
+    );
+    diesel::update(messages::table.filter(messages::key.eq_any(keys))).set(failed).execute(&mut tx.db)?;
+    Ok(())
 }
 
 #[async_trait]

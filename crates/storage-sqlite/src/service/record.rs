@@ -52,7 +52,11 @@ impl Fleet for SqliteDatabase {
             let key = key_of(db, instance)?.ok_or(Fault::NotFound("instance"))?;
             messages::pending(db, key, instance, limit)
         });
-        Ok(pending.await?)
+        let (pending, unreadable) = pending.await?;
+        if !unreadable.is_empty() {
+            self.write(move |tx| messages::give_up(tx, &unreadable)).await?;
+        }
+        Ok(pending)
     }
 
     async fn fleet_messages_by_id(

@@ -48,3 +48,22 @@ async fn an_unreadable_change_is_left_out_when_its_message_comes() {
     let message = fixture.database.fleet_messages_by_id(held.id, "A").await.unwrap().remove(0);
     assert!(message.edited_at.is_none() && message.revoked_at.is_some());
 }
+
+#[tokio::test]
+async fn an_unreadable_message_to_be_sent_keeps_no_other_from_being_sent() {
+    let mut fixture = Fixture::start();
+    let held = fixture.instance().await;
+    let messages = ["A", "B", "C"].map(|id| sample_outgoing(held.id, PEER, id, 1));
+    let record = messages.into_iter().fold(held.record(), storage::Record::message);
+    fixture.database.record(record).await.unwrap();
+    fixture.sql("UPDATE messages SET kind = 'x' WHERE message_id = 'B'");
+    fixture.restart().await;
+    for _ in 0..2 {
+        let pending = fixture.database.pending_messages(held.id, 10).await.unwrap();
+        let ids: Vec<_> = pending.iter().map(|message| message.message_id.as_str()).collect();
+        assert_eq!(ids, ["A", "C"]);
+    }
+    fixture.sql("UPDATE messages SET kind = 'text' WHERE message_id = 'B'");
+    let repaired = fixture.database.fleet_messages_by_id(held.id, "B").await.unwrap().remove(0);
+    assert_eq!(repaired.status, MessageStatus::Failed, "nobody sends it by surprise");
+}

@@ -50,6 +50,7 @@ impl Online<'_> {
         }
         self.phase = Phase::Ready;
         self.context.timers.in_use();
+        self.embedder.outlet.resume();
         self.embedder.set_state(State::Online);
         self.embedder.outlet.push(Event::Connected);
         self.keeper.plan_rotation(&mut self.context);

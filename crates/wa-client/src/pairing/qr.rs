@@ -20,6 +20,7 @@ const MAX_REF: usize = 512;
 #[derive(Debug, Default)]
 pub(super) struct Codes {
     refs: VecDeque<String>,
+    current: Option<String>,
     shown: usize,
 }
 
@@ -27,7 +28,7 @@ impl Codes {
     pub(super) fn new(pair_device: &Node<'_>) -> Self {
         let refs = pair_device.children_named("ref").filter_map(Node::content_text);
         let refs = refs.filter(|text| !text.is_empty() && text.len() <= MAX_REF);
-        Self { refs: refs.take(MAX_REFS).map(str::to_owned).collect(), shown: 0 }
+        Self { refs: refs.take(MAX_REFS).map(str::to_owned).collect(), ..Self::default() }
     }
 
     /// Whether a code has been shown yet.
@@ -45,7 +46,19 @@ impl Codes {
         let reference = self.refs.pop_front()?;
         let lifetime = if self.shown == 0 { config.first_qr } else { config.next_qr };
         self.shown += 1;
-        Some((Code(bare_text(&reference, device, client_type)), lifetime))
+        let code = Code(bare_text(&reference, device, client_type));
+        self.current = Some(reference);
+        Some((code, lifetime))
+    }
+
+    /// The code that is shown, made anew.
+    pub(super) fn current(&self, device: &Device, client_type: char) -> Option<Code> {
+        Some(Code(bare_text(self.current.as_deref()?, device, client_type)))
+    }
+
+    /// How long codes are still shown behind the present one.
+    pub(super) fn left(&self, config: &Config) -> Duration {
+        config.next_qr.saturating_mul(u32::try_from(self.refs.len()).unwrap_or(u32::MAX))
     }
 }
 

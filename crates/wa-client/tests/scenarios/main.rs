@@ -5,11 +5,15 @@ mod batches;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod dropping;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod linking;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]

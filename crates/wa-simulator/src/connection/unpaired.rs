@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use compact_str::CompactString;
@@ -12,11 +12,15 @@ use wa_binary::{Jid, Node};
 
 use super::{Channel, ChannelError, Newcomer, login};
 use crate::{
-    Addressing, ControlError, iq,
+    Addressing, ControlError, PairingStep, iq,
     pairing::{Approach, Offer, Registration, Waiting},
     stanza,
     world::World,
 };
+
+/// The notification that tells an unpaired client to change its secret, and the names of its child (PROTOCOL.md 6.1).
+const REFRESH: &str = "companion_reg_refresh";
+const ROTATE: &str = "pair-device-rotate-qr";
 
 /// Serves a client that is no companion yet: shows it references until a phone scans one.
 pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), ChannelError> {
@@ -33,16 +37,66 @@ pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), C
     }
     let (approaches, incoming) = mpsc::channel(1);
     let connection = channel.peer.connection;
-    let waiting = Arc::new(Waiting { connection, registration, approaches });
+    let waiting = Arc::new(Waiting::new(connection, registration, approaches));
     let shown = Shown { world: &world, connection };
+    let mut owed = Owed::default();
+    if world.options.behaviour.busy_pairing {
+        let unknown = Node::new("hint");
+        owed.send(&world, &mut channel, "companion_hint", unknown).await?;
+        owed.send(&world, &mut channel, REFRESH, Node::new(ROTATE)).await?;
+    }
     let last = show_references(&world, &mut channel, &waiting, &mut rng).await?;
-    let outcome = wait(&world, &mut channel, &waiting, incoming, last, &mut rng).await?;
+    let outcome = wait(&world, &mut channel, &waiting, (incoming, owed), last, &mut rng).await?;
     drop(shown);
     if let Some(last_word) = outcome {
         channel.send(&last_word).await?;
         channel.linger().await;
     }
     Ok(())
+}
+
+/// Notifications that the client has to acknowledge, each within a step's time.
+#[derive(Default)]
+struct Owed(VecDeque<(CompactString, Instant)>);
+
+impl Owed {
+    /// Sends `<notification>` with an id and a time of its own.
+    async fn send(
+        &mut self,
+        world: &World,
+        channel: &mut Channel,
+        kind: &'static str,
+        child: Node<'static>,
+    ) -> Result<(), ChannelError> {
+        let id = world.next_id();
+        self.0.push_back((id.clone(), Instant::now() + world.options.step_timeout));
+        let node = stanza::from_server("notification")
+            .attr("type", kind)
+            .attr("id", id)
+            .attr("t", world.clock.unix_seconds())
+            .child(child);
+        channel.send(&node).await
+    }
+
+    /// Strikes out what `<ack class="notification">` names.
+    fn settle(&mut self, node: &Node<'_>) {
+        if node.is("ack") && stanza::text(&node.attrs, "class") == "notification" {
+            let id = stanza::text(&node.attrs, "id");
+            self.0.retain(|(owed, _)| *owed != id);
+        }
+    }
+
+    /// When the first is overdue.
+    fn deadline(&self) -> Option<Instant> {
+        self.0.front().map(|(_, deadline)| *deadline)
+    }
+
+    /// `<stream:error><ack id/></stream:error>`, if one is overdue.
+    fn overdue(&self) -> Option<Node<'static>> {
+        let (id, deadline) = self.0.front()?;
+        let ack = || Node::new("ack").attr("id", id.clone());
+        (*deadline <= Instant::now()).then(|| Node::new("stream:error").child(ack()))
+    }
 }
 
 /// What a client shows means nothing once it is gone, however it went.
@@ -92,7 +146,7 @@ async fn wait(
     world: &Arc<World>,
     channel: &mut Channel,
     waiting: &Arc<Waiting>,
-    mut approaches: mpsc::Receiver<Approach>,
+    (mut approaches, mut owed): (mpsc::Receiver<Approach>, Owed),
     last: Instant,
     rng: &mut ChaCha20Rng,
 ) -> Result<Option<Node<'static>>, ChannelError> {
@@ -102,6 +156,7 @@ async fn wait(
             stanza = channel.receive() => {
                 let stanza = stanza?;
                 let node = wa_binary::decode(&stanza)?;
+                owed.settle(&node);
                 let mut unpaired = iq::Unpaired { world, waiting, rng: &mut *rng, finish: &mut finish };
                 if let Some(answer) = unpaired.answer(&node) {
                     channel.send(&answer).await?;
@@ -113,11 +168,17 @@ async fn wait(
                     return pair(world, channel, waiting, offer, rng).await;
                 }
                 Approach::Code(hello) => {
-                    channel.send(&hello.notification(world)).await?;
+                    owed.send(world, channel, "link_code_companion_reg", hello.stanza()).await?;
                     finish = Some((hello.reference, hello.finish));
                 }
+                Approach::Refresh { rotate_qr } => {
+                    let child = Node::new(if rotate_qr { ROTATE } else { REFRESH });
+                    owed.send(world, channel, REFRESH, child).await?;
+                }
             },
-            () = sleep_until(last) => return Ok(Some(Node::new("xmlstreamend"))),
+            () = sleep_until(owed.deadline().unwrap_or(last).min(last)) => {
+                return Ok(Some(owed.overdue().unwrap_or_else(|| Node::new("xmlstreamend"))));
+            }
         }
     }
 }
@@ -158,6 +219,7 @@ async fn pair(
     channel.peer.device = offer.device;
     let last_word = if linked.is_ok() { stanza::stream_error("515") } else { Node::new("xmlstreamend") };
     offer.reply.send(linked).ok();
+    world.while_held(&offer.account, offer.device, PairingStep::Restart).await;
     Ok(Some(last_word))
 }
 

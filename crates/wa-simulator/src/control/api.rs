@@ -146,6 +146,7 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Replied {
         ["phones"] if get => phones(doors),
         ["phones"] if post => new_phone(doors, request).await,
         ["phones", number, ref rest @ ..] => of_phone(&phone(doors, number)?, rest, request).await,
+        ["pairings"] if get => ok(&doors.world.pairings.waiting()),
         ["faults"] if get => faults(doors),
         ["faults"] if post => {
             let fault = Fault::from_json(request::json_body::<Value>(request).await?)?;
@@ -162,7 +163,7 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Replied {
             doors.world.reset();
             ok(&json!({}))
         }
-        ["info" | "phones" | "faults" | "stolen" | "trace" | "reset"] | ["faults", _] => {
+        ["info" | "phones" | "pairings" | "faults" | "stolen" | "trace" | "reset"] | ["faults", _] => {
             not_allowed(&request)
         }
         _ => Err(ControlError::UnknownPath(path)),

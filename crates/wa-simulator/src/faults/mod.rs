@@ -162,6 +162,20 @@ pub enum FaultKind {
         /// The check that it fails.
         what: PairingFault,
     },
+    /// The server retires the secret in the code that a phone scans, and tells the client to make a new one
+    /// (PROTOCOL.md 6.1): the scan is refused, and so is every later one with that secret. In a pairing by code it
+    /// tells the client so between its last word and pair-success, which is made with the secret of that pairing.
+    RegRefresh {
+        /// Say it with `<pair-device-rotate-qr>`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rotate_qr: bool,
+    },
+    /// A step of a pairing waits. A condition; clearing it lets the pairing go on.
+    HoldPairing {
+        /// The step.
+        #[serde(default)]
+        before: PairingStep,
+    },
     /// A prekey bundle of the device is wrong.
     Bundle {
         /// The part that is wrong.
@@ -172,7 +186,14 @@ pub enum FaultKind {
 impl FaultKind {
     /// Whether it lasts until cleared rather than striking one stanza.
     pub fn is_condition(&self) -> bool {
-        matches!(self, Self::Delay { .. } | Self::EmptyPrekeys | Self::Backlog | Self::Silence)
+        matches!(
+            self,
+            Self::Delay { .. }
+                | Self::EmptyPrekeys
+                | Self::Backlog
+                | Self::Silence
+                | Self::HoldPairing { .. }
+        )
     }
 }
 
@@ -241,6 +262,17 @@ pub enum PairingFault {
     Container,
     /// There is no `<device>`.
     MissingDevice,
+}
+
+/// A step of a pairing that can be held back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingStep {
+    /// pair-success: the phone has scanned, and the client doesn't know yet.
+    #[default]
+    Success,
+    /// The stream error 515: the client has answered, and is linked.
+    Restart,
 }
 
 /// How a prekey bundle is wrong.

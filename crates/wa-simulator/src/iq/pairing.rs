@@ -16,6 +16,11 @@ use crate::{
     world::World,
 };
 
+/// Browsers that a display name may name.
+const BROWSERS: [&str; 7] = ["Chrome", "Edge", "Firefox", "IE", "Opera", "Safari", "Desktop"];
+/// Systems that a display name may name; Baileys is used with the last ones.
+const SYSTEMS: [&str; 8] = ["Windows", "Mac OS", "Linux", "Android", "iOS", "Ubuntu", "Debian", "Fedora"];
+
 /// The `client-props` of pair-success (PROTOCOL.md 6.2).
 pub(crate) fn client_props(world: &World) -> Vec<u8> {
     let props = ClientPairingProps {
@@ -112,10 +117,10 @@ impl Unpaired<'_> {
     }
 }
 
-/// `Browser (OS)`: the real server takes nothing else.
+/// `Browser (OS)`, of names that are known: the real server takes nothing else.
 fn is_display_name(name: Option<&str>) -> bool {
     let parts = name.and_then(|name| name.strip_suffix(')')).and_then(|name| name.split_once(" ("));
-    parts.is_some_and(|(browser, os)| !browser.trim().is_empty() && !os.trim().is_empty())
+    parts.is_some_and(|(browser, os)| BROWSERS.contains(&browser) && SYSTEMS.contains(&os))
 }
 
 fn content<const N: usize>(node: &Node<'_>, name: &str) -> Result<[u8; N], IqError> {

@@ -9,7 +9,7 @@ use wa_binary::Node;
 use wa_crypto::{KeyPair, PublicKey, Secret, aead::Aes256Gcm, ctr, kdf};
 
 use super::{Approach, Waiting};
-use crate::{ControlError, account::Account, stanza, world::World};
+use crate::{ControlError, account::Account, world::World};
 
 /// The characters of a code.
 const ALPHABET: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTVWXYZ";
@@ -59,6 +59,7 @@ impl World {
         let finish = timeout(self.options.step_timeout, finished).await;
         let finish = finish.ok().and_then(Result::ok).ok_or(ControlError::CompanionGone)?;
         let secret = adv_secret(account, &ephemeral, &theirs, &finish, &request.waiting)?;
+        self.refresh(account, &request.waiting).await?;
         self.offer(account, &request.waiting, &secret).await
     }
 
@@ -140,21 +141,14 @@ fn canonical(code: &str) -> Result<String, ControlError> {
 }
 
 impl CodeHello {
-    /// `<notification type="link_code_companion_reg">` with the phone's part.
-    pub(crate) fn notification(&self, world: &World) -> Node<'static> {
-        let hello = Node::new("link_code_companion_reg")
+    /// The child of `<notification type="link_code_companion_reg">` with the phone's part.
+    pub(crate) fn stanza(&self) -> Node<'static> {
+        let wrapped = Node::new("link_code_pairing_wrapped_primary_ephemeral_pub");
+        Node::new("link_code_companion_reg")
             .attr("stage", "primary_hello")
-            .child(
-                Node::new("link_code_pairing_wrapped_primary_ephemeral_pub")
-                    .with_bytes(self.wrapped.to_vec()),
-            )
+            .child(wrapped.with_bytes(self.wrapped.to_vec()))
             .child(Node::new("primary_identity_pub").with_bytes(self.primary.as_bytes().to_vec()))
-            .child(Node::new("link_code_pairing_ref").with_bytes(self.reference.clone()));
-        stanza::from_server("notification")
-            .attr("type", "link_code_companion_reg")
-            .attr("id", world.next_id())
-            .attr("t", world.clock.unix_seconds())
-            .child(hello)
+            .child(Node::new("link_code_pairing_ref").with_bytes(self.reference.clone()))
     }
 }
 

@@ -8,6 +8,7 @@ mod registration;
 mod scan;
 
 pub(crate) use code::{CodeFinish, CodeRequest};
+pub use pairings::WaitingClient;
 pub(crate) use pairings::{Approach, Offer, Pairings, Waiting};
 pub(crate) use qr::QrCode;
 pub(crate) use registration::{Registration, check_user_agent};

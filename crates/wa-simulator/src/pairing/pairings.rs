@@ -2,6 +2,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use compact_str::CompactString;
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::{Instant, timeout},
@@ -22,6 +23,8 @@ pub(crate) struct Pairings {
     references: Mutex<References>,
     by_number: Mutex<HashMap<CompactString, Arc<CodeRequest>>>,
     requested: Notify,
+    /// Rung when a fault is cleared, which may let a pairing go on.
+    released: Notify,
 }
 
 #[derive(Default)]
@@ -40,6 +43,44 @@ pub(crate) struct Waiting {
     pub(crate) connection: u64,
     pub(crate) registration: Registration,
     pub(crate) approaches: mpsc::Sender<Approach>,
+    /// Secrets of the client's codes that are good no longer.
+    retired: Mutex<Vec<[u8; 32]>>,
+}
+
+/// A client that waits to be paired, as the control API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingClient {
+    /// The oldest reference that is still taken: the one that the client shows, or is about to replace.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// All that are still taken, in the order in which the client shows them.
+    pub refs: Vec<String>,
+    /// The name that it registered with, if it said one.
+    pub push_name: Option<String>,
+    /// The version that it registered with, dotted.
+    pub version: String,
+    /// What it calls itself in the list of linked devices.
+    pub name: String,
+}
+
+impl Waiting {
+    pub(crate) fn new(
+        connection: u64,
+        registration: Registration,
+        approaches: mpsc::Sender<Approach>,
+    ) -> Self {
+        Self { connection, registration, approaches, retired: Mutex::default() }
+    }
+
+    /// From now on no phone takes this secret.
+    pub(crate) fn retire(&self, secret: [u8; 32]) {
+        self.retired.lock().push(secret);
+    }
+
+    pub(crate) fn is_retired(&self, secret: &[u8; 32]) -> bool {
+        self.retired.lock().contains(secret)
+    }
 }
 
 /// What a phone does to a client that waits.
@@ -48,6 +89,11 @@ pub(crate) enum Approach {
     Offer(Offer),
     /// It knows the code that the client shows, or thinks so.
     Code(CodeHello),
+    /// The client is to change its secret.
+    Refresh {
+        /// Whether to say it with `<pair-device-rotate-qr>`.
+        rotate_qr: bool,
+    },
 }
 
 /// A phone wants the client for its account: what pair-success is made of.
@@ -80,6 +126,47 @@ impl Pairings {
             Some(shown) if shown.expires <= Instant::now() => Err(ControlError::ExpiredReference),
             Some(shown) => Ok(shown.waiting.clone()),
         }
+    }
+
+    /// All clients that wait, with the references that are still taken.
+    pub(crate) fn waiting(&self) -> Vec<WaitingClient> {
+        let known = self.references.lock();
+        let now = Instant::now();
+        let clients = known.by_connection.values().filter_map(|references| {
+            let live = |text: &&String| known.shown.get(*text).is_some_and(|shown| shown.expires > now);
+            let refs: Vec<String> = references.iter().filter(live).cloned().collect();
+            let reference = refs.first()?.clone();
+            let registration = &known.shown.get(&reference)?.waiting.registration;
+            Some(WaitingClient {
+                reference,
+                refs,
+                push_name: registration.push_name.clone(),
+                version: registration.version.clone(),
+                name: registration.props.os.clone().unwrap_or_default(),
+            })
+        });
+        let mut clients: Vec<_> = clients.collect();
+        clients.sort_by(|one, other| one.reference.cmp(&other.reference));
+        clients
+    }
+
+    /// Waits while a pairing is held.
+    pub(crate) async fn while_held(&self, is_held: impl Fn() -> bool) {
+        loop {
+            let released = self.released.notified();
+            tokio::pin!(released);
+            // Registered before the look, so that nothing is missed between the two.
+            released.as_mut().enable();
+            if !is_held() {
+                return;
+            }
+            released.await;
+        }
+    }
+
+    /// Faults were cleared.
+    pub(crate) fn release(&self) {
+        self.released.notify_waiters();
     }
 
     /// A client wants to be linked to a number by code; a request of before is forgotten.

@@ -16,6 +16,10 @@ pub(crate) struct Registration {
     pub(crate) registration_id: u32,
     pub(crate) signed_prekey: SignedKey,
     pub(crate) props: DeviceProps,
+    /// The name that the client says, if it does.
+    pub(crate) push_name: Option<String>,
+    /// The version that it says, dotted.
+    pub(crate) version: String,
 }
 
 /// Why a registration is refused: each is a `<failure>` for the client.
@@ -75,6 +79,8 @@ impl Registration {
             registration_id: u32::from_be_bytes(bytes(data.e_regid.as_deref(), "eRegid")?),
             signed_prekey: signed_prekey(data, &identity)?,
             props: DeviceProps::decode(props).map_err(|_| E::DeviceProps)?,
+            push_name: payload.push_name.clone().filter(|name| !name.is_empty()),
+            version,
         })
     }
 }

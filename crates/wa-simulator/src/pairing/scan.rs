@@ -8,7 +8,7 @@ use crate::{
     ControlError,
     account::Account,
     adv::Vouched,
-    faults::{FaultKind, PairingFault},
+    faults::{FaultKind, PairingFault, PairingStep},
     world::World,
 };
 
@@ -23,7 +23,31 @@ impl World {
         if waiting.registration.identity != code.identity {
             return Err(ControlError::QrMismatch("identity key"));
         }
+        if waiting.is_retired(code.adv_secret.expose()) {
+            return Err(ControlError::RetiredSecret);
+        }
+        if self.refresh(account, &waiting).await? {
+            waiting.retire(*code.adv_secret.expose());
+            return Err(ControlError::RetiredSecret);
+        }
         self.offer(account, &waiting, &code.adv_secret).await
+    }
+
+    /// Has the client change its secret if a fault wants it; whether one did. The device has no number yet, so that a
+    /// fault for one of them doesn't strike.
+    pub(super) async fn refresh(
+        &self,
+        account: &Arc<Account>,
+        waiting: &Waiting,
+    ) -> Result<bool, ControlError> {
+        let fault = self.faults.strike(&account.number, u16::MAX, |kind| match kind {
+            FaultKind::RegRefresh { rotate_qr } => Some(*rotate_qr),
+            _ => None,
+        });
+        let Some(rotate_qr) = fault else { return Ok(false) };
+        let approach = waiting.approaches.send(Approach::Refresh { rotate_qr });
+        approach.await.map_err(|_| ControlError::CompanionGone)?;
+        Ok(true)
     }
 
     /// Vouches for a client, offers it to be the account's companion, and waits for its answer.
@@ -55,9 +79,16 @@ impl World {
             without_device: fault == Some(PairingFault::MissingDevice),
             reply,
         };
+        self.while_held(account, device, PairingStep::Success).await;
         waiting.approaches.send(Approach::Offer(offer)).await.map_err(|_| ControlError::CompanionGone)?;
         answer.await.map_err(|_| ControlError::CompanionGone)??;
         Ok(device)
+    }
+
+    /// Waits while a fault holds this step back.
+    pub(crate) async fn while_held(&self, account: &Account, device: u16, step: PairingStep) {
+        let holds = |kind: &FaultKind| *kind == FaultKind::HoldPairing { before: step };
+        self.pairings.while_held(|| self.faults.holds(&account.number, device, holds)).await;
     }
 
     fn reserve(&self, account: &Account) -> Result<(u16, u32, u32), ControlError> {

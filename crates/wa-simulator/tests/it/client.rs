@@ -135,6 +135,15 @@ pub(crate) fn text(node: &Node<'_>, name: &str) -> String {
     node.attrs.text(name).unwrap_or_default().into_owned()
 }
 
+/// `<ack>` for a notification of the server.
+pub(crate) fn ack_of(notice: &Node<'_>) -> Node<'static> {
+    Node::new("ack")
+        .attr("id", text(notice, "id"))
+        .attr("to", Jid::server())
+        .attr("class", notice.tag().to_owned())
+        .attr("type", text(notice, "type"))
+}
+
 /// The code of an IQ's error, empty if it is a result.
 pub(crate) fn error_code(answer: &Node<'_>) -> String {
     answer.get_child("error").map(|error| text(error, "code")).unwrap_or_default()

@@ -35,7 +35,7 @@ fn hello(client: &Client, ephemeral: &KeyPair, display: &str) -> Node<'static> {
         .child(part("companion_server_auth_key_pub", client.noise.public().as_bytes().to_vec()))
         .child(part("companion_platform_id", b"1".to_vec()))
         .child(part("companion_platform_display", display.as_bytes().to_vec()))
-        .child(part("link_code_pairing_nonce", b"0".to_vec()))
+        .child(part("link_code_pairing_nonce", vec![0]))
 }
 
 impl Linking {
@@ -54,6 +54,7 @@ impl Linking {
     async fn finish(&mut self, identity: PublicKey) {
         let notice = self.line.next_named("notification").await;
         assert_eq!(text(&notice, "type"), "link_code_companion_reg");
+        self.line.send(&ack_of(&notice)).await;
         let hello = notice.require_child("link_code_companion_reg").unwrap();
         let bytes = |name: &str| hello.require_child(name).unwrap().require_bytes().unwrap().into_owned();
         assert_eq!(bytes("link_code_pairing_ref"), self.reference);
@@ -156,7 +157,7 @@ async fn a_malformed_request_for_a_code_is_refused() {
     let (mut line, _) = client.register(&scene.simulator).await;
     let ephemeral = KeyPair::generate(&mut client.rng);
     let good = hello(&client, &ephemeral, "Chrome (Linux)");
-    for display in ["Chrome", "(Linux)", "Chrome (", ""] {
+    for display in ["Chrome", "(Linux)", "Chrome (", "", "Trunkline (Linux)", "Chrome (Our shop)"] {
         let answer = line.ask("set", "md", hello(&client, &ephemeral, display)).await;
         assert_eq!(error_code(&answer), "400", "{display}");
     }

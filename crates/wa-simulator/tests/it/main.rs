@@ -29,6 +29,8 @@ mod receipts;
 #[cfg(test)]
 mod references;
 #[cfg(test)]
+mod refresh;
+#[cfg(test)]
 mod scene;
 #[cfg(test)]
 mod trust;
