@@ -32,6 +32,9 @@ pub struct Behaviour {
     /// Whether devices that aren't there are answered with `<user jid><error code="404"/></user>` where keys are asked
     /// for; otherwise they are left out.
     pub key_errors: bool,
+    /// How long a version of WhatsApp Web is let in once there is a newer one. Logins with it are told the end in
+    /// `<ib><client_expiration t/></ib>`, and fail with 405 after it; `None` lets them in for ever.
+    pub version_lifetime: Option<Duration>,
 }
 
 /// How a phone shares the keys of the app state with a new companion. `KeySharing::default()`: at once, right, and once.
@@ -79,6 +82,7 @@ impl Behaviour {
             bans: Some(Bans { refusals: 5, lasts: minutes(10), grows: minutes(3) }),
             busy_pairing: true,
             key_errors: true,
+            version_lifetime: Some(minutes(14 * 24 * 60)),
         }
     }
 }

@@ -18,6 +18,9 @@ pub enum ControlError {
     /// The QR text can't be understood.
     #[error("this is no QR code of WhatsApp: {0}")]
     InvalidQr(&'static str),
+    /// A browser came from another page.
+    #[error("the socket is for the page https://web.whatsapp.com")]
+    WrongOrigin,
     /// No client shows this reference.
     #[error("no client shows this code (it may have been scanned already, or its client has gone)")]
     UnknownReference,
@@ -96,6 +99,7 @@ impl ControlError {
             | Self::InvalidCode
             | Self::InvalidFault(_)
             | Self::InvalidRequest(_) => 400,
+            Self::WrongOrigin => 403,
             Self::UnknownPhone(_)
             | Self::UnknownRecipient(_)
             | Self::UnknownReference
@@ -126,6 +130,7 @@ impl ControlError {
             Self::InvalidRecipient(_) => "invalid_recipient",
             Self::UnknownRecipient(_) => "unknown_recipient",
             Self::InvalidQr(_) => "invalid_qr",
+            Self::WrongOrigin => "wrong_origin",
             Self::UnknownReference => "unknown_ref",
             Self::ExpiredReference => "expired_ref",
             Self::QrMismatch(_) => "qr_mismatch",

@@ -50,6 +50,8 @@ pub struct Device {
     pub active: bool,
     /// How often it has logged in.
     pub logins: u32,
+    /// How often it says it has: `lc` of its last login.
+    pub login_counter: Option<i32>,
     /// One-time prekeys that the server has of it.
     pub prekeys: usize,
     /// Stanzas that it has not acknowledged.
@@ -341,6 +343,7 @@ impl Phone {
             connected: companion.connection.is_some(),
             active: companion.is_active(),
             logins: companion.logins,
+            login_counter: companion.login_counter,
             prekeys: companion.prekeys.len(),
             waiting: companion.queue.len(),
         });

@@ -23,6 +23,7 @@ mod simulator;
 mod stanza;
 mod trace;
 mod trust;
+mod versions;
 mod world;
 
 pub use account::{Addressing, ChatCap, Restriction, TimeLock};

@@ -19,6 +19,8 @@ pub struct Options {
     pub references: References,
     /// Most companions a phone may link. WhatsApp allows four.
     pub max_companions: usize,
+    /// The newest web version, which `/sw.js` and the page tell.
+    pub newest_version: [u32; 3],
     /// The oldest web version let in; older ones fail with 405.
     pub minimum_version: [u32; 3],
     /// What a phone sends to a companion that logs in for the first time.
@@ -53,6 +55,7 @@ impl Default for Options {
             clock: None,
             references: References::default(),
             max_companions: 4,
+            newest_version: [2, 3000, 1_050_000_000],
             minimum_version: [2, 3000, 0],
             bootstrap: BootstrapStep::ALL.to_vec(),
             addressing: Addressing::Lid,

@@ -163,6 +163,17 @@ impl Simulator {
         self.inner.world.trace.entries(number)
     }
 
+    /// A newer version of WhatsApp Web comes out; older ones age as [`Behaviour`](crate::Behaviour) says: `POST
+    /// /sim/version`.
+    pub fn publish_version(&self, newest: [u32; 3]) {
+        self.inner.world.versions.publish(Some(newest), None);
+    }
+
+    /// Older versions are refused at once: `POST /sim/version`.
+    pub fn require_version(&self, minimum: [u32; 3]) {
+        self.inner.world.versions.publish(None, Some(minimum));
+    }
+
     /// Forgets everything and ends every connection: `POST /sim/reset`. Root and server keys stay.
     pub fn reset(&self) {
         self.inner.world.reset();

@@ -30,6 +30,7 @@ use crate::{
     queue::{Class, Stanza},
     stanza,
     trace::Trace,
+    versions::Versions,
 };
 
 /// How long a certificate chain is handed out before it is signed anew, in seconds.
@@ -44,6 +45,7 @@ pub(crate) struct World {
     pub(crate) impostors: Impostors,
     pub(crate) media: Media,
     pub(crate) pairings: Pairings,
+    pub(crate) versions: Versions,
     pub(crate) authority: Authority,
     pub(crate) server_key: KeyPair,
     /// `host:port` of the media host; set once the listener is bound.
@@ -82,6 +84,7 @@ impl World {
             impostors: Impostors::default(),
             media: Media::new(options.limits.media_file, options.limits.media_total),
             pairings: Pairings::default(),
+            versions: Versions::new(&options, clock),
             authority: Authority::generate(&mut rng),
             server_key: KeyPair::generate(&mut rng),
             media_host: OnceLock::new(),

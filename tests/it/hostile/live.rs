@@ -189,6 +189,8 @@ fn payload(device: &Device) -> Vec<u8> {
         pull: Some(true),
         user_agent: Some(UserAgent { platform: Some(14), app_version: Some(version), ..Default::default() }),
         web_info: Some(WebInfo { web_sub_platform: Some(0), ..Default::default() }),
+        connect_type: Some(1),
+        connect_reason: Some(1),
         ..Default::default()
     }
     .encode_to_vec()

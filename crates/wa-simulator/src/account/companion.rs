@@ -28,6 +28,8 @@ pub(crate) struct Companion {
     pub(crate) logins: u32,
     /// How far the phone's first words to it are.
     pub(crate) bootstrap: Bootstrap,
+    /// What it said of itself at its last login: which one that is.
+    pub(crate) login_counter: Option<i32>,
     pub(crate) queue: Queue,
     pub(crate) connection: Option<Connection>,
     /// A request for more prekeys is on its way.
@@ -114,6 +116,7 @@ impl Companion {
             linked_at,
             logins: 0,
             bootstrap: Bootstrap::AwaitsKeys,
+            login_counter: None,
             queue: Queue::default(),
             connection: None,
             asked_for_prekeys: false,

@@ -9,7 +9,7 @@ use wa_noise::{
 };
 
 use super::{Channel, ChannelError, Wire, channel::MAX_FRAME};
-use crate::world::World;
+use crate::{faults::FaultKind, world::World};
 
 /// Answers the Noise handshake, whichever pattern the client starts.
 pub(super) async fn shake_hands(
@@ -18,7 +18,7 @@ pub(super) async fn shake_hands(
     rng: &mut ChaCha20Rng,
 ) -> Result<(Channel, ClientIdentity), ChannelError> {
     let mut frames = FrameDecoder::with_limit(MAX_FRAME);
-    frames.push(&read_preamble(&mut wire).await?);
+    frames.push(&read_preamble(world, &mut wire).await?);
     let hello = read_frame(&mut wire, &mut frames).await?;
     let responder = Responder::start(world.server_key.clone(), world.certificate_chain(rng));
     let (ciphers, client) = match responder.read(&hello, rng)? {
@@ -40,15 +40,22 @@ fn established(world: &Arc<World>, wire: Wire, frames: FrameDecoder, ciphers: Ci
 }
 
 /// Reads routing information, if any, and the connection header; returns what came behind them.
-async fn read_preamble(wire: &mut Wire) -> Result<Vec<u8>, ChannelError> {
+async fn read_preamble(world: &World, wire: &mut Wire) -> Result<Vec<u8>, ChannelError> {
     let mut preamble = Preamble::default();
     loop {
         let message = wire.incoming.next().await.ok_or(ChannelError::Closed)??;
         match preamble.push(&message)? {
             Progress::More(more) => preamble = more,
+            Progress::Done { routing: Some(_), .. } if is_misrouted(world) => {
+                return Err(ChannelError::Closed);
+            }
             Progress::Done { rest, .. } => return Ok(rest),
         }
     }
+}
+
+fn is_misrouted(world: &World) -> bool {
+    world.faults.strike_anybody(|kind| matches!(kind, FaultKind::EdgeRouting).then_some(())).is_some()
 }
 
 async fn read_frame(wire: &mut Wire, frames: &mut FrameDecoder) -> Result<Vec<u8>, ChannelError> {

@@ -9,17 +9,11 @@ use super::{Channel, ChannelError, Newcomer, logged_in::LoggedIn};
 use crate::{
     Addressing,
     account::{Account, Link},
-    faults::{FaultKind, Moment},
+    faults::{Details, FaultKind, Moment},
     pairing, stanza,
+    versions::Version,
     world::World,
 };
-
-/// What the server says in `<failure>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Details {
-    pub(super) code: Option<u32>,
-    pub(super) expire: Option<u64>,
-}
 
 /// Ends a connection with `<failure>` (PROTOCOL.md 7.6).
 pub(super) async fn fail(
@@ -55,12 +49,15 @@ pub(super) fn prescribed_failure(world: &World, number: Option<&str>, device: u1
 /// Logs a companion in and serves it.
 pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), ChannelError> {
     let Newcomer { mut channel, noise, payload, rng, age } = newcomer;
-    let (account, device) = match check(&world, &payload, &noise) {
+    let (account, device, version) = match check(&world, &payload, &noise) {
         Ok(known) => known,
         Err(reason) => return fail(channel, reason, None).await,
     };
     channel.peer.number = Some(account.number.clone());
     channel.peer.device = device;
+    if let Some(details) = world.faults.ban(&account.number, device, world.clock.unix_seconds()) {
+        return fail(channel, 402, Some(details)).await;
+    }
     if let Some((reason, details)) = prescribed_failure(&world, Some(&account.number), device) {
         return fail(channel, reason, Some(details)).await;
     }
@@ -71,10 +68,10 @@ pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), C
         return fail(channel, 402, Some(details)).await;
     }
     let (link, orders) = Link::new(channel.peer.connection);
-    if !take_over(&account, device, &link) {
+    if !take_over(&account, device, &link, payload.lc) {
         return fail(channel, 401, None).await;
     }
-    welcome(&world, &mut channel, &account, device).await?;
+    welcome(&world, &mut channel, &account, device, version).await?;
     if let Some(ending) = ending_after_login(&world, &account, device) {
         world.end_connections(&account, Some(device), &ending);
     }
@@ -83,21 +80,26 @@ pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), C
 }
 
 /// Checks a login, or says the reason of its failure.
-fn check(world: &World, payload: &ClientPayload, noise: &PublicKey) -> Result<(Arc<Account>, u16), u16> {
-    pairing::check_user_agent(payload, world.options.minimum_version).map_err(|error| error.reason())?;
+fn check(
+    world: &World,
+    payload: &ClientPayload,
+    noise: &PublicKey,
+) -> Result<(Arc<Account>, u16, Version), u16> {
+    let version = pairing::check_user_agent(payload, &world.versions).map_err(|error| error.reason())?;
     // A login without device comes from Baileys when pairing by code was interrupted (PROTOCOL.md 6.3).
     let (Some(username), Some(device)) = (payload.username, payload.device) else { return Err(401) };
     let account = world.account(&format_compact!("{username}")).ok_or(401_u16)?;
     let device = u16::try_from(device).map_err(|_| 401_u16)?;
     let is_known =
         account.directory().companions.get(&device).is_some_and(|companion| companion.noise == *noise);
-    if is_known { Ok((account, device)) } else { Err(401) }
+    if is_known { Ok((account, device, version)) } else { Err(401) }
 }
 
 /// Makes this the device's only connection. False if the device was unlinked meanwhile.
-fn take_over(account: &Account, device: u16, link: &Link) -> bool {
+fn take_over(account: &Account, device: u16, link: &Link, login_counter: Option<i32>) -> bool {
     let mut directory = account.directory();
     let Some(companion) = directory.companions.get_mut(&device) else { return false };
+    companion.login_counter = login_counter;
     if let Some(older) = companion.connect(link.clone()) {
         older.close(Some(stanza::encode(&stanza::replaced())));
     }
@@ -109,6 +111,7 @@ async fn welcome(
     channel: &mut Channel,
     account: &Account,
     device: u16,
+    version: Version,
 ) -> Result<(), ChannelError> {
     let now = world.clock.unix_seconds();
     let name = account.directory().name.clone();
@@ -123,6 +126,10 @@ async fn welcome(
         let routing = world.token(&[b"edge routing", account.number.as_bytes()]);
         let info = Node::new("routing_info").with_bytes(routing[..8].to_vec());
         let node = stanza::from_server("ib").child(Node::new("edge_routing").child(info));
+        channel.feed(&stanza::encode(&node)).await?;
+    }
+    if let Some(end) = world.versions.end(version) {
+        let node = stanza::from_server("ib").child(Node::new("client_expiration").attr("t", end));
         channel.feed(&stanza::encode(&node)).await?;
     }
     channel.flush().await

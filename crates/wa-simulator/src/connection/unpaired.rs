@@ -25,7 +25,7 @@ const ROTATE: &str = "pair-device-rotate-qr";
 /// Serves a client that is no companion yet: shows it references until a phone scans one.
 pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), ChannelError> {
     let Newcomer { mut channel, noise, payload, mut rng, .. } = newcomer;
-    let registration = match Registration::check(&payload, noise, world.options.minimum_version) {
+    let registration = match Registration::check(&payload, noise, &world.versions) {
         Ok(registration) => registration,
         Err(error) => {
             tracing::debug!(%error, "a registration is refused");

@@ -9,6 +9,7 @@ use crate::{
     Addressing, ChatCap, ControlError, Fault, Impostor, KeyShare, Outgoing, Phone, Restriction, Say,
     TimeLock,
     simulator::{canonical, clear, create_phone, place},
+    versions,
 };
 
 /// How long an inbox that is waited for may take, at most.
@@ -65,6 +66,14 @@ struct Send {
 struct React {
     id: String,
     emoji: String,
+}
+
+/// Versions of WhatsApp Web, dotted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Publish {
+    newest: Option<String>,
+    minimum: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -158,12 +167,18 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Replied {
             clear(&doors.world, Some(id)).and_then(|()| ok(&json!({})))
         }
         ["stolen"] if get => ok(&doors.world.impostors.stolen()),
+        ["version"] if get => version(doors),
+        ["version"] if post => {
+            let Publish { newest, minimum } = request::json_body(request).await?;
+            doors.world.versions.publish(newest.map(parsed).transpose()?, minimum.map(parsed).transpose()?);
+            version(doors)
+        }
         ["trace"] if get => trace(doors, &request),
         ["reset"] if post => {
             doors.world.reset();
             ok(&json!({}))
         }
-        ["info" | "phones" | "pairings" | "faults" | "stolen" | "trace" | "reset"] | ["faults", _] => {
+        ["info" | "phones" | "pairings" | "faults" | "stolen" | "version" | "trace" | "reset"] | ["faults", _] => {
             not_allowed(&request)
         }
         _ => Err(ControlError::UnknownPath(path)),
@@ -337,6 +352,17 @@ async fn inbox(phone: &Phone, request: &Request<Incoming>) -> Replied {
         tokio::time::timeout(timeout, phone.wait_for_shown(wanted)).await.ok();
     }
     ok(&phone.inbox())
+}
+
+fn version(doors: &Doors) -> Replied {
+    let (newest, minimum) = doors.world.versions.known();
+    ok(&json!({"newest": versions::dotted(newest), "minimum": versions::dotted(minimum)}))
+}
+
+#[allow(clippy::needless_pass_by_value)] // The shape that `map` wants.
+fn parsed(text: String) -> Result<versions::Version, ControlError> {
+    let wrong = || ControlError::InvalidRequest(format!("`{text}` is no version such as 2.3000.1050000000"));
+    versions::parse(&text).ok_or_else(wrong)
 }
 
 fn faults(doors: &Doors) -> Replied {

@@ -4,6 +4,7 @@ mod api;
 mod media;
 mod request;
 mod tls;
+mod web;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -28,6 +29,9 @@ pub(crate) use tls::Certificate;
 
 use crate::{ControlError, Info, connection, world::World};
 
+/// Where the page is whose socket this is; browsers say so, and so must who pretends to be one.
+const ORIGIN: &str = "https://web.whatsapp.com";
+
 /// An answer of any door.
 type Reply = Response<Full<Bytes>>;
 
@@ -50,6 +54,8 @@ impl Doors {
         let path = request.uri().path().to_owned();
         let reply = match path.as_str() {
             "/ws/chat" => self.chat(request),
+            "/sw.js" => web::service_worker(&self, &request),
+            "/" => web::page(&self, &request),
             _ if path.starts_with("/mms/") => media::answer(&self, request).await,
             _ if path.starts_with("/sim/") => api::answer(&self, request).await,
             _ => request::refuse(&ControlError::UnknownPath(path)),
@@ -65,6 +71,9 @@ impl Doors {
                 .get(header::UPGRADE)
                 .is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
             && headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
+        if headers.get(header::ORIGIN).is_some_and(|origin| origin != ORIGIN) {
+            return request::refuse(&ControlError::WrongOrigin);
+        }
         let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_upgrade);
         let Some(accept) = key.and_then(|key| HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok())
         else {

@@ -5,7 +5,7 @@ use std::sync::{
 
 use parking_lot::Mutex;
 
-use super::{Fault, FaultKind};
+use super::{Details, Fault, FaultKind};
 use crate::{account::Account, queue::Stanza};
 
 /// The faults that are still to strike.
@@ -28,6 +28,8 @@ pub(crate) struct Active {
     pub(crate) fault: Fault,
     /// Messages that a [`FaultKind::Reorder`] holds.
     pub(crate) held: Vec<(Arc<Account>, u16, Stanza)>,
+    /// When a [`FaultKind::Ban`] that has begun ends, in seconds since 1970.
+    end: Option<u64>,
 }
 
 impl Faults {
@@ -35,7 +37,7 @@ impl Faults {
         let mut list = self.list.lock();
         list.last_id += 1;
         let id = list.last_id;
-        list.active.push(Active { id, fault, held: Vec::new() });
+        list.active.push(Active { id, fault, held: Vec::new(), end: None });
         self.len.store(list.active.len(), Ordering::Release);
         id
     }
@@ -105,6 +107,24 @@ impl Faults {
         Some(picked)
     }
 
+    /// What a banned account is told at a login, at this time (seconds since 1970). A ban that is over is forgotten.
+    pub(crate) fn ban(&self, number: &str, device: u16, now: u64) -> Option<Details> {
+        if !self.any() {
+            return None;
+        }
+        let mut list = self.list.lock();
+        list.active.retain(|active| active.end.is_none_or(|end| now < end));
+        self.len.store(list.active.len(), Ordering::Release);
+        list.active.iter_mut().find_map(|active| match active.fault.kind {
+            FaultKind::Ban { code, seconds, growth } if active.fault.strikes(number, device) => {
+                let end = active.end.map_or(now + seconds, |end| end + growth);
+                active.end = Some(end);
+                Some(Details { code: Some(code), expire: Some(end - now) })
+            }
+            _ => None,
+        })
+    }
+
     /// Gives a message to the first [`FaultKind::Reorder`] for its device. `Err` gives the message back when
     /// there is none; `Ok` returns what is now to be delivered, last first.
     pub(crate) fn reorder(
@@ -171,6 +191,18 @@ mod tests {
         assert_eq!(faults.strike("15550001", 2, refusal), Some(479));
         assert_eq!(faults.strike("15550001", 1, refusal), None);
         assert_eq!(faults.list().len(), 1);
+    }
+
+    #[test]
+    fn a_ban_grows_with_every_early_login_and_ends_by_itself() {
+        let faults = Faults::default();
+        let ban = FaultKind::Ban { code: 101, seconds: 60, growth: 30 };
+        faults.add(Fault::new(ban).number("15550001"));
+        let rest = |now| faults.ban("15550001", 1, now).map(|details| details.expire);
+        assert_eq!(faults.ban("15550002", 1, 0), None);
+        assert_eq!((rest(100), rest(110), rest(189)), (Some(Some(60)), Some(Some(80)), Some(Some(31))));
+        assert_eq!(rest(220), None);
+        assert!(faults.list().is_empty());
     }
 
     #[test]

@@ -92,6 +92,20 @@ pub enum FaultKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expire: Option<u64>,
     },
+    /// The account is banned: logins fail with 402. The ban begins with the first of them, and every further one that
+    /// comes before its end makes it longer. It is over by itself. A condition.
+    Ban {
+        /// Why: 101 too many strangers, … (PROTOCOL.md 7.6).
+        code: u32,
+        /// How long it lasts, in seconds.
+        seconds: u64,
+        /// How much longer a login makes it that comes too early, in seconds.
+        #[serde(default)]
+        growth: u64,
+    },
+    /// Connections that begin with edge routing are cut. The device is not known by then: it strikes whoever connects. A
+    /// condition.
+    EdgeRouting,
     /// Deliveries to the device take this much longer. A condition.
     Delay {
         /// How much longer, in milliseconds.
@@ -188,13 +202,23 @@ impl FaultKind {
     pub fn is_condition(&self) -> bool {
         matches!(
             self,
-            Self::Delay { .. }
+            Self::Ban { .. }
+                | Self::EdgeRouting
+                | Self::Delay { .. }
                 | Self::EmptyPrekeys
                 | Self::Backlog
                 | Self::Silence
                 | Self::HoldPairing { .. }
         )
     }
+}
+
+/// What the server says in `<failure>` besides its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Details {
+    pub(crate) code: Option<u32>,
+    /// Seconds until a ban ends.
+    pub(crate) expire: Option<u64>,
 }
 
 /// When a connection is ended by a fault.

@@ -7,6 +7,7 @@ use wa_protobuf::{
 };
 
 use crate::account::SignedKey;
+use crate::versions::{Version, Versions, dotted};
 
 /// What a companion says about itself before it is paired.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(crate) enum RegistrationError {
     DeviceProps,
     #[error("the user agent is none of a web client")]
     UserAgent,
+    #[error("web info, connect type or connect reason are missing")]
+    WebClient,
     #[error("the version is too old")]
     Outdated,
     #[error("a registration has neither username nor device, and is not passive")]
@@ -59,15 +62,15 @@ impl Registration {
     pub(crate) fn check(
         payload: &ClientPayload,
         noise: PublicKey,
-        minimum_version: [u32; 3],
+        versions: &Versions,
     ) -> Result<Self, RegistrationError> {
         use RegistrationError as E;
         let data = payload.device_pairing_data.as_ref().ok_or(E::Length("devicePairingData"))?;
         if payload.username.is_some() || payload.device.is_some() || payload.passive == Some(true) {
             return Err(E::Login);
         }
-        let version = check_user_agent(payload, minimum_version)?;
-        check_build_hash(data, &version)?;
+        let version = check_user_agent(payload, versions)?;
+        check_build_hash(data, &dotted(version))?;
         if bytes::<1>(data.e_keytype.as_deref(), "eKeytype")? != [5] {
             return Err(E::KeyType);
         }
@@ -80,7 +83,7 @@ impl Registration {
             signed_prekey: signed_prekey(data, &identity)?,
             props: DeviceProps::decode(props).map_err(|_| E::DeviceProps)?,
             push_name: payload.push_name.clone().filter(|name| !name.is_empty()),
-            version,
+            version: dotted(version),
         })
     }
 }
@@ -99,11 +102,11 @@ fn signed_prekey(
     Ok(key)
 }
 
-/// Checks platform and version, and returns the dotted version. Login payloads pass through it too.
+/// Checks what a client says of itself, and returns its version. Login payloads pass through it too.
 pub(crate) fn check_user_agent(
     payload: &ClientPayload,
-    minimum: [u32; 3],
-) -> Result<String, RegistrationError> {
+    versions: &Versions,
+) -> Result<Version, RegistrationError> {
     let agent = payload.user_agent.as_ref().ok_or(RegistrationError::UserAgent)?;
     let platform = agent.platform.and_then(|platform| Platform::try_from(platform).ok());
     let version = agent.app_version.as_ref().ok_or(RegistrationError::UserAgent)?;
@@ -111,10 +114,13 @@ pub(crate) fn check_user_agent(
         return Err(RegistrationError::UserAgent);
     }
     let [a, b, c] = [version.primary, version.secondary, version.tertiary].map(Option::unwrap_or_default);
-    if [a, b, c] < minimum {
+    if !versions.lets_in([a, b, c]) {
         return Err(RegistrationError::Outdated);
     }
-    Ok(format!("{a}.{b}.{c}"))
+    if payload.web_info.is_none() || payload.connect_type.is_none() || payload.connect_reason.is_none() {
+        return Err(RegistrationError::WebClient);
+    }
+    Ok([a, b, c])
 }
 
 fn check_build_hash(data: &DevicePairingRegistrationData, version: &str) -> Result<(), RegistrationError> {

@@ -18,7 +18,11 @@ use wa_protobuf::{
     adv::{AdvDeviceIdentity, AdvSignedDeviceIdentity, AdvSignedDeviceIdentityHmac},
     companion::DeviceProps,
     e2e::Message,
-    payload::{AppVersion, ClientPayload, DevicePairingRegistrationData, UserAgent, user_agent::Platform},
+    payload::{
+        AppVersion, ClientPayload, DevicePairingRegistrationData, UserAgent, WebInfo,
+        client_payload::{ConnectReason, ConnectType},
+        user_agent::Platform,
+    },
 };
 use wa_signal::{Bundle, Kind, LocalIdentity, PreKey, PreKeyMessage, Session, SignedPreKey};
 use wa_simulator::{Connection, Phone, Simulator};
@@ -414,7 +418,13 @@ fn agent() -> ClientPayload {
         AppVersion { primary: Some(2), secondary: Some(3000), tertiary: Some(1), ..Default::default() };
     let agent =
         UserAgent { platform: Some(Platform::Web.into()), app_version: Some(version), ..Default::default() };
-    ClientPayload { user_agent: Some(agent), ..Default::default() }
+    ClientPayload {
+        user_agent: Some(agent),
+        web_info: Some(WebInfo::default()),
+        connect_type: Some(ConnectType::WifiUnknown.into()),
+        connect_reason: Some(ConnectReason::UserActivated.into()),
+        ..Default::default()
+    }
 }
 
 pub(crate) async fn references(line: &mut NoiseConnection) -> Vec<String> {
