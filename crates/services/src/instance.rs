@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage::{
-    CauseKind, Instance, InstanceId, InstancePatch, InstanceStatus, Journal, Page, Retention, Storage,
-    StorageError, Timestamp, Webhook,
+    CauseKind, ConnectionCause, Instance, InstanceId, InstancePatch, InstanceStatus, Journal, Page,
+    Retention, Storage, StorageError, Timestamp, Webhook,
 };
 use tokio::time::timeout;
 use wa_client::{LogoutError, RequestError, State};
@@ -56,8 +56,13 @@ pub enum Qr {
         /// When the next code replaces it.
         expires_at: Timestamp,
     },
-    /// There will be one in a few seconds.
-    Generating,
+    /// There is none yet.
+    Generating {
+        /// Why the last try to connect failed; without, there will be a code in a few seconds.
+        cause: Option<ConnectionCause>,
+        /// When the next try is due.
+        retry_at: Option<Timestamp>,
+    },
 }
 
 /// Use cases about instances. Clones are the same service.
@@ -266,7 +271,7 @@ impl InstanceService {
             return Err(ServiceError::not_connected(&connection));
         }
         self.inner.supervisor.start(&instance).await?;
-        Ok(Qr::Generating)
+        Ok(Qr::Generating { cause: None, retry_at: None })
     }
 
     async fn stored(&self, caller: &Caller, id: InstanceId) -> Result<Instance, ServiceError> {
@@ -320,7 +325,10 @@ fn qr_of(running: &RunningInstance) -> Result<Qr, ServiceError> {
         State::Online => Err(linked()),
         _ if running.recorder.own_jid().is_some() => Err(linked()),
         State::Stopped(cause) => Err(ServiceError::not_connected(&ConnectionStatus::of_cause(&cause))),
-        _ => Ok(Qr::Generating),
+        state => {
+            let ConnectionStatus { cause, retry_at, .. } = ConnectionStatus::of_state(&state);
+            Ok(Qr::Generating { cause, retry_at })
+        }
     }
 }
 

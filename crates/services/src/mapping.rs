@@ -7,7 +7,9 @@ mod outgoing;
 mod receipt;
 mod shown;
 
-use storage::{Entry, EventData, IdentityData, InstanceId, NewEvent, Outcome, StateChange, Timestamp};
+use storage::{
+    Entry, EventData, ExpiryData, IdentityData, InstanceId, NewEvent, Outcome, StateChange, Timestamp,
+};
 use wa_binary::Jid;
 use wa_client::Event;
 
@@ -119,13 +121,17 @@ impl Mapping<'_> {
                 let change = self.mapped.facts.connected();
                 self.change(change);
             }
-            Event::Disconnected { cause, will_reconnect } => {
+            Event::Disconnected { cause, will_reconnect, raw } => {
                 if cause.wipes_credentials() {
                     self.give_up(storage::FailureCause::Unlinked);
                 }
-                if let Some(change) = self.mapped.facts.disconnected(cause, *will_reconnect) {
+                if let Some(change) = self.mapped.facts.disconnected(cause, *will_reconnect, raw.as_deref()) {
                     self.change(change);
                 }
+            }
+            Event::ClientExpires { version, at } => {
+                let told = ExpiryData { version: version.to_string(), expires_at: *at };
+                self.tell(EventData::ClientExpiring(told));
             }
             _ => {}
         }
@@ -162,7 +168,13 @@ impl Mapping<'_> {
     fn change(&mut self, (change, told): (StateChange, Option<EventData>)) {
         let earlier = self.mapped.state.take().unwrap_or_default();
         self.mapped.state = Some(connection::joined(earlier, change));
-        self.mapped.entries.extend(told.map(|told| Entry::Event(NewEvent::new(None, told))));
+        if let Some(told) = told {
+            self.tell(told);
+        }
+    }
+
+    fn tell(&mut self, told: EventData) {
+        self.mapped.entries.push(Entry::Event(NewEvent::new(None, told)));
     }
 }
 

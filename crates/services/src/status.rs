@@ -69,7 +69,10 @@ impl ConnectionStatus {
                 Self { retry_at: Some(Timestamp::from_millis(*retry_at)), ..Self::of_cause(cause) }
             }
             State::Stopped(cause) => Self::of_cause(cause),
-            // Idle, connecting, or pairing without a code yet.
+            State::Connecting { cause, .. } => {
+                Self { cause: cause.as_ref().map(connection_cause), ..plain(Status::Connecting) }
+            }
+            // Idle, or pairing without a code yet.
             _ => plain(Status::Connecting),
         }
     }
@@ -137,7 +140,8 @@ mod tests {
         let banned = Cause::Banned { code: 101, until: Some(5_000) };
         let table = [
             (State::Idle, "connecting", None),
-            (State::Connecting { attempt: 3 }, "connecting", None),
+            (State::Connecting { attempt: 3, cause: None }, "connecting", None),
+            (State::Connecting { attempt: 1, cause: Some(Cause::Tls) }, "connecting", Some("tls")),
             (State::Pairing { qr: None }, "connecting", None),
             (State::Pairing { qr: Some(qr) }, "qr", None),
             (State::Online, "connected", None),
@@ -171,7 +175,8 @@ mod tests {
             (Cause::Replaced, false, false),
             (Cause::PairingTimedOut, false, false),
             (Cause::PasskeyRequired, false, false),
-            (Cause::ClientUnknown, false, false),
+            (Cause::ClientUnknown, true, true),
+            (Cause::Banned { code: 101, until: Some(9) }, true, true),
         ];
         for (cause, will_reconnect, expected) in table {
             let mut instance = crate::testing::instance();

@@ -68,7 +68,7 @@ pub(crate) fn incoming_content(sender: &str, id: &str, draft: &Draft) -> wa_clie
 }
 
 pub(crate) fn disconnected(cause: Cause, will_reconnect: bool) -> wa_client::Event {
-    wa_client::Event::Disconnected { cause, will_reconnect }
+    wa_client::Event::Disconnected { cause, will_reconnect, raw: None }
 }
 
 /// The time in every ack, Unix seconds.

@@ -14,8 +14,9 @@ pub use domain::claim::{Claim, StoredClaim};
 pub use domain::delivery::{Consumer, ConsumerWork, Delivery, DeliveryState, Settlement};
 pub use domain::event::{Chat, Event, EventId, EventKind, EventPage, EventQuery, EventStart, NewEvent};
 pub use domain::event_data::{
-    ConnectedData, DisconnectedData, EventData, Failure, IdentityData, InvalidEventData, LimitData,
-    MediaData, MessageData, QrData, StatusData, UndecryptableData, UndecryptableReason, WebhookData,
+    ConnectedData, DisconnectedData, EventData, ExpiryData, Failure, IdentityData, InvalidEventData,
+    LimitData, MediaData, MessageData, QrData, StatusData, UndecryptableData, UndecryptableReason,
+    WebhookData,
 };
 pub use domain::id::InvalidId;
 pub use domain::instance::{Instance, InstanceId, InstancePatch, InstanceStatus, Retention, StateChange};

@@ -85,8 +85,16 @@ fn values() -> Vec<EventData> {
             code: None,
             until: None,
             will_reconnect: true,
+            raw: None,
         }),
         EventData::WebhookUpdated(WebhookData { name: "archive".into(), enabled: false, deleted: true }),
+        EventData::Disconnected(DisconnectedData {
+            cause: CauseKind::Failure,
+            code: Some(429),
+            until: None,
+            will_reconnect: true,
+            raw: Some("<failure reason=\"429\"/>".into()),
+        }),
     ]);
     values
 }

@@ -2,36 +2,53 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
+use crate::cause::Pace;
+
 /// Exponential back-off with jitter: thousands of companions that lose the same server come back spread out.
 #[derive(Debug)]
 pub(crate) struct Backoff {
+    quick: Steps,
+    slow: Steps,
+    /// Tries without a pause since the last success.
+    at_once: u32,
+}
+
+/// Pauses that double.
+#[derive(Debug)]
+struct Steps {
     first: Duration,
     max: Duration,
     attempts: u32,
-    /// Tries without a pause since the last success.
-    at_once: u32,
 }
 
 /// So often a try may follow without a pause before the next has to wait.
 const AT_ONCE: u32 = 3;
 
 impl Backoff {
+    /// Pauses from `first` to `max`, at either pace.
     pub(crate) fn new(first: Duration, max: Duration) -> Self {
-        Self { first, max, attempts: 0, at_once: 0 }
+        let steps = || Steps { first, max, attempts: 0 };
+        Self { quick: steps(), slow: steps(), at_once: 0 }
+    }
+
+    /// The same with other pauses at the slow pace.
+    pub(crate) fn slowly(self, first: Duration, max: Duration) -> Self {
+        Self { slow: Steps { first, max, attempts: 0 }, ..self }
     }
 
     /// The next pause is to be a long one, as after this many failures more.
     pub(crate) fn lengthen(&mut self, failures: u32) {
-        self.attempts = self.attempts.saturating_add(failures);
+        self.quick.attempts = self.quick.attempts.saturating_add(failures);
     }
 
     /// How many tries failed since the last success.
     pub(crate) fn attempts(&self) -> u32 {
-        self.attempts
+        self.quick.attempts.saturating_add(self.slow.attempts)
     }
 
     pub(crate) fn reset(&mut self) {
-        self.attempts = 0;
+        self.quick.attempts = 0;
+        self.slow.attempts = 0;
         self.at_once = 0;
     }
 
@@ -47,9 +64,13 @@ impl Backoff {
     }
 
     /// The pause before the next try: between half and all of `first · 2^n`, at most `max`.
-    pub(crate) fn pause(&mut self, rng: &mut impl Rng) -> Duration {
-        let full = self.first.saturating_mul(1 << self.attempts.min(20)).min(self.max);
-        self.attempts = self.attempts.saturating_add(1);
+    pub(crate) fn pause(&mut self, pace: Pace, rng: &mut impl Rng) -> Duration {
+        let steps = match pace {
+            Pace::Quick => &mut self.quick,
+            Pace::Slow => &mut self.slow,
+        };
+        let full = steps.first.saturating_mul(1 << steps.attempts.min(20)).min(steps.max);
+        steps.attempts = steps.attempts.saturating_add(1);
         full.mul_f64(rng.random_range(0.5..=1.0))
     }
 }
@@ -66,14 +87,28 @@ mod tests {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
         for full in [1, 2, 4, 8, 10, 10] {
-            let pause = backoff.pause(&mut rng);
+            let pause = backoff.pause(Pace::Quick, &mut rng);
             let full = Duration::from_secs(full);
             assert!(pause >= full / 2 && pause <= full, "{pause:?} of {full:?}");
         }
         assert_eq!(backoff.attempts(), 6);
         assert_eq!([(); 5].map(|()| backoff.may_skip()), [true, true, true, false, false]);
         backoff.reset();
-        assert!(backoff.pause(&mut rng) <= Duration::from_secs(1));
+        assert!(backoff.pause(Pace::Quick, &mut rng) <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn refusals_count_apart_from_outages() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let minute = Duration::from_secs(60);
+        let mut backoff = Backoff::new(Duration::from_secs(1), minute).slowly(minute, minute * 60);
+        for _ in 0..20 {
+            backoff.pause(Pace::Quick, &mut rng);
+        }
+        let pauses = [(); 8].map(|()| backoff.pause(Pace::Slow, &mut rng));
+        assert!(pauses[0] >= minute / 2 && pauses[0] <= minute, "{pauses:?}");
+        assert!(pauses[7] >= minute * 30 && pauses[7] <= minute * 60, "{pauses:?}");
+        assert_eq!(backoff.attempts(), 28);
     }
 
     #[test]
@@ -86,7 +121,7 @@ mod tests {
     fn many_failures_do_not_overflow() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-        backoff.attempts = u32::MAX;
-        assert!(backoff.pause(&mut rng) <= Duration::from_secs(60));
+        backoff.quick.attempts = u32::MAX;
+        assert!(backoff.pause(Pace::Quick, &mut rng) <= Duration::from_secs(60));
     }
 }

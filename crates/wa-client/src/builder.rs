@@ -18,6 +18,7 @@ use crate::shared::{Random, Shared};
 use crate::state::State;
 use crate::transport::Connector;
 use crate::transport::websocket::WebSocket;
+use crate::version::Versions;
 
 /// Commands that may wait for a companion; further callers wait in turn.
 const QUEUE: usize = 256;
@@ -36,6 +37,7 @@ pub struct ClientBuilder {
     trust: TrustRoot,
     clock: Arc<dyn Clock>,
     sent_messages: Option<Arc<dyn SentMessages>>,
+    versions: Option<Arc<dyn Versions>>,
     label: String,
     seed: Option<[u8; 32]>,
     config: Config,
@@ -49,6 +51,7 @@ impl ClientBuilder {
             trust: TrustRoot::whatsapp(),
             clock: Arc::new(SystemClock),
             sent_messages: None,
+            versions: None,
             label: String::new(),
             seed: None,
             config: Config::default(),
@@ -81,6 +84,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn sent_messages(mut self, messages: Arc<dyn SentMessages>) -> Self {
         self.sent_messages = Some(messages);
+        self
+    }
+
+    /// Who knows which version of WhatsApp Web to announce; the default is the one of [`Config`], for ever.
+    #[must_use]
+    pub fn versions(mut self, versions: Arc<dyn Versions>) -> Self {
+        self.versions = Some(versions);
         self
     }
 
@@ -128,6 +138,7 @@ impl ClientBuilder {
             trust: self.trust,
             clock: self.clock,
             sent_messages: self.sent_messages,
+            versions: self.versions.unwrap_or_else(|| Arc::new(self.config.appearance.version)),
             config: self.config,
         };
         let embedder = Embedder::new(commands, outlet, state);

@@ -14,7 +14,7 @@ pub enum Cause {
     AccountRefused,
     /// Another connection with the same credentials took over (also stream error 409).
     Replaced,
-    /// Failure 402: a temporary ban.
+    /// Failure 402: a temporary ban. With a known end the client waits for it, over restarts, and tries once after it.
     Banned {
         /// 101 too many people, 102 blocked by users, 103 too many groups, 104 same message
         /// too often, 106 broadcast lists.
@@ -35,7 +35,8 @@ pub enum Cause {
         /// 413 or 414.
         code: u32,
     },
-    /// Any other failure reason; 500 and 503 are retried, the rest isn't.
+    /// Any other failure reason: the server's trouble, or a reason that this client doesn't know. Retried, with long
+    /// pauses unless it is 500 or 503.
     Failure {
         /// The `reason` attribute.
         reason: u32,
@@ -50,8 +51,15 @@ pub enum Cause {
     Restart,
     /// The socket could not be opened, was closed or died.
     Network,
+    /// The way through the configured proxy is closed: it can't be reached, refuses the credentials or the destination.
+    Proxy,
+    /// TLS failed: above all a certificate that is for another name, or of an authority that isn't known here.
+    Tls,
     /// The server's certificate chain or handshake was refused by this client.
     Untrusted,
+    /// The server's certificate is genuine, but not valid at the time that this machine believes it is: most likely the
+    /// machine's clock is wrong.
+    Clock,
     /// What the server sent violates the protocol.
     Protocol,
     /// Not linked to an account yet.
@@ -76,6 +84,15 @@ pub enum Cause {
     Shutdown,
 }
 
+/// How soon another try is worth it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It may work again in a moment.
+    Quick,
+    /// The server has refused, and will hardly think otherwise in a moment.
+    Slow,
+}
+
 impl Cause {
     /// Whether WhatsApp confirmed that these credentials will never work again, so that they are deleted.
     pub fn wipes_credentials(&self) -> bool {
@@ -92,14 +109,37 @@ impl Cause {
         match self {
             Self::Restart
             | Self::Network
+            | Self::Proxy
+            | Self::Tls
             | Self::Untrusted
+            | Self::Clock
             | Self::Protocol
+            | Self::Failure { .. }
+            | Self::AccessToken { .. }
+            | Self::NotFound
+            | Self::ClientUnknown
             | Self::StreamError { .. }
             | Self::HandlerFailed
             | Self::StoreFailed => true,
-            Self::Failure { reason } => matches!(reason, 500 | 503),
+            Self::Banned { until, .. } => until.is_some(),
             _ => false,
         }
+    }
+
+    /// How soon another try is worth it, where one is (PROTOCOL.md 7.6).
+    pub(crate) fn pace(&self) -> Pace {
+        match self {
+            Self::Failure { reason: 500 | 503 } => Pace::Quick,
+            Self::Failure { .. } | Self::AccessToken { .. } | Self::NotFound | Self::ClientUnknown => {
+                Pace::Slow
+            }
+            _ => Pace::Quick,
+        }
+    }
+
+    /// Whether somebody has to look into it, however often it is tried again: no outage of a server ends it.
+    pub(crate) fn needs_a_look(&self) -> bool {
+        matches!(self, Self::Proxy | Self::Tls | Self::Untrusted | Self::Clock)
     }
 
     /// A stable snake_case name for APIs and logs.
@@ -119,7 +159,10 @@ impl Cause {
             Self::StreamError { .. } => "stream_error",
             Self::Restart => "restart",
             Self::Network => "network",
+            Self::Proxy => "proxy",
+            Self::Tls => "tls",
             Self::Untrusted => "untrusted",
+            Self::Clock => "clock",
             Self::Protocol => "protocol",
             Self::NotPaired => "not_paired",
             Self::Paused => "paused",

@@ -5,12 +5,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::RngExt;
 use tokio::time::{sleep, timeout};
-use wa_store::{Changes, StoreError};
+use wa_store::{Ban, Changes, StoreError};
 
 use crate::backoff::Backoff;
 use crate::batch::{AcceptError, Verdict};
-use crate::cause::Cause;
+use crate::cause::{Cause, Pace};
 use crate::command::Command;
 use crate::connection::handshake;
 use crate::connection::link::Link;
@@ -23,6 +24,7 @@ use crate::pairing::Pairing;
 use crate::receive;
 use crate::shared::{Random, Shared};
 use crate::state::State;
+use crate::version::Version;
 
 /// How long a companion that has been stopped, or unlinked, waits for the verdict on its last batch.
 const LAST_VERDICT: Duration = Duration::from_secs(5);
@@ -31,6 +33,11 @@ const WIPE_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 
 /// As how many failures the word of the server counts that there were too many connections, as in whatsapp-rust.
 const RATE_LIMIT_FAILURES: u32 = 5;
+/// So many tries in a row may fail before the login until the edge routing that the server once gave is given up
+/// (PROTOCOL.md 1).
+const ROUTED_TRIES: u32 = 2;
+/// The first try after a ban comes at least so long after its end, and at most by a tenth of the wait later.
+const AFTER_BAN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 /// What comes after a connection or a wait.
 enum Next {
@@ -44,21 +51,59 @@ pub(crate) struct Companion {
     embedder: Embedder,
     random: Random,
     backoff: Backoff,
+    /// The version that was last announced.
+    announced: Version,
+    /// Whether a newer version was looked for since the last login that the server accepted.
+    is_renewed: bool,
+    /// Tries in a row that ended before the server accepted the login.
+    vain_tries: u32,
+    /// Why the last connection ended, until the next one stands.
+    last_cause: Option<Cause>,
     /// Kept between connections; `None` until first needed and after it can't be trusted any more.
     mirror: Option<Mirror>,
 }
 
 impl Companion {
     pub(crate) fn new(shared: Arc<Shared>, embedder: Embedder, random: Random) -> Self {
-        let backoff = Backoff::new(shared.config.backoff_first, shared.config.backoff_max);
-        Self { shared, embedder, random, backoff, mirror: None }
+        let config = &shared.config;
+        let backoff = Backoff::new(config.backoff_first, config.backoff_max)
+            .slowly(config.refused_first, config.refused_max);
+        Self {
+            announced: shared.versions.current(),
+            is_renewed: false,
+            vain_tries: 0,
+            last_cause: None,
+            mirror: None,
+            shared,
+            embedder,
+            random,
+            backoff,
+        }
     }
 
     /// What a companion doesn't need while it is online is boxed, so that an idle one holds no room for it.
     pub(crate) async fn run(mut self: Box<Self>) {
+        if let Some(ban) = Box::pin(self.standing_ban()).await
+            && matches!(Box::pin(self.wait(ban)).await, Next::Finish)
+        {
+            return;
+        }
         loop {
-            self.embedder.set_state(State::Connecting { attempt: self.backoff.attempts() });
+            let (attempt, cause) = (self.backoff.attempts(), self.last_cause.clone());
+            self.embedder.set_state(State::Connecting { attempt, cause });
+            let logins = self.logins();
             let end = self.connection().await;
+            let is_vain = self.mirror.is_some() && self.logins() == logins;
+            self.vain_tries = if is_vain { self.vain_tries.saturating_add(1) } else { 0 };
+            self.is_renewed &= is_vain;
+            self.last_cause = self.last_cause.take().filter(|_| is_vain);
+            if end.cause == Cause::Outdated && !self.is_renewed {
+                match Box::pin(self.renew()).await {
+                    Some(Next::Connect) => continue,
+                    Some(Next::Finish) => return,
+                    None => {}
+                }
+            }
             match Box::pin(self.after(end)).await {
                 Next::Connect => {}
                 Next::Finish => return,
@@ -100,6 +145,40 @@ impl Companion {
         end
     }
 
+    /// Looks for a newer version than the one that was refused: one connection more, if there is one. `None` if not.
+    async fn renew(&mut self) -> Option<Next> {
+        self.is_renewed = true;
+        let cause = Cause::Outdated;
+        let (shared, refused) = (self.shared.clone(), self.announced);
+        let retry_at = shared.clock.unix_millis();
+        self.embedder.set_state(State::Waiting { cause: cause.clone(), retry_at });
+        let mut newer = pin!(shared.versions.newer_than(refused));
+        loop {
+            tokio::select! {
+                newer = &mut newer => {
+                    let newer = newer.filter(|newer| *newer > refused)?;
+                    tracing::info!(%refused, %newer, "WhatsApp refused the version; trying with a newer one");
+                    return Some(Next::Connect);
+                }
+                next = self.offline(&cause) => if let Some(next) = next { return Some(next) },
+            }
+        }
+    }
+
+    /// The ban that an earlier life of this companion was told of, if it isn't over.
+    async fn standing_ban(&mut self) -> Option<Cause> {
+        // A store that fails is met again with the first connection.
+        let mirror = self.load_mirror().await.ok()?;
+        let ban = self.mirror.insert(mirror).device.ban?;
+        let is_over = ban.until <= self.shared.clock.unix_millis();
+        (!is_over).then_some(Cause::Banned { code: ban.code, until: Some(ban.until) })
+    }
+
+    /// How often the server has accepted a login.
+    fn logins(&self) -> u32 {
+        self.mirror.as_ref().map_or(0, |mirror| mirror.device.logins)
+    }
+
     async fn load_mirror(&mut self) -> Result<Mirror, StoreError> {
         let shared = &self.shared;
         let now = shared.clock.unix_millis();
@@ -116,7 +195,9 @@ impl Companion {
             return Err(End::of(Cause::StoreFailed));
         };
         let attempt = self.backoff.attempts();
-        let mut dialling = pin!(handshake::connect(&shared, &device, attempt, &mut self.random));
+        self.announced = shared.versions.current();
+        let mut dialling =
+            pin!(handshake::connect(&shared, &device, self.announced, attempt, &mut self.random));
         loop {
             hand_out(&mut self.embedder, self.mirror.as_mut());
             tokio::select! {
@@ -151,9 +232,13 @@ impl Companion {
         if matches!(end.cause, Cause::HandlerFailed | Cause::StoreFailed | Cause::Fenced) {
             self.distrust(&end.cause).await;
         }
-        if was_online || !will_reconnect {
-            let cause = end.cause.clone();
-            self.embedder.outlet.push(Event::Disconnected { cause, will_reconnect });
+        self.draw_lessons(&end.cause);
+        // A refusal is told once, not with every try.
+        let is_new = self.last_cause.as_ref() != Some(&end.cause);
+        let has_news = end.raw.is_some() && end.cause != Cause::Restart && is_new;
+        if was_online || !will_reconnect || has_news {
+            let (cause, raw) = (end.cause.clone(), end.raw.clone());
+            self.embedder.outlet.push(Event::Disconnected { cause, will_reconnect, raw });
         }
         // The last words are heard once everything is over.
         if end.cause != Cause::Shutdown {
@@ -163,9 +248,10 @@ impl Companion {
             self.until_told().await;
             self.wipe().await;
         }
-        if !will_reconnect {
+        if !will_reconnect || matches!(end.cause, Cause::Banned { .. }) {
             self.release().await;
         }
+        self.last_cause = Some(end.cause.clone());
         if will_reconnect {
             let may_skip =
                 end.cause == Cause::Restart && (!end.replies.is_empty() || self.backoff.may_skip());
@@ -180,6 +266,19 @@ impl Companion {
         let cause = end.cause.clone();
         end.answer();
         self.rest(cause).await
+    }
+
+    /// What the next connection has to know of the end of this one.
+    fn draw_lessons(&mut self, cause: &Cause) {
+        let Some(mirror) = self.mirror.as_mut().filter(|mirror| mirror.device.is_paired()) else { return };
+        if let Cause::Banned { code, until: Some(until) } = *cause {
+            mirror.device.ban = Some(Ban { code, until });
+            mirror.device_changed();
+        }
+        if self.vain_tries >= ROUTED_TRIES && mirror.device.routing_info.take().is_some() {
+            tracing::info!("connecting fails; the edge routing is given up");
+            mirror.device_changed();
+        }
     }
 
     async fn distrust(&mut self, cause: &Cause) {
@@ -222,7 +321,7 @@ impl Companion {
                 return;
             }
             tracing::error!(%error, "void credentials could not be deleted; trying again");
-            sleep(pauses.pause(&mut self.random)).await;
+            sleep(pauses.pause(Pace::Quick, &mut self.random)).await;
         }
     }
 
@@ -231,7 +330,7 @@ impl Companion {
         if cause.is_rate_limit() {
             self.backoff.lengthen(RATE_LIMIT_FAILURES);
         }
-        let pause = self.backoff.pause(&mut self.random);
+        let pause = self.pause_after(&cause);
         let pause_millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let retry_at = self.shared.clock.unix_millis().saturating_add(pause_millis);
         self.embedder.set_state(State::Waiting { cause: cause.clone(), retry_at });
@@ -242,6 +341,16 @@ impl Companion {
                 next = self.offline(&cause) => if let Some(next) = next { return next },
             }
         }
+    }
+
+    /// A ban with an end is waited out, the more beyond it the longer it was: many accounts may be banned at once.
+    fn pause_after(&mut self, cause: &Cause) -> Duration {
+        let usual = self.backoff.pause(cause.pace(), &mut self.random);
+        let Cause::Banned { until: Some(until), .. } = cause else { return usual };
+        let rest = until.saturating_sub(self.shared.clock.unix_millis());
+        let rest = Duration::from_millis(u64::try_from(rest).unwrap_or(0));
+        let spread = (rest / 10).min(AFTER_BAN.1).mul_f64(self.random.random_range(0.0..=1.0));
+        usual.max(rest.saturating_add(AFTER_BAN.0).saturating_add(spread))
     }
 
     /// Waits until told otherwise.

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use wa_protobuf::companion::device_props::PlatformType;
 
+use crate::version::Version;
+
 /// Time-outs, bounds and the identity under which a companion shows up on the phone.
 ///
 /// The defaults are those of WhatsApp Web where PROTOCOL.md names one.
@@ -32,6 +34,11 @@ pub struct Config {
     pub backoff_first: Duration,
     /// Longest pause between two reconnections.
     pub backoff_max: Duration,
+    /// Pause before the first try after the server refused a login without saying that it will never accept it; each
+    /// further one doubles it.
+    pub refused_first: Duration,
+    /// Longest pause between two such tries.
+    pub refused_max: Duration,
     /// Most stanzas that are read from the socket at once, and so make up one batch and one commit.
     pub batch: usize,
     /// Most Signal sessions kept in memory.
@@ -40,7 +47,7 @@ pub struct Config {
     pub recent_sent: usize,
     /// Without messages for this long, the caches are written back and emptied.
     pub idle_after: Duration,
-    /// How often the signed prekey is replaced.
+    /// How often the signed prekey is replaced: WhatsApp Web does it about once a month, and peers' bundles are as old.
     pub signed_prekey_lifetime: Duration,
     /// A cached device list older than this is asked again.
     pub device_list_lifetime: Duration,
@@ -67,11 +74,13 @@ impl Default for Config {
             next_qr: Duration::from_secs(20),
             backoff_first: Duration::from_secs(1),
             backoff_max: Duration::from_secs(120),
+            refused_first: Duration::from_secs(60),
+            refused_max: Duration::from_secs(3600),
             batch: 64,
             session_cache: 256,
             recent_sent: 128,
             idle_after: Duration::from_secs(60),
-            signed_prekey_lifetime: Duration::from_secs(7 * 24 * 3600),
+            signed_prekey_lifetime: Duration::from_secs(30 * 24 * 3600),
             device_list_lifetime: Duration::from_secs(24 * 3600),
             max_stanza: 1 << 20,
             available: false,
@@ -101,8 +110,9 @@ pub struct Appearance {
     pub platform: PlatformType,
     /// Client type id in the QR text (PROTOCOL.md 6.4); `1` is Chrome.
     pub client_type: char,
-    /// Version of WhatsApp Web that is announced. Outdated ones are refused with failure 405.
-    pub version: (u32, u32, u32),
+    /// Version of WhatsApp Web that is announced, unless [`crate::ClientBuilder::versions`] knows better. Outdated ones are
+    /// refused with failure 405.
+    pub version: Version,
     /// ISO 639-1 language of the companion.
     pub language: String,
     /// ISO 3166-1 alpha-2 country of the companion.
@@ -115,7 +125,7 @@ impl Default for Appearance {
             os: "Trunkline".into(),
             platform: PlatformType::Chrome,
             client_type: '1',
-            version: (2, 3000, 1_045_649_367),
+            version: Version::COMPILED,
             language: "en".into(),
             country: "US".into(),
         }

@@ -7,6 +7,7 @@ use wa_store::AppStateKey;
 use crate::cause::{Cause, PairingFailure};
 use crate::content::Content;
 use crate::message::MessageId;
+use crate::version::Version;
 
 /// What happens to a companion.
 #[derive(Debug, Clone)]
@@ -26,6 +27,9 @@ pub enum Event {
         cause: Cause,
         /// Whether the client comes back by itself.
         will_reconnect: bool,
+        /// The server's last word, `<failure>` or `<stream:error>`, as XML text, where it had one: it may hold more than
+        /// `cause` does, such as the text and the address that WhatsApp shows a banned user.
+        raw: Option<String>,
     },
     /// A message that could be decrypted.
     Message(Box<IncomingMessage>),
@@ -54,6 +58,13 @@ pub enum Event {
     Peer(PeerMessage),
     /// A notification that this client acknowledges but does not interpret.
     Notification(Box<Notification>),
+    /// WhatsApp will refuse this version of the client after a time; told at each login until then.
+    ClientExpires {
+        /// What was announced.
+        version: Version,
+        /// Unix milliseconds.
+        at: i64,
+    },
     /// The server has delivered everything that waited while this companion was offline.
     OfflineDone {
         /// How many stanzas the server says it delivered.

@@ -75,6 +75,7 @@ mod clock;
 mod config;
 pub mod content;
 mod transport;
+mod version;
 
 pub use bytes::Bytes;
 /// The runtime that a client runs in, so that a program needs to name no other crate.
@@ -100,6 +101,7 @@ pub use state::State;
 pub use transport::{
     ConnectRequest, Connection, Connector, Inbound, Outbound, TransportError, memory, websocket,
 };
+pub use version::{NotAVersion, Version, Versions};
 
 /// The protobufs of message contents.
 pub mod proto {

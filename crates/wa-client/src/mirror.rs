@@ -413,6 +413,8 @@ fn new_device(now: i64, random: &mut impl CryptoRng) -> Device {
         business_name: None,
         routing_info: None,
         server_clock_offset: 0,
+        logins: 0,
+        ban: None,
     }
 }
 

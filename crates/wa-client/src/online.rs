@@ -217,8 +217,11 @@ impl<'a> Online<'a> {
             "iq" => self.on_iq(node).await,
             "ib" => self.receiver.read(&mut self.context, &mut self.keeper, &node, frame).await,
             "success" => self.on_success(&node).await,
-            "failure" => Err(End::of(of_failure(&node, self.context.shared.clock.unix_millis()))),
-            "stream:error" => Err(End::of(of_stream_error(&node))),
+            "failure" => {
+                let cause = of_failure(&node, self.context.shared.clock.unix_millis());
+                Err(End::said(cause, &node))
+            }
+            "stream:error" => Err(End::said(of_stream_error(&node), &node)),
             "xmlstreamend" => Err(End::of(Cause::Network)),
             // Presences and typing; everything else was the receiver's.
             _ => Ok(()),

@@ -218,8 +218,11 @@ impl<'a> Pairing<'a> {
     async fn on_stanza(&mut self, node: &Node<'_>) -> Result<(), End> {
         match node.tag() {
             "iq" => self.on_iq(node).await,
-            "stream:error" => Err(End::of(of_stream_error(node))),
-            "failure" => Err(End::of(of_failure(node, self.shared.clock.unix_millis()))),
+            "stream:error" => Err(End::said(of_stream_error(node), node)),
+            "failure" => {
+                let cause = of_failure(node, self.shared.clock.unix_millis());
+                Err(End::said(cause, node))
+            }
             "xmlstreamend" => Err(End::of(Cause::Network)),
             "ib" if node.get_child("downgrade_webclient").is_some() => {
                 Err(End::of(Cause::MultiDeviceRequired))

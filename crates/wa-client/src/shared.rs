@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::sent::SentMessages;
 use crate::transport::Connector;
+use crate::version::Versions;
 
 /// The companion's one source of randomness: keys, padding, jitter.
 pub(crate) type Random = ChaCha20Rng;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// Where sent messages are kept, if it isn't the companion's store.
     pub(crate) sent_messages: Option<Arc<dyn SentMessages>>,
+    pub(crate) versions: Arc<dyn Versions>,
     pub(crate) config: Config,
 }
 

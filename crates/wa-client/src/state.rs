@@ -11,6 +11,8 @@ pub enum State {
     Connecting {
         /// How many tries went before this one since the last success.
         attempt: u32,
+        /// Why the last of them failed.
+        cause: Option<Cause>,
     },
     /// Connected without an account: waiting for a phone to scan.
     Pairing {
@@ -35,6 +37,7 @@ impl State {
     pub fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Waiting { cause, .. } | Self::Stopped(cause) => Some(cause),
+            Self::Connecting { cause, .. } => cause.as_ref(),
             _ => None,
         }
     }

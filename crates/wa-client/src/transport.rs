@@ -56,7 +56,13 @@ pub enum TransportError {
     /// The peer closed the connection.
     #[error("closed by the peer")]
     Closed,
-    /// Anything else: DNS, TCP, TLS, WebSocket framing.
+    /// TLS failed: no common version, or a certificate that can't be trusted.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The proxy can't be reached or refuses. It holds no credentials.
+    #[error("the proxy: {0}")]
+    Proxy(String),
+    /// Anything else: DNS, TCP, WebSocket framing.
     #[error("{0}")]
     Io(String),
 }

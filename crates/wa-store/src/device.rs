@@ -43,6 +43,19 @@ pub struct Device {
     pub routing_info: Option<Bytes>,
     /// Server clock minus our clock, in seconds.
     pub server_clock_offset: i64,
+    /// How often the server has accepted a login of this companion.
+    pub logins: u32,
+    /// A temporary ban that was not over when it was last heard of.
+    pub ban: Option<Ban>,
+}
+
+/// A temporary ban of the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ban {
+    /// Why, as the server's `code` says.
+    pub code: u32,
+    /// When it ends, in Unix milliseconds.
+    pub until: i64,
 }
 
 impl Device {
@@ -78,6 +91,8 @@ impl fmt::Debug for Device {
             business_name: _,
             routing_info: _,
             server_clock_offset,
+            logins,
+            ban,
         } = self;
         f.debug_struct("Device")
             .field("paired", &jid.is_some())
@@ -88,6 +103,8 @@ impl fmt::Debug for Device {
             .field("next_prekey_id", next_prekey_id)
             .field("first_unuploaded_prekey_id", first_unuploaded_prekey_id)
             .field("server_clock_offset", server_clock_offset)
+            .field("logins", logins)
+            .field("ban", ban)
             .finish_non_exhaustive()
     }
 }
@@ -120,7 +137,7 @@ mod tests {
             format!("{device:?}"),
             "Device { paired: true, has_lid: true, platform: \"android\", signed_prekey_id: 2, \
              signed_prekey_rotated_at: 1700000000, next_prekey_id: 813, first_unuploaded_prekey_id: 813, \
-             server_clock_offset: -3, .. }"
+             server_clock_offset: -3, logins: 5, ban: Some(Ban { code: 101, until: 1700000000000 }), .. }"
         );
         assert_eq!(format!("{:?}", device.signed_prekey), "SignedPreKeyRecord { id: 2, .. }");
     }

@@ -22,7 +22,7 @@ mod table;
 pub use address::{DeviceAddress, SenderKeyName};
 pub use app_state_key::AppStateKey;
 pub use changes::Changes;
-pub use device::{Device, SignedPreKeyRecord};
+pub use device::{Ban, Device, SignedPreKeyRecord};
 pub use device_list::{DeviceList, ListedDevice};
 pub use error::StoreError;
 pub use file::FileError;

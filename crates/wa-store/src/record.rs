@@ -8,7 +8,8 @@ use wa_binary::Jid;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    AppStateKey, Device, DeviceList, ListedDevice, PeerData, PeerDataSort, SentMessage, SignedPreKeyRecord,
+    AppStateKey, Ban, Device, DeviceList, ListedDevice, PeerData, PeerDataSort, SentMessage,
+    SignedPreKeyRecord,
 };
 
 /// A stored record that can't be read.
@@ -53,6 +54,8 @@ impl Device {
             business_name: self.business_name.clone(),
             routing_info: self.routing_info.clone(),
             server_clock_offset: self.server_clock_offset,
+            logins: self.logins,
+            ban: self.ban.map(|Ban { code, until }| BanParts { code, until }),
         };
         // One allocation of the right size: a vector that grows leaves copies of keys behind.
         let bytes = Zeroizing::new(record.encode_to_vec());
@@ -93,6 +96,8 @@ impl Device {
             business_name: record.business_name.clone(),
             routing_info: record.routing_info.clone(),
             server_clock_offset: record.server_clock_offset,
+            logins: record.logins,
+            ban: record.ban.as_ref().map(|ban| Ban { code: ban.code, until: ban.until }),
         })
     }
 }
@@ -253,6 +258,10 @@ struct DeviceRecord {
     routing_info: Option<Bytes>,
     #[prost(sint64, tag = "16")]
     server_clock_offset: i64,
+    #[prost(uint32, tag = "20")]
+    logins: u32,
+    #[prost(message, optional, tag = "21")]
+    ban: Option<BanParts>,
 }
 
 impl DeviceRecord {
@@ -268,6 +277,14 @@ impl std::fmt::Debug for DeviceRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DeviceRecord").finish_non_exhaustive()
     }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct BanParts {
+    #[prost(uint32, tag = "1")]
+    code: u32,
+    #[prost(sint64, tag = "2")]
+    until: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
 use services::{ConnectionStatus, CreateInstance, InstanceView, MAX_INSTANCES, Status, UpdateInstance};
-use storage::{CauseKind, Page, Retention, SecretText, Webhook, WebhookPatch};
+use storage::{CauseKind, ConnectionCause, Page, Retention, SecretText, Timestamp, Webhook, WebhookPatch};
 use utoipa::{IntoParams, ToSchema};
 
 use super::page::{Pagination, Window};
@@ -369,15 +369,32 @@ pub(crate) enum QrResponse {
     /// The text to show as a QR code, for the phone to scan.
     #[serde(rename_all = "camelCase")]
     Code { qr_code: String },
-    /// There is no code yet; there will be one in a few seconds.
-    Generating { message: &'static str, status: &'static str },
+    /// There is no code yet. Without `cause` there will be one in a few seconds.
+    #[serde(rename_all = "camelCase")]
+    Generating {
+        message: &'static str,
+        status: &'static str,
+        /// Why the last try to reach WhatsApp failed, for programs.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        cause: Option<CauseKind>,
+        /// When the next try is due.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Time>,
+    },
 }
 
 impl QrResponse {
-    pub(crate) fn generating() -> Self {
+    pub(crate) fn generating(cause: Option<ConnectionCause>, retry_at: Option<Timestamp>) -> Self {
+        let message = match cause {
+            None => "QR code generation in progress. Please try again in a few seconds.",
+            Some(_) => "There is no QR code yet: WhatsApp could not be reached. It is tried again.",
+        };
         Self::Generating {
-            message: "QR code generation in progress. Please try again in a few seconds.",
+            message,
             status: "generating",
+            cause: cause.map(|cause| cause.kind),
+            retry_at: retry_at.map(Time::from),
         }
     }
 }

@@ -115,7 +115,7 @@ pub(super) async fn status(call: InstanceCall) -> Result<web::Json<StatusRespons
     params(InstancePath),
     responses(
         (status = 200, description = "Scan this.", body = QrResponse),
-        (status = 202, description = "Ask again in a few seconds.", body = QrResponse),
+        (status = 202, description = "Ask again in a few seconds; `cause` says what it waits for.", body = QrResponse),
         Refused
     )
 )]
@@ -124,7 +124,9 @@ pub(super) async fn qr(call: InstanceCall) -> Result<HttpResponse, ApiError> {
     let qr = call.complete(|call| async move { call.services().instances.qr(&call.caller, id).await });
     Ok(match qr.await? {
         Qr::Code { text, .. } => HttpResponse::Ok().json(QrResponse::Code { qr_code: text }),
-        Qr::Generating => HttpResponse::Accepted().json(QrResponse::generating()),
+        Qr::Generating { cause, retry_at } => {
+            HttpResponse::Accepted().json(QrResponse::generating(cause, retry_at))
+        }
     })
 }
 

@@ -12,6 +12,7 @@
 mod answer;
 mod app;
 mod auth;
+mod causes;
 mod client;
 mod errors;
 mod events;

@@ -47,5 +47,5 @@ async fn a_configured_authority_is_trusted() {
 #[tokio::test]
 async fn any_other_authority_is_refused() {
     let state = first_state(false).await;
-    assert_eq!((&state["hasQr"], &state["cause"]), (&json!(false), &json!("network")));
+    assert_eq!((&state["hasQr"], &state["cause"]), (&json!(false), &json!("tls")));
 }

@@ -221,9 +221,12 @@ async fn a_qr_code_is_shown_while_there_is_one() {
     let id = world.instance().await;
     let companion = world.companions.of(id);
     let service = &world.services.instances;
-    for state in [State::Idle, State::Connecting { attempt: 0 }, State::Pairing { qr: None }] {
+    for state in [State::Idle, State::Connecting { attempt: 0, cause: None }, State::Pairing { qr: None }] {
         companion.become_state(state);
-        assert_eq!(service.qr(&world.caller, id).await.unwrap(), Qr::Generating);
+        assert_eq!(
+            service.qr(&world.caller, id).await.unwrap(),
+            Qr::Generating { cause: None, retry_at: None }
+        );
     }
     companion.become_state(pairing());
     let Qr::Code { text, bare, expires_at } = service.qr(&world.caller, id).await.unwrap() else {
@@ -236,7 +239,7 @@ async fn a_qr_code_is_shown_while_there_is_one() {
 async fn a_linked_instance_has_no_qr_code() {
     let world = World::new().await;
     let (id, companion) = world.online().await;
-    for state in [State::Online, State::Connecting { attempt: 1 }] {
+    for state in [State::Online, State::Connecting { attempt: 1, cause: None }] {
         companion.become_state(state);
         assert_eq!(cause_of(world.services.instances.qr(&world.caller, id).await), "already_linked");
     }
@@ -262,7 +265,7 @@ async fn asking_for_a_qr_code_starts_pairing_anew_unless_that_is_in_vain() {
         until("the end", || async { companion.calls().contains(&"stop").then_some(()) }).await;
         let qr = world.services.instances.qr(&world.caller, id).await;
         match starts {
-            2 => assert_eq!(qr.unwrap(), Qr::Generating, "{name}"),
+            2 => assert_eq!(qr.unwrap(), Qr::Generating { cause: None, retry_at: None }, "{name}"),
             _ => assert_eq!(cause_of(qr), name),
         }
         assert_eq!(world.companions.starts(id), starts, "{name}");

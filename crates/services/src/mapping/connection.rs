@@ -56,7 +56,12 @@ impl Facts {
 
     /// Tells that a connection ended, or that no further one is tried. A failed try after the first says
     /// nothing new: a day without network must not fill the log.
-    pub(crate) fn disconnected(&mut self, cause: &Cause, will_reconnect: bool) -> Option<Change> {
+    pub(crate) fn disconnected(
+        &mut self,
+        cause: &Cause,
+        will_reconnect: bool,
+        raw: Option<&str>,
+    ) -> Option<Change> {
         let was_connected = std::mem::take(&mut self.connected);
         if *cause == Cause::Shutdown && !was_connected {
             // Put away without a connection: how the last one ended is what stands.
@@ -78,8 +83,10 @@ impl Facts {
             code: stored.code,
             until: stored.until.map(storage::Timestamp::millis),
             will_reconnect,
+            raw: raw.map(str::to_owned),
         };
-        let is_news = was_connected || !will_reconnect;
+        // What the server has to say is news: the companion tells it once.
+        let is_news = was_connected || !will_reconnect || raw.is_some();
         Some((change, is_news.then_some(EventData::Disconnected(told))))
     }
 }

@@ -339,7 +339,10 @@ fn a_receipt_proves_what_was_pending_before_it_is_told() {
 fn pending_messages_of_an_account_that_is_gone_fail() {
     let instance = InstanceId::from_bytes([0x22; 16]);
     let table = [
-        (Event::Disconnected { cause: Cause::LoggedOut, will_reconnect: false }, FailureCause::Unlinked),
+        (
+            Event::Disconnected { cause: Cause::LoggedOut, will_reconnect: false, raw: None },
+            FailureCause::Unlinked,
+        ),
         (paired(), FailureCause::PairedAnew),
     ];
     for (event, cause) in table {
@@ -359,7 +362,7 @@ fn pending_messages_of_an_account_that_is_gone_fail() {
 }
 
 fn disconnected(cause: Cause, will_reconnect: bool) -> Event {
-    Event::Disconnected { cause, will_reconnect }
+    Event::Disconnected { cause, will_reconnect, raw: None }
 }
 
 fn code(n: u8) -> Event {

@@ -106,7 +106,7 @@ async fn offline_is_a_conflict_with_its_cause_and_stores_nothing() {
     let world = World::new().await;
     let (instance, companion) = world.online().await;
     let table = [
-        (State::Connecting { attempt: 0 }, Status::Connecting, None),
+        (State::Connecting { attempt: 0, cause: None }, Status::Connecting, None),
         (State::Waiting { cause: Cause::Network, retry_at: 9 }, Status::Disconnected, Some("network")),
     ];
     for (state, status, cause) in table {

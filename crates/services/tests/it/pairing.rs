@@ -51,7 +51,10 @@ async fn codes_that_nobody_scans_run_out_and_can_be_asked_for_again() {
     let end = end(&stage, id).await;
     assert_eq!((end.cause, end.will_reconnect), (CauseKind::PairingTimedOut, false));
 
-    assert_eq!(stage.services.instances.qr(&stage.caller, id).await.unwrap(), Qr::Generating);
+    assert_eq!(
+        stage.services.instances.qr(&stage.caller, id).await.unwrap(),
+        Qr::Generating { cause: None, retry_at: None }
+    );
     let phone = stage.phone("15550000001");
     phone.scan(&stage.qr(id).await).await.unwrap();
     stage.online(id).await;
@@ -68,7 +71,10 @@ async fn the_phone_unlinks_and_can_link_again() {
     assert_eq!((view.connection.status, view.instance.jid), (Status::LoggedOut, None));
     assert_eq!(end(&stage, id).await.cause, CauseKind::LoggedOut);
 
-    assert_eq!(stage.services.instances.qr(&stage.caller, id).await.unwrap(), Qr::Generating);
+    assert_eq!(
+        stage.services.instances.qr(&stage.caller, id).await.unwrap(),
+        Qr::Generating { cause: None, retry_at: None }
+    );
     phone.scan(&stage.qr(id).await).await.unwrap();
     stage.online(id).await;
 }

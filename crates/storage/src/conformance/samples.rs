@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use crate::{
     AmendTarget, Amendment, ApiKey, CauseKind, Change, Chat, ConnectedData, ConnectionCause,
-    DisconnectedData, Epoch, EventData, EventFilter, EventKind, Failure, FailureCause, IdentityData,
-    Instance, InstanceId, InstanceStatus, LimitData, Message, MessageData, MessageKind, MessageStatus,
-    NewEvent, NewMessage, NodeId, QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage,
-    StorageError, StoredMessageId, Timestamp, UndecryptableData, UndecryptableReason, User, UserId, Webhook,
-    WebhookData, WebhookFormat,
+    DisconnectedData, Epoch, EventData, EventFilter, EventKind, ExpiryData, Failure, FailureCause,
+    IdentityData, Instance, InstanceId, InstanceStatus, LimitData, Message, MessageData, MessageKind,
+    MessageStatus, NewEvent, NewMessage, NodeId, QrData, Retention, Role, SecretText, StatusData,
+    StatusUpdate, Storage, StorageError, StoredMessageId, Timestamp, UndecryptableData, UndecryptableReason,
+    User, UserId, Webhook, WebhookData, WebhookFormat,
 };
 
 /// The node that holds the instances of [`sample_leased`].
@@ -132,6 +132,7 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
             code: Some(102),
             until: Some(1_700_000_900_000),
             will_reconnect: false,
+            raw: None,
         }),
         EventKind::QrReceived => EventData::QrReceived(QrData { code: "2@ref,a,b,c".into(), attempt: 2 }),
         EventKind::LimitExceeded => {
@@ -143,6 +144,10 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
             deleted: false,
         }),
         EventKind::IdentityChanged => EventData::IdentityChanged(IdentityData::default()),
+        EventKind::ClientExpiring => EventData::ClientExpiring(ExpiryData {
+            version: "2.3000.1045649367".into(),
+            expires_at: 1_700_000_900_000,
+        }),
     }
 }
 

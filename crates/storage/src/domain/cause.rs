@@ -35,8 +35,14 @@ words! {
         Restart = "restart",
         /// The socket could not be opened, was closed or died.
         Network = "network",
+        /// The configured proxy can't be reached, or refuses.
+        Proxy = "proxy",
+        /// TLS failed: above all a certificate of an authority that isn't known here.
+        Tls = "tls",
         /// The server's certificate chain or handshake was refused.
         Untrusted = "untrusted",
+        /// The server's certificate isn't valid at this machine's time: most likely its clock is wrong.
+        Clock = "clock",
         /// What the server sent violates the protocol.
         Protocol = "protocol",
         /// Not linked to an account yet.

@@ -30,6 +30,8 @@ words! {
         WebhookUpdated = "webhook_updated",
         /// A contact's identity key is another one.
         IdentityChanged = "identity_changed",
+        /// WhatsApp will refuse this version of the client after a time.
+        ClientExpiring = "client_expiring",
     }
 }
 

@@ -33,6 +33,8 @@ pub enum EventData {
     /// The contact of the event's chat has set up WhatsApp anew, or somebody else answers in their name: their identity
     /// key is another one.
     IdentityChanged(IdentityData),
+    /// WhatsApp will refuse this version of the client after a time.
+    ClientExpiring(ExpiryData),
 }
 
 impl EventData {
@@ -52,6 +54,7 @@ impl EventData {
             Self::LimitExceeded(_) => EventKind::LimitExceeded,
             Self::WebhookUpdated(_) => EventKind::WebhookUpdated,
             Self::IdentityChanged(_) => EventKind::IdentityChanged,
+            Self::ClientExpiring(_) => EventKind::ClientExpiring,
         }
     }
 
@@ -226,6 +229,18 @@ pub struct DisconnectedData {
     pub until: Option<i64>,
     /// Whether the instance comes back by itself.
     pub will_reconnect: bool,
+    /// The server's last word as XML text, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+}
+
+/// The end of a version of the client.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiryData {
+    /// The version, such as `2.3000.1045649367`.
+    pub version: String,
+    /// When WhatsApp begins to refuse it: Unix milliseconds.
+    pub expires_at: i64,
 }
 
 /// A code to scan.

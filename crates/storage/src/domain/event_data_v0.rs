@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::event_data::{
-    ConnectedData, DisconnectedData, EventData, Failure, IdentityData, LimitData, MediaData, MessageData,
-    QrData, StatusData, UndecryptableData, WebhookData,
+    ConnectedData, DisconnectedData, EventData, ExpiryData, Failure, IdentityData, LimitData, MediaData,
+    MessageData, QrData, StatusData, UndecryptableData, WebhookData,
 };
 use crate::{CauseKind, EventKind, FailureCause, MessageKind, MessageStatus, Webhook};
 
@@ -24,6 +24,7 @@ pub(super) fn decode(kind: EventKind, text: &str) -> Result<EventData, serde_jso
         EventKind::MessageUndecryptable => {
             EventData::MessageUndecryptable(serde_json::from_str::<UndecryptableData>(text)?)
         }
+        EventKind::ClientExpiring => EventData::ClientExpiring(serde_json::from_str::<ExpiryData>(text)?),
         EventKind::LimitExceeded => EventData::LimitExceeded(serde_json::from_str::<LimitData>(text)?),
         EventKind::IdentityChanged => EventData::IdentityChanged(serde_json::from_str::<IdentityData>(text)?),
         EventKind::WebhookUpdated => {
@@ -164,7 +165,7 @@ struct Disconnected {
 impl From<Disconnected> for DisconnectedData {
     fn from(old: Disconnected) -> Self {
         let cause = old.cause.parse().unwrap_or(CauseKind::Failure);
-        Self { cause, code: None, until: None, will_reconnect: old.will_reconnect }
+        Self { cause, code: None, until: None, will_reconnect: old.will_reconnect, raw: None }
     }
 }
 

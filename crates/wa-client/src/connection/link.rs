@@ -11,6 +11,7 @@ use wa_noise::{Ciphers, OpenCipher, SealCipher};
 
 use crate::cause::Cause;
 use crate::transport::{Connection, Inbound, Outbound, TransportError};
+use crate::version::Version;
 
 /// A peer that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -27,6 +28,8 @@ pub(crate) struct Link {
     unread: Unread,
     seal: SealCipher,
     open: OpenCipher,
+    /// What the client said it is.
+    pub(crate) announced: Version,
 }
 
 /// What comes in, and what of it is waiting to be decrypted.
@@ -37,10 +40,15 @@ struct Unread {
 }
 
 impl Link {
-    pub(crate) fn new(connection: Connection, frames: FrameDecoder, ciphers: Ciphers) -> Self {
+    pub(crate) fn new(
+        connection: Connection,
+        frames: FrameDecoder,
+        ciphers: Ciphers,
+        announced: Version,
+    ) -> Self {
         let Connection { outgoing, incoming } = connection;
         let unread = Unread { incoming, frames, ended: false };
-        Self { outgoing, unread, seal: ciphers.seal, open: ciphers.open }
+        Self { outgoing, unread, seal: ciphers.seal, open: ciphers.open, announced }
     }
 
     /// Sends a stanza now.

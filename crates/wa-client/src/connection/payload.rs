@@ -13,9 +13,10 @@ use wa_store::Device;
 
 use crate::config::Appearance;
 use crate::iq::big_endian;
+use crate::version::Version;
 
 /// The login payload of a paired device, else the registration payload.
-pub(crate) fn client_payload(appearance: &Appearance, device: &Device) -> Vec<u8> {
+pub(crate) fn client_payload(appearance: &Appearance, version: Version, device: &Device) -> Vec<u8> {
     let payload = match &device.jid {
         Some(jid) => ClientPayload {
             username: jid.user.parse().ok(),
@@ -23,25 +24,25 @@ pub(crate) fn client_payload(appearance: &Appearance, device: &Device) -> Vec<u8
             passive: Some(true),
             pull: Some(true),
             lid_db_migrated: Some(true),
-            lc: Some(1),
-            ..common(appearance)
+            // WhatsApp Web counts its logins (PROTOCOL.md 3).
+            lc: Some(i32::try_from(device.logins.saturating_add(1)).unwrap_or(i32::MAX)),
+            ..common(appearance, version)
         },
         None => ClientPayload {
             passive: Some(false),
             pull: Some(false),
-            device_pairing_data: Some(registration(appearance, device)),
-            ..common(appearance)
+            device_pairing_data: Some(registration(appearance, version, device)),
+            ..common(appearance, version)
         },
     };
     payload.encode_to_vec()
 }
 
-fn common(appearance: &Appearance) -> ClientPayload {
-    let (primary, secondary, tertiary) = appearance.version;
+fn common(appearance: &Appearance, version: Version) -> ClientPayload {
     let version = AppVersion {
-        primary: Some(primary),
-        secondary: Some(secondary),
-        tertiary: Some(tertiary),
+        primary: Some(version.primary),
+        secondary: Some(version.secondary),
+        tertiary: Some(version.tertiary),
         ..Default::default()
     };
     let user_agent = UserAgent {
@@ -70,12 +71,11 @@ fn common(appearance: &Appearance) -> ClientPayload {
     }
 }
 
-fn registration(appearance: &Appearance, device: &Device) -> DevicePairingRegistrationData {
+fn registration(appearance: &Appearance, version: Version, device: &Device) -> DevicePairingRegistrationData {
     let signed = &device.signed_prekey;
     let public =
         |private: [u8; 32]| Bytes::copy_from_slice(PrivateKey::from_bytes(private).public_key().as_bytes());
-    let (primary, secondary, tertiary) = appearance.version;
-    let build = Md5::digest(format!("{primary}.{secondary}.{tertiary}"));
+    let build = Md5::digest(version.to_string());
     DevicePairingRegistrationData {
         e_regid: Some(Bytes::copy_from_slice(&device.registration_id.to_be_bytes())),
         e_keytype: Some(Bytes::from_static(&[SIGNAL_KEY_TYPE])),

@@ -45,6 +45,7 @@ pub(crate) fn of_failure(node: &Node<'_>, now: i64) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::Pace;
 
     fn stream_error(code: &'static str, conflict: Option<&'static str>) -> Cause {
         let conflict = conflict.map(|kind| Node::new("conflict").attr("type", kind));
@@ -83,10 +84,16 @@ mod tests {
         assert_eq!(of(413), Cause::AccessToken { code: 413 });
         assert_eq!(of(415), Cause::NotFound);
         assert_eq!(of(418), Cause::ClientUnknown);
-        for reason in [400, 500, 501, 503] {
+        for reason in [400, 429, 500, 501, 503, 599, 7] {
             assert_eq!(of(reason), Cause::Failure { reason });
-            assert_eq!(of(reason).reconnects(), matches!(reason, 500 | 503));
         }
+        // Not knowing a code is no reason to stop.
+        for reason in [0, 400, 413, 414, 415, 418, 429, 500, 501, 503, 599, 7] {
+            assert!(of(reason).reconnects(), "{reason}");
+            let pace = if matches!(reason, 500 | 503) { Pace::Quick } else { Pace::Slow };
+            assert_eq!(of(reason).pace(), pace, "{reason}");
+        }
+        assert!([401, 402, 403, 405, 406, 409].iter().all(|reason| !of(*reason).reconnects()));
         let wiping = [401, 402, 403, 405, 406, 409, 500].map(|reason| of(reason).wipes_credentials());
         assert_eq!(wiping, [true, false, true, false, true, false, false]);
     }

@@ -30,6 +30,9 @@ impl Online<'_> {
         }
         if matches!(self.phase, Phase::AwaitSuccess(_)) {
             self.phase = Phase::LoggingIn;
+            context.mirror.device.logins = context.mirror.device.logins.saturating_add(1);
+            context.mirror.device.ban = None;
+            context.mirror.device_changed();
             let flow = self.keeper.begin(context).impatient();
             context.look_ups.start(async move { Answered::LoggedIn(log_in(flow).await) });
         }

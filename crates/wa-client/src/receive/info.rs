@@ -7,6 +7,7 @@ use super::notification::drop_own_devices;
 use crate::cause::Cause;
 use crate::context::Context;
 use crate::end::End;
+use crate::event::Event;
 use crate::iq;
 
 impl Receiver {
@@ -18,6 +19,7 @@ impl Receiver {
                 "offline" => self.on_backlog_end(context, child),
                 "dirty" => on_dirty(context, child).await?,
                 "edge_routing" => on_edge_routing(context, child),
+                "client_expiration" => on_client_expiration(context, child),
                 "downgrade_webclient" => return Err(End::of(Cause::MultiDeviceRequired)),
                 _ => {}
             }
@@ -39,6 +41,15 @@ async fn on_dirty(context: &mut Context<'_>, dirty: &Node<'_>) -> Result<(), End
     drop_own_devices(context);
     let clean = context.requests.unanswered(iq::session::clean(&kind, &timestamp));
     Ok(context.link.send(&clean).await?)
+}
+
+/// This version will be refused from then on (PROTOCOL.md 3).
+fn on_client_expiration(context: &mut Context<'_>, node: &Node<'_>) {
+    let Some(Ok(seconds)) = node.attrs.number::<i64>("t") else { return };
+    let (version, at) = (context.link.announced, seconds.saturating_mul(1000));
+    tracing::warn!(%version, at, "WhatsApp will refuse this version");
+    context.shared.versions.expires(version, at);
+    context.mirror.inbox.push(Event::ClientExpires { version, at });
 }
 
 /// Kept, and replayed in front of the next handshake.

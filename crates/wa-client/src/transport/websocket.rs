@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, future, stream};
+use futures_util::{SinkExt, StreamExt, future};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,8 +14,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{ConnectRequest, Connection, Connector, TransportError};
@@ -28,9 +26,6 @@ const ORIGIN: &str = "https://web.whatsapp.com";
 const READ_BUFFER: usize = 4 << 10;
 /// Frames of one batch leave together once this much has gathered, or at the flush.
 const WRITE_BUFFER: usize = 4 << 10;
-/// Larger messages leave in fragments of this size, as browsers send them too: the buffer of the library never
-/// shrinks, and the one large message of a companion's life is its first upload of keys.
-const FRAGMENT: usize = 4 << 10;
 /// A frame has a 3-byte length, so nothing legitimate is larger.
 const MAX_MESSAGE: usize = (1 << 24) + 3;
 
@@ -113,7 +108,7 @@ impl Connector for WebSocket {
             return upgrade(request, tcp).await;
         }
         let name = ServerName::try_from(target.host).map_err(configuration)?;
-        let tls = TlsConnector::from(self.tls_config()?).connect(name, tcp).await.map_err(io)?;
+        let tls = TlsConnector::from(self.tls_config()?).connect(name, tcp).await.map_err(tls)?;
         upgrade(request, tls).await
     }
 }
@@ -167,8 +162,9 @@ where
         .await
         .map_err(websocket)?;
     let (sink, stream) = socket.split();
+    // In one piece, however large: no known client divides a message over frames.
     let outgoing =
-        sink.with_flat_map(|message: Bytes| stream::iter(fragments(message)).map(Ok)).sink_map_err(websocket);
+        sink.with(|message: Bytes| future::ready(Ok(Message::Binary(message)))).sink_map_err(websocket);
     // Text messages carry nothing in this protocol, and tungstenite itself answers pings.
     let incoming = stream.filter_map(|item| {
         future::ready(match item {
@@ -179,23 +175,6 @@ where
         })
     });
     Ok(Connection { outgoing: Box::pin(outgoing), incoming: Box::pin(incoming) })
-}
-
-/// One message in as many frames as it takes.
-fn fragments(mut message: Bytes) -> impl Iterator<Item = Message> {
-    let mut code = Data::Binary;
-    std::iter::from_fn(move || {
-        if code == Data::Continue && message.is_empty() {
-            return None;
-        }
-        if code == Data::Binary && message.len() <= FRAGMENT {
-            code = Data::Continue;
-            return Some(Message::Binary(std::mem::take(&mut message)));
-        }
-        let part = message.split_to(message.len().min(FRAGMENT));
-        let opcode = std::mem::replace(&mut code, Data::Continue);
-        Some(Message::Frame(Frame::message(part, OpCode::Data(opcode), message.is_empty())))
-    })
 }
 
 fn websocket(error: Error) -> TransportError {
@@ -211,12 +190,22 @@ fn io(error: std::io::Error) -> TransportError {
     TransportError::Io(error.to_string())
 }
 
+/// A failed handshake. What failed below it, such as a connection that was cut, is no failure of TLS.
+#[allow(clippy::needless_pass_by_value)] // The shape that `map_err` wants.
+fn tls(error: std::io::Error) -> TransportError {
+    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    if is_tls { TransportError::Tls(error.to_string()) } else { io(error) }
+}
+
 fn configuration(error: impl std::fmt::Display) -> TransportError {
     TransportError::Configuration(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
     use super::*;
 
     #[test]
@@ -241,20 +230,34 @@ mod tests {
         assert!(matches!(target("http://localhost/"), Err(TransportError::Configuration(_))));
     }
 
-    #[test]
-    fn a_large_message_leaves_in_fragments_that_make_it_up() {
-        for size in [0, 1, FRAGMENT, FRAGMENT + 1, 3 * FRAGMENT, 36_000] {
-            let message = Bytes::from(vec![7; size]);
-            let frames: Vec<_> = fragments(message.clone()).collect();
-            assert_eq!(frames.len(), size.div_ceil(FRAGMENT).max(1));
-            let joined: Vec<u8> = frames.iter().flat_map(|frame| frame.clone().into_data()).collect();
-            assert_eq!(joined, message);
-            for (index, frame) in frames.iter().enumerate() {
-                let Message::Frame(frame) = frame else { continue };
-                assert_eq!(frame.header().is_final, index + 1 == frames.len());
-                let code = if index == 0 { Data::Binary } else { Data::Continue };
-                assert_eq!(frame.header().opcode, OpCode::Data(code));
+    /// What a server sees of a message, however large: one final binary frame.
+    #[tokio::test]
+    async fn a_message_leaves_in_one_frame() {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 20);
+        let request = WebSocket::new("ws://127.0.0.1:1/ws/chat").request().unwrap();
+        let answering = async {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                theirs.read_buf(&mut head).await.unwrap();
             }
-        }
+            let head = String::from_utf8(head).unwrap();
+            let (_, key) = head.lines().find_map(|line| line.split_once("Sec-WebSocket-Key: ")).unwrap();
+            let accept = derive_accept_key(key.as_bytes());
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
+            );
+            theirs.write_all(answer.as_bytes()).await.unwrap();
+            theirs
+        };
+        let (connection, mut theirs) = tokio::join!(upgrade(request, ours), answering);
+        connection.unwrap().outgoing.send(Bytes::from(vec![7; 100_000])).await.unwrap();
+        let mut header = [0; 14];
+        theirs.read_exact(&mut header).await.unwrap();
+        // Final and binary; masked, with a length of 8 bytes.
+        assert_eq!(header[..2], [0x82, 0xff]);
+        assert_eq!(u64::from_be_bytes(header[2..10].try_into().unwrap()), 100_000);
+        let mut body = vec![0; 100_000];
+        theirs.read_exact(&mut body).await.unwrap();
     }
 }

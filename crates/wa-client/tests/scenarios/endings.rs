@@ -39,7 +39,7 @@ macro_rules! failures {
 }
 
 failures! {
-    failure_400_is_generic: 400 => Cause::Failure { reason: 400 }, kept true;
+    failure_400_is_generic_and_tried_again: 400 => Cause::Failure { reason: 400 }, kept true;
     failure_401_is_a_logout: 401 => Cause::LoggedOut, kept false;
     failure_403_means_that_the_primary_is_gone: 403 => Cause::PrimaryGone, kept false;
     failure_405_means_outdated: 405 => Cause::Outdated, kept true;
@@ -50,8 +50,10 @@ failures! {
     failure_415_is_not_found: 415 => Cause::NotFound, kept true;
     failure_418_is_an_unknown_client: 418 => Cause::ClientUnknown, kept true;
     failure_500_is_tried_again: 500 => Cause::Failure { reason: 500 }, kept true;
-    failure_501_is_not_tried_again: 501 => Cause::Failure { reason: 501 }, kept true;
+    failure_429_is_tried_again: 429 => Cause::Failure { reason: 429 }, kept true;
+    failure_501_is_tried_again: 501 => Cause::Failure { reason: 501 }, kept true;
     failure_503_is_tried_again: 503 => Cause::Failure { reason: 503 }, kept true;
+    an_unknown_failure_is_tried_again: 599 => Cause::Failure { reason: 599 }, kept true;
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,7 +143,8 @@ async fn an_unlinked_companion_forgets_everything() {
     assert_eq!(companion.store.prekey_count().await.unwrap(), 0);
     let told = companion.diary.events();
     let last = told.last().unwrap();
-    let logged_out = matches!(last, Event::Disconnected { cause: Cause::LoggedOut, will_reconnect: false });
+    let logged_out =
+        matches!(last, Event::Disconnected { cause: Cause::LoggedOut, will_reconnect: false, .. });
     assert!(logged_out, "{last:?}");
     // It can be linked anew, with new keys.
     companion.client.reconnect().await;
@@ -202,8 +205,9 @@ async fn a_dropped_connection_comes_back_with_back_off() {
     companion.connected(2).await;
     assert_eq!(alice.devices()[0].logins, 2);
     let told = companion.diary.events();
-    let lost =
-        |event: &Event| matches!(event, Event::Disconnected { cause: Cause::Network, will_reconnect: true });
+    let lost = |event: &Event| {
+        matches!(event, Event::Disconnected { cause: Cause::Network, will_reconnect: true, .. })
+    };
     assert!(told.iter().any(lost));
 }
 

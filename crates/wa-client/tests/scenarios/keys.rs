@@ -77,7 +77,7 @@ async fn an_old_signed_prekey_is_replaced_and_still_usable() {
     let companion = stage.companion(&alice).await;
     let store = companion.stop().await;
     let mut device = store.device().await.unwrap().unwrap();
-    device.signed_prekey_rotated_at -= 8 * 24 * 3600;
+    device.signed_prekey_rotated_at -= 31 * 24 * 3600;
     store.commit(Changes { device: Some(device), ..Changes::default() }).await.unwrap();
     let companion = stage.start(store);
     companion.online().await;
@@ -96,7 +96,7 @@ async fn a_refused_rotation_keeps_the_old_key() {
     let companion = stage.companion(&alice).await;
     let store = companion.stop().await;
     let mut device = store.device().await.unwrap().unwrap();
-    device.signed_prekey_rotated_at -= 8 * 24 * 3600;
+    device.signed_prekey_rotated_at -= 31 * 24 * 3600;
     let before = device.clone();
     store.commit(Changes { device: Some(device), ..Changes::default() }).await.unwrap();
     stage.fault(FaultKind::IqError {

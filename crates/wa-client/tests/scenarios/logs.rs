@@ -53,7 +53,7 @@ async fn failures_are_told_with_the_name_of_the_companion_and_ever_more_rarely()
     let companion =
         stage.start_with(Store::memory(), |builder| builder.label("line-7").connector(nowhere.clone()));
     let mut states = companion.client.watch();
-    let often = |state: &State| matches!(state, State::Connecting { attempt: 40 });
+    let often = |state: &State| matches!(state, State::Connecting { attempt: 40, .. });
     patiently(states.wait_for(often)).await.unwrap();
     let lines = log.lines();
     assert!(lines.iter().all(|line| line.contains("instance=line-7")), "{lines:?}");

@@ -27,6 +27,8 @@ mod receiving;
 #[cfg(test)]
 mod references;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod sending;
 #[cfg(test)]
 mod silence;

@@ -59,7 +59,7 @@ async fn a_companion_talks_over_tls() {
 async fn a_server_that_the_public_roots_do_not_know_is_refused() {
     let stage = stage(true).await;
     let companion = companion(&stage, WebSocket::new(url(&stage.sim)));
-    assert_eq!(companion.waiting().await, Cause::Network);
+    assert_eq!(companion.waiting().await, Cause::Tls);
 }
 
 #[tokio::test]

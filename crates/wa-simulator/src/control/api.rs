@@ -178,9 +178,8 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Replied {
             doors.world.reset();
             ok(&json!({}))
         }
-        ["info" | "phones" | "pairings" | "faults" | "stolen" | "version" | "trace" | "reset"] | ["faults", _] => {
-            not_allowed(&request)
-        }
+        ["info" | "phones" | "pairings" | "faults" | "stolen" | "version" | "trace" | "reset"]
+        | ["faults", _] => not_allowed(&request),
         _ => Err(ControlError::UnknownPath(path)),
     }
 }

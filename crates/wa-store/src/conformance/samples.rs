@@ -2,7 +2,7 @@ use bytes::Bytes;
 use wa_binary::Jid;
 
 use crate::{
-    Changes, Device, DeviceAddress, DeviceList, ListedDevice, PeerData, PeerDataSort, SentMessage,
+    Ban, Changes, Device, DeviceAddress, DeviceList, ListedDevice, PeerData, PeerDataSort, SentMessage,
     SignedPreKeyRecord,
 };
 
@@ -26,6 +26,8 @@ pub fn sample_device() -> Device {
         business_name: Some("Zoë & Co".into()),
         routing_info: Some(Bytes::from_static(b"\x08\x02")),
         server_clock_offset: -3,
+        logins: 5,
+        ban: Some(Ban { code: 101, until: 1_700_000_000_000 }),
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use storage::{
-    CauseKind, Chat, ConnectedData, DisconnectedData, EventData, EventId, Failure, FailureCause,
+    CauseKind, Chat, ConnectedData, DisconnectedData, EventData, EventId, ExpiryData, Failure, FailureCause,
     IdentityData, InstanceId, LimitData, MediaData, MessageData, MessageKind, MessageStatus, QrData,
     StatusData, Timestamp, UndecryptableData, UndecryptableReason, WebhookData,
 };
@@ -162,6 +162,7 @@ fn samples() -> Vec<(EventData, &'static str)> {
                 code: None,
                 until: None,
                 will_reconnect: false,
+                raw: None,
             }),
             r#""reason":"logout","cause":"logged_out","willReconnect":false"#,
         ),
@@ -170,9 +171,10 @@ fn samples() -> Vec<(EventData, &'static str)> {
                 cause: CauseKind::Banned,
                 code: Some(101),
                 until: Some(1_672_574_400_000),
-                will_reconnect: false,
+                will_reconnect: true,
+                raw: Some("<failure/>".to_owned()),
             }),
-            r#""reason":"banned","cause":"banned","code":101,"until":"2023-01-01T12:00:00.000Z","willReconnect":false"#,
+            r#""reason":"banned","cause":"banned","code":101,"until":"2023-01-01T12:00:00.000Z","willReconnect":true,"raw":"<failure/>""#,
         ),
         (
             EventData::QrReceived(QrData { code: "1@HbT1Ye1==,x".to_owned(), attempt: 2 }),
@@ -197,6 +199,13 @@ fn samples() -> Vec<(EventData, &'static str)> {
         (
             EventData::IdentityChanged(IdentityData::default()),
             r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","timestamp":"2023-01-01T12:00:00.123Z""#,
+        ),
+        (
+            EventData::ClientExpiring(ExpiryData {
+                version: "2.3000.1".to_owned(),
+                expires_at: 1_672_574_400_000,
+            }),
+            r#""version":"2.3000.1","expiresAt":"2023-01-01T12:00:00.000Z""#,
         ),
     ]
 }

@@ -1,9 +1,9 @@
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use storage::{
-    CauseKind, ConnectedData, DisconnectedData, Event, EventData, FailureCause, IdentityData, InstanceId,
-    LimitData, MessageData, MessageKind, MessageStatus, QrData, StatusData, Timestamp, UndecryptableData,
-    UndecryptableReason, WebhookData,
+    CauseKind, ConnectedData, DisconnectedData, Event, EventData, ExpiryData, FailureCause, IdentityData,
+    InstanceId, LimitData, MessageData, MessageKind, MessageStatus, QrData, StatusData, Timestamp,
+    UndecryptableData, UndecryptableReason, WebhookData,
 };
 
 /// The `data` of an event.
@@ -13,11 +13,12 @@ pub(crate) enum Data<'a> {
     Message(Message<'a>),
     Status(Status<'a>),
     Connected(Connected<'a>),
-    Disconnected(Disconnected),
+    Disconnected(Disconnected<'a>),
     Qr(Qr<'a>),
     Limit(Limit<'a>),
     Webhook(Webhook<'a>),
     Identity(Identity<'a>),
+    Expiry(Expiry<'a>),
 }
 
 impl<'a> Data<'a> {
@@ -37,6 +38,11 @@ impl<'a> Data<'a> {
             EventData::LimitExceeded(data) => Self::Limit(Limit::new(event, data)),
             EventData::WebhookUpdated(data) => Self::Webhook(Webhook::new(event, data)),
             EventData::IdentityChanged(IdentityData {}) => Self::Identity(Identity::new(event)),
+            EventData::ClientExpiring(ExpiryData { version, expires_at }) => Self::Expiry(Expiry {
+                instance_id: event.instance,
+                version,
+                expires_at: Timestamp::from_millis(*expires_at),
+            }),
         }
     }
 }
@@ -227,7 +233,7 @@ pub(crate) struct Connected<'a> {
 /// `disconnected`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Disconnected {
+pub(crate) struct Disconnected<'a> {
     instance_id: InstanceId,
     /// `logout`, or the same as `cause`.
     reason: &'static str,
@@ -237,10 +243,13 @@ pub(crate) struct Disconnected {
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Timestamp>,
     will_reconnect: bool,
+    /// The server's last word, as XML text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<&'a str>,
 }
 
-impl Disconnected {
-    fn new(event: &Event, data: &DisconnectedData) -> Self {
+impl<'a> Disconnected<'a> {
+    fn new(event: &Event, data: &'a DisconnectedData) -> Self {
         Self {
             instance_id: event.instance,
             reason: if data.cause == CauseKind::LoggedOut { "logout" } else { data.cause.as_str() },
@@ -248,6 +257,7 @@ impl Disconnected {
             code: data.code,
             until: data.until.map(Timestamp::from_millis),
             will_reconnect: data.will_reconnect,
+            raw: data.raw.as_deref(),
         }
     }
 }
@@ -297,6 +307,15 @@ impl Serialize for One {
 fn counted(limit: &str) -> String {
     let mut rest = limit.strip_prefix("max").unwrap_or(limit).chars();
     rest.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(rest).collect()
+}
+
+/// `client_expiring`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Expiry<'a> {
+    instance_id: InstanceId,
+    version: &'a str,
+    expires_at: Timestamp,
 }
 
 /// `webhook_updated`.
