@@ -139,7 +139,10 @@ mod tests {
         assert!(any.rung().now_or_never().is_some() && connects.rung().now_or_never().is_some());
         assert!(codes.rung().now_or_never().is_none() && elsewhere.rung().now_or_never().is_none());
         assert_eq!(bell.waiting(), 2);
-        bell.rang(here, &recorded(EventData::QrReceived(QrData { code: String::new(), attempt: 1 })));
+        bell.rang(
+            here,
+            &recorded(EventData::QrReceived(QrData { code: String::new(), attempt: 1, expires_at: None })),
+        );
         assert!(codes.rung().now_or_never().is_some());
     }
 

@@ -8,7 +8,8 @@ use futures_util::future::join;
 use storage::{Epoch, InstanceId, StorageError};
 use tokio::sync::watch;
 use wa_client::{
-    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, SendError, SentMessages, State, Store,
+    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, RequestError, SendError,
+    SentMessages, State, Store,
 };
 
 /// A running companion: [`wa_client::Client`], or a stand-in in tests.
@@ -23,6 +24,9 @@ pub trait Companion: Send + Sync + 'static {
 
     /// Unlinks the companion from the account.
     async fn logout(&self) -> Result<(), LogoutError>;
+
+    /// Asks for a code by which the owner of this phone number can link the companion.
+    async fn pairing_code(&self, number: &str) -> Result<PairingCode, RequestError>;
 
     /// Closes the connection, if there is one, and connects anew without waiting.
     async fn reconnect(&self);
@@ -57,6 +61,9 @@ pub trait Companions: Send + Sync + 'static {
     /// The companion of this instance, held under this epoch. What it tells goes to the recorder.
     fn start(&self, instance: InstanceId, epoch: Epoch, recorder: Arc<dyn Recorder>) -> Started;
 
+    /// Whether a phone has linked the instance's companion, as far as anybody knows.
+    async fn is_linked(&self, instance: InstanceId, epoch: Epoch) -> bool;
+
     /// The phone number (digits) that belongs to this LID (digits), where the companion has learnt it.
     async fn number_of(&self, instance: InstanceId, lid: &str) -> Option<String>;
 }
@@ -73,6 +80,10 @@ impl Companion for Client {
 
     async fn logout(&self) -> Result<(), LogoutError> {
         Self::logout(self).await
+    }
+
+    async fn pairing_code(&self, number: &str) -> Result<PairingCode, RequestError> {
+        Self::pairing_code(self, number).await
     }
 
     async fn reconnect(&self) {
@@ -119,6 +130,14 @@ impl Companions for WhatsApp {
             join(driver.run(), record_all(instance, events, &*recorder)).await;
         };
         Started { companion: Arc::new(client), run: Box::pin(run) }
+    }
+
+    async fn is_linked(&self, instance: InstanceId, epoch: Epoch) -> bool {
+        // What can't be read may be the credentials of a device that is in a phone's list.
+        (self.stores)(instance, epoch)
+            .device()
+            .await
+            .map_or(true, |device| device.is_some_and(|it| it.is_paired()))
     }
 
     async fn number_of(&self, instance: InstanceId, lid: &str) -> Option<String> {

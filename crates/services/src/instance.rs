@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage::{
-    CauseKind, ConnectionCause, Instance, InstanceId, InstancePatch, InstanceStatus, Journal, Page,
-    Retention, Storage, StorageError, Timestamp, Webhook,
+    CauseKind, ConnectionCause, FailureCause, Instance, InstanceId, InstancePatch, InstanceStatus, Journal,
+    Page, Retention, Storage, StorageError, Timestamp, Webhook,
 };
-use tokio::time::timeout;
-use wa_client::{LogoutError, RequestError, State};
+use tokio::time::{sleep, timeout};
+use wa_client::{LogoutError, PairingCode, RequestError, State};
 use webhook::AddressGuard;
 
 pub use settings::{CreateInstance, MAX_DESCRIPTION, MAX_NAME, RETENTION_DAYS, UpdateInstance};
@@ -19,8 +19,11 @@ use settings::{check_description, check_name, check_retention};
 use crate::auth::Caller;
 use crate::clock::now;
 use crate::error::{ConflictCause, ServiceError};
+use crate::farewell::Buried;
+use crate::field::Field;
 use crate::node::Node;
 use crate::page::check_limit;
+use crate::recipient::parse_recipient;
 use crate::running::RunningInstance;
 use crate::status::ConnectionStatus;
 use crate::supervisor::Supervisor;
@@ -32,6 +35,12 @@ pub const MAX_INSTANCES: u64 = 10_000;
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a deletion waits for that.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a wish for a pairing code may take, the way to WhatsApp included.
+const CODE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often is looked whether a code can be asked for.
+const CODE_POLL: Duration = Duration::from_millis(100);
+/// How long to wait when WhatsApp has heard of too many codes.
+const CODE_RETRY: Duration = Duration::from_secs(60);
 
 /// An instance, its default webhook and its connection.
 #[derive(Clone, Debug)]
@@ -206,25 +215,30 @@ impl InstanceService {
         Ok(self.view(instance, webhook))
     }
 
-    /// Unlinks the instance from the phone if that is possible at once, and removes it with everything that
-    /// belongs to it.
+    /// Removes the instance with everything that belongs to it, and unlinks it from the phone. Where that isn't possible at
+    /// once, its credentials are kept, unseen, until WhatsApp has confirmed it, for at most two weeks.
     ///
     /// # Errors
     /// `NotFound`; `Unavailable` when another process carries the instance.
     pub async fn delete(&self, caller: &Caller, id: InstanceId) -> Result<(), ServiceError> {
         self.stored(caller, id).await?;
-        self.inner.supervisor.epoch(id)?;
+        let epoch = self.inner.supervisor.epoch(id)?;
         if let Some(running) = self.inner.supervisor.find(caller.user, id)
             && running.state() == State::Online
+            && let Err(error) = self.unlink(&running, FAREWELL_TIMEOUT).await
         {
-            // Otherwise a dead companion would stay in the phone's list. It is no reason not to delete.
-            if let Err(error) = self.unlink(&running, FAREWELL_TIMEOUT).await {
-                tracing::info!(instance = %id, %error, "deleted without being unlinked");
-            }
+            tracing::info!(instance = %id, %error, "deleted before it is unlinked");
         }
         self.inner.supervisor.end(id).await;
-        self.storage().delete_instance(caller.user, id).await?;
-        self.inner.supervisor.forget(id);
+        // Only now: until its end a companion may be linked by a scan.
+        if self.inner.supervisor.is_linked(id, epoch).await {
+            let since = now();
+            let epoch = self.storage().bury_instance(caller.user, id, since).await?;
+            self.inner.supervisor.bury(Buried { instance: id, epoch, since });
+        } else {
+            self.storage().delete_instance(caller.user, id).await?;
+            self.inner.supervisor.forget(id);
+        }
         Ok(())
     }
 
@@ -272,6 +286,42 @@ impl InstanceService {
         }
         self.inner.supervisor.start(&instance).await?;
         Ok(Qr::Generating { cause: None, retry_at: None })
+    }
+
+    /// A code by which the owner of this phone number can link the instance without scanning: in WhatsApp under "Linked
+    /// devices", "Link with phone number instead". Each call makes a new one, and the one before is good no longer. An
+    /// instance that gave up waiting for a scan, or was unlinked, starts anew.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for what is no phone number; `Conflict` when an account is linked already; `NotConnected`
+    /// when no code can come, with the cause; `RateLimited` when WhatsApp says that there were too many; `Refused` when it
+    /// doesn't link this number by code; `Unavailable` when there is none in time, or another process carries the
+    /// instance.
+    pub async fn pairing_code(
+        &self,
+        caller: &Caller,
+        id: InstanceId,
+        phone: &str,
+    ) -> Result<PairingCode, ServiceError> {
+        let number = parse_recipient(phone)
+            .map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))?;
+        if !number.is_pn() {
+            return Err(ServiceError::invalid(Field::Recipient, "must be a phone number"));
+        }
+        let asking = async {
+            loop {
+                // Starts it where it has to be started, and says what stands against a code.
+                if let Qr::Code { .. } = self.qr(caller, id).await?
+                    && let Some(running) = self.inner.supervisor.find(caller.user, id)
+                    && let Some(code) = answered(running.companion.pairing_code(&number.user).await)?
+                {
+                    return Ok(code);
+                }
+                sleep(CODE_POLL).await;
+            }
+        };
+        let late = ServiceError::Unavailable { message: "WhatsApp did not give a code in time" };
+        timeout(CODE_TIMEOUT, asking).await.unwrap_or(Err(late))
     }
 
     async fn stored(&self, caller: &Caller, id: InstanceId) -> Result<Instance, ServiceError> {
@@ -330,6 +380,33 @@ fn qr_of(running: &RunningInstance) -> Result<Qr, ServiceError> {
             Ok(Qr::Generating { cause, retry_at })
         }
     }
+}
+
+/// What WhatsApp said to a wish for a pairing code; `None` if there is no connection to ask on at the moment.
+fn answered(answer: Result<PairingCode, RequestError>) -> Result<Option<PairingCode>, ServiceError> {
+    let refused = |code, message: &str| ServiceError::Refused {
+        cause: Some(if code == 404 { FailureCause::NotOnWhatsApp } else { FailureCause::Refused }),
+        code: Some(code),
+        message: message.to_owned(),
+    };
+    Err(match answer {
+        Ok(code) => return Ok(Some(code)),
+        Err(RequestError::NotConnected { .. } | RequestError::Stopped | RequestError::TimedOut) => {
+            return Ok(None);
+        }
+        Err(RequestError::Invalid(_)) => {
+            ServiceError::invalid(Field::Recipient, "is no international phone number")
+        }
+        // WhatsApp says 400 as well when codes were asked for too often for a number.
+        Err(RequestError::Refused { code: 400 | 429, .. }) => {
+            ServiceError::RateLimited { retry_after: CODE_RETRY }
+        }
+        Err(RequestError::Refused { code: code @ (404 | 452), .. }) => {
+            refused(code, "WhatsApp does not link this number by code; scan the QR code instead")
+        }
+        Err(RequestError::Refused { code, .. }) => refused(code, "WhatsApp refused to give a pairing code"),
+        Err(error) => ServiceError::internal(error),
+    })
 }
 
 fn linked() -> ServiceError {

@@ -17,6 +17,7 @@ mod webhooks;
 mod auth;
 mod supervisor;
 
+mod farewell;
 mod node;
 mod running;
 
@@ -61,4 +62,6 @@ pub use recipient::{RecipientError, parse_chat, parse_recipient};
 pub use services::{Dependencies, Services};
 pub use status::{ConnectionStatus, Status};
 pub use supervisor::Supervisor;
+/// What [`InstanceService::pairing_code`] answers.
+pub use wa_client::PairingCode;
 pub use webhooks::{MAX_RETRIES, MAX_SECRET, MAX_WEBHOOK_NAME, MAX_WEBHOOKS, RETRY_INTERVAL, WebhookService};

@@ -19,6 +19,7 @@ use webhook::Dispatcher;
 use crate::backoff::Backoff;
 use crate::companion::Companions;
 use crate::error::ServiceError;
+use crate::farewell::Buried;
 use crate::node::{Node, Others, RENEWAL};
 use crate::running::{End, Run, RunningInstance, STOP_TIMEOUT};
 use crate::status::{ConnectionStatus, resumes};
@@ -208,13 +209,36 @@ impl Supervisor {
         self.inner.dispatcher.release(instance);
     }
 
+    /// Whether a phone has linked the instance's companion.
+    pub(crate) async fn is_linked(&self, instance: InstanceId, epoch: Epoch) -> bool {
+        self.inner.companions.is_linked(instance, epoch).await
+    }
+
+    /// Unlinks the companion of an instance that was deleted, in the background. This process holds what is left of it.
+    pub(crate) fn bury(&self, buried: Buried) {
+        let Buried { instance, epoch, .. } = buried;
+        self.inner.node.hold(instance, epoch);
+        self.inner.dispatcher.release(instance);
+        let inner = Arc::clone(&self.inner);
+        self.accompany(async move {
+            inner.node.until_leased().await;
+            buried.unlink(&*inner.companions, &**inner.journal.storage()).await;
+            inner.node.lose(instance, epoch);
+        });
+    }
+
     /// The phone number behind a LID, where the instance's companion knows it.
     pub(crate) async fn number_of(&self, instance: InstanceId, lid: &str) -> Option<String> {
         self.inner.companions.number_of(instance, lid).await
     }
 
-    /// Serves what was acquired: its webhooks at once, its companions one after another.
+    /// Serves what was acquired: its webhooks at once, its companions one after another. What is buried is unlinked.
     fn take_up(&self, leased: Vec<Leased>) {
+        let (buried, leased): (Vec<_>, Vec<_>) =
+            leased.into_iter().partition(|leased| leased.buried_at.is_some());
+        for Leased { instance, epoch, buried_at } in buried {
+            self.bury(Buried { instance: instance.id, epoch, since: buried_at.unwrap_or_default() });
+        }
         for leased in &leased {
             self.inner.dispatcher.serve(leased.instance.id, leased.epoch);
         }

@@ -14,7 +14,9 @@ use storage::{
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use wa_client::content::{Content, Draft};
-use wa_client::{Cause, IncomingMessage, LogoutError, MessageInfo, Outgoing, RequestError, SendError, State};
+use wa_client::{
+    Cause, IncomingMessage, LogoutError, MessageInfo, Outgoing, PairingCode, RequestError, SendError, State,
+};
 use webhook::{AddressGuard, Options};
 
 use crate::clock::now;
@@ -238,6 +240,10 @@ impl Companions for ScriptedCompanions {
         Started { companion, run: Box::pin(run) }
     }
 
+    async fn is_linked(&self, _: InstanceId, _: Epoch) -> bool {
+        false
+    }
+
     async fn number_of(&self, _: InstanceId, lid: &str) -> Option<String> {
         self.numbers.lock().get(lid).cloned()
     }
@@ -344,6 +350,11 @@ impl Companion for ScriptedCompanion {
         self.tell([disconnected(Cause::LoggedOut, false)]).await.unwrap();
         self.become_state(State::Stopped(Cause::LoggedOut));
         Ok(())
+    }
+
+    async fn pairing_code(&self, _: &str) -> Result<PairingCode, RequestError> {
+        self.note("pairing_code");
+        Err(RequestError::Refused { code: 452, text: "feature-not-available".to_owned() })
     }
 
     async fn reconnect(&self) {

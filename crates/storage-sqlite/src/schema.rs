@@ -47,6 +47,7 @@ table! {
         epoch -> BigInt,
         node -> Nullable<Binary>,
         lost_by -> Nullable<Binary>,
+        buried_at -> Nullable<BigInt>,
     }
 }
 

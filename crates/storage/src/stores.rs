@@ -115,6 +115,11 @@ pub trait InstanceStore: Send + Sync + 'static {
     /// Removes an instance and everything that belongs to it: messages, events, deliveries, claims, and the companion's
     /// records. `NotFound`.
     fn delete_instance(&self, owner: UserId, id: InstanceId) -> Write<()>;
+
+    /// Removes an instance as [`Self::delete_instance`] does, but keeps its companion's credentials, so that it can still
+    /// be unlinked. For its owner, and for every count, it doesn't exist any more; the node that held it holds it under
+    /// the epoch that is the answer, and [`LeaseStore::acquire`] hands it on until [`Fleet::forget_buried`]. `NotFound`.
+    fn bury_instance(&self, owner: UserId, id: InstanceId, now: Timestamp) -> Write<Epoch>;
 }
 
 /// Webhooks, as the owner of the instance sees them.
@@ -183,6 +188,10 @@ pub trait EventLog: Send + Sync + 'static {
 pub trait Fleet: Send + Sync + 'static {
     /// One instance, whoever owns it.
     async fn fleet_instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError>;
+
+    /// Removes what was left of a buried instance. `NotFound` when there is no such one, `Fenced` when the epoch isn't
+    /// its own.
+    fn forget_buried(&self, id: InstanceId, epoch: Epoch) -> Write<()>;
 
     /// How many instances there are of all users, by what they were last known to do. Opens no secret.
     async fn instance_counts(&self) -> Result<InstanceCounts, StorageError>;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use storage::conformance::sample_event_data;
 use storage::{
     CauseKind, ConnectedData, DisconnectedData, EventData, EventKind, FailureCause, InvalidEventData,
-    MediaData, MessageData, MessageKind, MessageStatus, StatusData, UndecryptableData, UndecryptableReason,
-    WebhookData,
+    MediaData, MessageData, MessageKind, MessageStatus, QrData, StatusData, UndecryptableData,
+    UndecryptableReason, WebhookData,
 };
 
 const FORMAT_1: &str = include_str!("../testdata/event-data/format-1.jsonl");
@@ -94,6 +94,11 @@ fn values() -> Vec<EventData> {
             until: None,
             will_reconnect: true,
             raw: Some("<failure reason=\"429\"/>".into()),
+        }),
+        EventData::QrReceived(QrData {
+            code: "2@ref,a,b,c".into(),
+            attempt: 1,
+            expires_at: Some(1_795_629_993_000),
         }),
     ]);
     values

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
-use services::{ConnectionStatus, CreateInstance, InstanceView, MAX_INSTANCES, Status, UpdateInstance};
+use services::{
+    ConnectionStatus, CreateInstance, InstanceView, MAX_INSTANCES, PairingCode, Status, UpdateInstance,
+};
 use storage::{CauseKind, ConnectionCause, Page, Retention, SecretText, Timestamp, Webhook, WebhookPatch};
 use utoipa::{IntoParams, ToSchema};
 
@@ -359,6 +361,31 @@ impl From<ConnectionStatus> for ConnectionResponse {
             retry_at: connection.retry_at.map(Time::from),
             banned_until: connection.cause.and_then(|cause| cause.until).map(Time::from),
         }
+    }
+}
+
+/// `POST …/pairing-code`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PairingCodeRequest {
+    /// The number of the phone that is to enter the code, with the country code.
+    pub(crate) phone: String,
+}
+
+/// What that answers.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PairingCodeResponse {
+    /// Eight characters; the dash in the middle doesn't count.
+    #[schema(example = "ABCD-1234")]
+    code: String,
+    /// Until when the phone can use it.
+    expires_at: Time,
+}
+
+impl From<PairingCode> for PairingCodeResponse {
+    fn from(code: PairingCode) -> Self {
+        Self { code: code.code, expires_at: Timestamp::from_millis(code.expires_at).into() }
     }
 }
 

@@ -3,8 +3,8 @@ use services::Qr;
 
 use crate::dto::done::Done;
 use crate::dto::instance::{
-    CreateRequest, CreatedResponse, InstanceResponse, ListQuery, ListResponse, QrResponse, StatusResponse,
-    UpdateRequest, UpdatedResponse,
+    CreateRequest, CreatedResponse, InstanceResponse, ListQuery, ListResponse, PairingCodeRequest,
+    PairingCodeResponse, QrResponse, StatusResponse, UpdateRequest, UpdatedResponse,
 };
 use crate::dto::path::InstancePath;
 use crate::error::ApiError;
@@ -128,6 +128,27 @@ pub(super) async fn qr(call: InstanceCall) -> Result<HttpResponse, ApiError> {
             HttpResponse::Accepted().json(QrResponse::generating(cause, retry_at))
         }
     })
+}
+
+/// A code that the owner of this phone number enters in WhatsApp under "Linked devices", "Link with phone number
+/// instead": a way to pair without scanning. Each call makes a new one, and the one before is good no longer. Begins a new
+/// pairing where the last has ended.
+#[utoipa::path(
+    post,
+    path = "/api/instances/{id}/pairing-code",
+    tag = "instances",
+    params(InstancePath),
+    request_body = PairingCodeRequest,
+    responses((status = 200, description = "Enter this on the phone.", body = PairingCodeResponse), Refused)
+)]
+pub(super) async fn pairing_code(
+    call: InstanceCall,
+    JsonBody(request): JsonBody<PairingCodeRequest>,
+) -> Result<web::Json<PairingCodeResponse>, ApiError> {
+    let pairing_code = |call: InstanceCall| async move {
+        call.services().instances.pairing_code(&call.caller, call.subject, &request.phone).await
+    };
+    Ok(web::Json(PairingCodeResponse::from(call.complete(pairing_code).await?)))
 }
 
 /// Closes an instance's connection and opens a new one.

@@ -34,6 +34,7 @@ routes! {
     "/instances/{id}" { get instances::find, put instances::update, delete instances::delete }
     "/instances/{id}/status" { get instances::status }
     "/instances/{id}/qr" { get instances::qr }
+    "/instances/{id}/pairing-code" { post instances::pairing_code }
     "/instances/{id}/reconnect" { post instances::reconnect }
     "/instances/{id}/logout" { post instances::logout }
     "/instances/{id}/events" { get events::log }

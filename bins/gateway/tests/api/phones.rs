@@ -29,6 +29,11 @@ impl Phones {
         self.post(&format!("/sim/phones/{number}/scan"), json!({"qr": qr})).await;
     }
 
+    /// The phone enters the code that a companion shows.
+    pub async fn enter_code(&self, number: &str, code: &str) {
+        self.post(&format!("/sim/phones/{number}/link-code"), json!({"code": code})).await;
+    }
+
     /// The phone itself writes a text; the answer is the message's id.
     pub async fn write(&self, from: &str, to: &str, text: &str) -> String {
         let sent = self.post(&format!("/sim/phones/{from}/send"), json!({"to": to, "text": text})).await;

@@ -30,7 +30,8 @@ impl Facts {
 
     pub(crate) fn qr(&mut self, code: &QrCode) -> Change {
         self.qr_codes += 1;
-        let told = QrData { code: code.text.clone(), attempt: self.qr_codes };
+        let told =
+            QrData { code: code.text.clone(), attempt: self.qr_codes, expires_at: Some(code.expires_at) };
         (StateChange::status(InstanceStatus::Pairing, None), Some(EventData::QrReceived(told)))
     }
 

@@ -6,3 +6,4 @@ mod modules;
 mod pairing;
 mod restart;
 mod stage;
+mod unlinking;

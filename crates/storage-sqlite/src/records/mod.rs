@@ -92,6 +92,25 @@ pub(crate) fn wipe_secrets(db: &mut SqliteConnection, of: i64) -> Result<(), Fau
     Ok(())
 }
 
+/// What a companion needs to log in, sealed as it is.
+pub(crate) fn credentials(db: &mut SqliteConnection, of: i64) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+    let rows = companion_records.filter(instance.eq(of)).filter(kind.eq(number(Kind::DEVICE)));
+    Ok(rows.select((key, value)).load(db)?)
+}
+
+/// Gives another instance what [`credentials`] told of one with the same id, to which they are sealed.
+pub(crate) fn put_credentials(
+    db: &mut SqliteConnection,
+    of: i64,
+    credentials: Vec<(String, Vec<u8>)>,
+) -> Result<(), Fault> {
+    for (name, bytes) in credentials {
+        let row = (instance.eq(of), kind.eq(number(Kind::DEVICE)), key.eq(name), value.eq(bytes));
+        diesel::insert_into(companion_records).values(row).execute(db)?;
+    }
+    Ok(())
+}
+
 /// Removes up to `limit` records; answers how many there were.
 pub(crate) fn wipe_some(db: &mut SqliteConnection, of: i64, limit: i64) -> Result<usize, Fault> {
     let some = companion_records.filter(instance.eq(of)).select((kind, key)).limit(limit);

@@ -162,6 +162,15 @@ impl InstanceStore for SqliteDatabase {
             Ok(())
         })
     }
+
+    fn bury_instance(&self, owner: UserId, id: InstanceId, now: Timestamp) -> Write<Epoch> {
+        self.write(move |tx| {
+            let key = owned_key(&mut tx.db, owner, id)?;
+            let epoch = bury(&mut tx.db, key, now)?;
+            tx.retire_instance();
+            Ok(epoch)
+        })
+    }
 }
 
 /// Inserts the row; answers its key.
@@ -227,6 +236,36 @@ pub(super) fn change_state(db: &mut SqliteConnection, key: i64, state: StateChan
 
 fn update(db: &mut SqliteConnection, key: i64, instance: &Instance) -> Result<(), Fault> {
     diesel::update(instances::table.find(key)).set(InstanceRow::new(instance.clone())).execute(db)?;
+    Ok(())
+}
+
+/// Gives the companion's credentials a row of their own, with the same id and another key, and removes the rest.
+fn bury(db: &mut SqliteConnection, key: i64, now: Timestamp) -> Result<Epoch, Fault> {
+    let (epoch, node): (i64, Option<Vec<u8>>) =
+        instances::table.find(key).select((instances::epoch, instances::node)).first(db)?;
+    let buried = load(db, key)?.ok_or(Fault::NotFound("instance"))?.buried();
+    let credentials = records::credentials(db, key)?;
+    delete(db, key)?;
+    let (id, epoch) = (buried.id, Epoch::new(epoch).next());
+    let row = (
+        InstanceRow::new(buried),
+        instances::epoch.eq(epoch.number()),
+        instances::node.eq(node),
+        instances::buried_at.eq(now.millis()),
+    );
+    diesel::insert_into(instances::table).values(row).execute(db)?;
+    let key = key_of(db, id)?.ok_or(Fault::NotFound("instance"))?;
+    records::put_credentials(db, key, credentials)?;
+    Ok(epoch)
+}
+
+/// Removes what is left of a buried instance.
+pub(super) fn forget_buried(tx: &mut Tx, id: InstanceId, epoch: Epoch) -> Result<(), Fault> {
+    let key = tx.check_epoch(id, epoch)?;
+    let buried_at: Option<i64> = instances::table.find(key).select(instances::buried_at).first(&mut tx.db)?;
+    buried_at.ok_or(Fault::NotFound("instance"))?;
+    delete(&mut tx.db, key)?;
+    tx.retire_instance();
     Ok(())
 }
 

@@ -25,7 +25,9 @@ impl LeaseStore for SqliteDatabase {
             for key in free(&mut tx.db, node, now, limit)? {
                 let epoch = take(&mut tx.db, key, node)?;
                 let instance = rows::load(&mut tx.db, key)?.ok_or(Fault::NotFound("instance"))?;
-                leased.push(Leased { instance, epoch });
+                let buried_at: Option<i64> =
+                    instances::table.find(key).select(instances::buried_at).first(&mut tx.db)?;
+                leased.push(Leased { instance, epoch, buried_at: buried_at.map(time) });
             }
             Ok(leased)
         })

@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{
-    Amendment, Entry, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus, NewMessage,
+    Amendment, Entry, Epoch, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus, NewMessage,
     Outcome, Record, Recorded, StatusUpdate, StorageError, Write,
 };
 
@@ -26,10 +26,15 @@ impl Fleet for SqliteDatabase {
         Ok(found.await?)
     }
 
+    fn forget_buried(&self, id: InstanceId, epoch: Epoch) -> Write<()> {
+        self.write(move |tx| instances::forget_buried(tx, id, epoch))
+    }
+
     async fn instance_counts(&self) -> Result<InstanceCounts, StorageError> {
         use schema::instances;
         let counts = self.read(|db| {
             let by_status: Vec<(String, i64)> = instances::table
+                .filter(instances::buried_at.is_null())
                 .group_by(instances::status)
                 .select((instances::status, diesel::dsl::count_star()))
                 .load(db)?;

@@ -182,6 +182,45 @@ pub async fn deleting_an_instance_removes_all_that_belongs_to_it(backend: impl B
     assert!(store.claim("send", &kept.instance.to_string()).await.unwrap().is_some());
 }
 
+/// A buried instance is gone for its owner; who takes it hears since when, and can forget it.
+pub async fn a_buried_instance_is_nobodys_until_it_is_forgotten(mut backend: impl Backend) {
+    let store = backend.storage().await;
+    let (owner, max) = (sample_user("zoe"), sample_user("max"));
+    store.create_user(owner.clone()).await.unwrap();
+    store.create_user(max.clone()).await.unwrap();
+    let held = Held::of(&*store, owner.id, "gone").await;
+    fill(&*store, &held).await;
+    let at = Timestamp::from_millis(1_790_000_000_000);
+    not_found(&store.bury_instance(max.id, held.instance, at).await);
+    not_found(&store.forget_buried(held.instance, held.epoch).await);
+    let epoch = store.bury_instance(owner.id, held.instance, at).await.unwrap();
+
+    assert!(epoch > held.epoch);
+    assert_eq!(store.instance(owner.id, held.instance).await.unwrap(), None);
+    assert_eq!(store.instances(owner.id, 10, 0).await.unwrap().total, 0);
+    assert_eq!(store.instance_counts().await.unwrap(), InstanceCounts::default());
+    assert_eq!(store.fleet_webhooks(held.instance).await.unwrap(), []);
+    assert_eq!(store.claim("send", &held.instance.to_string()).await.unwrap(), None);
+    assert!(store.pending_messages(held.instance, 10).await.unwrap().is_empty());
+    not_found(&store.bury_instance(owner.id, held.instance, at).await);
+    not_found(&store.delete_instance(owner.id, held.instance).await);
+    let late = store.record(held.record().event(sample_event(EventKind::Connected, None))).await;
+    assert!(matches!(late, Err(StorageError::Fenced)), "{late:?}");
+    drop(store);
+    backend.reopen().await;
+    let store = backend.storage().await;
+
+    let leased = store.acquire(SAMPLE_NODE, true, 9, std::time::Duration::from_secs(60)).await.unwrap();
+    let [buried] = leased.try_into().unwrap();
+    assert_eq!((buried.instance.id, buried.buried_at), (held.instance, Some(at)));
+    assert_eq!((buried.instance.owner, buried.instance.name.as_str()), (UserId::NOBODY, ""));
+    let stale = store.forget_buried(held.instance, epoch).await;
+    assert!(matches!(stale, Err(StorageError::Fenced)), "{stale:?}");
+    store.forget_buried(held.instance, buried.epoch).await.unwrap();
+    assert_eq!(store.fleet_instance(held.instance).await.unwrap(), None);
+    not_found(&store.forget_buried(held.instance, buried.epoch).await);
+}
+
 async fn fill(store: &dyn Storage, held: &Held) {
     let claim = Claim {
         scope: "send".into(),

@@ -155,6 +155,7 @@ macro_rules! conformance_tests {
                 another_users_instance_does_not_exist
                 instance_patches_change_only_what_they_name
                 deleting_an_instance_removes_all_that_belongs_to_it
+                a_buried_instance_is_nobodys_until_it_is_forgotten
             }
             webhooks {
                 webhooks_round_trip_by_name

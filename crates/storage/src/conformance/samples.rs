@@ -134,7 +134,9 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
             will_reconnect: false,
             raw: None,
         }),
-        EventKind::QrReceived => EventData::QrReceived(QrData { code: "2@ref,a,b,c".into(), attempt: 2 }),
+        EventKind::QrReceived => {
+            EventData::QrReceived(QrData { code: "2@ref,a,b,c".into(), attempt: 2, expires_at: None })
+        }
         EventKind::LimitExceeded => {
             EventData::LimitExceeded(LimitData { limit: "maxMessagesSent".into(), allowed: 100, used: 101 })
         }

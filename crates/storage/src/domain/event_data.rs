@@ -250,6 +250,9 @@ pub struct QrData {
     pub code: String,
     /// From 1; counts the codes since the last connection.
     pub attempt: u32,
+    /// Unix milliseconds when the next code replaces it; unknown for what was written before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
 }
 
 /// A usage limit that was passed.

@@ -178,6 +178,6 @@ struct Qr {
 
 impl From<Qr> for QrData {
     fn from(old: Qr) -> Self {
-        Self { code: old.qr_code, attempt: old.attempt }
+        Self { code: old.qr_code, attempt: old.attempt, expires_at: None }
     }
 }

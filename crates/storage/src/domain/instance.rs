@@ -61,6 +61,29 @@ pub struct Instance {
     pub updated_at: Timestamp,
 }
 
+impl Instance {
+    /// What is left of it once it is buried: its id and its times, and no owner.
+    #[must_use]
+    pub fn buried(self) -> Self {
+        Self {
+            id: self.id,
+            owner: UserId::NOBODY,
+            name: String::new(),
+            description: None,
+            retention: Retention::default(),
+            status: InstanceStatus::Disconnected,
+            status_cause: None,
+            jid: None,
+            lid: None,
+            phone: None,
+            push_name: None,
+            last_activity: None,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
 /// How long what belongs to an instance is kept; `None` leaves it to the gateway's own setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::id::identifier;
-use crate::Instance;
+use crate::{Instance, Timestamp};
 
 identifier! {
     /// Identifies a process that runs instances. It is kept beside the process's other files, so that a process that
@@ -46,4 +46,7 @@ pub struct Leased {
     pub instance: Instance,
     /// The epoch to name in everything that is written for it.
     pub epoch: Epoch,
+    /// Since when it is buried ([`InstanceStore::bury_instance`](crate::InstanceStore::bury_instance)): then its companion
+    /// is to be unlinked, and nothing else.
+    pub buried_at: Option<Timestamp>,
 }

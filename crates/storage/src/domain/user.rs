@@ -7,6 +7,11 @@ identifier! {
     UserId
 }
 
+impl UserId {
+    /// The owner of what nobody may see any more. No user has this id.
+    pub const NOBODY: Self = Self::from_bytes([0; 16]);
+}
+
 words! {
     /// What a user may do.
     Role, "role" {

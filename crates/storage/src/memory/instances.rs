@@ -77,6 +77,20 @@ impl InstanceStore for MemoryStorage {
             Ok(())
         })
     }
+
+    fn bury_instance(&self, owner: UserId, id: InstanceId, now: Timestamp) -> Write<Epoch> {
+        self.write(|tables| {
+            let living = tables.owned(owner, id)?;
+            let (epoch, node) = (living.epoch.next(), living.node);
+            let buried = InstanceTables {
+                buried_at: Some(now),
+                ..InstanceTables::empty(living.instance.clone().buried(), epoch, node)
+            };
+            tables.instances.insert(id, buried);
+            tables.claims.retain(|_, (instance, _)| *instance != id);
+            Ok(epoch)
+        })
+    }
 }
 
 impl Tables {
@@ -98,19 +112,26 @@ impl InstanceTables {
         by_name
             .entry(Webhook::DEFAULT.to_owned())
             .or_insert_with(|| Webhook::new(id, Webhook::DEFAULT, created_at));
-        Ok(Self {
+        let epoch = Epoch::default().next();
+        Ok(Self { webhooks: by_name, ..Self::empty(instance, epoch, Some(node)) })
+    }
+
+    /// An instance to which nothing belongs.
+    fn empty(instance: Instance, epoch: Epoch, node: Option<NodeId>) -> Self {
+        Self {
             instance,
-            epoch: Epoch::default().next(),
-            node: Some(node),
+            epoch,
+            node,
             lost_by: None,
-            webhooks: by_name,
+            buried_at: None,
+            webhooks: BTreeMap::new(),
             messages: BTreeMap::new(),
             by_message_id: HashMap::new(),
             early: Vec::new(),
             events: Vec::new(),
             cursors: HashMap::new(),
             deliveries: BTreeMap::new(),
-        })
+        }
     }
 
     /// What "oldest first" sorts by.

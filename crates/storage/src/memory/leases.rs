@@ -79,6 +79,6 @@ impl InstanceTables {
     fn take(&mut self, node: NodeId) -> Leased {
         self.lost_by = self.node.replace(node).or(self.lost_by).filter(|loser| *loser != node);
         self.epoch = self.epoch.next();
-        Leased { instance: self.view(), epoch: self.epoch }
+        Leased { instance: self.view(), epoch: self.epoch, buried_at: self.buried_at }
     }
 }

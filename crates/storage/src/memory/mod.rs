@@ -71,6 +71,8 @@ struct InstanceTables {
     node: Option<NodeId>,
     /// Who held it, and was not told yet that another node has taken it.
     lost_by: Option<NodeId>,
+    /// Since when only its companion's credentials are left.
+    buried_at: Option<Timestamp>,
     /// By name.
     webhooks: BTreeMap<String, Webhook>,
     /// In the order they were stored in.

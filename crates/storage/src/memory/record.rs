@@ -3,8 +3,9 @@ use async_trait::async_trait;
 use super::messages::size;
 use super::{EarlyChange, InstanceTables, MemoryStorage, prune};
 use crate::{
-    Amendment, Entry, Event, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus, NewEvent,
-    NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, StoredClaim, Timestamp, Write,
+    Amendment, Entry, Epoch, Event, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus,
+    NewEvent, NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, StoredClaim, Timestamp,
+    Write,
 };
 
 #[async_trait]
@@ -13,10 +14,25 @@ impl Fleet for MemoryStorage {
         Ok(self.lock().instances.get(&id).map(InstanceTables::view))
     }
 
+    fn forget_buried(&self, id: InstanceId, epoch: Epoch) -> Write<()> {
+        self.write(|tables| {
+            let buried = tables.instance(id)?;
+            if buried.epoch != epoch {
+                return Err(StorageError::Fenced);
+            }
+            if buried.buried_at.is_none() {
+                return Err(StorageError::NotFound { what: "instance" });
+            }
+            tables.instances.remove(&id);
+            Ok(())
+        })
+    }
+
     async fn instance_counts(&self) -> Result<InstanceCounts, StorageError> {
         let tables = self.lock();
-        let mut counts = InstanceCounts { total: tables.instances.len() as u64, ..InstanceCounts::default() };
-        for tables in tables.instances.values() {
+        let mut counts = InstanceCounts::default();
+        for tables in tables.instances.values().filter(|tables| tables.buried_at.is_none()) {
+            counts.total += 1;
             *counts.by_status.entry(tables.instance.status).or_default() += 1;
         }
         Ok(counts)

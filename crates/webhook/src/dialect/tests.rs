@@ -177,8 +177,12 @@ fn samples() -> Vec<(EventData, &'static str)> {
             r#""reason":"banned","cause":"banned","code":101,"until":"2023-01-01T12:00:00.000Z","willReconnect":true,"raw":"<failure/>""#,
         ),
         (
-            EventData::QrReceived(QrData { code: "1@HbT1Ye1==,x".to_owned(), attempt: 2 }),
-            r#""qrCode":"1@HbT1Ye1==,x","attempt":2"#,
+            EventData::QrReceived(QrData {
+                code: "1@HbT1Ye1==,x".to_owned(),
+                attempt: 2,
+                expires_at: Some(1_672_574_400_000),
+            }),
+            r#""qrCode":"1@HbT1Ye1==,x","attempt":2,"expiresAt":"2023-01-01T12:00:00.000Z""#,
         ),
         (
             EventData::LimitExceeded(LimitData {

@@ -164,6 +164,7 @@ pass_on!(InstanceStore {
     write create_instance(instance: Instance, webhooks: Vec<Webhook>, node: NodeId, limit: u64) -> Epoch;
     write update_instance(owner: UserId, id: InstanceId, patch: InstancePatch, now: Timestamp) -> (Instance, Webhook);
     write delete_instance(owner: UserId, id: InstanceId) -> ();
+    write bury_instance(owner: UserId, id: InstanceId, now: Timestamp) -> Epoch;
 });
 
 pass_on!(WebhookStore {
@@ -191,6 +192,7 @@ pass_on!(Fleet {
     read prune_events(default: Option<Duration>, limit: u64) -> u64;
     read prune_messages(default: Option<Duration>, limit: u64) -> u64;
     write record(record: Record) -> Recorded;
+    write forget_buried(id: InstanceId, epoch: Epoch) -> ();
 });
 
 pass_on!(LeaseStore {

@@ -32,9 +32,12 @@ impl<'a> Data<'a> {
                 Self::Connected(Connected { instance_id: event.instance, jid: jid.as_deref() })
             }
             EventData::Disconnected(data) => Self::Disconnected(Disconnected::new(event, data)),
-            EventData::QrReceived(QrData { code, attempt }) => {
-                Self::Qr(Qr { instance_id: event.instance, qr_code: code, attempt: *attempt })
-            }
+            EventData::QrReceived(QrData { code, attempt, expires_at }) => Self::Qr(Qr {
+                instance_id: event.instance,
+                qr_code: code,
+                attempt: *attempt,
+                expires_at: expires_at.map(Timestamp::from_millis),
+            }),
             EventData::LimitExceeded(data) => Self::Limit(Limit::new(event, data)),
             EventData::WebhookUpdated(data) => Self::Webhook(Webhook::new(event, data)),
             EventData::IdentityChanged(IdentityData {}) => Self::Identity(Identity::new(event)),
@@ -269,6 +272,9 @@ pub(crate) struct Qr<'a> {
     instance_id: InstanceId,
     qr_code: &'a str,
     attempt: u32,
+    /// When the next code replaces it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
 }
 
 /// `limit_exceeded`.

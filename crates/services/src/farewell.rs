@@ -1,0 +1,137 @@
+//! Unlinks the companions of instances that were deleted.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join;
+use storage::{Epoch, InstanceId, Storage, StorageError, Timestamp};
+use tokio::time::{sleep, timeout};
+use wa_binary::Jid;
+use wa_client::{Cause, Event, SentContent, SentMessages, State};
+
+use crate::backoff::Backoff;
+use crate::clock::now;
+use crate::companion::{Companion, Companions, NotRecorded, Recorder, Started};
+use crate::running::STOP_TIMEOUT;
+
+/// When an unlinking is given up. WhatsApp itself drops companions that have not been there for about as long.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(14 * 24 * 3600);
+/// How long one try may take, reconnections included.
+const TRY: Duration = Duration::from_secs(600);
+/// Pauses between tries.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+
+/// A deleted instance whose companion may still be in its phone's list of linked devices.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buried {
+    pub(crate) instance: InstanceId,
+    pub(crate) epoch: Epoch,
+    pub(crate) since: Timestamp,
+}
+
+/// How a try ended.
+#[derive(Debug)]
+enum Outcome {
+    /// No phone lists the companion.
+    Unlinked,
+    /// Another process has taken it over.
+    Fenced,
+    /// Nobody knows.
+    NotYet,
+}
+
+impl Buried {
+    /// Tries until WhatsApp has confirmed that the companion is unlinked, or until it is no use any more; then nothing is
+    /// left of the instance. Its credentials are kept until then, also over restarts.
+    pub(crate) async fn unlink(self, companions: &dyn Companions, storage: &dyn Storage) {
+        let instance = self.instance;
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        loop {
+            if now().millis() >= self.since.after(GIVE_UP_AFTER).millis() {
+                tracing::warn!(%instance, "a deleted instance could not be unlinked in two weeks; its device may be left on the phone");
+                break;
+            }
+            match self.attempt(companions).await {
+                Outcome::Unlinked => break,
+                Outcome::Fenced => return,
+                Outcome::NotYet => sleep(backoff.pause()).await,
+            }
+        }
+        self.forget(storage).await;
+    }
+
+    async fn attempt(&self, companions: &dyn Companions) -> Outcome {
+        if !companions.is_linked(self.instance, self.epoch).await {
+            return Outcome::Unlinked;
+        }
+        let Started { companion, run } = companions.start(self.instance, self.epoch, Arc::new(Nobody));
+        let mut run = pin!(run);
+        let outcome = tokio::select! {
+            outcome = timeout(TRY, log_out(&*companion)) => outcome.unwrap_or(Outcome::NotYet),
+            () = &mut run => Outcome::NotYet,
+        };
+        // What hangs is dropped, as in a crash.
+        let _ = timeout(STOP_TIMEOUT, join(companion.stop(), run)).await;
+        tracing::info!(instance = %self.instance, ?outcome, "tried to unlink a deleted instance");
+        outcome
+    }
+
+    async fn forget(&self, storage: &dyn Storage) {
+        let mut backoff = Backoff::default();
+        loop {
+            match storage.forget_buried(self.instance, self.epoch).await {
+                Ok(()) | Err(StorageError::NotFound { .. } | StorageError::Fenced | StorageError::Closed) => {
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(instance = %self.instance, %error, "what is left of a deleted instance stays for now");
+                    sleep(backoff.pause()).await;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the connection, and logs out.
+async fn log_out(companion: &dyn Companion) -> Outcome {
+    let mut state = companion.watch();
+    let is_over = |state: &State| matches!(state, State::Online | State::Stopped(_));
+    let ended = match state.wait_for(is_over).await {
+        Ok(state) => match &*state {
+            State::Stopped(cause) => Some(cause.clone()),
+            _ => None,
+        },
+        Err(_) => return Outcome::NotYet,
+    };
+    match ended {
+        Some(Cause::Fenced) => Outcome::Fenced,
+        Some(cause) if cause.wipes_credentials() => Outcome::Unlinked,
+        Some(_) => Outcome::NotYet,
+        None => match companion.logout().await {
+            Ok(()) => Outcome::Unlinked,
+            Err(error) => {
+                tracing::debug!(%error, "a logout was not confirmed");
+                Outcome::NotYet
+            }
+        },
+    }
+}
+
+/// Listens to what nobody wants to know any more.
+struct Nobody;
+
+#[async_trait]
+impl Recorder for Nobody {
+    async fn record(&self, _: &[Event]) -> Result<(), NotRecorded> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SentMessages for Nobody {
+    async fn sent(&self, _: &Jid, _: &str) -> Option<SentContent> {
+        None
+    }
+}
