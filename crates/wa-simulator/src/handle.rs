@@ -11,6 +11,7 @@ use crate::{
     account::Account,
     faults::{FaultKind, Moment},
     iq,
+    pairing::assertion,
     phone::{KeyShare, Letter, Say, Task, message_id},
     simulator::canonical,
     world::World,
@@ -230,6 +231,30 @@ impl Phone {
     /// lets it speak again.
     pub fn be_silent(&self, is_silent: bool) {
         self.account.directory().is_silent = is_silent;
+    }
+
+    /// Says whether companions are linked only with a passkey.
+    pub fn demand_passkey(&self, has_passkey: bool) {
+        self.account.directory().has_passkey = has_passkey;
+    }
+
+    /// Whether companions are linked only with a passkey.
+    pub fn demands_passkey(&self) -> bool {
+        self.account.directory().has_passkey
+    }
+
+    /// What the person's authenticator answers to a WebAuthn request (both in JSON).
+    ///
+    /// # Errors
+    /// When it is no request.
+    pub fn assert_passkey(&self, options: &str) -> Result<serde_json::Value, ControlError> {
+        let answer = assertion(&self.account.phone.keys.passkey(), options, &mut self.world.fork_rng());
+        answer.ok_or_else(|| ControlError::InvalidRequest("this is no WebAuthn request".to_owned()))
+    }
+
+    /// The code that the phone shows while it is linked with a passkey; the companion shows the same.
+    pub fn passkey_code(&self) -> Option<String> {
+        self.account.directory().passkey_code.clone()
     }
 
     /// Who may write to the account.

@@ -46,6 +46,10 @@ pub(crate) struct Directory {
     pub(crate) restriction: Restriction,
     /// Its phone tells companions nothing by itself, and answers nothing they ask.
     pub(crate) is_silent: bool,
+    /// It is linked to companions only with a passkey.
+    pub(crate) has_passkey: bool,
+    /// What its phone shows while it is linked with a passkey, for the person to compare.
+    pub(crate) passkey_code: Option<String>,
     /// Versions and patches of the app state.
     pub(crate) app_state: crate::iq::Collections,
 }
@@ -97,6 +101,8 @@ impl Directory {
             standing: Standing::default(),
             restriction: Restriction::None,
             is_silent: false,
+            has_passkey: false,
+            passkey_code: None,
             app_state: crate::iq::Collections::default(),
         }
     }

@@ -13,7 +13,7 @@ use wa_binary::{Jid, Node};
 use super::{Channel, ChannelError, Newcomer, login};
 use crate::{
     Addressing, ControlError, PairingStep, iq,
-    pairing::{Approach, Offer, Registration, Waiting},
+    pairing::{Approach, Offer, PASSKEY_PATIENCE, Registration, Waiting},
     stanza,
     world::World,
 };
@@ -150,14 +150,20 @@ async fn wait(
     last: Instant,
     rng: &mut ChaCha20Rng,
 ) -> Result<Option<Node<'static>>, ChannelError> {
-    let mut finish = None;
+    let (mut finish, mut passkey, mut last) = (None, None, last);
     loop {
         tokio::select! {
             stanza = channel.receive() => {
                 let stanza = stanza?;
                 let node = wa_binary::decode(&stanza)?;
                 owed.settle(&node);
-                let mut unpaired = iq::Unpaired { world, waiting, rng: &mut *rng, finish: &mut finish };
+                let mut unpaired = iq::Unpaired {
+                    world,
+                    waiting,
+                    rng: &mut *rng,
+                    finish: &mut finish,
+                    passkey: passkey.as_ref(),
+                };
                 if let Some(answer) = unpaired.answer(&node) {
                     channel.send(&answer).await?;
                 }
@@ -170,6 +176,17 @@ async fn wait(
                 Approach::Code(hello) => {
                     owed.send(world, channel, "link_code_companion_reg", hello.stanza()).await?;
                     finish = Some((hello.reference, hello.finish));
+                }
+                Approach::Passkey(demand) => {
+                    let options = demand.options.clone().into_bytes();
+                    let child = Node::new("passkey_request_options").with_bytes(options);
+                    owed.send(world, channel, "passkey_prologue_request", child).await?;
+                    passkey = Some(demand);
+                    last = last.max(Instant::now() + PASSKEY_PATIENCE);
+                }
+                Approach::Continuation(identity) => {
+                    let child = Node::new("primary_ephemeral_identity").with_bytes(identity);
+                    owed.send(world, channel, "crsc_continuation", child).await?;
                 }
                 Approach::Refresh { rotate_qr } => {
                     let child = Node::new(if rotate_qr { ROTATE } else { REFRESH });

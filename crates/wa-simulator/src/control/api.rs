@@ -25,6 +25,7 @@ struct NewPhone {
     restricted: Option<Restriction>,
     #[serde(alias = "silentPhone")]
     silent_phone: Option<bool>,
+    passkey: Option<bool>,
 }
 
 /// A number, which people write with and without quotes.
@@ -213,6 +214,11 @@ async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> R
             ok(&json!({}))
         }
         ["limits"] if post => limits(phone, request::json_body(request).await?),
+        ["passkey"] if get => ok(&json!({"code": phone.passkey_code()})),
+        ["passkey"] if post => {
+            let options = request::json_body::<Value>(request).await?;
+            ok(&phone.assert_passkey(&options["options"].to_string())?)
+        }
         ["inbox"] if get => inbox(phone, &request).await,
         ["outbox"] if get => ok(&phone.outbox()),
         ["devices"] if get => ok(&phone.devices()),
@@ -227,7 +233,10 @@ async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> R
             ok(&json!({}))
         }
         []
-        | ["scan" | "link-code" | "send" | "read" | "ban" | "limits" | "inbox" | "outbox" | "devices"]
+        | [
+            "scan" | "link-code" | "passkey" | "send" | "read" | "ban" | "limits" | "inbox" | "outbox"
+            | "devices",
+        ]
         | ["devices", _]
         | ["devices", _, "impostor" | "share-keys"] => not_allowed(&request),
         _ => Err(ControlError::UnknownPath(request.uri().path().to_owned())),
@@ -263,6 +272,9 @@ async fn new_phone(doors: &Doors, request: Request<Incoming>) -> Replied {
     if let Some(is_silent) = wanted.silent_phone {
         phone.be_silent(is_silent);
     }
+    if let Some(has_passkey) = wanted.passkey {
+        phone.demand_passkey(has_passkey);
+    }
     ok(&described(&phone))
 }
 
@@ -274,6 +286,7 @@ fn described(phone: &Phone) -> Value {
         "name": phone.name(),
         "restricted": phone.restriction(),
         "silentPhone": phone.is_silent(),
+        "passkey": phone.demands_passkey(),
     })
 }
 

@@ -11,7 +11,7 @@ use wa_protobuf::companion::ClientPairingProps;
 use super::IqError;
 use crate::{
     Addressing,
-    pairing::{CodeFinish, CodeRequest, Waiting},
+    pairing::{CodeFinish, CodeRequest, PasskeyDemand, Waiting},
     stanza,
     world::World,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Unpaired<'a> {
     pub(crate) rng: &'a mut ChaCha20Rng,
     /// Where the client's last word in a pairing by code goes, with the reference it must name.
     pub(crate) finish: &'a mut Option<(Vec<u8>, oneshot::Sender<CodeFinish>)>,
+    /// The passkey that it was asked for.
+    pub(crate) passkey: Option<&'a PasskeyDemand>,
 }
 
 impl Unpaired<'_> {
@@ -54,6 +56,7 @@ impl Unpaired<'_> {
         {
             ("w:p", _) => Ok(None),
             ("md", Some(step)) if kind == "set" => self.link_code(step),
+            ("md", None) => self.with_passkey(&kind, node),
             _ => Err(IqError::NotImplemented),
         };
         Some(match outcome {
@@ -62,6 +65,41 @@ impl Unpaired<'_> {
                 tracing::debug!(%error, "an IQ before pairing is refused");
                 reply.attr("type", "error").child(error.node())
             }
+        })
+    }
+
+    /// The client's steps of a pairing with a passkey (PROTOCOL.md 6.5).
+    fn with_passkey(&self, kind: &str, node: &Node<'_>) -> Result<Option<Node<'static>>, IqError> {
+        let demand = self.passkey.ok_or(IqError::NotImplemented)?;
+        let child = node.first_child().ok_or(IqError::BadRequest("nothing is asked"))?;
+        let said = || child.require_bytes().map(std::borrow::Cow::into_owned);
+        let taken = match (kind, child.tag()) {
+            ("get", "passkey_request_options") => {
+                let options = demand.options.clone().into_bytes();
+                return Ok(Some(Node::new("passkey_request_options").with_bytes(options)));
+            }
+            ("get", "ref") => {
+                let reference = demand.reference.clone().into_bytes();
+                return Ok(Some(Node::new("ref").with_bytes(reference)));
+            }
+            ("set", "passkey_prologue") => {
+                let part = |name| child.require_child(name)?.require_bytes();
+                let proof = child.get_child("pairing_handoff_proof").and_then(Node::bytes);
+                let payload = part("prologue_payload")?.into_owned();
+                demand.prologue(
+                    &part("credential_id")?,
+                    &part("webauthn_assertion")?,
+                    payload,
+                    proof.as_deref(),
+                )
+            }
+            ("set", "companion_nonce") => demand.nonce(&said()?),
+            ("set", "encrypted_pairing_request") => demand.request(said()?),
+            _ => return Err(IqError::NotImplemented),
+        };
+        taken.map(|()| None).map_err(|refused| {
+            tracing::debug!(%refused, "a step of a pairing with a passkey is refused");
+            IqError::Forbidden
         })
     }
 

@@ -59,6 +59,9 @@ impl World {
         let finish = timeout(self.options.step_timeout, finished).await;
         let finish = finish.ok().and_then(Result::ok).ok_or(ControlError::CompanionGone)?;
         let secret = adv_secret(account, &ephemeral, &theirs, &finish, &request.waiting)?;
+        if account.directory().has_passkey {
+            return self.link_by_passkey(account, &request.waiting, &secret).await;
+        }
         self.refresh(account, &request.waiting).await?;
         self.offer(account, &request.waiting, &secret).await
     }
@@ -124,6 +127,13 @@ fn adv_secret(
     let identities = identities.map_err(|_| wrong("its identity key is none"))?;
     let secret = [shared.expose().as_slice(), identities.expose(), &random].concat();
     Ok(Secret::new(kdf::hkdf(&secret, &[], b"adv_secret")))
+}
+
+/// Five bytes as eight characters.
+pub(super) fn base32(bytes: [u8; 5]) -> String {
+    let bits = bytes.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+    let digit = |place: u32| usize::try_from(bits >> (5 * place) & 31).unwrap_or_default();
+    (0..8).rev().filter_map(|place| ALPHABET.get(digit(place))).map(|byte| char::from(*byte)).collect()
 }
 
 fn thirds(bytes: &[u8]) -> Option<[[u8; 32]; 3]> {

@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     Registration,
     code::{CodeHello, CodeRequest},
+    passkey::PasskeyDemand,
 };
 use crate::{ControlError, account::Account, adv::Vouched};
 
@@ -89,6 +90,10 @@ pub(crate) enum Approach {
     Offer(Offer),
     /// It knows the code that the client shows, or thinks so.
     Code(CodeHello),
+    /// It goes on only with a passkey.
+    Passkey(PasskeyDemand),
+    /// Its part of a pairing with a passkey.
+    Continuation(Vec<u8>),
     /// The client is to change its secret.
     Refresh {
         /// Whether to say it with `<pair-device-rotate-qr>`.

@@ -30,6 +30,9 @@ impl World {
             waiting.retire(*code.adv_secret.expose());
             return Err(ControlError::RetiredSecret);
         }
+        if account.directory().has_passkey {
+            return self.link_by_passkey(account, &waiting, &code.adv_secret).await;
+        }
         self.offer(account, &waiting, &code.adv_secret).await
     }
 

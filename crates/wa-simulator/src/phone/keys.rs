@@ -20,6 +20,11 @@ impl PhoneKeys {
         Self { identity, signed_prekey, prekey_seed: Secret::generate(rng) }
     }
 
+    /// The person's passkey.
+    pub(crate) fn passkey(&self) -> KeyPair {
+        KeyPair::from_private(PrivateKey::from_bytes(kdf::hkdf(self.prekey_seed.expose(), &[], b"passkey")))
+    }
+
     /// The one-time prekey with this id.
     pub(crate) fn prekey(&self, id: u32) -> KeyPair {
         let bytes =
