@@ -96,6 +96,13 @@ pub(crate) struct Unrecorded {
     pub(crate) readers: Vec<oneshot::Sender<()>>,
 }
 
+impl Unrecorded {
+    /// Whether somebody waits for it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.submitted.is_empty() || !self.readers.is_empty()
+    }
+}
+
 impl PendingMessages {
     /// Takes in what an earlier process left pending, oldest first. Those wait for a companion before all others.
     pub(crate) fn load(&mut self, messages: Vec<Message>) {

@@ -2,12 +2,13 @@
 //! of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use storage::{
     Claim, Entry, Epoch, Instance, InstanceId, InstanceStatus, Journal, Message, MessageStatus, NewMessage,
-    Outcome, Record, Recorded, StateChange, StatusUpdate, StorageError, Write,
+    Outcome, Record, Recorded, StateChange, StatusUpdate, StorageError, Urgency, Write,
 };
 use tokio::sync::{Notify, SetOnce, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -34,6 +35,8 @@ pub(crate) struct InstanceRecorder {
     pending: Mutex<PendingMessages>,
     /// Held by whoever makes a record.
     turn: tokio::sync::Mutex<()>,
+    /// Whether the record that is being made waits for others to share its commit.
+    is_patient: AtomicBool,
     /// Set once it is known what an earlier process left pending.
     loaded: SetOnce<()>,
     /// Set once another process holds the instance.
@@ -51,6 +54,13 @@ pub(crate) struct InstanceRecorder {
 struct Addition {
     state: Option<StateChange>,
     entries: Vec<Entry>,
+}
+
+impl Addition {
+    /// Whether nobody waits for it: only for the words of others about what was sent.
+    fn is_patient(&self) -> bool {
+        self.state.is_none() && self.entries.iter().all(|entry| matches!(entry, Entry::Status(_)))
+    }
 }
 
 impl InstanceRecorder {
@@ -74,6 +84,7 @@ impl InstanceRecorder {
             facts: Mutex::new(facts),
             pending: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            is_patient: AtomicBool::new(false),
             loaded: SetOnce::new(),
             fenced: SetOnce::new(),
             closed: SetOnce::new(),
@@ -103,6 +114,7 @@ impl InstanceRecorder {
     ) -> Result<oneshot::Receiver<Answer>, Full> {
         let answer = self.pending.lock().submit(message, claim)?;
         self.unrecorded.notify_one();
+        self.hurry();
         Ok(answer)
     }
 
@@ -229,6 +241,7 @@ impl InstanceRecorder {
         let caught_up = self.pending.lock().catch_up();
         if let Some(caught_up) = caught_up {
             self.unrecorded.notify_one();
+            self.hurry();
             // It ends without a word.
             let _ = caught_up.await;
         }
@@ -237,12 +250,19 @@ impl InstanceRecorder {
     /// Makes one record of what is submitted, what is settled, and what a batch adds; answers the outcomes of the
     /// latter. Runs in the instance's own task only, which outlives it.
     async fn commit(&self, batch: Addition) -> Result<Vec<Outcome>, NotRecorded> {
+        let patient = batch.is_patient();
+        if !patient {
+            self.hurry();
+        }
         let _turn = self.turn.lock().await;
         let waiting = self.pending.lock().take_unrecorded();
+        let urgency = if patient && !waiting.is_awaited() { Urgency::Soon } else { Urgency::Now };
+        self.is_patient.store(urgency == Urgency::Soon, Ordering::Release);
         let (keyed, plain): (Vec<_>, Vec<_>) =
             waiting.submitted.into_iter().partition(|(_, claim)| claim.is_some());
 
-        let mut record = Record { state: batch.state, ..Record::new(self.instance, self.epoch) };
+        let mut record =
+            Record { state: batch.state, ..Record::new(self.instance, self.epoch).urgency(urgency) };
         record.entries.extend(waiting.settled.iter().cloned().map(Entry::Status));
         record.entries.extend(plain.iter().map(|(message, _)| stored(message)));
         let before = record.entries.len();
@@ -264,6 +284,13 @@ impl InstanceRecorder {
         }
         drop(waiting.readers);
         outcomes
+    }
+
+    /// Lets a record that waits for others to share its commit wait no longer.
+    fn hurry(&self) {
+        if self.is_patient.swap(false, Ordering::AcqRel) {
+            self.journal.storage().hurry();
+        }
     }
 
     /// A message with an idempotency key is a record of its own: it is stored only if the key is free.

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use storage::{Clock, Write};
+use storage::{Clock, Urgency, Write};
 
 use crate::fault::Fault;
 use crate::master_key::MasterKey;
@@ -91,7 +91,15 @@ impl SqliteDatabase {
         &self,
         work: impl FnOnce(&mut Tx) -> Result<T, Fault> + Send + 'static,
     ) -> Write<T> {
-        self.shared.queue.write(work)
+        self.write_by(Urgency::Now, work)
+    }
+
+    pub(crate) fn write_by<T: Send + 'static>(
+        &self,
+        urgency: Urgency,
+        work: impl FnOnce(&mut Tx) -> Result<T, Fault> + Send + 'static,
+    ) -> Write<T> {
+        self.shared.queue.write(urgency, work)
     }
 
     pub(crate) async fn read<T: Send + 'static>(

@@ -25,7 +25,7 @@ pub use domain::lease::{Epoch, Leased, NodeId};
 pub use domain::message::{Message, MessageQuery, MessageStatus, NewMessage, StatusUpdate, StoredMessageId};
 pub use domain::message_kind::MessageKind;
 pub use domain::page::Page;
-pub use domain::record::{Entry, Outcome, Record, Recorded};
+pub use domain::record::{Entry, Outcome, Record, Recorded, Urgency};
 pub use domain::secret::{ApiKey, SecretText};
 pub use domain::time::{InvalidTimestamp, Timestamp};
 pub use domain::user::{Role, User, UserId, UserPatch};

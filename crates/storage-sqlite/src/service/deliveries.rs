@@ -3,7 +3,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use storage::{
     Consumer, ConsumerWork, Delivery, DeliveryState, DeliveryStore, Event, InstanceId, Page, Settlement,
-    StorageError, Timestamp, UserId, Write,
+    StorageError, Timestamp, Urgency, UserId, Write,
 };
 
 use super::ownership::{key_of, owned_key};
@@ -122,7 +122,7 @@ impl DeliveryStore for SqliteDatabase {
     }
 
     fn settle(&self, settlements: Vec<Settlement>) -> Write<Vec<InstanceId>> {
-        self.write(move |tx| {
+        self.write_by(Urgency::Soon, move |tx| {
             let mut fenced = Vec::new();
             for settlement in settlements {
                 let instance = settlement.consumer.instance;

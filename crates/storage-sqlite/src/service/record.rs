@@ -49,7 +49,11 @@ impl Fleet for SqliteDatabase {
     }
 
     fn record(&self, record: Record) -> Write<Recorded> {
-        self.write(move |tx| store(tx, record))
+        self.write_by(record.urgency, move |tx| store(tx, record))
+    }
+
+    fn hurry(&self) {
+        self.shared.queue.hurry();
     }
 
     async fn pending_messages(&self, instance: InstanceId, limit: u64) -> Result<Vec<Message>, StorageError> {

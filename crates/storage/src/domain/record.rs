@@ -18,6 +18,8 @@ pub struct Record {
     pub epoch: Epoch,
     /// If this key is taken already, nothing of the record is stored and [`Recorded::taken`] holds the earlier claim.
     pub claim: Option<Claim>,
+    /// How soon it is to be durable.
+    pub urgency: Urgency,
     /// New state of the instance.
     pub state: Option<StateChange>,
     /// Applied in order; the events in them are appended in this order.
@@ -27,13 +29,20 @@ pub struct Record {
 impl Record {
     /// A record of nothing yet.
     pub fn new(instance: InstanceId, epoch: Epoch) -> Self {
-        Self { instance, epoch, claim: None, state: None, entries: Vec::new() }
+        Self { instance, epoch, claim: None, urgency: Urgency::Now, state: None, entries: Vec::new() }
     }
 
     /// Takes an idempotency key together with the rest.
     #[must_use]
     pub fn claim(mut self, claim: Option<Claim>) -> Self {
         self.claim = claim;
+        self
+    }
+
+    /// Says how soon it is to be durable.
+    #[must_use]
+    pub fn urgency(mut self, urgency: Urgency) -> Self {
+        self.urgency = urgency;
         self
     }
 
@@ -78,6 +87,16 @@ impl Record {
         self.entries.push(Entry::Event(event));
         self
     }
+}
+
+/// How soon something is to be durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody waits for it.
+    #[default]
+    Now,
+    /// Nobody does: it may wait a few milliseconds, so that it shares the commit of something else.
+    Soon,
 }
 
 /// One thing that happened.
