@@ -12,7 +12,7 @@ use crate::end::End;
 use crate::iq::encrypt::parse_count;
 use crate::look_up::{Answered, Supply};
 use crate::request::RequestError;
-pub(crate) use flow::Flow;
+pub(crate) use flow::{Flow, make_first_prekeys};
 
 /// Fewer than this many left on the server call for a refill.
 const FEW: u32 = 5;

@@ -1,8 +1,9 @@
 use compact_str::CompactString;
 use rand::{CryptoRng, RngExt};
+use tokio::task::JoinHandle;
 use wa_binary::{Jid, Server};
 use wa_crypto::{KeyPair, PrivateKey, PublicKey, Secret, Signature};
-use wa_signal::{LocalIdentity, SignedPreKey};
+use wa_signal::{LocalIdentity, PreKey, SignedPreKey};
 use wa_store::{
     Changes, Device, DeviceAddress, DeviceList, IdentityChange, IdentityChangeKind, SentMessage,
     SignedPreKeyRecord, Store, StoreError,
@@ -34,6 +35,8 @@ pub(crate) struct Mirror {
     pub(crate) lids: Lids,
     pub(crate) sent: RecentlySent,
     pub(crate) retries: RetryCounts,
+    /// One-time keys that are being made for the first upload.
+    pub(crate) fresh_prekeys: Option<JoinHandle<Vec<PreKey>>>,
     /// What the embedder has yet to hear or to accept.
     pub(crate) inbox: Inbox,
     /// Messages that were read since this mirror was made, by sending device and id.
@@ -72,6 +75,7 @@ impl Mirror {
             lids: Lids::new(),
             sent: RecentlySent::new(config.recent_sent),
             retries: RetryCounts::default(),
+            fresh_prekeys: None,
             inbox: Inbox::default(),
             arrived: Cache::new(REMEMBERED_ARRIVALS),
             delivered: Cache::new(REMEMBERED_DELIVERIES),

@@ -21,6 +21,7 @@ use crate::embedder::Embedder;
 use crate::end::End;
 use crate::event::{Event, QrCode};
 use crate::iq;
+use crate::keeper;
 use crate::mirror::Mirror;
 use crate::requests::{Call, Requests};
 use crate::shared::{Random, Shared};
@@ -180,6 +181,8 @@ impl<'a> Pairing<'a> {
         self.link.feed(&iq::session::unified_session(self.shared.clock.unix_millis())).await?;
         self.link.flush().await?;
         self.deadline = Instant::now() + RESTART_TIMEOUT;
+        // The login to come needs them, and until then there is nothing to do but to wait.
+        keeper::make_first_prekeys(self.mirror, self.random);
         Ok(())
     }
 

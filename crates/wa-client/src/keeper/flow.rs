@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use rand::SeedableRng;
+use tokio::task::JoinHandle;
 use wa_binary::Node;
 use wa_crypto::{KeyPair, PrivateKey, PublicKey};
 use wa_signal::{LocalIdentity, PreKey, SignedPreKey};
@@ -33,14 +34,17 @@ pub(crate) struct Flow {
     /// Stored prekeys with this id and higher ones are not on the server, as far as is known.
     first_unuploaded: u32,
     next_id: u32,
+    fresh: Option<JoinHandle<Vec<PreKey>>>,
     /// Unix seconds.
     now: i64,
 }
 
 impl Flow {
     pub(super) fn new(context: &mut Context<'_>) -> Self {
+        let fresh = context.mirror.fresh_prekeys.take();
         let (shared, mirror) = (context.shared, &*context.mirror);
         Self {
+            fresh,
             asker: context.requests.asker(shared.config.iq_timeout),
             store: shared.store.clone(),
             random: Random::from_rng(context.random),
@@ -114,7 +118,7 @@ impl Flow {
         Ok(public)
     }
 
-    /// Makes fresh keys where they don't hold up other companions.
+    /// Fresh keys: those that are being made already, if that many are needed.
     async fn generate(&mut self, count: usize) -> Result<Vec<PreKey>, RequestError> {
         let wanted = u32::try_from(count).unwrap_or(MAX_ID);
         if self.next_id.saturating_add(wanted) > MAX_ID {
@@ -124,9 +128,9 @@ impl Flow {
         }
         let first = self.next_id;
         self.next_id += wanted;
-        let mut random = Random::from_rng(&mut self.random);
-        let generated =
-            tokio::task::spawn_blocking(move || PreKey::generate(first, count, &mut random)).await;
+        let is_first = (first, count) == (1, FIRST_UPLOAD);
+        let under_way = self.fresh.take().filter(|_| is_first);
+        let generated = under_way.unwrap_or_else(|| generate(first, count, &mut self.random)).await;
         generated.map_err(|error| RequestError::Store(error.to_string()))
     }
 
@@ -200,6 +204,19 @@ impl Flow {
         }
         Ok(())
     }
+}
+
+/// Begins to make the keys of the first upload.
+pub(crate) fn make_first_prekeys(mirror: &mut Mirror, random: &mut Random) {
+    if mirror.device.next_prekey_id == 1 {
+        mirror.fresh_prekeys = Some(generate(1, FIRST_UPLOAD, random));
+    }
+}
+
+/// Makes fresh keys where they don't hold up other companions.
+fn generate(first: u32, count: usize, random: &mut Random) -> JoinHandle<Vec<PreKey>> {
+    let mut random = Random::from_rng(random);
+    tokio::task::spawn_blocking(move || PreKey::generate(first, count, &mut random))
 }
 
 /// Puts a new signed prekey in the place of the old one; tells since when (Unix seconds) that one has been in use.
