@@ -10,7 +10,7 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 /// The log file is cut down to this many bytes when it is reset.
 const LOG_LIMIT: u32 = 64 << 20;
 /// Page cache of the writing connection, in KiB.
-const WRITER_CACHE: u32 = 16 << 10;
+const WRITER_CACHE: u32 = 4 << 10;
 /// Page cache of each reading connection, in KiB.
 const READER_CACHE: u32 = 2 << 10;
 
