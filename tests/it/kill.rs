@@ -10,7 +10,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reqwest::Method;
 use serde_json::{Value, json};
-use trunkline_tests::{Gateway, GatewayOptions, Hook, Simulator, WebhookReceiver, call, until};
+use test_support::until_within;
+use trunkline_tests::{Gateway, GatewayOptions, Hook, Simulator, WebhookReceiver, call};
 
 const KILLS: usize = 20;
 const MESSAGES: usize = 1_000;
@@ -45,7 +46,7 @@ async fn nothing_is_lost_or_repeated_when_the_gateway_is_killed_again_and_again(
     for kill in 1..=KILLS {
         // A random moment within each twentieth of the traffic, so that no kill meets an idle gateway.
         let moment = (kill - 1) * 2 * MESSAGES / KILLS + rng.random_range(0..2 * MESSAGES / KILLS - 10);
-        until("traffic goes on", Duration::from_secs(120), || async {
+        until_within("traffic goes on", Duration::from_secs(120), || async {
             (progress.load(Ordering::Relaxed) >= moment).then_some(())
         })
         .await;
@@ -103,14 +104,14 @@ fn send_all(
 
 /// Keeps the two directions together, so that both see every kill.
 async fn keep_step(progress: &AtomicUsize, n: usize) {
-    until("the other direction", Duration::from_secs(120), || async {
+    until_within("the other direction", Duration::from_secs(120), || async {
         (progress.load(Ordering::Relaxed) + 50 >= 2 * n).then_some(())
     })
     .await;
 }
 
 async fn send_one(client: &reqwest::Client, url: &str, key: &str, path: &str, n: usize) -> String {
-    until("the send is answered", Duration::from_secs(90), || async {
+    until_within("the send is answered", Duration::from_secs(90), || async {
         let body = json!({ "phone": PEER, "message": format!("out {n}") });
         let idempotency = format!("send-{n}");
         let (status, answer) =
@@ -149,7 +150,7 @@ async fn every_message_is_stored_once(
 ) {
     let expected = (MESSAGES, MESSAGES);
     assert_eq!((sent.len(), received.len()), expected, "distinct ids");
-    until("all messages are stored", Duration::from_secs(120), || async {
+    until_within("all messages are stored", Duration::from_secs(120), || async {
         let stored = stored_messages(gateway, id).await?;
         let done = |m: &&Value| m["status"] != "pending";
         (stored.iter().filter(done).count() >= 2 * MESSAGES).then_some(())
@@ -190,7 +191,7 @@ async fn every_event_arrived_with_a_stable_id(
     for (kinds, messages) in
         [(&["message_sent"][..], sent), (&["message_received", "message_undecryptable"], received)]
     {
-        until(kinds[0], Duration::from_secs(120), || async {
+        until_within(kinds[0], Duration::from_secs(120), || async {
             let seen: Vec<_> = kinds.iter().map(|kind| events_by_message(&receiver.hooks(), kind)).collect();
             let told = |id: &String| seen.iter().any(|seen| seen.contains_key(id));
             messages.iter().all(told).then_some(())
@@ -234,7 +235,7 @@ fn events_by_message(hooks: &[Hook], kind: &str) -> BTreeMap<String, BTreeSet<St
 }
 
 async fn every_send_is_shown_once(simulator: &Simulator, sent: &BTreeSet<String>) {
-    let shown = until("the phone shows every send", Duration::from_secs(60), || async {
+    let shown = until_within("the phone shows every send", Duration::from_secs(60), || async {
         let inbox = simulator.inbox(PEER).await;
         let shown: Vec<Value> = inbox.into_iter().filter(|m| m["fromMe"] != true).collect();
         (shown.len() >= MESSAGES).then_some(shown)

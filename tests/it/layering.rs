@@ -20,7 +20,9 @@ const USES: &[(&str, &[&str])] = &[
     ("services", &["storage", "wa-binary", "wa-client", "webhook"]),
     // The binary wires everything, and names no codec.
     ("trunkline", &["services", "storage", "storage-sqlite", "wa-client", "wa-simulator", "webhook"]),
-    ("trunkline-tests", &[]),
+    ("trunkline-tests", &["test-support"]),
+    // For tests alone.
+    ("test-support", &[]),
 ];
 
 /// Service and database crates that no protocol crate may name, in any kind of dependency.

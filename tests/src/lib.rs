@@ -12,9 +12,7 @@ pub mod bench;
 mod process;
 mod receiver;
 mod rest;
-mod until;
 
 pub use process::Trunkline;
 pub use receiver::{Hook, WebhookReceiver};
 pub use rest::{Gateway, GatewayOptions, Simulator, call};
-pub use until::until;

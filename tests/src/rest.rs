@@ -4,8 +4,9 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
+use test_support::until_within;
 
-use crate::{Trunkline, until};
+use crate::Trunkline;
 
 /// The e-mail and password of the administrator in every test.
 const ADMIN: (&str, &str) = ("admin@trunkline.test", "correct horse battery staple");
@@ -181,7 +182,7 @@ impl Gateway {
         let (status, created) = self.call(Method::POST, "/api/instances", Some(body)).await.expect("create");
         assert_eq!(status, StatusCode::CREATED, "create: {created}");
         let id = created["id"].as_str().expect("id").to_owned();
-        let qr = until("the instance's QR", Duration::from_secs(30), || async {
+        let qr = until_within("the instance's QR", Duration::from_secs(30), || async {
             let (status, body) = self.call(Method::GET, &format!("/api/instances/{id}/qr"), None).await?;
             (status == StatusCode::OK).then(|| body["qrCode"].as_str().expect("qrCode").to_owned())
         })
@@ -191,7 +192,7 @@ impl Gateway {
 
     /// Waits until the instance is ready to send.
     pub async fn connected(&self, id: &str) {
-        until("the instance is connected", Duration::from_secs(60), || async {
+        until_within("the instance is connected", Duration::from_secs(60), || async {
             let (_, body) = self.call(Method::GET, &format!("/api/whatsapp/{id}/status"), None).await?;
             (body["ready"] == true).then_some(())
         })

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -22,6 +21,8 @@ use webhook::{AddressGuard, Options};
 use crate::clock::now;
 use crate::companion::{Companion, Companions, NotRecorded, Recorder, Started};
 use crate::{AuthConfig, Caller, CreateInstance, Dependencies, KeepFor, Services};
+
+pub(crate) use test_support::until;
 
 pub(crate) fn user(id: UserId) -> User {
     User {
@@ -365,15 +366,4 @@ impl Companion for ScriptedCompanion {
         self.note("stop");
         self.die();
     }
-}
-
-/// Asks again and again until there is an answer; the limit only stops a test that would wait for ever.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    for _ in 0..6000 {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("waited too long for {what}");
 }

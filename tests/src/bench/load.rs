@@ -5,7 +5,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::connection::Connection;
-use crate::{Gateway, Simulator, WebhookReceiver, until};
+use test_support::until_within;
+
+use crate::{Gateway, Simulator, WebhookReceiver};
 
 /// Instances that send and receive in the throughput rounds; the others stay idle, as most of a fleet does.
 const ACTIVE: usize = 50;
@@ -148,8 +150,9 @@ impl Fleet {
             let body = json!({ "to": member.number, "text": "hello from a phone", "count": each });
             async move { sim.post(&format!("/sim/phones/{}/send", member.peer), body).await }
         });
-        let arrival =
-            until("all webhooks arrive", LIMIT, || async { (received() - before >= total).then_some(()) });
+        let arrival = until_within("all webhooks arrive", LIMIT, || async {
+            (received() - before >= total).then_some(())
+        });
         tokio::join!(join_all(sends), arrival);
         Round { count: total, elapsed: started.elapsed(), latencies: Vec::new() }
     }

@@ -1,7 +1,6 @@
 //! A gateway without HTTP beside a WhatsApp without a network.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,8 @@ use storage::{
 };
 use wa_client::{ConnectRequest, Connection, Connector, Store, TransportError, TrustRoot};
 use wa_simulator::{Options, Phone, Profile, Simulator};
+
+pub(crate) use test_support::until;
 
 /// A point in time that the simulator's certificates cover.
 const NOW: u64 = 1_790_000_000;
@@ -217,15 +218,4 @@ impl wa_client::Clock for SharedClock {
     fn unix_millis(&self) -> i64 {
         i64::try_from(self.0.unix_millis()).unwrap()
     }
-}
-
-/// Asks again and again until there is an answer. What has not happened after ten minutes of paused time never happens.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    for _ in 0..60_000 {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("waited too long for {what}");
 }

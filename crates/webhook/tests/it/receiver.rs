@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -17,6 +16,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+
+pub(crate) use test_support::until;
 
 /// One request, as it came.
 #[derive(Clone, Debug)]
@@ -185,15 +186,4 @@ fn response(answer: Answer) -> Response<BoxBody<Bytes, Infallible>> {
         response = response.header(name, value);
     }
     response.body(body).expect("a response")
-}
-
-/// Asks again and again until there is an answer; the limit only stops a test that would wait for ever.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    for _ in 0..6000 {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("waited too long for {what}");
 }
