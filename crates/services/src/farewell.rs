@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join;
-use storage::{Epoch, InstanceId, Storage, StorageError, Timestamp};
+use storage::{Backoff, Epoch, InstanceId, Storage, StorageError, Timestamp};
 use tokio::time::{sleep, timeout};
 use wa_binary::Jid;
 use wa_client::{Cause, Event, SentContent, SentMessages, State};
 
-use crate::backoff::Backoff;
 use crate::clock::now;
 use crate::companion::{Companion, Companions, NotRecorded, Recorder, Started};
 use crate::running::STOP_TIMEOUT;

@@ -36,7 +36,6 @@ mod error;
 
 mod status;
 
-mod backoff;
 mod cause;
 mod clock;
 mod field;

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{Claim, Failure, Message, StatusUpdate, StorageError, StoredClaim};
+use storage::{Backoff, Claim, Failure, Message, StatusUpdate, StorageError, StoredClaim};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-
-use crate::backoff::Backoff;
 
 /// Most messages of one instance that are on their way. Their content is held in memory.
 pub(crate) const CAPACITY: usize = 1_024;

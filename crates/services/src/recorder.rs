@@ -7,15 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use storage::{
-    Claim, Entry, Epoch, Instance, InstanceId, InstanceStatus, Journal, Message, MessageStatus, NewMessage,
-    Outcome, Record, Recorded, StateChange, StatusUpdate, StorageError, Urgency, Write,
+    Backoff, Claim, Entry, Epoch, Instance, InstanceId, InstanceStatus, Journal, Message, MessageStatus,
+    NewMessage, Outcome, Record, Recorded, StateChange, StatusUpdate, StorageError, Urgency, Write,
 };
 use tokio::sync::{Notify, SetOnce, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use wa_binary::Jid;
 use wa_client::{Event, SentContent, SentMessages};
 
-use crate::backoff::Backoff;
 use crate::clock::now;
 use crate::companion::{Companions, NotRecorded, Recorder};
 use crate::mapping::{self, Facts, Mapped};

@@ -8,14 +8,13 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FusedFuture, join};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use storage::{Epoch, Failure, FailureCause, Instance, InstanceId, Journal, Message, UserId};
+use storage::{Backoff, Epoch, Failure, FailureCause, Instance, InstanceId, Journal, Message, UserId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use wa_binary::Jid;
 use wa_client::content::Draft;
 use wa_client::{Cause, MessageId, Outgoing, State};
 
-use crate::backoff::Backoff;
 use crate::cause::{Remedy, remedy};
 use crate::clock::now;
 use crate::companion::{Companion, Companions, Started};

@@ -8,7 +8,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
 use storage::{
-    Epoch, Instance, InstanceId, InstanceStatus, Journal, Leased, Record, StateChange, StorageError, UserId,
+    Backoff, Epoch, Instance, InstanceId, InstanceStatus, Journal, Leased, Record, StateChange, StorageError,
+    UserId,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,6 @@ use tokio_util::task::TaskTracker;
 use wa_client::Cause;
 use webhook::Dispatcher;
 
-use crate::backoff::Backoff;
 use crate::companion::Companions;
 use crate::error::ServiceError;
 use crate::farewell::Buried;

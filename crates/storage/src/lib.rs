@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backoff;
 mod clock;
 pub mod conformance;
 mod domain;
@@ -7,6 +8,7 @@ mod journal;
 mod memory;
 mod stores;
 
+pub use backoff::Backoff;
 pub use clock::Clock;
 pub use domain::amendment::{AmendTarget, Amendment, Change};
 pub use domain::cause::{CauseKind, ConnectionCause, FailureCause};

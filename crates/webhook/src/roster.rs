@@ -4,10 +4,9 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use storage::{Consumer, Epoch, InstanceId, Recorded, Storage, StorageError, Webhook, Write};
+use storage::{Backoff, Consumer, Epoch, InstanceId, Recorded, Storage, StorageError, Webhook, Write};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,10 +15,6 @@ use crate::context::Context;
 use crate::post::{Post, Start};
 use crate::target::Target;
 use crate::worker::{self, End};
-
-/// When the webhooks of an instance can't be read, they are tried again at first this much later, then ever later.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Puts up a post for each webhook that is switched on, and workers where there is something to do.
 pub(crate) struct Roster {
@@ -174,7 +169,7 @@ impl Roster {
         {
             tracing::warn!(%instance, %error, "a webhook's cursor could not be stored");
         }
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::default();
         while !self.closing.is_cancelled() {
             match self.stored(instance).await {
                 Ok((webhooks, busy)) => {
@@ -184,8 +179,7 @@ impl Roster {
                 }
                 Err(error) => {
                     tracing::warn!(%instance, %error, "webhooks wait: the store failed");
-                    let _closing = timeout(pause, self.closing.cancelled()).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    let _closing = timeout(backoff.pause(), self.closing.cancelled()).await;
                 }
             }
         }

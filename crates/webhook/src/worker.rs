@@ -9,7 +9,7 @@ use chrono::Utc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use storage::{DeliveryState, Event, InstanceId, StorageError, Timestamp, Write};
+use storage::{Backoff, DeliveryState, Event, InstanceId, StorageError, Timestamp, Write};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::context::Context;
@@ -28,9 +28,8 @@ const MAX_STORED: usize = 10_000;
 /// Achievements that may be uncommitted before no further call begins: together with the calls under way, all that a
 /// crash repeats. The ledger's own bound on what is ahead of a slow event is lower, so a commit always makes room.
 const MAX_AT_RISK: usize = 128;
-/// After an error of the store a worker starts again, at first this much later, then ever later.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A worker that ran this long before the store failed starts again as soon as one that never failed before.
+const STABLE: Duration = Duration::from_secs(30);
 
 /// Why a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub(crate) enum End {
 
 /// Serves the webhook until it rests or has ended; survives errors of the store and panics.
 pub(crate) async fn run(context: Arc<Context>, post: Arc<Post>, mut start: Start) -> End {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::default();
     loop {
         let began = Instant::now();
         let worked = AssertUnwindSafe(Worker::run(&context, &post, start)).catch_unwind().await;
@@ -63,17 +62,16 @@ pub(crate) async fn run(context: Arc<Context>, post: Arc<Post>, mut start: Start
                 tracing::error!(instance = %consumer.instance, webhook = %consumer.name, "deliveries pause: their worker panicked");
             }
         }
-        if began.elapsed() > LONGEST_PAUSE {
-            pause = FIRST_PAUSE;
+        if began.elapsed() > STABLE {
+            backoff.reset();
         }
         tokio::select! {
             () = post.finishing() => {
                 post.end();
                 return End::Finished;
             }
-            () = sleep(pause) => {}
+            () = sleep(backoff.pause()) => {}
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
         start = Start::Stored;
     }
 }

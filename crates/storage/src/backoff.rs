@@ -1,10 +1,12 @@
-//! How long to wait before trying again.
-
 use std::time::Duration;
 
-/// Pauses that double from the first to the longest.
+/// How long whoever uses a store waits before trying again what failed: pauses that double from the first to the longest.
+///
+/// Three waits are something else: a connection to WhatsApp comes back spread out by chance (`wa-client` does not know this
+/// crate), a delivery follows the owner's retry policy and the receiver's `Retry-After`, and who guesses passwords is
+/// refused rather than delayed.
 #[derive(Clone, Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     first: Duration,
     longest: Duration,
     next: Duration,
@@ -12,25 +14,25 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Nothing was tried yet.
-    pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
+    pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first }
     }
 
     /// The pause after one more failure.
-    pub(crate) fn pause(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.longest);
         pause
     }
 
     /// Something succeeded: the next pause is the first one again.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.next = self.first;
     }
 }
 
 impl Default for Backoff {
-    /// From a second to a minute: for what fails although nothing stands against it, such as the store.
+    /// From a second to a minute: for what fails although nothing stands against it.
     fn default() -> Self {
         Self::new(Duration::from_secs(1), Duration::from_secs(60))
     }
