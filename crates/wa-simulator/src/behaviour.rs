@@ -35,6 +35,12 @@ pub struct Behaviour {
     /// How long a version of WhatsApp Web is let in once there is a newer one. Logins with it are told the end in
     /// `<ib><client_expiration t/></ib>`, and fail with 405 after it; `None` lets them in for ever.
     pub version_lifetime: Option<Duration>,
+    /// Who asks for devices by phone number gets an empty list for everybody but themself: lists are kept by LID.
+    pub devices_by_lid_only: bool,
+    /// A contact query doesn't tell LIDs; only a query by JID does.
+    pub contacts_without_lid: bool,
+    /// By how many milliseconds the server's clock is ahead of [`Options::clock`](crate::Options::clock), or behind it.
+    pub clock_offset: i64,
 }
 
 /// How a phone shares the keys of the app state with a new companion. `KeySharing::default()`: at once, right, and once.
@@ -83,6 +89,9 @@ impl Behaviour {
             busy_pairing: true,
             key_errors: true,
             version_lifetime: Some(minutes(14 * 24 * 60)),
+            devices_by_lid_only: true,
+            contacts_without_lid: true,
+            clock_offset: -7_400,
         }
     }
 }

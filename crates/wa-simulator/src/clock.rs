@@ -1,4 +1,7 @@
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use tokio::time::Instant;
 
@@ -47,6 +50,39 @@ impl Clock {
     }
 }
 
+/// The time that server and phones tell: that of a [`Clock`], shifted.
+#[derive(Debug)]
+pub(crate) struct ServerClock {
+    clock: Clock,
+    /// Milliseconds; what is told is that much later.
+    offset: AtomicI64,
+}
+
+impl ServerClock {
+    pub(crate) fn new(clock: Clock, offset: i64) -> Self {
+        Self { clock, offset: AtomicI64::new(offset) }
+    }
+
+    /// Shifts it anew.
+    pub(crate) fn set_offset(&self, millis: i64) {
+        self.offset.store(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn unix_millis(&self) -> u64 {
+        self.clock.unix_millis().saturating_add_signed(self.offset())
+    }
+
+    /// Seconds since 1970, as stanzas carry them in `t`.
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        self.unix_millis() / 1000
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +94,9 @@ mod tests {
         assert_eq!(clock.unix_seconds(), 1_700_000_002);
         assert_eq!(clock.unix_millis(), 1_700_000_002_500);
         assert_eq!(clock.elapsed_millis(), 2_500);
+        let server = ServerClock::new(clock, -3_000);
+        assert_eq!(server.unix_millis(), 1_699_999_999_500);
+        server.set_offset(86_400_000);
+        assert_eq!(server.unix_seconds(), 1_700_086_402);
     }
 }

@@ -6,6 +6,9 @@ pub enum ControlError {
     /// Not a phone number.
     #[error("`{0}` is no phone number: 7 to 15 digits that don't begin with 0 are expected")]
     InvalidNumber(String),
+    /// Another account has this number.
+    #[error("{0} is a number of another account")]
+    NumberTaken(String),
     /// No account has this number.
     #[error("there is no phone {0}; create it with POST /sim/phones")]
     UnknownPhone(String),
@@ -112,6 +115,7 @@ impl ControlError {
             | Self::QrMismatch(_)
             | Self::RetiredSecret
             | Self::DeviceLimit(_)
+            | Self::NumberTaken(_)
             | Self::CompanionRefused { .. }
             | Self::CompanionWrong(_)
             | Self::CompanionGone
@@ -126,6 +130,7 @@ impl ControlError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidNumber(_) => "invalid_number",
+            Self::NumberTaken(_) => "number_taken",
             Self::UnknownPhone(_) => "unknown_phone",
             Self::InvalidRecipient(_) => "invalid_recipient",
             Self::UnknownRecipient(_) => "unknown_recipient",

@@ -111,6 +111,44 @@ impl Phone {
         self.account.directory().name.clone()
     }
 
+    /// Has contact queries find the account under these numbers, too: people write numbers in several ways, and the
+    /// server knows what the account is called.
+    pub fn add_aliases(&self, numbers: &[impl AsRef<str>]) -> Result<(), ControlError> {
+        let numbers = numbers.iter().map(|number| canonical(number.as_ref()).map(CompactString::from));
+        self.world.add_aliases(&self.account, numbers.collect::<Result<_, _>>()?)
+    }
+
+    /// The further numbers under which contact queries find it.
+    pub fn aliases(&self) -> Vec<String> {
+        self.world.aliases(&self.account)
+    }
+
+    /// Whether the account's chats are keyed by LID. Before that the server refuses what it sends by LID.
+    pub fn is_lid_migrated(&self) -> bool {
+        self.account.directory().lid_migrated
+    }
+
+    /// Takes back that the account's chats are keyed by LID: as it was before [`migrate`](Self::migrate).
+    pub fn unmigrate(&self) {
+        self.account.directory().lid_migrated = false;
+    }
+
+    /// Moves the account's chats to LIDs, and has the phone tell its companions who is who.
+    pub fn migrate(&self) {
+        self.account.directory().lid_migrated = true;
+        self.account.phone.order(Task::Migrate);
+    }
+
+    /// Whether the server tells nobody the account's LID.
+    pub fn hides_lid(&self) -> bool {
+        self.account.directory().hides_lid
+    }
+
+    /// Has the server tell nobody the account's LID, or tell it again.
+    pub fn hide_lid(&self, hide: bool) {
+        self.account.directory().hides_lid = hide;
+    }
+
     /// Scans a QR text and links the client that shows it; returns its device number.
     pub async fn scan(&self, qr: &str) -> Result<u16, ControlError> {
         self.world.scan(&self.account, qr).await
@@ -183,7 +221,9 @@ impl Phone {
         }
         check_length(&outgoing.say)?;
         let to = self.recipient(&outgoing.to)?;
-        let addressing = outgoing.addressing.unwrap_or(self.world.options.addressing);
+        let is_migrated = self.account.directory().lid_migrated;
+        let usual = if is_migrated { self.world.options.addressing } else { Addressing::Pn };
+        let addressing = outgoing.addressing.unwrap_or(usual);
         let mut rng = self.world.fork_rng();
         let letters = (1..=outgoing.count).map(|number| Letter {
             id: message_id(&mut rng),
@@ -200,7 +240,11 @@ impl Phone {
             Ok(_) => return Err(ControlError::InvalidRecipient(to.to_owned())),
             Err(_) => Jid::pn(canonical(to).map_err(|_| ControlError::InvalidRecipient(to.to_owned()))?),
         };
-        self.world.resolve(&jid).ok_or_else(|| ControlError::UnknownRecipient(to.to_owned()))
+        let found = match Addressing::of(&jid) {
+            Some(Addressing::Pn) => self.world.contact(&jid.user),
+            _ => self.world.resolve(&jid),
+        };
+        found.ok_or_else(|| ControlError::UnknownRecipient(to.to_owned()))
     }
 
     async fn send_one(&self, letter: Letter) -> Result<(), ControlError> {

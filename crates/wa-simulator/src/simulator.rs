@@ -174,6 +174,11 @@ impl Simulator {
         self.inner.world.versions.publish(None, Some(minimum));
     }
 
+    /// Shifts the clock of server and phones to so many milliseconds ahead of the simulator's: `POST /sim/clock`.
+    pub fn set_clock_offset(&self, millis: i64) {
+        self.inner.world.clock.set_offset(millis);
+    }
+
     /// Forgets everything and ends every connection: `POST /sim/reset`. Root and server keys stay.
     pub fn reset(&self) {
         self.inner.world.reset();

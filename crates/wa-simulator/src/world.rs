@@ -22,6 +22,7 @@ use crate::{
     account::{Account, Directory, SignedKey},
     adv,
     certificate::Authority,
+    clock::ServerClock,
     faults::{FaultKind, Faults, Moment},
     impostor::Impostors,
     media::Media,
@@ -39,7 +40,7 @@ const CHAIN_LIFE: u64 = 24 * 60 * 60;
 /// Everything that the server knows. Connections, phones and the control API share it.
 pub(crate) struct World {
     pub(crate) options: Options,
-    pub(crate) clock: Clock,
+    pub(crate) clock: ServerClock,
     pub(crate) trace: Trace,
     pub(crate) faults: Faults,
     pub(crate) impostors: Impostors,
@@ -68,6 +69,8 @@ pub(crate) struct World {
 struct Accounts {
     by_number: HashMap<CompactString, Arc<Account>>,
     by_lid: HashMap<CompactString, Arc<Account>>,
+    /// By numbers that people write for an account, and that are not its own.
+    by_alias: HashMap<CompactString, Arc<Account>>,
 }
 
 impl World {
@@ -97,8 +100,8 @@ impl World {
             age: Mutex::new(CancellationToken::new()),
             runtime: Handle::current(),
             me: me.clone(),
+            clock: ServerClock::new(clock, options.behaviour.clock_offset),
             options,
-            clock,
         })
     }
 
@@ -175,8 +178,9 @@ impl World {
             signature: keys.signed_prekey.signature,
         };
         let name = name.unwrap_or_else(|| format!("Phone {number}"));
-        let directory =
+        let mut directory =
             Directory::new(name, keys.identity.registration_id, signed_prekey, rng.next_u32() >> 1);
+        directory.lid_migrated = self.options.lid_migrated;
         let limits = self.options.limits;
         let identity = *keys.identity.key.public();
         let (line, tasks) = phone::line(keys, limits.inbox, limits.sent);
@@ -215,6 +219,41 @@ impl World {
         let key = &account.phone.keys.identity.key;
         let list = adv::key_index_list(key, raw_id, now, current, valid, rng);
         account.directory().key_index_list = (list, now);
+    }
+
+    /// Has contact queries find the account under further numbers; all of them, or none if one is somebody else's.
+    pub(crate) fn add_aliases(
+        &self,
+        account: &Arc<Account>,
+        numbers: Vec<CompactString>,
+    ) -> Result<(), ControlError> {
+        let mut accounts = self.accounts.write();
+        for number in &numbers {
+            let owner = accounts.by_number.get(number).or_else(|| accounts.by_alias.get(number));
+            if owner.is_some_and(|owner| owner != account) {
+                return Err(ControlError::NumberTaken(number.to_string()));
+            }
+        }
+        accounts.by_alias.extend(numbers.into_iter().map(|number| (number, account.clone())));
+        Ok(())
+    }
+
+    /// The account that a contact query for this number finds: its owner, or else whose alias it is.
+    pub(crate) fn contact(&self, number: &str) -> Option<Arc<Account>> {
+        let accounts = self.accounts.read();
+        accounts.by_number.get(number).or_else(|| accounts.by_alias.get(number)).cloned()
+    }
+
+    /// The account's other numbers.
+    pub(crate) fn aliases(&self, account: &Account) -> Vec<String> {
+        let accounts = self.accounts.read();
+        let theirs = accounts
+            .by_alias
+            .iter()
+            .filter(|(number, owner)| ***owner == *account && **number != account.number);
+        let mut aliases: Vec<_> = theirs.map(|(number, _)| number.to_string()).collect();
+        aliases.sort_unstable();
+        aliases
     }
 
     pub(crate) fn account(&self, number: &str) -> Option<Arc<Account>> {
@@ -362,6 +401,7 @@ impl World {
         self.impostors.clear();
         self.media.clear();
         self.trace.clear();
+        self.clock.set_offset(self.options.behaviour.clock_offset);
         ended.cancel();
     }
 

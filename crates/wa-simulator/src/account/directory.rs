@@ -50,6 +50,10 @@ pub(crate) struct Directory {
     pub(crate) has_passkey: bool,
     /// What its phone shows while it is linked with a passkey, for the person to compare.
     pub(crate) passkey_code: Option<String>,
+    /// Whether the account's chats are keyed by LID: it writes by LID then, and by phone number before.
+    pub(crate) lid_migrated: bool,
+    /// Whether nobody is told the account's LID.
+    pub(crate) hides_lid: bool,
     /// Versions and patches of the app state.
     pub(crate) app_state: crate::iq::Collections,
 }
@@ -103,6 +107,8 @@ impl Directory {
             is_silent: false,
             has_passkey: false,
             passkey_code: None,
+            lid_migrated: true,
+            hides_lid: false,
             app_state: crate::iq::Collections::default(),
         }
     }

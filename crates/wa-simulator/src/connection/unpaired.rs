@@ -248,7 +248,7 @@ fn pair_success(world: &World, offer: &Offer, id: &CompactString) -> Node<'stati
         .child(Node::new("device-identity").with_bytes(offer.container.clone()))
         .with_children((!offer.without_device).then_some(device))
         .child(Node::new("platform").attr("name", "android"))
-        .child(Node::new("client-props").with_bytes(iq::client_props(world)));
+        .child(Node::new("client-props").with_bytes(iq::client_props(&offer.account)));
     Node::new("iq")
         .attr("from", Jid::server())
         .attr("type", "set")

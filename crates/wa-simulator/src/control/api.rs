@@ -26,6 +26,18 @@ struct NewPhone {
     #[serde(alias = "silentPhone")]
     silent_phone: Option<bool>,
     passkey: Option<bool>,
+    aliases: Option<Vec<Number>>,
+    #[serde(alias = "lidMigrated")]
+    lid_migrated: Option<bool>,
+    #[serde(alias = "hidesLid")]
+    hides_lid: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewClock {
+    #[serde(alias = "offsetMs")]
+    offset_ms: i64,
 }
 
 /// A number, which people write with and without quotes.
@@ -34,6 +46,15 @@ struct NewPhone {
 enum Number {
     Text(String),
     Digits(u64),
+}
+
+impl Number {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(number) => number,
+            Self::Digits(number) => number.to_string(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -175,11 +196,17 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Replied {
             version(doors)
         }
         ["trace"] if get => trace(doors, &request),
+        ["clock"] if get => clock(doors),
+        ["clock"] if post => {
+            let NewClock { offset_ms } = request::json_body(request).await?;
+            doors.world.clock.set_offset(offset_ms);
+            clock(doors)
+        }
         ["reset"] if post => {
             doors.world.reset();
             ok(&json!({}))
         }
-        ["info" | "phones" | "pairings" | "faults" | "stolen" | "version" | "trace" | "reset"]
+        ["info" | "phones" | "pairings" | "faults" | "stolen" | "version" | "trace" | "reset" | "clock"]
         | ["faults", _] => not_allowed(&request),
         _ => Err(ControlError::UnknownPath(path)),
     }
@@ -198,6 +225,10 @@ async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> R
             ok(&linked(phone, device))
         }
         ["send"] if post => send(phone, request::json_body(request).await?).await,
+        ["migrate"] if post => {
+            phone.migrate();
+            ok(&described(phone))
+        }
         ["read"] if post => {
             let read: Read = request::json_body(request).await?;
             phone.read(read.chat.as_deref(), &read.ids).await?;
@@ -234,8 +265,8 @@ async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> R
         }
         []
         | [
-            "scan" | "link-code" | "passkey" | "send" | "read" | "ban" | "limits" | "inbox" | "outbox"
-            | "devices",
+            "scan" | "link-code" | "passkey" | "migrate" | "send" | "read" | "ban" | "limits" | "inbox"
+            | "outbox" | "devices",
         ]
         | ["devices", _]
         | ["devices", _, "impostor" | "share-keys"] => not_allowed(&request),
@@ -261,11 +292,7 @@ fn phones(doors: &Doors) -> Replied {
 
 async fn new_phone(doors: &Doors, request: Request<Incoming>) -> Replied {
     let wanted: NewPhone = request::json_body(request).await?;
-    let number = match wanted.number {
-        Number::Text(number) => number,
-        Number::Digits(number) => number.to_string(),
-    };
-    let phone = create_phone(&doors.world, &number, wanted.name.as_deref())?;
+    let phone = create_phone(&doors.world, &wanted.number.into_text(), wanted.name.as_deref())?;
     if let Some(restriction) = wanted.restricted {
         phone.restrict(restriction);
     }
@@ -275,7 +302,22 @@ async fn new_phone(doors: &Doors, request: Request<Incoming>) -> Replied {
     if let Some(has_passkey) = wanted.passkey {
         phone.demand_passkey(has_passkey);
     }
+    let aliases: Vec<_> = wanted.aliases.into_iter().flatten().map(Number::into_text).collect();
+    phone.add_aliases(&aliases)?;
+    match wanted.lid_migrated {
+        Some(true) if !phone.is_lid_migrated() => phone.migrate(),
+        Some(false) => phone.unmigrate(),
+        _ => {}
+    }
+    if let Some(hide) = wanted.hides_lid {
+        phone.hide_lid(hide);
+    }
     ok(&described(&phone))
+}
+
+fn clock(doors: &Doors) -> Replied {
+    let clock = &doors.world.clock;
+    ok(&json!({"offsetMs": clock.offset(), "unixMillis": clock.unix_millis()}))
 }
 
 fn described(phone: &Phone) -> Value {
@@ -287,6 +329,9 @@ fn described(phone: &Phone) -> Value {
         "restricted": phone.restriction(),
         "silentPhone": phone.is_silent(),
         "passkey": phone.demands_passkey(),
+        "aliases": phone.aliases(),
+        "lidMigrated": phone.is_lid_migrated(),
+        "hidesLid": phone.hides_lid(),
     })
 }
 

@@ -134,6 +134,8 @@ pub enum FaultKind {
     NoAck,
     /// The `<ack>` for what the device sends carries another `phash` than the client's.
     WrongPhash,
+    /// The `<ack>` for what the device sends says that the recipient's LID is to be asked for again.
+    RefreshLid,
     /// The server takes what the device sends, and says nothing any more: a dead socket. A condition.
     Silence,
     /// The device gets a stanza of this kind at once, through its queue: `status`, `appdata`, or any other

@@ -12,7 +12,7 @@ pub(super) fn props(context: &Context<'_>, request: &Request<'_>) -> Answered {
         return Err(IqError::BadRequest("props are asked for"));
     }
     // Tokens for trusted contacts are on; whether chats are keyed by LID.
-    let is_migrated = if context.world.options.lid_migrated { "1" } else { "0" };
+    let is_migrated = if context.account.directory().lid_migrated { "1" } else { "0" };
     let props = [("10518", "1"), ("9435", is_migrated)];
     let props = props
         .into_iter()

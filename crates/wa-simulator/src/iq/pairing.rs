@@ -11,6 +11,7 @@ use wa_protobuf::companion::ClientPairingProps;
 use super::IqError;
 use crate::{
     Addressing,
+    account::Account,
     pairing::{CodeFinish, CodeRequest, PasskeyDemand, Waiting},
     stanza,
     world::World,
@@ -22,9 +23,9 @@ const BROWSERS: [&str; 7] = ["Chrome", "Edge", "Firefox", "IE", "Opera", "Safari
 const SYSTEMS: [&str; 8] = ["Windows", "Mac OS", "Linux", "Android", "iOS", "Ubuntu", "Debian", "Fedora"];
 
 /// The `client-props` of pair-success (PROTOCOL.md 6.2).
-pub(crate) fn client_props(world: &World) -> Vec<u8> {
+pub(crate) fn client_props(account: &Account) -> Vec<u8> {
     let props = ClientPairingProps {
-        is_chat_db_lid_migrated: Some(world.options.lid_migrated),
+        is_chat_db_lid_migrated: Some(account.directory().lid_migrated),
         is_syncd_pure_lid_session: Some(false),
         ..Default::default()
     };

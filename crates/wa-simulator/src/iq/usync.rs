@@ -60,9 +60,10 @@ fn subject<'n>(context: &Context<'_>, user: &'n Node<'n>) -> Result<Subject<'n>,
     let text = contact.content_text().ok_or(IqError::BadRequest("a contact is looked up by a number"))?;
     // whatsmeow appends `@c.us` to whatever its caller gave, Baileys sends `+` and digits.
     let digits = text.split('@').next().unwrap_or_default().trim_start_matches('+');
-    let account = context.world.account(digits);
+    let account = context.world.contact(digits);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let jid = is_number.then(|| Jid::pn(digits));
+    // The account says what it is called, whatever was asked.
+    let jid = account.as_ref().map(|account| account.pn()).or_else(|| is_number.then(|| Jid::pn(digits)));
     Ok(Subject { jid, account, contact: Some(text) })
 }
 
@@ -72,8 +73,9 @@ fn described(context: &Context<'_>, protocols: &[Node<'_>], subject: &Subject<'_
         .any(|protocol| protocol.is("contact") && stanza::text(&protocol.attrs, "addressing_mode") == "lid");
     let mut jid = subject.jid.clone()?;
     let mut pn_jid = None;
+    let tells_lid = tells_lid(context, subject);
     if let Some(account) = &subject.account {
-        if wants_lid && subject.contact.is_some() {
+        if wants_lid && subject.contact.is_some() && tells_lid {
             jid = account.lid();
         }
         pn_jid = (Addressing::of(&jid) == Some(Addressing::Lid)).then(|| account.pn());
@@ -82,6 +84,7 @@ fn described(context: &Context<'_>, protocols: &[Node<'_>], subject: &Subject<'_
         .iter()
         .filter_map(|protocol| match (Protocol::of(protocol.tag()), &subject.account) {
             (Protocol::Contact, account) => Some(contact(subject.contact, account.is_some())),
+            (Protocol::Lid, Some(_)) if !tells_lid => None,
             (protocol, Some(account)) => protocol.about(context, account, &jid),
             (Protocol::Devices, None) => {
                 context.world.claimed_device(context.account, context.device, &jid).map(|claimed| {
@@ -92,6 +95,12 @@ fn described(context: &Context<'_>, protocols: &[Node<'_>], subject: &Subject<'_
         })
         .collect();
     Some(Node::new("user").attr("jid", jid).opt_attr("pn_jid", pn_jid).with_children(children))
+}
+
+/// Whether the answer names the LID.
+fn tells_lid(context: &Context<'_>, subject: &Subject<'_>) -> bool {
+    let is_kept_back = context.world.options.behaviour.contacts_without_lid && subject.contact.is_some();
+    !is_kept_back && subject.account.as_ref().is_some_and(|account| !account.directory().hides_lid)
 }
 
 fn contact(text: Option<&str>, is_known: bool) -> Node<'static> {
@@ -117,6 +126,9 @@ impl Protocol {
 
     fn about(self, context: &Context<'_>, account: &Arc<Account>, jid: &Jid) -> Option<Node<'static>> {
         match self {
+            Self::Devices if is_listed_elsewhere(context, account, jid) => {
+                Some(Node::new("devices").child(Node::new("device-list")))
+            }
             Self::Devices => Some(devices(context, account, jid)),
             Self::Lid => Some(Node::new("lid").attr("val", account.lid())),
             Self::Status => {
@@ -141,6 +153,15 @@ fn claimed_node((device, is_hosted): (u16, bool)) -> Node<'static> {
         .attr("id", device)
         .attr("key-index", device)
         .opt_attr("is_hosted", is_hosted.then_some("true"))
+}
+
+/// Whether the devices are to be asked for by LID (PROTOCOL.md 15).
+fn is_listed_elsewhere(context: &Context<'_>, account: &Arc<Account>, jid: &Jid) -> bool {
+    context.world.options.behaviour.devices_by_lid_only
+        && Addressing::of(jid) == Some(Addressing::Pn)
+        && account != context.account
+        && context.account.directory().lid_migrated
+        && !account.directory().hides_lid
 }
 
 /// The devices with their key indexes, and the list of valid indexes that the phone has signed. Who asks

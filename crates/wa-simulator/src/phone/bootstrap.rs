@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::{collections::BTreeSet, io::Write};
 
 use flate2::{Compression, write::ZlibEncoder};
 use prost::Message as _;
@@ -6,7 +6,8 @@ use wa_binary::Node;
 use wa_protobuf::{
     e2e::{
         AppStateSyncKey, AppStateSyncKeyData, AppStateSyncKeyFingerprint, AppStateSyncKeyId,
-        AppStateSyncKeyShare, HistorySyncNotification, HistorySyncType, Message, ProtocolMessage,
+        AppStateSyncKeyShare, HistorySyncNotification, HistorySyncType, LidMigrationMapping,
+        LidMigrationMappingSyncMessage, LidMigrationMappingSyncPayload, Message, ProtocolMessage,
         protocol_message::Type,
     },
     history::{Conversation, HistorySync, PhoneNumberToLidMapping, Pushname},
@@ -91,6 +92,39 @@ impl Phone {
         }
         if protocol.r#type == Some(Type::AppStateSyncKeyRequest.into()) {
             self.share_keys(device, KeyShare::Right);
+        }
+    }
+
+    /// Tells every own companion the LIDs of those whom the phone has chats with (PROTOCOL.md 16).
+    pub(super) fn tell_migration(&mut self) {
+        let mapping = self.lid_mapping();
+        let devices: Vec<u16> = self.account.directory().companions.keys().copied().collect();
+        for device in devices {
+            self.send_peer(device, mapping.clone());
+        }
+    }
+
+    fn lid_mapping(&self) -> ProtocolMessage {
+        let inbox = self.state.inbox.borrow().entries().into_iter().map(|entry| entry.chat);
+        let outbox = self.state.outbox.borrow().entries().into_iter().map(|entry| entry.to);
+        let chats: BTreeSet<String> = inbox.chain(outbox).chain([self.account.pn().to_string()]).collect();
+        let accounts = chats.iter().filter_map(|chat| self.world.resolve(&chat.parse().ok()?));
+        let mappings = accounts.map(|account| LidMigrationMapping {
+            pn: account.number.parse().ok(),
+            assigned_lid: account.lid.parse().ok(),
+            latest_lid: None,
+        });
+        let payload = LidMigrationMappingSyncPayload {
+            pn_to_lid_mappings: mappings.collect(),
+            chat_db_migration_timestamp: Some(self.world.clock.unix_seconds()),
+        };
+        let encoded_mapping_payload = Some(payload.encode_to_vec().into());
+        ProtocolMessage {
+            r#type: Some(Type::LidMigrationMappingSync.into()),
+            lid_migration_mapping_sync_message: Some(LidMigrationMappingSyncMessage {
+                encoded_mapping_payload,
+            }),
+            ..Default::default()
         }
     }
 

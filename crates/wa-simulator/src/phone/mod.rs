@@ -61,6 +61,8 @@ pub(crate) enum Task {
     Bootstrap { device: u16 },
     /// Share the keys of the app state with a companion.
     ShareKeys { device: u16, share: KeyShare },
+    /// Tell the own companions which number is which LID: the chats are keyed by LID from now on.
+    Migrate,
 }
 
 /// What the rest of the simulator holds of a phone.
@@ -179,6 +181,7 @@ impl Phone {
             }
             Task::Bootstrap { device } => self.bootstrap(device),
             Task::ShareKeys { device, share } => self.share_keys(device, share),
+            Task::Migrate => self.tell_migration(),
         }
         self.state
     }

@@ -22,6 +22,8 @@ const NO_TOKEN: u16 = 463;
 const TOO_MANY_CHATS: u16 = 475;
 /// The answer to a message for nobody.
 const NO_RECIPIENT: u16 = 404;
+/// The answer to a message in the wrong name space, or in two at once.
+const NAME_SPACE: u16 = 400;
 
 /// Why a message is refused: the `error` of its `<ack>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +50,10 @@ pub(crate) enum Refusal {
     Limited(Limited),
     #[error("nobody has this address")]
     Nobody,
+    #[error("it names some by number and others by LID")]
+    Mixed,
+    #[error("chats of this account are not keyed by LID yet")]
+    NotMigrated,
     #[error("a fault refuses it")]
     Fault(u16),
 }
@@ -59,6 +65,7 @@ impl Refusal {
             Self::NotServed => 501,
             Self::Limited(Limited::Token) => NO_TOKEN,
             Self::Limited(Limited::NewChats) => TOO_MANY_CHATS,
+            Self::Mixed | Self::NotMigrated => NAME_SPACE,
             Self::Fault(code) => code,
             _ => MALFORMED,
         }
@@ -115,6 +122,18 @@ impl<'n> Letter<'n> {
         let copies = copies(node, &to, route)?;
         check_device_identity(sender, node, &copies, route)?;
         Ok(Self { id, to, addressing, route, copies, node })
+    }
+
+    /// A message is by LID or by number as a whole, and by LID only once the account is migrated (PROTOCOL.md 11.1).
+    pub(crate) fn check_name_space(&self, sender: Sender<'_>) -> Result<(), Refusal> {
+        if self.route != Route::Fanout {
+            return Ok(());
+        }
+        if self.addressing == Addressing::Lid && !sender.account.directory().lid_migrated {
+            return Err(Refusal::NotMigrated);
+        }
+        let is_like_chat = |copy: &Copy<'_>| Addressing::of(&copy.device) == Some(self.addressing);
+        if self.copies.iter().all(is_like_chat) { Ok(()) } else { Err(Refusal::Mixed) }
     }
 }
 

@@ -30,8 +30,11 @@ pub(crate) fn message(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Nod
     let wrong = world.faults.strike(&sender.account.number, sender.device, |kind| {
         (*kind == FaultKind::WrongPhash).then(|| "2:AAAAAAAA".to_owned())
     });
+    let is_stale = world.faults.strike(&sender.account.number, sender.device, |kind| {
+        (*kind == FaultKind::RefreshLid).then_some("true")
+    });
     match taken {
-        Ok(expected) => ack.opt_attr("phash", wrong.or(expected)),
+        Ok(expected) => ack.opt_attr("phash", wrong.or(expected)).opt_attr("refresh_lid", is_stale),
         Err(refusal) => {
             tracing::debug!(%refusal, "a message is refused");
             ack.attr("error", refusal.code())
@@ -51,6 +54,7 @@ fn refused_by_fault(world: &World, sender: Sender<'_>) -> Result<(), Refusal> {
 fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Option<String>, Refusal> {
     let letter = Letter::parse(sender, node)?;
     let recipient = world.resolve(&letter.to).ok_or(Refusal::Nobody)?;
+    letter.check_name_space(sender)?;
     let post = Post { world, sender, letter: &letter, recipient: &recipient };
     match letter.route {
         Route::Fanout => {

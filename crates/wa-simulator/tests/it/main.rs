@@ -1,6 +1,8 @@
 //! The simulator, seen by a client that is made of the codecs alone.
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod control;

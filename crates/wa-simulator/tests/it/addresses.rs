@@ -1,0 +1,134 @@
+//! Who is found under which number, and in which name space messages are taken.
+
+use wa_binary::{Jid, Node};
+use wa_simulator::{Behaviour, ControlError, Fault, FaultKind, Options};
+
+use crate::{client::*, scene::*};
+
+async fn ask_users(
+    line: &mut NoiseConnection,
+    query: Vec<Node<'static>>,
+    user: Node<'static>,
+) -> Node<'static> {
+    let usync = Node::new("usync")
+        .attr("sid", "s1")
+        .attr("mode", "query")
+        .attr("context", "interactive")
+        .child(Node::new("query").with_children(query))
+        .child(Node::new("list").child(user));
+    let answer = line.ask("get", "usync", usync).await;
+    answer.require_child("usync").unwrap().require_child("list").unwrap().children()[0].clone()
+}
+
+async fn contact(line: &mut NoiseConnection, number: &str) -> Node<'static> {
+    let query = vec![Node::new("contact").attr("addressing_mode", "lid"), Node::new("lid")];
+    let contact = Node::new("contact").with_bytes(format!("+{number}").into_bytes());
+    ask_users(line, query, Node::new("user").child(contact)).await
+}
+
+async fn devices(line: &mut NoiseConnection, jid: Jid) -> Node<'static> {
+    let query = vec![Node::new("devices").attr("version", "2"), Node::new("lid")];
+    ask_users(line, query, Node::new("user").attr("jid", jid)).await
+}
+
+fn listed(user: &Node<'_>) -> usize {
+    user.require_child("devices").unwrap().require_child("device-list").unwrap().children().len()
+}
+
+async fn refusal(line: &mut NoiseConnection, message: &Node<'_>) -> String {
+    line.send(message).await;
+    let ack = line.next_where(|node| node.is("ack") && text(node, "class") == "message").await;
+    text(&ack, "error")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_answers_to_its_aliases_with_its_own_number() {
+    let scene = Scene::quiet().await;
+    let (_client, mut line) = scene.companion(1).await;
+    scene.bob.add_aliases(&["+15550000092"]).unwrap();
+    assert_eq!(scene.bob.aliases(), ["15550000092"]);
+    let user = contact(&mut line, "15550000092").await;
+    assert_eq!(text(user.require_child("contact").unwrap(), "type"), "in");
+    assert_eq!(user.attrs.jid("jid"), Some(&scene.bob.lid()));
+    assert_eq!(user.attrs.jid("pn_jid"), Some(&scene.bob.jid()));
+    assert_eq!(user.require_child("contact").unwrap().content_text(), Some("+15550000092"));
+
+    let stranger = contact(&mut line, "15550000093").await;
+    assert_eq!(text(stranger.require_child("contact").unwrap(), "type"), "out");
+    assert!(devices(&mut line, Jid::pn("15550000092")).await.get_child("devices").is_none());
+    let taken = scene.alice.add_aliases(&["15550000092"]);
+    assert_eq!(taken, Err(ControlError::NumberTaken("15550000092".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_may_be_kept_by_lid_and_lids_kept_back_from_contact_queries() {
+    let behaviour =
+        Behaviour { devices_by_lid_only: true, contacts_without_lid: true, ..Behaviour::default() };
+    let scene = Scene::with(Options { behaviour, bootstrap: Vec::new(), ..options() }).await;
+    let (_client, mut line) = scene.companion(1).await;
+    assert_eq!(listed(&devices(&mut line, scene.bob.jid()).await), 0);
+    assert_eq!(listed(&devices(&mut line, scene.bob.lid()).await), 1);
+    assert_eq!(listed(&devices(&mut line, scene.alice.jid()).await), 2, "the own account");
+    let user = contact(&mut line, BOB).await;
+    assert_eq!(user.attrs.jid("jid"), Some(&scene.bob.jid()));
+    assert!(user.get_child("lid").is_none() && !user.attrs.contains("pn_jid"));
+    let told = devices(&mut line, scene.bob.jid()).await;
+    assert_eq!(told.require_child("lid").unwrap().attrs.jid("val"), Some(&scene.bob.lid()));
+    scene.bob.hide_lid(true);
+    let hidden = devices(&mut line, scene.bob.jid()).await;
+    assert!(hidden.get_child("lid").is_none());
+    assert_eq!(listed(&hidden), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_keeps_to_one_name_space_that_the_account_may_use() {
+    let scene = Scene::quiet().await;
+    let (mut client, mut line) = scene.companion(1).await;
+    let (bob, alice) = (&scene.bob, &scene.alice);
+    for device in [bob.lid(), alice.lid(), bob.jid(), alice.jid()] {
+        client.open_session(&mut line, &device).await;
+    }
+    let mixed = client.message("1", &bob.lid(), &[bob.lid(), alice.jid()], "x");
+    assert_eq!(refusal(&mut line, &mixed).await, "400");
+    alice.unmigrate();
+    let by_lid = client.message("2", &bob.lid(), &[bob.lid(), alice.lid()], "x");
+    assert_eq!(refusal(&mut line, &by_lid).await, "400");
+    let by_number = client.message("3", &bob.jid(), &[bob.jid(), alice.jid()], "x");
+    assert_eq!(refusal(&mut line, &by_number).await, "");
+    assert!(!alice.is_lid_migrated());
+
+    alice.migrate();
+    line.next_where(|node| text(node, "category") == "peer").await;
+    let by_lid = client.message("4", &bob.lid(), &[bob.lid(), alice.lid()], "x");
+    assert_eq!(refusal(&mut line, &by_lid).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ack_may_say_that_a_lid_is_stale() {
+    let scene = Scene::quiet().await;
+    let (mut client, mut line) = scene.companion(1).await;
+    let devices = [scene.bob.lid(), scene.alice.lid()];
+    for device in &devices {
+        client.open_session(&mut line, device).await;
+    }
+    scene.simulator.add_fault(Fault::new(FaultKind::RefreshLid)).unwrap();
+    for expected in ["true", ""] {
+        let message = client.message("1", &scene.bob.lid(), &devices, "x");
+        line.send(&message).await;
+        let ack = line.next_where(|node| node.is("ack") && text(node, "class") == "message").await;
+        assert_eq!(text(&ack, "refresh_lid"), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_has_a_clock_of_its_own() {
+    let scene = Scene::quiet().await;
+    scene.simulator.set_clock_offset(-90_000);
+    let (mut client, mut line) = scene.companion(1).await;
+    client.open_session(&mut line, &scene.bob.lid()).await;
+    let message = client.message("1", &scene.bob.lid(), &[scene.bob.lid()], "x");
+    line.send(&message).await;
+    let ack = line.next_where(|node| node.is("ack") && text(node, "class") == "message").await;
+    let t: u64 = text(&ack, "t").parse().unwrap();
+    assert!((NOW - 90..NOW - 85).contains(&t), "{t}");
+}
