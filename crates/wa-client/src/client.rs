@@ -6,7 +6,7 @@ use crate::command::{Command, ReadReceipt, Reply};
 use crate::content::Draft;
 use crate::event::{IncomingMessage, PairingCode};
 use crate::message::{Ack, MessageId, Outgoing, SendError};
-use crate::request::{LogoutError, OnWhatsApp, Presence, RequestError};
+use crate::request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
 use crate::state::State;
 
 /// The embedder's grip on a running companion. Clones are equal; when the last one is dropped the companion stops.
@@ -65,10 +65,23 @@ impl Client {
         self.request(|reply| Command::MarkRead(Box::new(read), reply)).await
     }
 
-    /// Asks which of these phone numbers (digits, with or without `+`) have WhatsApp; answers in their order.
+    /// Asks which of these phone numbers (digits, with or without `+`) have WhatsApp; answers in their order. Where a
+    /// number's country has two forms of it, the other one is tried, too. Every number is a question to WhatsApp, which
+    /// takes many of them amiss: to send, none has to be asked before.
     pub async fn resolve(&self, numbers: &[String]) -> Result<Vec<OnWhatsApp>, RequestError> {
         let numbers = numbers.to_vec();
         self.request(|reply| Command::Resolve(numbers, reply)).await
+    }
+
+    /// Says who a message to this user would reach: the account that has the number, by its own number and its LID. The
+    /// server is asked where that isn't known, or was told too long ago ([`crate::Config::alias_lifetime`]).
+    pub async fn who_is(&self, user: &Jid) -> Result<Person, SendError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::WhoIs(Box::new(user.to_user()), reply);
+        self.commands.send(command).await.map_err(|_| SendError::Stopped)?;
+        answer.await.unwrap_or_else(|_| {
+            Err(self.absence().map_or(SendError::Stopped, |cause| SendError::NotConnected { cause }))
+        })
     }
 
     /// Shows the account as available or not. Receipts of an unavailable companion are of type `inactive`.

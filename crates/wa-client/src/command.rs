@@ -4,7 +4,7 @@ use wa_binary::Jid;
 use crate::cause::Cause;
 use crate::event::PairingCode;
 use crate::message::{Ack, MessageId, Outgoing, SendError};
-use crate::request::{OnWhatsApp, Presence, RequestError};
+use crate::request::{OnWhatsApp, Person, Presence, RequestError};
 
 /// Who is told how a request fared.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
@@ -18,6 +18,7 @@ pub(crate) enum Command {
     Send(Box<Outgoing>, SendReply),
     MarkRead(Box<ReadReceipt>, Reply<()>),
     Resolve(Vec<String>, Reply<Vec<OnWhatsApp>>),
+    WhoIs(Box<Jid>, oneshot::Sender<Result<Person, SendError>>),
     Presence(Presence, Reply<()>),
     PairingCode(String, Reply<PairingCode>),
     Logout(Reply<()>),
@@ -32,6 +33,9 @@ impl Command {
         let error = || RequestError::NotConnected { cause: cause.clone() };
         match self {
             Self::Send(_, reply) => drop(reply.send(Err(SendError::NotConnected { cause: cause.clone() }))),
+            Self::WhoIs(_, reply) => {
+                drop(reply.send(Err(SendError::NotConnected { cause: cause.clone() })));
+            }
             Self::Resolve(_, reply) => drop(reply.send(Err(error()))),
             Self::PairingCode(_, reply) => drop(reply.send(Err(error()))),
             Self::MarkRead(_, reply)

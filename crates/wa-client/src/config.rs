@@ -51,6 +51,8 @@ pub struct Config {
     pub signed_prekey_lifetime: Duration,
     /// A cached device list older than this is asked again.
     pub device_list_lifetime: Duration,
+    /// How long the server's word counts what the account is called that has a number; then it is asked again.
+    pub alias_lifetime: Duration,
     /// Largest stanza accepted from the embedder or the server, in bytes before encryption.
     pub max_stanza: usize,
     /// Whether to announce the companion as available after login.
@@ -82,6 +84,7 @@ impl Default for Config {
             idle_after: Duration::from_secs(60),
             signed_prekey_lifetime: Duration::from_secs(30 * 24 * 3600),
             device_list_lifetime: Duration::from_secs(24 * 3600),
+            alias_lifetime: Duration::from_secs(7 * 24 * 3600),
             max_stanza: 1 << 20,
             available: false,
             delivery: Delivery::default(),

@@ -2,8 +2,10 @@ use wa_binary::Jid;
 
 use crate::connection::link::Link;
 use crate::end::End;
-use crate::look_up::{Answered, LookUps};
-use crate::mirror::Mirror;
+use crate::locate::Locator;
+use crate::look_up::{Answered, Contact, Found, LookUps};
+use crate::message::SendError;
+use crate::mirror::{Mirror, Whereabouts};
 use crate::requests::{Asker, Requests};
 use crate::shared::{Random, Shared};
 use crate::timers::Timers;
@@ -43,6 +45,53 @@ impl<'a> Context<'a> {
         F: Future<Output = Answered> + Send + 'static,
     {
         self.look_ups.start(flow(self.requests.asker(self.shared.config.iq_timeout)));
+    }
+
+    /// Starts a flow that asks the server about people.
+    pub(crate) fn locate<F>(&mut self, flow: impl FnOnce(Locator) -> F)
+    where
+        F: Future<Output = Answered> + Send + 'static,
+    {
+        let sid = self.requests.spare_id();
+        let now = self.shared.clock.unix_millis() / 1000;
+        self.look_up(|asker| flow(Locator::new(asker, sid, now)));
+    }
+
+    /// What is known of a user, or the number that has to be asked about.
+    pub(crate) async fn whereabouts(&mut self, user: &Jid) -> Result<Whereabouts, SendError> {
+        let lifetime = i64::try_from(self.shared.config.alias_lifetime.as_secs()).unwrap_or(i64::MAX);
+        let oldest = (self.shared.clock.unix_millis() / 1000).saturating_sub(lifetime);
+        let found = self.mirror.whereabouts(&self.shared.store, user, oldest).await;
+        found.map_err(|error| SendError::Store(error.to_string()))
+    }
+
+    /// Takes in what the server said of people's numbers and LIDs.
+    pub(crate) async fn learn_addresses(&mut self, found: &Found) -> Result<(), End> {
+        if let Some(contact) = &found.contact {
+            self.learn_contact(contact).await?;
+        }
+        for user in &found.users {
+            let lid = if user.user.is_lid() { Some(&user.user) } else { user.lid.as_ref() };
+            let pn = if user.user.is_pn() { Some(&user.user) } else { user.pn.as_ref() };
+            if let (Some(pn), Some(lid)) = (pn, lid) {
+                self.learn_lid(pn, lid).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what an account is called that has a number.
+    pub(crate) async fn learn_contact(&mut self, contact: &Contact) -> Result<(), End> {
+        let Contact { asked, pn, lid } = contact;
+        self.mirror.lids.trust(&pn.user);
+        if let Some(lid) = lid {
+            self.learn_lid(pn, lid).await?;
+        }
+        // A number that is in the map of LIDs needs no second entry.
+        if lid.is_none() || *asked != pn.user {
+            self.mirror.learn_alias(asked, pn, self.shared.clock.unix_millis() / 1000);
+        }
+        Ok(())
     }
 
     /// Stores what must be stored before the next step; nothing if nothing must.

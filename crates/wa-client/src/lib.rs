@@ -29,6 +29,7 @@ mod trust;
 
 // What all of these work with.
 mod context;
+mod locate;
 mod look_up;
 mod requests;
 
@@ -36,6 +37,7 @@ mod requests;
 mod mirror;
 
 // Parts of that.
+mod alias;
 mod inbox;
 mod lid;
 mod retry;
@@ -56,6 +58,7 @@ mod end;
 // Small things.
 mod backoff;
 mod cache;
+mod number;
 mod sent;
 mod timers;
 
@@ -95,7 +98,7 @@ pub use event::{
     ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
 pub use message::{Ack, MessageId, Outgoing, SendError};
-pub use request::{LogoutError, OnWhatsApp, Presence, RequestError};
+pub use request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
 pub use sent::{SentContent, SentMessages};
 pub use state::State;
 pub use transport::{

@@ -15,11 +15,33 @@ pub(crate) struct Lids {
     by_lid: Cache<CompactString, Option<CompactString>>,
     /// Pairs of phone number and LID for the next commit, in their order.
     unstored: Vec<(CompactString, CompactString)>,
+    /// Phone numbers whose LID the server calls out of date.
+    stale: Cache<CompactString, ()>,
 }
 
 impl Lids {
     pub(crate) fn new() -> Self {
-        Self { by_pn: Cache::new(CACHED), by_lid: Cache::new(CACHED), unstored: Vec::new() }
+        Self {
+            by_pn: Cache::new(CACHED),
+            by_lid: Cache::new(CACHED),
+            unstored: Vec::new(),
+            stale: Cache::new(CACHED),
+        }
+    }
+
+    /// The server has called this number's LID out of date: it is to be asked for before it is used to send.
+    pub(crate) fn distrust(&mut self, pn: &str) {
+        self.stale.put(pn.into(), ());
+    }
+
+    /// Whether the LID of this number is to be asked for.
+    pub(crate) fn is_stale(&self, pn: &str) -> bool {
+        self.stale.contains(pn)
+    }
+
+    /// The server has been asked.
+    pub(crate) fn trust(&mut self, pn: &str) {
+        self.stale.remove(pn);
     }
 
     /// The same user or device by LID; itself if it is one already.
@@ -178,6 +200,17 @@ mod tests {
             assert_eq!(lids.lid_of(&store, &Jid::pn("1555")).await.unwrap(), None);
             assert_eq!(lids.pn_of(&store, &Jid::lid("8001")).await.unwrap(), Some(Jid::pn("1556")));
         }
+    }
+
+    #[test]
+    fn a_stale_pair_is_trusted_again_once_it_was_asked_for() {
+        let mut lids = Lids::new();
+        lids.distrust("1555");
+        lids.learn(&"1555".into(), &"8000".into());
+        lids.release();
+        assert!(lids.is_stale("1555") && !lids.is_stale("1556"));
+        lids.trust("1555");
+        assert!(!lids.is_stale("1555"));
     }
 
     #[tokio::test]

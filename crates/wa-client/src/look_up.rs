@@ -4,8 +4,10 @@
 use std::fmt;
 use std::pin::Pin;
 
+use compact_str::CompactString;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::oneshot;
 use wa_binary::{Jid, Node};
 use wa_crypto::PublicKey;
 
@@ -13,7 +15,7 @@ use crate::command::{ReadReceipt, Reply};
 use crate::iq::encrypt::FetchedBundle;
 use crate::iq::usync::KnownUser;
 use crate::message::SendError;
-use crate::request::{OnWhatsApp, RequestError};
+use crate::request::{OnWhatsApp, Person, RequestError};
 use crate::retry::RetryRequest;
 
 type Running = Pin<Box<dyn Future<Output = Box<Answered>> + Send>>;
@@ -56,6 +58,10 @@ pub(crate) enum Answered {
     Resend { request: Box<RetryRequest>, found: Result<Found, RequestError> },
     /// The keys of primary devices that are to vouch for companions.
     Primaries(Result<Vec<FetchedBundle>, RequestError>),
+    /// For [`crate::Client::who_is`].
+    Person { user: Jid, found: Result<Found, SendError>, reply: oneshot::Sender<Result<Person, SendError>> },
+    /// The properties that the server sets for the account.
+    Props(Result<Node<'static>, RequestError>),
     /// For [`crate::Client::resolve`].
     Contacts { contacts: Result<Vec<OnWhatsApp>, RequestError>, reply: Reply<Vec<OnWhatsApp>> },
     /// For [`crate::Client::mark_read`].
@@ -87,9 +93,21 @@ pub(crate) enum Supply {
     ToCompare(Vec<(u32, PublicKey)>),
 }
 
-/// What is known now about the people that a message goes to.
+/// What the server said of people who were looked up.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
+    /// Of the number that was asked about, if one was.
+    pub(crate) contact: Option<Contact>,
     pub(crate) users: Vec<KnownUser>,
     pub(crate) bundles: Vec<FetchedBundle>,
+}
+
+/// The account that has a number.
+#[derive(Debug, Clone)]
+pub(crate) struct Contact {
+    /// The digits that were asked.
+    pub(crate) asked: CompactString,
+    /// By the number that it has itself.
+    pub(crate) pn: Jid,
+    pub(crate) lid: Option<Jid>,
 }

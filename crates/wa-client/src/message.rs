@@ -5,6 +5,7 @@ use wa_binary::Jid;
 
 use crate::cause::Cause;
 use crate::content::Draft;
+use crate::request::RequestError;
 
 /// Id of a message, chosen by its sender. The same id sent twice is shown once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,13 +99,13 @@ pub enum SendError {
         /// Server part of the recipient's address.
         server: String,
     },
-    /// The recipient has no WhatsApp account.
+    /// The server says that the recipient has no WhatsApp account.
     #[error("the recipient is not on WhatsApp")]
     NotOnWhatsApp,
-    /// The server did not tell the recipient's LID, without which nothing can be addressed.
+    /// The recipient has an account, but the server told neither its LID nor a device by its number. It may do so later.
     #[error("the server did not tell the recipient's LID")]
     NoLid,
-    /// None of the recipient's devices has usable keys.
+    /// The server names no device of the recipient, or none that has usable keys. It may do so later.
     #[error("no device of the recipient could be encrypted to")]
     NoDevice,
     /// The content is larger than [`crate::Config::max_stanza`].
@@ -131,6 +132,18 @@ pub enum SendError {
     /// The client has been stopped.
     #[error("the client has been stopped")]
     Stopped,
+}
+
+impl From<RequestError> for SendError {
+    /// A look-up failed that a message needs.
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Stopped => Self::Stopped,
+            RequestError::NotConnected { cause } => Self::NotConnected { cause },
+            RequestError::Store(problem) => Self::Store(problem),
+            other => Self::LookUp(other.to_string()),
+        }
+    }
 }
 
 impl SendError {

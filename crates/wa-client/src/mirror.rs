@@ -5,14 +5,16 @@ use wa_binary::{Jid, Server};
 use wa_crypto::{KeyPair, PrivateKey, PublicKey, Secret, Signature};
 use wa_signal::{LocalIdentity, PreKey, SignedPreKey};
 use wa_store::{
-    Changes, Device, DeviceAddress, DeviceList, IdentityChange, IdentityChangeKind, SentMessage,
-    SignedPreKeyRecord, Store, StoreError,
+    Alias, Changes, Device, DeviceAddress, DeviceList, IdentityChange, IdentityChangeKind, LidMigration,
+    SentMessage, SignedPreKeyRecord, Store, StoreError,
 };
 
+use crate::alias::Aliases;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::inbox::{self, Inbox, Record};
 use crate::lid::Lids;
+use crate::request::Person;
 use crate::retry::RetryCounts;
 use crate::sent::RecentlySent;
 use crate::sessions::Sessions;
@@ -33,6 +35,7 @@ pub(crate) struct Mirror {
     pub(crate) local: LocalIdentity,
     pub(crate) sessions: Sessions,
     pub(crate) lids: Lids,
+    aliases: Aliases,
     pub(crate) sent: RecentlySent,
     pub(crate) retries: RetryCounts,
     /// One-time keys that are being made for the first upload.
@@ -73,6 +76,7 @@ impl Mirror {
             device,
             sessions: Sessions::new(config.session_cache),
             lids: Lids::new(),
+            aliases: Aliases::new(),
             sent: RecentlySent::new(config.recent_sent),
             retries: RetryCounts::default(),
             fresh_prekeys: None,
@@ -271,6 +275,48 @@ impl Mirror {
         self.changes.device_lists.push((user.clone(), None));
     }
 
+    /// What is known of a user. `oldest` (Unix seconds): what was looked up by number before that counts no more.
+    pub(crate) async fn whereabouts(
+        &mut self,
+        store: &Store,
+        user: &Jid,
+        oldest: i64,
+    ) -> Result<Whereabouts, StoreError> {
+        let user = user.to_user();
+        if !user.is_pn() {
+            let pn = self.lids.pn_of(store, &user).await?;
+            return Ok(match pn {
+                Some(pn) if self.lids.is_stale(&pn.user) => Whereabouts::Ask(pn.user),
+                pn => Whereabouts::Known(Person { pn, lid: Some(user) }),
+            });
+        }
+        let alias = self.aliases.find(store, &user.user, oldest).await?;
+        let pn = Jid::pn(alias.as_ref().unwrap_or(&user.user).as_str());
+        let lid = self.lids.lid_of(store, &pn).await?;
+        let is_told = lid.is_some() || alias.is_some();
+        Ok(if is_told && !self.lids.is_stale(&pn.user) {
+            Whereabouts::Known(Person { pn: Some(pn), lid })
+        } else {
+            Whereabouts::Ask(pn.user)
+        })
+    }
+
+    /// The server says that the number `asked` is `pn`'s.
+    pub(crate) fn learn_alias(&mut self, asked: &CompactString, pn: &Jid, found_at: i64) {
+        let alias = Alias { number: pn.user.clone(), found_at };
+        self.aliases.remember(asked.clone(), alias.clone());
+        self.changes.aliases.push((asked.clone(), alias));
+    }
+
+    /// Notes how far the account has moved to LIDs.
+    pub(crate) fn set_lid_migration(&mut self, migration: LidMigration) {
+        if self.device.lid_migration != migration {
+            self.device.lid_migration = migration;
+            self.device_changed();
+            self.must_commit();
+        }
+    }
+
     /// Learns that a phone number and a LID are the same user, tells so, and moves what is stored under the phone number
     /// to the LID, under which sessions live from now on (PROTOCOL.md 16).
     pub(crate) async fn learn_lid(&mut self, store: &Store, pn: &Jid, lid: &Jid) -> Result<(), StoreError> {
@@ -360,10 +406,20 @@ impl Mirror {
         let mut changes = self.take_changes();
         changes.sessions.extend(self.sessions.release());
         self.lids.release();
+        self.aliases.release();
         drop(self.device_lists.take());
         drop(self.arrived.take());
         changes
     }
+}
+
+/// What is known of a user before the server is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// Enough to write to them.
+    Known(Person),
+    /// The server has to be asked about this number.
+    Ask(CompactString),
 }
 
 impl std::fmt::Debug for Mirror {
@@ -419,6 +475,7 @@ fn new_device(now: i64, random: &mut impl CryptoRng) -> Device {
         server_clock_offset: 0,
         logins: 0,
         ban: None,
+        lid_migration: LidMigration::Unknown,
     }
 }
 

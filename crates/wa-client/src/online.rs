@@ -208,11 +208,13 @@ impl<'a> Online<'a> {
         }
         match node.tag() {
             "ack" => {
-                if let Some(ack) = self.context.requests.answer(node) {
-                    self.sender.on_ack(&mut self.context, &ack);
-                    self.has_achieved_something();
+                let Some(ack) = self.context.requests.answer(node) else { return Ok(()) };
+                let refused = self.sender.on_ack(&mut self.context, &ack);
+                self.has_achieved_something();
+                match refused {
+                    Some(refused) => Box::pin(self.sender.send_otherwise(&mut self.context, refused)).await,
+                    None => Ok(()),
                 }
-                Ok(())
             }
             "iq" => self.on_iq(node).await,
             "ib" => self.receiver.read(&mut self.context, &mut self.keeper, &node, frame).await,
@@ -303,6 +305,8 @@ impl<'a> Online<'a> {
             Answered::Audience { lane, found } => self.sender.on_audience(context, &lane, found).await,
             Answered::Resend { request, found } => self.sender.on_asker(context, *request, found).await,
             Answered::Primaries(bundles) => send::on_primaries(context, bundles).await,
+            Answered::Person { user, found, reply } => query::on_person(context, &user, found, reply).await,
+            Answered::Props(answer) => login::on_props(context, answer).await,
             Answered::Contacts { contacts, reply } => query::on_contacts(context, contacts, reply).await,
             Answered::Privacy { answer, read, reply } => {
                 self.queries.on_privacy(context, answer, &read, reply).await

@@ -1,13 +1,21 @@
 //! What an embedder asks for besides sending.
 
+use tokio::sync::oneshot;
 use wa_binary::{Jid, Node, Server};
 
 use crate::command::{ReadReceipt, Reply};
 use crate::context::Context;
 use crate::end::End;
 use crate::iq;
-use crate::look_up::Answered;
-use crate::request::{OnWhatsApp, Presence, RequestError};
+use crate::locate::Locator;
+use crate::look_up::{Answered, Contact, Found};
+use crate::message::SendError;
+use crate::mirror::Whereabouts;
+use crate::number::other_form;
+use crate::request::{OnWhatsApp, Person, Presence, RequestError};
+
+/// Who waits to hear who somebody is.
+type PersonReply = oneshot::Sender<Result<Person, SendError>>;
 
 /// Numbers that one call may ask about.
 const MAX_NUMBERS: usize = 1000;
@@ -92,14 +100,28 @@ pub(crate) fn resolve(context: &mut Context<'_>, numbers: Vec<String>, reply: Re
         let _ = reply.send(Err(RequestError::Invalid(why)));
         return;
     }
-    let sid = context.requests.spare_id();
-    context.look_up(|asker| async move {
-        let query = iq::usync::contacts(&sid, asked.iter().map(String::as_str));
-        let contacts = asker.ask(query).await.and_then(|answer| iq::usync::parse_contacts(&answer, &asked));
+    context.locate(|mut locator| async move {
+        let contacts = on_whatsapp(&mut locator, &asked).await;
         let as_asked = |(number, contact): (String, OnWhatsApp)| OnWhatsApp { number, ..contact };
         let contacts = contacts.map(|contacts| numbers.into_iter().zip(contacts).map(as_asked).collect());
         Answered::Contacts { contacts, reply }
     });
+}
+
+/// Asks about all numbers at once, and then about the other forms of those that nobody has.
+async fn on_whatsapp(locator: &mut Locator, asked: &[String]) -> Result<Vec<OnWhatsApp>, RequestError> {
+    let nobody = || OnWhatsApp { number: String::new(), registered: false, pn: None, lid: None };
+    let found = locator.contacts(asked).await?;
+    let mut found: Vec<_> = found.into_iter().map(|contact| contact.unwrap_or_else(nobody)).collect();
+    let missing = asked.iter().enumerate().filter(|(place, _)| !found[*place].registered);
+    let (places, others): (Vec<_>, Vec<_>) =
+        missing.filter_map(|(place, number)| Some((place, other_form(number)?))).unzip();
+    if !others.is_empty() {
+        for (place, contact) in places.into_iter().zip(locator.contacts(&others).await?) {
+            found[place] = contact.unwrap_or_else(nobody);
+        }
+    }
+    Ok(found)
 }
 
 /// The server has said who has WhatsApp.
@@ -108,13 +130,69 @@ pub(crate) async fn on_contacts(
     contacts: Result<Vec<OnWhatsApp>, RequestError>,
     reply: Reply<Vec<OnWhatsApp>>,
 ) -> Result<(), End> {
-    for contact in contacts.iter().flatten() {
-        if let (Some(pn), Some(lid)) = (&contact.pn, &contact.lid) {
-            context.learn_lid(pn, lid).await?;
+    for OnWhatsApp { number, pn, lid, .. } in contacts.iter().flatten().filter(|contact| contact.registered) {
+        if let Some(pn) = pn.clone() {
+            let contact = Contact { asked: iq::usync::digits(number).into(), pn, lid: lid.clone() };
+            context.learn_contact(&contact).await?;
         }
     }
     context.timers.in_use();
     let _ = reply.send(contacts);
+    context.commit_if_urgent().await
+}
+
+/// Says who a user is, and asks the server where that isn't known.
+pub(crate) async fn who_is(context: &mut Context<'_>, user: Jid, reply: PersonReply) {
+    if !user.is_user() || user.is_bot() {
+        let server = user.server.to_string();
+        return drop(reply.send(Err(SendError::UnsupportedRecipient { server })));
+    }
+    match context.whereabouts(&user).await {
+        Err(error) => drop(reply.send(Err(error))),
+        Ok(Whereabouts::Ask(number)) => context.locate(|mut locator| async move {
+            let found = locator.by_number(&number).await;
+            Answered::Person { user, found, reply }
+        }),
+        // The answer about the devices names the number, too.
+        Ok(Whereabouts::Known(Person { pn: None, lid: Some(lid) })) if !has_devices(context, &lid).await => {
+            context.locate(|mut locator| async move {
+                let users = locator.devices(&[lid]).await.map_err(SendError::from);
+                let found = users.map(|users| Found { users, ..Found::default() });
+                Answered::Person { user, found, reply }
+            });
+        }
+        Ok(Whereabouts::Known(person)) => drop(reply.send(Ok(person))),
+    }
+}
+
+/// Whether the devices of a LID are known: then its number would be known, too, if the server told it.
+async fn has_devices(context: &mut Context<'_>, lid: &Jid) -> bool {
+    let list = context.mirror.device_list(&context.shared.store, lid, i64::MIN).await;
+    list.is_ok_and(|list| list.is_some())
+}
+
+/// The server has said who somebody is.
+pub(crate) async fn on_person(
+    context: &mut Context<'_>,
+    user: &Jid,
+    found: Result<Found, SendError>,
+    reply: PersonReply,
+) -> Result<(), End> {
+    context.timers.in_use();
+    let person = match found {
+        Ok(found) => {
+            context.learn_addresses(&found).await?;
+            match found.contact {
+                Some(Contact { pn, lid, .. }) => Ok(Person { pn: Some(pn), lid }),
+                None => {
+                    let pn = context.mirror.lids.pn_of(&context.shared.store, user).await?;
+                    Ok(Person { pn, lid: Some(user.clone()) })
+                }
+            }
+        }
+        Err(error) => Err(error),
+    };
+    let _ = reply.send(person);
     context.commit_if_urgent().await
 }
 

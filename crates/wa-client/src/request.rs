@@ -16,6 +16,15 @@ pub struct OnWhatsApp {
     pub lid: Option<Jid>,
 }
 
+/// Somebody under both addresses, without device, as far as they are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Person {
+    /// The address by phone number: the number that the account has, which may be another than the one that was typed.
+    pub pn: Option<Jid>,
+    /// The LID.
+    pub lid: Option<Jid>,
+}
+
 /// What others see of the account while this companion is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {

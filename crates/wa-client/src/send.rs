@@ -11,15 +11,17 @@ mod stanza;
 use std::sync::Arc;
 
 use wa_binary::{Jid, Node};
+use wa_store::LidMigration;
 
 use crate::cause::Cause;
-use crate::command::SendReply;
 use crate::context::Context;
 use crate::end::End;
 use crate::look_up::{Answered, Found};
 use crate::message::{Outgoing, SendError};
-use acks::Acks;
-use audience::{Audience, Plan};
+use crate::mirror::Whereabouts;
+use crate::request::Person;
+use acks::{Acks, Consequence, Try, Waiting};
+use audience::{Audience, NameSpace, Plan};
 use lanes::{Lanes, Queued};
 pub(crate) use resend::on_primaries;
 
@@ -33,9 +35,15 @@ pub(crate) struct Sender {
 /// An encrypted message that may leave once the sessions are stored.
 struct Prepared {
     node: Node<'static>,
-    id: String,
     audience: Arc<Audience>,
-    reply: SendReply,
+    message: Queued,
+    attempt: Try,
+}
+
+/// A message that was refused because of how it names people.
+pub(crate) struct Refused {
+    message: Queued,
+    audience: Arc<Audience>,
 }
 
 impl Sender {
@@ -82,13 +90,14 @@ impl Sender {
         prepared: &mut Vec<Prepared>,
     ) {
         match audience::plan(context, &lane).await {
-            Ok(Plan::Ready(audience)) => prepared.extend(prepare(context, &Arc::new(audience), queued)),
+            Ok(Plan::Ready(audience)) => {
+                prepared.extend(prepare(context, &Arc::new(audience), queued, Try::First));
+            }
             Ok(Plan::LookUp(wanted)) => {
                 self.lanes.open(lane.clone(), queued);
                 let store = context.shared.store.clone();
-                let now = context.shared.clock.unix_millis() / 1000;
-                context.look_up(|asker| async move {
-                    let found = audience::look_up(asker, store, wanted, now).await;
+                context.locate(|locator| async move {
+                    let found = audience::look_up(locator, store, wanted).await;
                     Answered::Audience { lane, found }
                 });
             }
@@ -111,7 +120,7 @@ impl Sender {
         let mut prepared = Vec::with_capacity(waiting.len());
         for queued in waiting {
             match &audience {
-                Ok(audience) => prepared.extend(prepare(context, audience, queued)),
+                Ok(audience) => prepared.extend(prepare(context, audience, queued, Try::First)),
                 Err(error) => drop(queued.1.send(Err(error.clone()))),
             }
         }
@@ -127,7 +136,7 @@ impl Sender {
             context.commit_if_urgent().await
         };
         if let Err(end) = stored {
-            for Prepared { reply, .. } in prepared {
+            for Prepared { message: (_, reply), .. } in prepared {
                 let _ = reply.send(Err(SendError::Store("the sessions could not be stored".into())));
             }
             return Err(end);
@@ -136,8 +145,8 @@ impl Sender {
             return Ok(());
         }
         let mut nodes = Vec::with_capacity(prepared.len());
-        for Prepared { node, id, audience, reply } in prepared {
-            self.acks.insert(id, audience, reply);
+        for Prepared { node, audience, message: (message, reply), attempt } in prepared {
+            self.acks.insert(Waiting::new(message, reply, audience, attempt));
             nodes.push(node);
         }
         for node in &nodes {
@@ -149,17 +158,43 @@ impl Sender {
         Ok(context.link.flush().await?)
     }
 
-    /// An `<ack>` of the server.
-    pub(crate) fn on_ack(&mut self, context: &mut Context<'_>, ack: &Node<'_>) {
+    /// An `<ack>` of the server. A message that is to be sent in the other name space is returned.
+    pub(crate) fn on_ack(&mut self, context: &mut Context<'_>, ack: &Node<'_>) -> Option<Refused> {
         if !ack.attrs.get("class").is_some_and(|class| *class == "message") {
-            return;
+            return None;
         }
-        // The server knows other devices than we do: ask again before the next message.
-        if let Some(audience) = self.acks.complete(ack) {
-            for user in audience.users() {
-                context.mirror.drop_device_list(&user);
+        let (audience, consequences) = self.acks.complete(ack)?;
+        let mirror = &mut *context.mirror;
+        for consequence in consequences {
+            match consequence {
+                // Asked again before the next message.
+                Consequence::OtherDevices => {
+                    audience.users().iter().for_each(|user| mirror.drop_device_list(user));
+                }
+                Consequence::StaleLid => {
+                    audience.pn.iter().for_each(|pn| mirror.lids.distrust(&pn.user));
+                    mirror.drop_device_list(&audience.chat);
+                }
+                Consequence::NameSpaceFound => mirror.set_lid_migration(match audience.name_space {
+                    NameSpace::Lid => LidMigration::Done,
+                    NameSpace::Pn => LidMigration::Pending,
+                }),
+                Consequence::WrongNameSpace(message) => return Some(Refused { message, audience }),
             }
         }
+        None
+    }
+
+    /// Sends a message in the other name space than the one it was refused in (PROTOCOL.md 11.3).
+    pub(crate) async fn send_otherwise(
+        &mut self,
+        context: &mut Context<'_>,
+        Refused { message, audience }: Refused,
+    ) -> Result<(), End> {
+        tracing::info!(from = ?audience.name_space, "a message is sent again in the other name space");
+        let audience = audience.named_otherwise().map_or(audience, Arc::new);
+        let prepared = prepare(context, &audience, message, Try::OtherNameSpace);
+        self.transmit(context, prepared.into_iter().collect()).await
     }
 
     /// A receipt of a recipient proves that the server has the message, even if its ack got lost.
@@ -197,23 +232,23 @@ async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, S
         return Err(SendError::TooLarge { size });
     }
     let user = message.to.to_user();
-    let lid = context.mirror.lids.lid_of(&context.shared.store, &user).await.map_err(store_failed)?;
-    Ok(lid.unwrap_or(user))
+    Ok(match context.whereabouts(&user).await? {
+        Whereabouts::Ask(number) => Jid::pn(number),
+        Whereabouts::Known(Person { pn, lid }) => lid.or(pn).unwrap_or(user),
+    })
 }
 
 /// Encrypts for all devices; tells the caller if that fails for all.
 fn prepare(
     context: &mut Context<'_>,
     audience: &Arc<Audience>,
-    (message, reply): Queued,
+    message: Queued,
+    attempt: Try,
 ) -> Option<Prepared> {
-    match encrypt::for_audience(context, audience, &message) {
-        Ok(node) => {
-            let id = message.id.to_string();
-            Some(Prepared { node, id, audience: Arc::clone(audience), reply })
-        }
+    match encrypt::for_audience(context, audience, &message.0) {
+        Ok(node) => Some(Prepared { node, audience: Arc::clone(audience), message, attempt }),
         Err(error) => {
-            let _ = reply.send(Err(error));
+            let _ = message.1.send(Err(error));
             None
         }
     }

@@ -6,8 +6,8 @@ use wa_binary::Jid;
 
 use crate::store::translate;
 use crate::{
-    AppStateKey, Batch, Device, DeviceAddress, DeviceList, IdentityChange, PeerData, Seal, SenderKeyName,
-    SentMessage, StoreError,
+    Alias, AppStateKey, Batch, Device, DeviceAddress, DeviceList, IdentityChange, PeerData, Seal,
+    SenderKeyName, SentMessage, StoreError,
 };
 
 /// Everything that one step of the companion changes. All of it is stored, or none.
@@ -30,6 +30,8 @@ pub struct Changes {
     pub sender_keys: Vec<(SenderKeyName, Option<Bytes>)>,
     /// (phone number user, LID user). A pair replaces every older pair that names either of the two.
     pub lid_mappings: Vec<(CompactString, CompactString)>,
+    /// What accounts are called that were looked up by a number (digits only).
+    pub aliases: Vec<(CompactString, Alias)>,
     /// Device lists by user JID (without device).
     pub device_lists: Vec<(Jid, Option<DeviceList>)>,
     /// Messages that left, kept for retry receipts. The store keeps a bounded number of the newest.
@@ -79,6 +81,7 @@ impl Changes {
         self.prekeys_removed.extend(later.prekeys_removed);
         self.sender_keys.extend(later.sender_keys);
         self.lid_mappings.extend(later.lid_mappings);
+        self.aliases.extend(later.aliases);
         self.device_lists.extend(later.device_lists);
         self.sent_messages.extend(later.sent_messages);
         self.app_state_keys.extend(later.app_state_keys);
@@ -99,6 +102,7 @@ impl fmt::Debug for Changes {
             .field("prekeys_removed", &self.prekeys_removed.len())
             .field("sender_keys", &self.sender_keys.len())
             .field("lid_mappings", &self.lid_mappings.len())
+            .field("aliases", &self.aliases.len())
             .field("device_lists", &self.device_lists.len())
             .field("sent_messages", &self.sent_messages.len())
             .field("app_state_keys", &self.app_state_keys.len())

@@ -47,6 +47,8 @@ pub struct Device {
     pub logins: u32,
     /// A temporary ban that was not over when it was last heard of.
     pub ban: Option<Ban>,
+    /// Whether the account writes to people by LID.
+    pub lid_migration: LidMigration,
 }
 
 /// A temporary ban of the account.
@@ -56,6 +58,37 @@ pub struct Ban {
     pub code: u32,
     /// When it ends, in Unix milliseconds.
     pub until: i64,
+}
+
+/// How far an account has moved from phone numbers to LIDs. The numbers are stored and never change their meaning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LidMigration {
+    /// 0: nobody has said.
+    #[default]
+    Unknown,
+    /// 1: it has not; the server refuses what it writes to a LID.
+    Pending,
+    /// 2: it has.
+    Done,
+}
+
+impl LidMigration {
+    /// The state with this number; what a later version wrote counts as unknown.
+    pub(crate) fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Pending,
+            2 => Self::Done,
+            _ => Self::Unknown,
+        }
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Unknown => 0,
+            Self::Pending => 1,
+            Self::Done => 2,
+        }
+    }
 }
 
 impl Device {
@@ -93,6 +126,7 @@ impl fmt::Debug for Device {
             server_clock_offset,
             logins,
             ban,
+            lid_migration,
         } = self;
         f.debug_struct("Device")
             .field("paired", &jid.is_some())
@@ -105,6 +139,7 @@ impl fmt::Debug for Device {
             .field("server_clock_offset", server_clock_offset)
             .field("logins", logins)
             .field("ban", ban)
+            .field("lid_migration", lid_migration)
             .finish_non_exhaustive()
     }
 }
@@ -137,7 +172,8 @@ mod tests {
             format!("{device:?}"),
             "Device { paired: true, has_lid: true, platform: \"android\", signed_prekey_id: 2, \
              signed_prekey_rotated_at: 1700000000, next_prekey_id: 813, first_unuploaded_prekey_id: 813, \
-             server_clock_offset: -3, logins: 5, ban: Some(Ban { code: 101, until: 1700000000000 }), .. }"
+             server_clock_offset: -3, logins: 5, ban: Some(Ban { code: 101, until: 1700000000000 }), \
+             lid_migration: Done, .. }"
         );
         assert_eq!(format!("{:?}", device.signed_prekey), "SignedPreKeyRecord { id: 2, .. }");
     }

@@ -19,6 +19,7 @@ use compact_str::CompactString;
 /// | 10 [`APP_STATE_KEY`](Self::APP_STATE_KEY) | key id in hexadecimal | key, fingerprint and time, protobuf |
 /// | 11 [`PEER_DATA`](Self::PEER_DATA) | time, sort, message id | what came, protobuf |
 /// | 12 [`INBOX`](Self::INBOX) | number, 16 hexadecimal digits | what was received, in the form of the client |
+/// | 13 [`ALIAS`](Self::ALIAS) | phone number as it was asked, digits only | the account's own number and when it was told, protobuf |
 /// | 18 [`IDENTITY_CHANGE`](Self::IDENTITY_CHANGE) | user JID | Unix milliseconds, 8 bytes, and how: 1 new keys, 2 another LID |
 ///
 /// Times in keys are Unix milliseconds in 16 hexadecimal digits, moved by 2⁶³ so that negative ones sort first.
@@ -50,6 +51,8 @@ impl Kind {
     pub const PEER_DATA: Self = Self(11);
     /// What was received and nobody has recorded yet.
     pub const INBOX: Self = Self(12);
+    /// What accounts are called that were looked up by a number.
+    pub const ALIAS: Self = Self(13);
     /// When the identity of a user last changed.
     pub const IDENTITY_CHANGE: Self = Self(18);
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod alias;
 mod app_state_key;
 mod changes;
 pub mod conformance;
@@ -20,9 +21,10 @@ mod store;
 mod table;
 
 pub use address::{DeviceAddress, SenderKeyName};
+pub use alias::Alias;
 pub use app_state_key::AppStateKey;
 pub use changes::Changes;
-pub use device::{Ban, Device, SignedPreKeyRecord};
+pub use device::{Ban, Device, LidMigration, SignedPreKeyRecord};
 pub use device_list::{DeviceList, ListedDevice};
 pub use error::StoreError;
 pub use file::FileError;

@@ -8,8 +8,8 @@ use wa_binary::Jid;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    AppStateKey, Ban, Device, DeviceList, ListedDevice, PeerData, PeerDataSort, SentMessage,
-    SignedPreKeyRecord,
+    Alias, AppStateKey, Ban, Device, DeviceList, LidMigration, ListedDevice, PeerData, PeerDataSort,
+    SentMessage, SignedPreKeyRecord,
 };
 
 /// A stored record that can't be read.
@@ -56,6 +56,7 @@ impl Device {
             server_clock_offset: self.server_clock_offset,
             logins: self.logins,
             ban: self.ban.map(|Ban { code, until }| BanParts { code, until }),
+            lid_migration: self.lid_migration.number(),
         };
         // One allocation of the right size: a vector that grows leaves copies of keys behind.
         let bytes = Zeroizing::new(record.encode_to_vec());
@@ -98,6 +99,7 @@ impl Device {
             server_clock_offset: record.server_clock_offset,
             logins: record.logins,
             ban: record.ban.as_ref().map(|ban| Ban { code: ban.code, until: ban.until }),
+            lid_migration: LidMigration::from_number(record.lid_migration),
         })
     }
 }
@@ -151,6 +153,20 @@ impl DeviceList {
             timestamp: record.timestamp,
             fetched_at: record.fetched_at,
         })
+    }
+}
+
+impl Alias {
+    /// The bytes to store; the number that was asked is the key.
+    pub(crate) fn to_record(&self) -> Vec<u8> {
+        AliasRecord { number: self.number.to_string(), found_at: self.found_at }.encode_to_vec()
+    }
+
+    /// Reads what [`to_record`](Self::to_record) wrote.
+    pub(crate) fn from_record(bytes: &[u8]) -> Result<Self, RecordError> {
+        let record = AliasRecord::decode(bytes)
+            .map_err(|cause| RecordError { what: "alias", problem: cause.to_string() })?;
+        Ok(Self { number: record.number.into(), found_at: record.found_at })
     }
 }
 
@@ -262,6 +278,8 @@ struct DeviceRecord {
     logins: u32,
     #[prost(message, optional, tag = "21")]
     ban: Option<BanParts>,
+    #[prost(uint32, tag = "30")]
+    lid_migration: u32,
 }
 
 impl DeviceRecord {
@@ -324,6 +342,21 @@ struct ListedDeviceParts {
     key_index: Option<u32>,
     #[prost(bool, tag = "3")]
     is_hosted: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+struct AliasRecord {
+    #[prost(string, tag = "1")]
+    number: String,
+    #[prost(int64, tag = "2")]
+    found_at: i64,
+}
+
+impl std::fmt::Debug for AliasRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AliasRecord").finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -418,6 +451,7 @@ mod tests {
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = Device::from_record(&bytes);
             let _ = DeviceList::from_record(&bytes);
+            let _ = Alias::from_record(&bytes);
             let bytes = Bytes::from(bytes);
             let _ = SentMessage::from_record(bytes.clone());
             let _ = AppStateKey::from_record(bytes.clone());

@@ -10,6 +10,21 @@ pub(crate) fn remove_companion(own: &Jid) -> Node<'static> {
     set("md").child(remove)
 }
 
+/// Asks for the properties that the server sets for the account (PROTOCOL.md 28).
+pub(crate) fn props() -> Node<'static> {
+    get("abt").child(Node::new("props").attr("protocol", "1"))
+}
+
+/// The property that says whether chats are keyed by LID (PROTOCOL.md 16).
+const LID_MIGRATED: &str = "9435";
+
+/// Whether the account's chats are keyed by LID, from the answer to [`props`]; `None` if it doesn't say.
+pub(crate) fn is_lid_migrated(answer: &Node<'_>) -> Option<bool> {
+    let props = answer.get_child("props")?.children_named("prop");
+    let mut props = props.filter(|prop| prop.attrs.text("config_code").as_deref() == Some(LID_MIGRATED));
+    props.next()?.attrs.text("config_value").map(|value| matches!(&*value, "1" | "true"))
+}
+
 /// Asks for the privacy settings (PROTOCOL.md 28).
 pub(crate) fn privacy() -> Node<'static> {
     get("privacy").child(Node::new("privacy"))
@@ -34,6 +49,18 @@ mod tests {
             remove_companion(&Jid::pn("15550001").with_device(1)).to_string(),
             r#"<iq to="s.whatsapp.net" type="set" xmlns="md"><remove-companion-device jid="15550001:1@s.whatsapp.net" reason="user_initiated"/></iq>"#
         );
+    }
+
+    #[test]
+    fn one_property_says_whether_chats_are_keyed_by_lid() {
+        let answer = |code: &'static str, value: &'static str| {
+            let prop = Node::new("prop").attr("config_code", code).attr("config_value", value);
+            Node::new("iq").child(Node::new("props").child(prop))
+        };
+        assert_eq!(is_lid_migrated(&answer("9435", "1")), Some(true));
+        assert_eq!(is_lid_migrated(&answer("9435", "0")), Some(false));
+        assert_eq!(is_lid_migrated(&answer("10518", "1")), None);
+        assert_eq!(is_lid_migrated(&Node::new("iq")), None);
     }
 
     #[test]

@@ -52,10 +52,17 @@ pub(crate) struct KnownUser {
     pub(crate) user: Jid,
     pub(crate) lid: Option<Jid>,
     pub(crate) pn: Option<Jid>,
-    /// `None` if the server named no devices: there is no such account.
+    /// `None` if the server said nothing of devices. That, like an empty list, doesn't mean that there is no account.
     pub(crate) devices: Option<DeviceList>,
     /// The list of companions that the account has signed.
     pub(crate) key_indexes: Option<Vec<u8>>,
+}
+
+impl KnownUser {
+    /// Whether any device is named.
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.devices.as_ref().is_some_and(|list| !list.devices.is_empty())
+    }
 }
 
 /// Reads the answer to [`devices`]. A malformed user is left out; a malformed device spoils its user, since
@@ -102,16 +109,21 @@ fn parse_device(device: &Node<'_>) -> Option<ListedDevice> {
     })
 }
 
-/// Reads the answer to [`contacts`], in the order of `numbers` (digits only).
-pub(crate) fn parse_contacts(answer: &Node<'_>, numbers: &[String]) -> Result<Vec<OnWhatsApp>, RequestError> {
+/// Reads the answer to [`contacts`], in the order of `numbers` (digits only); `None` where it says neither `in` nor
+/// `out`.
+pub(crate) fn parse_contacts(
+    answer: &Node<'_>,
+    numbers: &[String],
+) -> Result<Vec<Option<OnWhatsApp>>, RequestError> {
     let list = answer.require_child("usync")?.require_child("list")?;
     let found: Vec<_> = list.children_named("user").filter_map(parse_contact).collect();
+    // Whoever asks about one number needs no repetition of it.
+    let is_only = |count: usize| numbers.len() == 1 && count == 1;
     Ok(numbers
         .iter()
         .map(|number| {
-            let answer = found.iter().find(|(asked, _)| asked == number).map(|(_, answer)| answer.clone());
-            let unknown = || OnWhatsApp { number: String::new(), registered: false, pn: None, lid: None };
-            OnWhatsApp { number: number.clone(), ..answer.unwrap_or_else(unknown) }
+            let answer = found.iter().find(|(asked, _)| asked == number || is_only(found.len()));
+            answer.map(|(_, answer)| OnWhatsApp { number: number.clone(), ..answer.clone() })
         })
         .collect())
 }
@@ -120,13 +132,17 @@ pub(crate) fn parse_contacts(answer: &Node<'_>, numbers: &[String]) -> Result<Ve
 fn parse_contact(user: &Node<'_>) -> Option<(String, OnWhatsApp)> {
     let contact = user.get_child("contact")?;
     let jid = user.attrs.jid("jid").map(Jid::to_user);
-    let registered = contact.attrs.get("type").is_some_and(|kind| *kind == "in");
+    let registered = match contact.attrs.text("type").as_deref() {
+        Some("in") => true,
+        Some("out") => false,
+        _ => return None,
+    };
     let pn_jid = user.attrs.jid("pn_jid").map(Jid::to_user);
     let lid_value = user.get_child("lid").and_then(|lid| lid.attrs.parse_jid("val"));
     let pn = jid.iter().chain(&pn_jid).find(|jid| jid.is_pn()).cloned();
     let lid = jid.iter().chain(&lid_value).find(|jid| jid.is_lid()).map(Jid::to_user);
     let asked = contact.content_text().map(digits).filter(|digits| !digits.is_empty());
-    let asked = asked.or_else(|| pn.as_ref().map(|pn| pn.user.to_string()))?;
+    let asked = asked.or_else(|| pn.as_ref().map(|pn| pn.user.to_string())).unwrap_or_default();
     Some((asked, OnWhatsApp { number: String::new(), registered, pn, lid }))
 }
 
@@ -209,10 +225,24 @@ mod tests {
         ]);
         let numbers = ["15550001".to_owned(), "15550009".to_owned(), "15550005".to_owned()];
         let result = parse_contacts(&found, &numbers).unwrap();
-        assert_eq!(result[0].lid, Some(Jid::lid("80001")));
-        assert_eq!(result[0].pn, Some(Jid::pn("15550001")));
-        assert!(result[0].registered && !result[1].registered && !result[2].registered);
-        assert_eq!(result[2].number, "15550005");
+        let [Some(first), Some(second), None] = &result[..] else { panic!("{result:?}") };
+        assert_eq!(first.lid, Some(Jid::lid("80001")));
+        assert_eq!(first.pn, Some(Jid::pn("15550001")));
+        assert!(first.registered && !second.registered);
+        assert_eq!(second.number, "15550009");
+    }
+
+    #[test]
+    fn only_in_and_out_are_answers() {
+        let answered = |kind: Option<&'static str>| {
+            let contact = Node::new("contact").opt_attr("type", kind);
+            let found = answer([Node::new("user").attr("jid", Jid::lid("80001")).child(contact)]);
+            parse_contacts(&found, &["15550001".to_owned()]).unwrap().pop().unwrap()
+        };
+        assert_eq!(answered(Some("in")).map(|contact| contact.lid), Some(Some(Jid::lid("80001"))));
+        assert_eq!(answered(Some("out")).map(|contact| contact.registered), Some(false));
+        assert_eq!(answered(Some("invalid")), None);
+        assert_eq!(answered(None), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 use wa_binary::Node;
+use wa_store::LidMigration;
 
 use super::{Online, Phase};
 use crate::config::Delivery;
+use crate::context::Context;
 use crate::end::End;
 use crate::event::Event;
 use crate::iq;
@@ -57,6 +59,10 @@ impl Online<'_> {
         self.embedder.set_state(State::Online);
         self.embedder.outlet.push(Event::Connected);
         self.keeper.plan_rotation(&mut self.context);
+        if self.context.mirror.device.lid_migration != LidMigration::Done {
+            self.context
+                .look_up(|asker| async move { Answered::Props(asker.ask(iq::account::props()).await) });
+        }
         Ok(())
     }
 
@@ -65,6 +71,19 @@ impl Online<'_> {
         self.receiver.is_shown = is_always_shown || presence == Presence::Available;
         query::announce(&mut self.context, presence).await
     }
+}
+
+/// The server has said how the account's chats are keyed. Without an answer it shows when a message is refused.
+pub(super) async fn on_props(
+    context: &mut Context<'_>,
+    answer: Result<Node<'static>, RequestError>,
+) -> Result<(), End> {
+    let migrated = answer.as_ref().ok().and_then(iq::account::is_lid_migrated);
+    if let Some(migrated) = migrated {
+        let migration = if migrated { LidMigration::Done } else { LidMigration::Pending };
+        context.mirror.set_lid_migration(migration);
+    }
+    context.commit_if_urgent().await
 }
 
 /// From the server's word that the credentials are good to its word that it delivers. What it leaves unanswered holds

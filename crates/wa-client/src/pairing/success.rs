@@ -1,7 +1,7 @@
 use wa_binary::{Jid, Node};
 use wa_crypto::{KeyPair, PrivateKey};
 use wa_protobuf::companion::ClientPairingProps;
-use wa_store::DeviceAddress;
+use wa_store::{DeviceAddress, LidMigration};
 
 use crate::adv;
 use crate::cause::PairingFailure;
@@ -17,6 +17,7 @@ const MAX_DEVICE: u16 = 99;
 pub(super) struct PairSuccess {
     verified: adv::Verified,
     pub(super) paired: Paired,
+    migration: LidMigration,
 }
 
 impl PairSuccess {
@@ -36,14 +37,13 @@ impl PairSuccess {
         let attribute = |child: &str| {
             Some(node.get_child(child)?.attrs.text("name")?.into_owned()).filter(|name| !name.is_empty())
         };
-        log_props(node);
         let paired = Paired {
             jid: jid.ok_or(PairingFailure::Malformed)?.clone(),
             lid: lid.cloned(),
             platform: attribute("platform").unwrap_or_default(),
             business_name: attribute("biz"),
         };
-        Ok(Self { verified, paired })
+        Ok(Self { verified, paired, migration: migration(node) })
     }
 
     /// The answer to the IQ that brought it.
@@ -61,6 +61,7 @@ impl PairSuccess {
         mirror.device.platform.clone_from(&paired.platform);
         mirror.device.business_name.clone_from(&paired.business_name);
         mirror.device.account = Some(self.verified.account.clone());
+        mirror.device.lid_migration = self.migration;
         mirror.device_changed();
         if let Some(lid) = &paired.lid {
             mirror.lids.learn(&paired.jid.user, &lid.user);
@@ -69,12 +70,13 @@ impl PairSuccess {
     }
 }
 
-/// Nothing depends on the properties yet; a log line helps when a phone without LID migration turns up.
-fn log_props(node: &Node<'_>) {
-    let props = node.get_child("client-props").and_then(Node::bytes);
+/// Whether the phone says that the account's chats are keyed by LID (PROTOCOL.md 6.2).
+fn migration(success: &Node<'_>) -> LidMigration {
+    let props = success.get_child("client-props").and_then(Node::bytes);
     let props = props.and_then(|bytes| <ClientPairingProps as prost::Message>::decode(&bytes[..]).ok());
-    if let Some(props) = props {
-        let migrated = props.is_chat_db_lid_migrated.unwrap_or(false);
-        tracing::debug!(migrated, "the phone told its properties");
+    match props.and_then(|props| props.is_chat_db_lid_migrated) {
+        Some(true) => LidMigration::Done,
+        Some(false) => LidMigration::Pending,
+        None => LidMigration::Unknown,
     }
 }

@@ -5,7 +5,7 @@ use prost::Message as _;
 use wa_binary::Jid;
 use wa_protobuf::e2e::protocol_message::Type;
 use wa_protobuf::e2e::{AppStateSyncKeyShare, LidMigrationMappingSyncPayload, ProtocolMessage};
-use wa_store::{AppStateKey, PeerData, PeerDataSort, Store, StoreError};
+use wa_store::{AppStateKey, LidMigration, PeerData, PeerDataSort, Store, StoreError};
 
 use super::envelope::Envelope;
 use super::meaning::{Answer, Meaning};
@@ -77,6 +77,8 @@ async fn learn_lids(
         tracing::warn!("an unreadable LID mapping is kept as it came");
         return Ok(());
     };
+    // The phone tells who is who once its chats have moved.
+    mirror.set_lid_migration(LidMigration::Done);
     for mapping in payload.pn_to_lid_mappings.iter().take(MAX_MAPPINGS) {
         let lid = mapping.latest_lid.or(mapping.assigned_lid);
         if let (Some(pn), Some(lid)) = (mapping.pn, lid) {

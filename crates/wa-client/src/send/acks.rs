@@ -6,13 +6,17 @@ use tokio::time::Instant;
 use wa_binary::{Node, phash};
 
 use super::audience::Audience;
+use super::lanes::Queued;
 use crate::command::SendReply;
-use crate::message::{Ack, SendError};
+use crate::message::{Ack, Outgoing, SendError};
+
+/// The error with which the server refuses a message that names people in the wrong name space (PROTOCOL.md 11.3).
+const WRONG_NAME_SPACE: u32 = 400;
 
 /// Messages that have left and wait for WhatsApp's word (PROTOCOL.md 11.3).
 #[derive(Debug)]
 pub(super) struct Acks {
-    waiting: HashMap<String, Waiting>,
+    waiting: HashMap<String, (Instant, Waiting)>,
     /// Callers that wait.
     unanswered: usize,
     /// In the order of their deadlines, since all wait equally long; acknowledged ones stay until theirs.
@@ -20,13 +24,47 @@ pub(super) struct Acks {
     patience: Duration,
 }
 
+/// A message that has left.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
+    message: Box<Outgoing>,
     /// `None` once a receipt has said that the message arrived; the ack may still come.
     reply: Option<SendReply>,
-    deadline: Instant,
     /// Whom it was encrypted for.
     audience: Arc<Audience>,
+    attempt: Try,
+}
+
+/// How often a message has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Try {
+    First,
+    /// It was refused in the name space in which it left first.
+    OtherNameSpace,
+}
+
+/// What follows from an ack beyond the answer to whoever waits.
+#[derive(Debug)]
+pub(super) enum Consequence {
+    /// The server knows other devices of these people.
+    OtherDevices,
+    /// The LID of the chat is out of date.
+    StaleLid,
+    /// The account writes in this name space, and not in the one that was tried before.
+    NameSpaceFound,
+    /// It is to be sent in the other name space.
+    WrongNameSpace(Queued),
+}
+
+impl Waiting {
+    pub(super) fn new(
+        message: Box<Outgoing>,
+        reply: SendReply,
+        audience: Arc<Audience>,
+        attempt: Try,
+    ) -> Self {
+        Self { message, reply: Some(reply), audience, attempt }
+    }
 }
 
 impl Acks {
@@ -39,27 +77,42 @@ impl Acks {
         self.unanswered == 0
     }
 
-    pub(super) fn insert(&mut self, id: String, audience: Arc<Audience>, reply: SendReply) {
-        let deadline = Instant::now() + self.patience;
+    pub(super) fn insert(&mut self, waiting: Waiting) {
+        let (deadline, id) = (Instant::now() + self.patience, waiting.message.id.to_string());
         self.deadlines.push_back((deadline, id.clone()));
-        self.unanswered += 1;
-        if let Some(earlier) = self.waiting.insert(id, Waiting { reply: Some(reply), deadline, audience }) {
+        self.unanswered += usize::from(waiting.reply.is_some());
+        if let Some((_, earlier)) = self.waiting.insert(id, (deadline, waiting)) {
             self.answer(earlier.reply, Err(SendError::Unacknowledged));
         }
     }
 
-    /// Passes on an `<ack class="message">`. If its hash says that the message was not encrypted for the
-    /// devices that the server knows, those it was encrypted for are returned.
-    pub(super) fn complete(&mut self, ack: &Node<'_>) -> Option<Arc<Audience>> {
-        let Waiting { reply, audience, .. } = self.waiting.remove(&*ack.attrs.text("id")?)?;
+    /// Passes on an `<ack class="message">`, and says what else follows from it, for the audience of the message.
+    pub(super) fn complete(&mut self, ack: &Node<'_>) -> Option<(Arc<Audience>, Vec<Consequence>)> {
+        let (_, Waiting { message, mut reply, audience, attempt }) =
+            self.waiting.remove(&*ack.attrs.text("id")?)?;
         let refused = ack.attrs.number::<u32>("error").map(|code| code.unwrap_or(0));
+        let mut consequences = Vec::new();
         let outcome = match refused {
+            Some(WRONG_NAME_SPACE) if attempt == Try::First && audience.named_otherwise().is_some() => {
+                if let Some(reply) = reply.take() {
+                    self.unanswered -= 1;
+                    consequences.push(Consequence::WrongNameSpace((message, reply)));
+                }
+                return Some((audience, consequences));
+            }
             Some(code) if code != 0 => Err(SendError::Refused { code }),
-            _ => Ok(Ack { timestamp: timestamp(ack) }),
+            _ => {
+                consequences.extend((attempt == Try::OtherNameSpace).then_some(Consequence::NameSpaceFound));
+                Ok(Ack { timestamp: timestamp(ack) })
+            }
         };
         self.answer(reply, outcome);
-        let theirs = ack.attrs.text("phash").filter(|hash| !hash.is_empty())?;
-        (phash(&audience.devices()) != *theirs).then_some(audience)
+        let theirs = ack.attrs.text("phash").filter(|hash| !hash.is_empty());
+        let knows_others = theirs.is_some_and(|theirs| phash(&audience.devices()) != *theirs);
+        consequences.extend(knows_others.then_some(Consequence::OtherDevices));
+        let is_stale = ack.attrs.get("refresh_lid").is_some_and(|stale| *stale == "true");
+        consequences.extend(is_stale.then_some(Consequence::StaleLid));
+        Some((audience, consequences))
     }
 
     /// A receipt of the recipient names messages that arrived, so the server has them. Others can prove nothing.
@@ -68,6 +121,7 @@ impl Acks {
         let items = receipt.get_child("list").map_or(&[][..], Node::children);
         for named in [receipt].into_iter().chain(items) {
             let waiting = named.attrs.text("id").and_then(|id| self.waiting.get_mut(&*id));
+            let waiting = waiting.map(|(_, waiting)| waiting);
             if let Some(waiting) = waiting.filter(|waiting| waiting.audience.is_chat_of(from)) {
                 let reply = waiting.reply.take();
                 self.answer(reply, Ok(Ack { timestamp: timestamp(receipt) }));
@@ -78,8 +132,8 @@ impl Acks {
     /// Gives up on those that have waited too long.
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some((_, id)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
-            let overdue = self.waiting.get(&id).is_some_and(|waiting| waiting.deadline <= now);
-            if overdue && let Some(waiting) = self.waiting.remove(&id) {
+            let overdue = self.waiting.get(&id).is_some_and(|(deadline, _)| *deadline <= now);
+            if overdue && let Some((_, waiting)) = self.waiting.remove(&id) {
                 self.answer(waiting.reply, Err(SendError::Unacknowledged));
             }
         }
@@ -91,7 +145,7 @@ impl Acks {
 
     /// The connection is gone: nobody knows what became of the rest.
     pub(super) fn abandon(&mut self) {
-        for (_, waiting) in std::mem::take(&mut self.waiting) {
+        for (_, waiting) in std::mem::take(&mut self.waiting).into_values() {
             self.answer(waiting.reply, Err(SendError::Unacknowledged));
         }
         self.deadlines.clear();
@@ -123,16 +177,39 @@ mod tests {
     use wa_binary::Jid;
 
     use super::*;
+    use crate::send::audience::NameSpace;
+
+    /// People whose numbers are known or not.
+    fn audience_with(numbers: Option<(Jid, Jid)>) -> Arc<Audience> {
+        let (chat, own) = (Jid::lid("1"), Jid::lid("2").with_device(1));
+        let (pn, own_pn) = numbers.unzip();
+        let (theirs, ours) = (vec![chat.clone()], Vec::new());
+        Arc::new(Audience { theirs, chat, pn, ours, own, own_pn, name_space: NameSpace::Lid })
+    }
 
     fn audience() -> Arc<Audience> {
-        let (chat, own) = (Jid::lid("1"), Jid::lid("2").with_device(1));
-        Arc::new(Audience { theirs: vec![chat.clone()], chat, pn: None, ours: Vec::new(), own })
+        audience_with(None)
     }
 
     fn sent(acks: &mut Acks, id: &str) -> oneshot::Receiver<Result<Ack, SendError>> {
+        sent_to(acks, id, audience(), Try::First)
+    }
+
+    fn sent_to(
+        acks: &mut Acks,
+        id: &str,
+        audience: Arc<Audience>,
+        attempt: Try,
+    ) -> oneshot::Receiver<Result<Ack, SendError>> {
         let (reply, answer) = oneshot::channel();
-        acks.insert(id.into(), audience(), reply);
+        let message = Outgoing { id: id.into(), ..Outgoing::text(Jid::lid("1"), "hello") };
+        acks.insert(Waiting::new(Box::new(message), reply, audience, attempt));
         answer
+    }
+
+    /// What follows from an ack of a message that waits.
+    fn completed(acks: &mut Acks, ack: &Node<'_>) -> Vec<Consequence> {
+        acks.complete(ack).expect("it waits").1
     }
 
     fn ack(id: &'static str) -> Node<'static> {
@@ -143,11 +220,11 @@ mod tests {
     async fn acks_may_come_in_any_order() {
         let mut acks = Acks::new(Duration::from_secs(75));
         let (first, second) = (sent(&mut acks, "A"), sent(&mut acks, "B"));
-        assert_eq!(acks.complete(&ack("B")), None);
-        assert_eq!(acks.complete(&ack("A").attr("error", 463_u32)), None);
+        assert!(completed(&mut acks, &ack("B")).is_empty());
+        assert!(completed(&mut acks, &ack("A").attr("error", 463_u32)).is_empty());
         assert_eq!(first.await.unwrap(), Err(SendError::Refused { code: 463 }));
         assert_eq!(second.await.unwrap(), Ok(Ack { timestamp: 17 }));
-        assert_eq!(acks.complete(&ack("A")), None);
+        assert!(acks.complete(&ack("A")).is_none());
     }
 
     #[tokio::test]
@@ -156,9 +233,40 @@ mod tests {
         let devices = audience().devices();
         assert_eq!(devices, [Jid::lid("1"), Jid::lid("2").with_device(1)]);
         let _first = sent(&mut acks, "A");
-        assert_eq!(acks.complete(&ack("A").attr("phash", phash(&devices))), None);
+        assert!(completed(&mut acks, &ack("A").attr("phash", phash(&devices))).is_empty());
         let _second = sent(&mut acks, "A");
-        assert_eq!(acks.complete(&ack("A").attr("phash", "2:AAAAAAAA")), Some(audience()));
+        let consequences = completed(&mut acks, &ack("A").attr("phash", "2:AAAAAAAA"));
+        assert!(matches!(consequences[..], [Consequence::OtherDevices]), "{consequences:?}");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_name_space_is_tried_the_other_way_once() {
+        let mut acks = Acks::new(Duration::from_secs(75));
+        let numbers = audience_with(Some((Jid::pn("1555"), Jid::pn("1666"))));
+        let refused = || ack("A").attr("error", 400_u32);
+        let first = sent_to(&mut acks, "A", numbers.clone(), Try::First);
+        let mut consequences = completed(&mut acks, &refused());
+        let Some(Consequence::WrongNameSpace((message, reply))) = consequences.pop() else { panic!() };
+        assert!(acks.is_empty());
+        acks.insert(Waiting::new(message, reply, numbers.clone(), Try::OtherNameSpace));
+        assert!(completed(&mut acks, &refused()).is_empty());
+        assert_eq!(first.await.unwrap(), Err(SendError::Refused { code: 400 }));
+
+        let accepted = sent_to(&mut acks, "A", numbers, Try::OtherNameSpace);
+        let consequences = completed(&mut acks, &ack("A"));
+        assert!(matches!(consequences[..], [Consequence::NameSpaceFound]), "{consequences:?}");
+        assert!(accepted.await.unwrap().is_ok());
+        let nameless = sent(&mut acks, "A");
+        assert!(completed(&mut acks, &refused()).is_empty());
+        assert_eq!(nameless.await.unwrap(), Err(SendError::Refused { code: 400 }));
+    }
+
+    #[tokio::test]
+    async fn an_ack_may_call_the_lid_stale() {
+        let mut acks = Acks::new(Duration::from_secs(75));
+        let _first = sent(&mut acks, "A");
+        let consequences = completed(&mut acks, &ack("A").attr("refresh_lid", "true"));
+        assert!(matches!(consequences[..], [Consequence::StaleLid]), "{consequences:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -188,7 +296,7 @@ mod tests {
         assert!(acks.is_empty());
         assert_eq!(first.await.unwrap(), Ok(Ack { timestamp: 18 }));
         assert_eq!(second.await.unwrap(), Ok(Ack { timestamp: 18 }));
-        assert_eq!(acks.complete(&ack("A").attr("phash", "2:AAAAAAAA")), Some(audience()));
+        assert_eq!(completed(&mut acks, &ack("A").attr("phash", "2:AAAAAAAA")).len(), 1);
         acks.expire(Instant::now() + Duration::from_secs(76));
         assert!(acks.is_empty());
     }

@@ -1,16 +1,20 @@
 use std::collections::BTreeSet;
 
+use compact_str::CompactString;
 use wa_binary::{Jid, Server};
-use wa_store::{DeviceAddress, ListedDevice, Store};
+use wa_store::{DeviceAddress, LidMigration, ListedDevice, Store};
 
 use super::{encrypt, store_failed};
+use crate::cause::Cause;
 use crate::context::Context;
 use crate::end::End;
 use crate::iq;
 use crate::iq::encrypt::FetchedBundle;
 use crate::iq::usync::KnownUser;
+use crate::locate::Locator;
 use crate::look_up::Found;
 use crate::message::SendError;
+use crate::mirror::Whereabouts;
 use crate::request::RequestError;
 use crate::requests::Asker;
 use crate::trust;
@@ -18,12 +22,18 @@ use crate::trust;
 /// Devices whose keys are asked for with one request.
 const BUNDLES_PER_REQUEST: usize = 100;
 
-/// The devices that a message goes to, by what they get.
+/// How a message names people: all of them alike (PROTOCOL.md 11.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NameSpace {
+    Lid,
+    Pn,
+}
+
+/// The devices that a message goes to, by what they get. They are named as their sessions are: by LID, where it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Audience {
-    /// The chat, by LID where it is a user.
     pub(super) chat: Jid,
-    /// The chat by phone number, where it is a user whose number is known.
+    /// The chat by phone number, where that is known.
     pub(super) pn: Option<Jid>,
     /// Devices of other people: they get the message.
     pub(super) theirs: Vec<Jid>,
@@ -31,12 +41,41 @@ pub(super) struct Audience {
     pub(super) ours: Vec<Jid>,
     /// This device, which gets nothing.
     pub(super) own: Jid,
+    /// The own account by phone number, without device.
+    pub(super) own_pn: Option<Jid>,
+    /// How the stanza names them.
+    pub(super) name_space: NameSpace,
 }
 
 impl Audience {
-    /// All devices, this one included: what the server compares with what it knows.
+    /// All devices, this one included, as the stanza names them: what the server compares with what it knows.
     pub(super) fn devices(&self) -> Vec<Jid> {
-        self.theirs.iter().chain(&self.ours).chain([&self.own]).cloned().collect()
+        self.theirs.iter().chain(&self.ours).chain([&self.own]).map(|device| self.on_wire(device)).collect()
+    }
+
+    /// The chat, or one of the devices, as the stanza names it.
+    pub(super) fn on_wire(&self, jid: &Jid) -> Jid {
+        let number = if jid.user == self.own.user { &self.own_pn } else { &self.pn };
+        let server = match jid.server {
+            Server::Lid => Server::Pn,
+            Server::HostedLid => Server::Hosted,
+            _ => return jid.clone(),
+        };
+        match (self.name_space, number) {
+            (NameSpace::Pn, Some(number)) => Jid { user: number.user.clone(), server, ..jid.clone() },
+            _ => jid.clone(),
+        }
+    }
+
+    /// The same named the other way, where both are known.
+    pub(super) fn named_otherwise(&self) -> Option<Self> {
+        let by_lid = self.chat.is_lid() && self.own.is_lid();
+        let by_number = self.pn.is_some() && self.own_pn.is_some();
+        let name_space = match self.name_space {
+            NameSpace::Lid => NameSpace::Pn,
+            NameSpace::Pn => NameSpace::Lid,
+        };
+        (by_lid && by_number).then(|| Self { name_space, ..self.clone() })
     }
 
     /// Whether this is the other side of the chat, by either address.
@@ -60,39 +99,56 @@ pub(super) enum Plan {
 /// What is missing to encrypt for a chat.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
-    /// Users (without device) whose devices are unknown; those by phone number get their LID, too.
+    /// A number of which it isn't known whose it is.
+    number: Option<CompactString>,
+    /// Users (without device) whose devices are unknown.
     users: Vec<Jid>,
     /// Devices that are known but have no session.
     devices: Vec<Jid>,
     /// This very device, which needs no session with itself.
     own: Jid,
-    /// `sid` of a usync request.
-    sid: String,
 }
 
 /// What is known about a chat, or what has to be asked.
 pub(super) async fn plan(context: &mut Context<'_>, chat: &Jid) -> Result<Plan, SendError> {
+    let own = own_device(context)?;
+    if let Whereabouts::Ask(number) = context.whereabouts(chat).await? {
+        let mut users = Vec::new();
+        devices_of(context, &own.to_user(), &mut users).await?;
+        return Ok(Plan::LookUp(Wanted { number: Some(number), users, devices: Vec::new(), own }));
+    }
     let mut unknown = Vec::new();
     let audience = known(context, chat, &mut unknown).await?;
     let missing = without_session(context, &audience).await?;
     if unknown.is_empty() && missing.is_empty() {
         return Ok(Plan::Ready(audience));
     }
-    let sid = context.requests.spare_id();
-    Ok(Plan::LookUp(Wanted { users: unknown, devices: missing, own: audience.own, sid }))
+    Ok(Plan::LookUp(Wanted { number: None, users: unknown, devices: missing, own }))
+}
+
+/// This device, by LID if the account has one.
+fn own_device(context: &Context<'_>) -> Result<Jid, SendError> {
+    let device = &context.mirror.device;
+    let own = device.lid.as_ref().or(device.jid.as_ref()).cloned();
+    own.ok_or(SendError::NotConnected { cause: Cause::NotPaired })
 }
 
 /// The devices that are known; users who aren't known well enough are added to `unknown`.
 async fn known(context: &mut Context<'_>, chat: &Jid, unknown: &mut Vec<Jid>) -> Result<Audience, SendError> {
-    let Some(own) = context.mirror.device.lid.clone() else { return Err(SendError::NoLid) };
-    let theirs = if own.is_same_user(chat) { Vec::new() } else { devices_of(context, chat, unknown).await? };
+    let own = own_device(context)?;
+    let is_own = context.mirror.is_own_user(chat);
+    let theirs = if is_own { Vec::new() } else { devices_of(context, chat, unknown).await? };
     let mut ours = devices_of(context, &own.to_user(), unknown).await?;
     ours.retain(|device| *device != own);
     let pn = context.mirror.lids.pn_of(&context.shared.store, chat).await.map_err(store_failed)?;
-    Ok(Audience { chat: chat.clone(), pn, theirs, ours, own })
+    let own_pn = context.mirror.device.jid.as_ref().map(Jid::to_user);
+    let is_by_lid = chat.is_lid() && own.is_lid();
+    let is_pending = context.mirror.device.lid_migration == LidMigration::Pending;
+    let name_space = if is_by_lid && !(is_pending && pn.is_some()) { NameSpace::Lid } else { NameSpace::Pn };
+    Ok(Audience { chat: chat.clone(), pn, theirs, ours, own, own_pn, name_space })
 }
 
-/// The devices of a user by LID.
+/// The devices of a user, by the user's address.
 async fn devices_of(
     context: &mut Context<'_>,
     user: &Jid,
@@ -101,11 +157,7 @@ async fn devices_of(
     let shared = context.shared;
     let lifetime = i64::try_from(shared.config.device_list_lifetime.as_secs()).unwrap_or(i64::MAX);
     let oldest = (shared.clock.unix_millis() / 1000).saturating_sub(lifetime);
-    let list = if user.is_lid() {
-        context.mirror.device_list(&shared.store, user, oldest).await.map_err(store_failed)?
-    } else {
-        None
-    };
+    let list = context.mirror.device_list(&shared.store, user, oldest).await.map_err(store_failed)?;
     match list {
         Some(list) => Ok(list.devices.iter().map(|device| device_jid(user, device)).collect()),
         None => {
@@ -125,21 +177,22 @@ async fn without_session(context: &mut Context<'_>, audience: &Audience) -> Resu
     Ok(missing.map(|(device, _)| device.clone()).collect())
 }
 
-/// Asks for devices and LIDs, then for the keys of all devices without a session.
-pub(super) async fn look_up(
-    asker: Asker,
-    store: Store,
-    wanted: Wanted,
-    now: i64,
-) -> Result<Found, SendError> {
+/// Asks whose number it is, then for devices, then for the keys of all devices without a session.
+pub(super) async fn look_up(mut locator: Locator, store: Store, wanted: Wanted) -> Result<Found, SendError> {
+    let Wanted { number, mut users, mut devices, own } = wanted;
     let mut found = Found::default();
-    let mut devices = wanted.devices;
-    if !wanted.users.is_empty() {
-        let answer = asker.ask(iq::usync::devices(&wanted.sid, &wanted.users)).await.map_err(failed)?;
-        found.users = iq::usync::parse_devices(&answer, now).map_err(failed)?;
-        for user in &found.users {
-            devices.extend(devices_by_lid(user).filter(|device| *device != wanted.own));
+    if let Some(number) = number {
+        found = locator.by_number(&number).await?;
+        let contact = found.contact.iter().map(|contact| contact.lid.as_ref().unwrap_or(&contact.pn));
+        if !found.users.iter().any(KnownUser::is_reachable) {
+            users.extend(contact.cloned());
         }
+    }
+    users.sort();
+    users.dedup();
+    found.users.extend(locator.devices(&users).await?);
+    for user in &found.users {
+        devices.extend(devices_by_lid(user).filter(|device| *device != own));
     }
     let addresses: Vec<_> = devices.iter().map(DeviceAddress::from).collect();
     let sessions = store.sessions(&addresses).await.map_err(store_failed)?;
@@ -150,7 +203,7 @@ pub(super) async fn look_up(
         .collect();
     missing.sort();
     missing.dedup();
-    found.bundles = bundles(&asker, &missing).await.map_err(failed)?;
+    found.bundles = bundles(&locator.asker, &missing).await?;
     Ok(found)
 }
 
@@ -187,41 +240,29 @@ pub(super) async fn learn(
     lane: &Jid,
     found: Found,
 ) -> Result<Result<Audience, SendError>, End> {
-    let mut chat = lane.is_lid().then(|| lane.clone());
     learn_people(context, &found).await?;
-    for user in &found.users {
-        if user.user.is_same_user(lane) {
-            chat = chat.or_else(|| lid_of(user));
-            if user.devices.as_ref().is_none_or(|list| list.devices.is_empty()) {
-                return Ok(Err(SendError::NotOnWhatsApp));
-            }
-        }
-    }
-    let asked = |user: &Jid| found.users.iter().any(|known| known.user.is_same_user(user));
-    let Some(chat) = chat else {
-        return Ok(Err(if asked(lane) { SendError::NoLid } else { SendError::NotOnWhatsApp }));
+    let chat = match &found.contact {
+        Some(contact) => contact.lid.as_ref().unwrap_or(&contact.pn),
+        None => lane,
     };
     for bundle in found.bundles.iter().filter(|fetched| fetched.device.device != 0) {
         encrypt::start_session(context, bundle).await?;
     }
-    Ok(reachable(context, &chat).await)
+    Ok(reachable(context, chat).await)
 }
 
-/// Records LIDs and devices, and sessions with phones: their identity keys vouch for the companions.
+/// Records numbers, LIDs and devices, and sessions with phones: their identity keys vouch for the companions.
 pub(super) async fn learn_people(context: &mut Context<'_>, found: &Found) -> Result<(), End> {
-    for user in &found.users {
-        let pn = user.pn.clone().or_else(|| user.user.is_pn().then(|| user.user.clone()));
-        if let (Some(pn), Some(lid)) = (&pn, &lid_of(user)) {
-            context.learn_lid(pn, lid).await?;
-        }
-    }
+    context.learn_addresses(found).await?;
     for bundle in found.bundles.iter().filter(|fetched| fetched.device.device == 0) {
         encrypt::start_session(context, bundle).await?;
     }
     for user in &found.users {
-        if let (Some(lid), Some(list)) = (lid_of(user), &user.devices) {
-            let list = trust::linked(context, &lid, list.clone(), user.key_indexes.as_deref()).await?;
-            context.mirror.save_device_list(lid, list);
+        // A list without devices says nothing.
+        if let (Some(list), true) = (&user.devices, user.is_reachable()) {
+            let account = lid_of(user).unwrap_or_else(|| user.user.clone());
+            let list = trust::linked(context, &account, list.clone(), user.key_indexes.as_deref()).await?;
+            context.mirror.save_device_list(account, list);
         }
     }
     Ok(())
@@ -237,7 +278,7 @@ async fn reachable(context: &mut Context<'_>, chat: &Jid) -> Result<Audience, Se
     let mut unknown = Vec::new();
     let mut audience = known(context, chat, &mut unknown).await?;
     if unknown.contains(chat) {
-        return Err(SendError::NotOnWhatsApp);
+        return Err(if chat.is_lid() { SendError::NoDevice } else { SendError::NoLid });
     }
     let missing = without_session(context, &audience).await?;
     if !missing.is_empty() {
@@ -265,9 +306,32 @@ fn device_jid(user: &Jid, device: &ListedDevice) -> Jid {
     Jid { server, ..user.to_user() }.with_device(device.id)
 }
 
-fn failed(error: RequestError) -> SendError {
-    match error {
-        RequestError::Stopped => SendError::Stopped,
-        other => SendError::LookUp(other.to_string()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stanza_names_all_alike() {
+        let (chat, own) = (Jid::lid("1"), Jid::lid("2").with_device(3));
+        let audience = Audience {
+            theirs: vec![chat.clone(), Jid::new("1", Server::HostedLid).with_device(99)],
+            chat,
+            pn: Some(Jid::pn("1555")),
+            ours: vec![Jid::lid("2")],
+            own,
+            own_pn: Some(Jid::pn("1666")),
+            name_space: NameSpace::Lid,
+        };
+        let by_lid = [&audience.theirs[..], &audience.ours, std::slice::from_ref(&audience.own)].concat();
+        assert_eq!(audience.devices(), by_lid);
+        let by_number = audience.named_otherwise().unwrap();
+        assert_eq!(by_number.on_wire(&by_number.chat), Jid::pn("1555"));
+        let hosted = Jid::new("1555", Server::Hosted).with_device(99);
+        assert_eq!(
+            by_number.devices(),
+            [Jid::pn("1555"), hosted, Jid::pn("1666"), Jid::pn("1666").with_device(3)]
+        );
+        assert_eq!(by_number.named_otherwise(), Some(audience.clone()));
+        assert_eq!(Audience { pn: None, ..audience }.named_otherwise(), None);
     }
 }

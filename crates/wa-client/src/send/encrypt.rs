@@ -3,7 +3,7 @@ use wa_binary::{Jid, Node};
 use wa_signal::{Ciphertext, Session, pad};
 use wa_store::{DeviceAddress, SentMessage};
 
-use super::audience::Audience;
+use super::audience::{Audience, NameSpace};
 use super::stanza;
 use crate::context::Context;
 use crate::end::End;
@@ -29,7 +29,7 @@ pub(super) fn for_audience(
             let Some(ciphertext) = seal(context, &DeviceAddress::from(device), plaintext) else { continue };
             introduces |= ciphertext.kind == wa_signal::Kind::PreKey;
             let enc = stanza::enc(ciphertext, &attributes, None);
-            enveloped.push(Node::new("to").attr("jid", device).child(enc));
+            enveloped.push(Node::new("to").attr("jid", audience.on_wire(device)).child(enc));
         }
         enveloped.len()
     };
@@ -46,7 +46,7 @@ pub(super) fn for_audience(
     let reached = if audience.ours.is_empty() {
         reached
     } else {
-        let plaintext = padded(context, &message.content.for_own_devices(&audience.chat));
+        let plaintext = padded(context, &message.content.for_own_devices(&audience.on_wire(&audience.chat)));
         envelop(context, &audience.ours, &plaintext)
     };
     if reached == 0 {
@@ -64,7 +64,8 @@ pub(super) fn for_audience(
         });
     }
     let participants = Node::new("participants").with_children(enveloped);
-    let node = stanza::message(chat, id, &attributes).opt_attr("peer_recipient_pn", audience.pn.as_ref());
+    let peer = audience.pn.as_ref().filter(|_| audience.name_space == NameSpace::Lid);
+    let node = stanza::message(&audience.on_wire(chat), id, &attributes).opt_attr("peer_recipient_pn", peer);
     Ok(introduced(context, node.child(participants), introduces))
 }
 

@@ -1,6 +1,8 @@
 //! What a companion goes through, against the simulator, on paused time and without a socket.
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod batches;
 #[cfg(test)]
 mod crashes;

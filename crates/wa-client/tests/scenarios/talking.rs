@@ -145,7 +145,7 @@ async fn many_chats_are_looked_up_side_by_side() {
 
 #[tokio::test(start_paused = true)]
 async fn numbers_are_resolved_in_the_order_asked() {
-    let stage = Stage::new().await;
+    let stage = Stage::behaving(wa_simulator::Behaviour::default()).await;
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     let numbers = ["+1 555 000 0009".to_owned(), "15550000002".to_owned()];

@@ -2,8 +2,8 @@ use bytes::Bytes;
 use wa_binary::Jid;
 
 use crate::{
-    Ban, Changes, Device, DeviceAddress, DeviceList, ListedDevice, PeerData, PeerDataSort, SentMessage,
-    SignedPreKeyRecord,
+    Ban, Changes, Device, DeviceAddress, DeviceList, LidMigration, ListedDevice, PeerData, PeerDataSort,
+    SentMessage, SignedPreKeyRecord,
 };
 
 /// A paired device with every field filled in.
@@ -28,6 +28,7 @@ pub fn sample_device() -> Device {
         server_clock_offset: -3,
         logins: 5,
         ban: Some(Ban { code: 101, until: 1_700_000_000_000 }),
+        lid_migration: LidMigration::Done,
     }
 }
 

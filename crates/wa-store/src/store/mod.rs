@@ -8,8 +8,8 @@ use zeroize::Zeroize;
 
 use crate::file::FileRecords;
 use crate::{
-    AppStateKey, Changes, Commit, Device, DeviceAddress, DeviceList, FileError, IdentityChange, Key, Kind,
-    MemoryRecords, PeerData, Plain, Records, Seal, SenderKeyName, SentMessage, StoreError,
+    Alias, AppStateKey, Changes, Commit, Device, DeviceAddress, DeviceList, FileError, IdentityChange, Key,
+    Kind, MemoryRecords, PeerData, Plain, Records, Seal, SenderKeyName, SentMessage, StoreError,
 };
 
 pub(crate) mod translate;
@@ -129,6 +129,12 @@ impl Store {
     /// The phone number user of a LID user.
     pub async fn pn_of(&self, lid_user: &str) -> Result<Option<String>, StoreError> {
         self.other_half(Kind::PN_OF_LID, Kind::LID_OF_PN, lid_user).await
+    }
+
+    /// What the account is called that was looked up by this number (digits only), and when that was told.
+    pub async fn alias(&self, number: &str) -> Result<Option<Alias>, StoreError> {
+        let found = self.value(Kind::ALIAS, Key::new([number])).await?;
+        found.map(|value| Ok(Alias::from_record(&value)?)).transpose()
     }
 
     /// The device lists of these users (JIDs without device), in the order asked.

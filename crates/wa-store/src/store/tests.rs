@@ -30,6 +30,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
     let peer = DeviceAddress::new("15550000002", 1);
     let chat = Jid::pn("15550000002");
     let sender_key = SenderKeyName::new("1203630@g.us", peer.clone());
+    let alias = Alias { number: "15550000002".into(), found_at: 1_700_000_000 };
     store
         .commit(Changes {
             device: Some(sample_device()),
@@ -39,6 +40,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
             prekeys_removed: vec![],
             sender_keys: vec![(sender_key.clone(), Some(Bytes::from_static(b"sender key")))],
             lid_mappings: vec![("15550000002".into(), "100000000000002".into())],
+            aliases: vec![("15550000092".into(), alias.clone())],
             device_lists: vec![(chat.clone(), Some(sample_device_list()))],
             sent_messages: vec![sample_sent_message(&chat, "3EB0", 1)],
             app_state_keys: vec![app_state_key(1)],
@@ -49,6 +51,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
         })
         .await
         .unwrap();
+    assert_eq!(store.alias("15550000092").await.unwrap(), Some(alias));
     let rest = Changes { prekeys_added: vec![(3, [3; 32])], ..Changes::forget() };
     store.commit(rest).await.unwrap();
 
@@ -60,6 +63,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
     assert_eq!(store.lid_of("15550000002").await.unwrap(), None);
     assert_eq!(store.pn_of("100000000000002").await.unwrap(), None);
     assert_eq!(store.identity_change(&chat).await.unwrap(), None);
+    assert_eq!(store.alias("15550000092").await.unwrap(), None);
     assert_eq!(store.device_lists(std::slice::from_ref(&chat)).await.unwrap(), [None]);
     assert_eq!(store.sent_message(&chat, "3EB0").await.unwrap(), None);
     assert_eq!(store.app_state_keys(&[app_state_key(1).id]).await.unwrap(), [None]);

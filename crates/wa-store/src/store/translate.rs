@@ -22,6 +22,7 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         prekeys_removed,
         sender_keys,
         lid_mappings,
+        aliases,
         device_lists,
         sent_messages,
         app_state_keys,
@@ -48,6 +49,12 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         sealed.put(Kind::LID_OF_PN, Key::new([pn.as_str()]), lid.as_bytes())?;
         sealed.put(Kind::PN_OF_LID, Key::new([lid.as_str()]), pn.as_bytes())?;
     }
+    sealed.put_all(
+        Kind::ALIAS,
+        &aliases,
+        |(asked, _)| Key::new([asked.as_str()]),
+        |(_, alias)| alias.to_record(),
+    )?;
     sealed.set_all(Kind::DEVICE_LIST, device_lists, user_key, |list| list.to_record())?;
     sealed.put_all(Kind::SENT_MESSAGE, &sent_messages, sent_message_key, SentMessage::to_record)?;
     if trims {
