@@ -18,6 +18,9 @@ pub struct Behaviour {
     /// At each login, deliver a `<status>`, an `<appdata>` and a stanza of a kind that nobody knows, and ask
     /// something that nobody can answer.
     pub novelties: bool,
+    /// At each login, deliver the message once more that was acknowledged last, as if its acknowledgement had crossed with
+    /// the end of the connection.
+    pub overlaps: bool,
     /// Whether phones issue a token to whom they write to, once a week (PROTOCOL.md 22).
     pub tokens: bool,
     /// How phones share the keys of the app state with new companions.
@@ -82,6 +85,7 @@ impl Behaviour {
             answer_within: Some(minutes(50)),
             backlog_on_request: true,
             novelties: true,
+            overlaps: true,
             tokens: true,
             key_share: KeySharing { late: minutes(2), begins_wrong: true, repeats: 1 },
             rate_limit: Some(RateLimit { requests: 60, period: minutes(1) }),

@@ -34,7 +34,7 @@ pub(crate) fn deliver(world: &World, account: &Arc<Account>, device: u16, tag: &
     let node = match tag {
         "status" => node
             .attr("from", Jid::status())
-            .attr("participant", account.lid())
+            .attr("participant", Jid::lid("100000000000000"))
             .attr("type", "text")
             .child(Node::new("plaintext")),
         _ => node.attr("from", Jid::server()),

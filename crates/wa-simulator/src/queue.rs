@@ -53,6 +53,8 @@ pub(crate) struct Queue {
     /// Messages that a retry receipt took out. Some clients acknowledge them besides (PROTOCOL.md 12), and
     /// the message sent again, under the same id, must not be taken for them.
     retried: VecDeque<CompactString>,
+    /// The message that was acknowledged last.
+    settled_last: Option<Stanza>,
 }
 
 /// How many retried messages are remembered.
@@ -125,10 +127,19 @@ impl Queue {
     }
 
     fn take_out(&mut self, fits: impl Fn(&Stanza) -> bool) -> bool {
-        match self.entries.iter().position(|entry| fits(&entry.stanza)) {
-            Some(index) => self.entries.remove(index).is_some(),
-            None => false,
+        let index = self.entries.iter().position(|entry| fits(&entry.stanza));
+        let Some(entry) = index.and_then(|index| self.entries.remove(index)) else { return false };
+        if entry.stanza.class == Class::Message {
+            self.settled_last = Some(entry.stanza);
         }
+        true
+    }
+
+    /// The message that was acknowledged last comes once more, before everything else.
+    pub(crate) fn repeat_last(&mut self) {
+        let last = self.settled_last.take();
+        let again = last.map(|stanza| Entry { stanza, sent: None, is_overdue: false });
+        again.into_iter().for_each(|entry| self.entries.push_front(entry));
     }
 
     /// At most so much of what was not written to the present connection, marking it as written. What is
@@ -287,6 +298,17 @@ mod tests {
         queue.push(stanza(Class::Message, "1", ""), true, 10);
         assert!(!queue.settle_by_ack(&Class::Message, "1", "text"));
         assert!(queue.settle_by_ack(&Class::Message, "1", "text"));
+    }
+
+    #[tokio::test]
+    async fn what_was_acknowledged_last_can_come_once_more() {
+        let mut queue = Queue::default();
+        ["1", "2", "3"].iter().for_each(|id| queue.push(stanza(Class::Message, id, ""), true, 10));
+        assert!(queue.settle("1") && queue.settle("2"));
+        queue.rewind();
+        queue.repeat_last();
+        queue.repeat_last();
+        assert_eq!(ids(&queue.take_unsent(9)), ["2", "3"]);
     }
 
     #[tokio::test]

@@ -138,6 +138,21 @@ pub async fn a_status_update_needs_the_right_chat_and_side(backend: impl Backend
         [Unknown, Unknown, Unknown, Advanced, Advanced, Advanced]
     );
     assert_eq!(held.log(&*store).await.len(), 3);
+
+    // Where nobody knows both names of somebody, the id of a message of ours has to do.
+    let by_number = with(sample_outgoing(instance, PEER, "A3", 1_000), |new| {
+        new.message.status = MessageStatus::Sent;
+        new.message.wire_chat.clone_from(&new.message.chat);
+    });
+    store.record(held.record().message(by_number)).await.unwrap();
+    let by_lid = |id: &str, from_me| StatusUpdate {
+        message_id: id.into(),
+        from_me,
+        ..receipt(&["100000000000009@lid"], MessageStatus::Delivered)
+    };
+    let record =
+        held.record().status(by_lid("A3", false)).status(by_lid("A1", true)).status(by_lid("A3", true));
+    assert_eq!(store.record(record).await.unwrap().outcomes, [Unknown, Unknown, Advanced]);
 }
 
 /// Pending messages are found until WhatsApp has them or has refused them, in the order they were stored in.

@@ -147,7 +147,8 @@ pub struct StatusUpdate {
     /// WhatsApp's id of the message.
     pub message_id: String,
     /// The chat as it is known: matched against both `chat` and `wire_chat`, so a receipt that names the LID finds
-    /// what was sent to the number when both are given. Empty matches any chat: only for our own server's word.
+    /// what was sent to the number when both are given, and one of ours where only the number of its chat is known. Empty
+    /// matches any chat: only for our own server's word.
     pub chats: Vec<String>,
     /// Whether the message is ours (receipts of others), or theirs (we read it).
     pub from_me: bool,
@@ -162,7 +163,18 @@ pub struct StatusUpdate {
 impl StatusUpdate {
     /// Whether it is about a message of this side in this chat; the id is not looked at.
     pub fn concerns(&self, chat: &str, wire_chat: &str, from_me: bool) -> bool {
-        from_me == self.from_me && (self.chats.is_empty() || names(&self.chats, chat, wire_chat))
+        from_me == self.from_me
+            && (self.chats.is_empty()
+                || names(&self.chats, chat, wire_chat)
+                || self.may_concern_number(chat, wire_chat))
+    }
+
+    /// A receipt by a LID whose number nobody knows may be for a chat of which only the number is known. What is ours has
+    /// an id that one of our devices has drawn, which nobody else meets by chance.
+    fn may_concern_number(&self, chat: &str, wire_chat: &str) -> bool {
+        self.from_me
+            && self.chats.iter().all(|name| name.ends_with("@lid"))
+            && [chat, wire_chat].iter().all(|name| name.ends_with("@s.whatsapp.net"))
     }
 }
 

@@ -236,6 +236,26 @@ async fn what_a_sibling_wrote_is_told_of_its_delivery_here_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_comes_once_more_with_the_next_connection_is_receipted_and_not_told() {
+    let stage = Stage::behaving(Behaviour { overlaps: true, ..Behaviour::default() }).await;
+    let (alice, bob, companion) = paired(&stage).await;
+    companion.diary.wait_for(|events| events.iter().any(|event| matches!(event, Event::Peer(_)))).await;
+    companion.has_answered(&alice).await;
+    let id = bob.send(alice.number(), "once").await.unwrap();
+    companion.diary.texts(1).await;
+    companion.has_answered(&alice).await;
+    let again = format!(r#"id="{id}" type="text""#);
+    let delivered = stage.seen(&again);
+    stage.fault_for(&alice, FaultKind::Drop { when: Moment::Now });
+    companion.connected(2).await;
+    companion.has_answered(&alice).await;
+    assert!(stage.seen(&again) > delivered);
+    let is_unreadable = |event: &Event| matches!(event, Event::Undecryptable(_));
+    assert!(!companion.diary.events().iter().any(is_unreadable));
+    assert_eq!(companion.diary.messages(1).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn connections_that_drop_in_quick_succession_are_no_failures_while_they_carry_something() {
     let stage = Stage::new().await;
     let (alice, bob, companion) = paired(&stage).await;

@@ -42,9 +42,12 @@ async fn nothing_waits(phone: &Phone) {
     panic!("{} stanzas wait", phone.devices()[0].waiting);
 }
 
+/// What could not be read, but for status posts.
 fn undecryptable(events: &[Event]) -> Vec<Undecryptable> {
     let of = |event: &Event| match event {
-        Event::Undecryptable(event) => Some((**event).clone()),
+        Event::Undecryptable(event) if event.reason != UndecryptableReason::Broadcast => {
+            Some((**event).clone())
+        }
         _ => None,
     };
     events.iter().filter_map(of).collect()
@@ -107,6 +110,9 @@ async fn a_lost_session_is_made_anew() {
     // Answering settles the session, so that its owner no longer introduces themself in each message.
     companion.send(bob.jid(), "two").await;
     bob.wait_for_inbox(|inbox| inbox.len() == 1).await;
+    bob.send(alice.number(), "settled").await.unwrap();
+    companion.diary.messages(2).await;
+    nothing_waits(&alice).await;
     let store = companion.stop().await;
     let address = wa_store::DeviceAddress::from(&bob.lid());
     let sessions = vec![(address, None)];
@@ -114,7 +120,8 @@ async fn a_lost_session_is_made_anew() {
     let companion = stage.start(store);
     companion.online().await;
     bob.send(alice.number(), "three").await.unwrap();
-    assert_eq!(companion.diary.texts(1).await, ["three"]);
+    let has_third = |events: &[Event]| texts_of(&messages_of(events)).contains(&"three".to_owned());
+    companion.diary.wait_for(has_third).await;
     assert_eq!(undecryptable(&companion.diary.events())[0].reason, UndecryptableReason::NoSession);
 }
 
@@ -153,7 +160,7 @@ async fn nothing_is_acknowledged_that_the_handler_refused() {
     companion.diary.refuse_messages(2);
     bob.send(alice.number(), "precious").await.unwrap();
     assert_eq!(companion.disconnected().await, Cause::HandlerFailed);
-    assert_eq!(alice.devices()[0].waiting, 1);
+    assert!(alice.devices()[0].waiting > 0);
     assert_eq!(companion.diary.texts(1).await, ["precious"]);
     assert_eq!(companion.diary.refused(), 2);
     nothing_waits(&alice).await;

@@ -166,9 +166,12 @@ impl Companion {
         self.queue.push(stanza, sent, limit);
     }
 
-    /// A new connection takes over; the one before is returned.
-    pub(crate) fn connect(&mut self, link: Link) -> Option<Link> {
+    /// A new connection takes over; the one before is returned. `overlaps`: their ends crossed with an acknowledgement.
+    pub(crate) fn connect(&mut self, link: Link, overlaps: bool) -> Option<Link> {
         self.queue.rewind();
+        if overlaps {
+            self.queue.repeat_last();
+        }
         self.logins = self.logins.saturating_add(1);
         let connection = Connection { link, delivery: Delivery::Passive, is_available: false, name: None };
         self.connection.replace(connection).map(|older| older.link)

@@ -68,7 +68,7 @@ pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), C
         return fail(channel, 402, Some(details)).await;
     }
     let (link, orders) = Link::new(channel.peer.connection);
-    if !take_over(&account, device, &link, payload.lc) {
+    if !take_over(&world, &account, device, &link, payload.lc) {
         return fail(channel, 401, None).await;
     }
     welcome(&world, &mut channel, &account, device, version).await?;
@@ -96,11 +96,11 @@ fn check(
 }
 
 /// Makes this the device's only connection. False if the device was unlinked meanwhile.
-fn take_over(account: &Account, device: u16, link: &Link, login_counter: Option<i32>) -> bool {
+fn take_over(world: &World, account: &Account, device: u16, link: &Link, login_counter: Option<i32>) -> bool {
     let mut directory = account.directory();
     let Some(companion) = directory.companions.get_mut(&device) else { return false };
     companion.login_counter = login_counter;
-    if let Some(older) = companion.connect(link.clone()) {
+    if let Some(older) = companion.connect(link.clone(), world.options.behaviour.overlaps) {
         older.close(Some(stanza::encode(&stanza::replaced())));
     }
     true

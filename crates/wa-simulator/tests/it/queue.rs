@@ -150,6 +150,23 @@ async fn every_login_brings_what_clients_do_not_know() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_message_that_was_acknowledged_last_may_come_once_more() {
+    let scene = scene_with(Behaviour { overlaps: true, ..Behaviour::default() }).await;
+    let (mut client, mut line) = scene.companion(1).await;
+    let id = scene.bob.send(ALICE, "x").await.unwrap();
+    line.next_named("message").await;
+    let receipt = Node::new("receipt").attr("id", id.clone()).attr("to", scene.bob.lid());
+    line.send(&receipt).await;
+    line.next_named("ack").await;
+    drop(line);
+    let mut line = client.come_online(&scene.simulator).await;
+    assert_eq!(text(&line.next_named("message").await, "id"), id);
+    line.send(&receipt).await;
+    line.ask("get", "encrypt", Node::new("count")).await;
+    assert_eq!(scene.alice.devices()[0].waiting, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_replaced_connection_still_says_counts_no_more() {
     let scene = Scene::quiet().await;
     let (mut client, mut line) = scene.companion(1).await;
