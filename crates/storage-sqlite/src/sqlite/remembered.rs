@@ -20,7 +20,7 @@ pub(super) struct Remembered {
     by_id: HashMap<InstanceId, Instance>,
 }
 
-/// One instance.
+/// What is known of one instance.
 pub(super) struct Instance {
     /// `instances.key`.
     pub(super) key: i64,

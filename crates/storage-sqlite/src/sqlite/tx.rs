@@ -8,7 +8,7 @@ use crate::fault::{CommitFailure, Fault};
 /// The writing connection inside a batch, as a job sees it. While it lasts nobody else writes to the database, also no other
 /// process.
 pub(crate) struct Tx {
-    /// For statements.
+    /// The connection, for statements: all of them are part of the transaction.
     pub(crate) db: SqliteConnection,
     remembered: Remembered,
     clock: Clock,

@@ -71,7 +71,7 @@ words! {
 /// Why an instance isn't connected. Stored as one text, `kind[;code=N][;until=MILLIS]`, and parsed back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionCause {
-    /// Its name.
+    /// Which cause, without its details.
     pub kind: CauseKind,
     /// WhatsApp's code, where it gave one.
     pub code: Option<u32>,

@@ -53,7 +53,7 @@ pub struct NewEvent {
     pub id: EventId,
     /// The chat it belongs to: events of one chat are delivered in order.
     pub chat: Option<Chat>,
-    /// What happened.
+    /// What happened, with all that is told of it.
     pub data: EventData,
 }
 

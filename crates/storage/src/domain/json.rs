@@ -21,7 +21,7 @@ impl Json {
         RawValue::from_string(text).map(Self)
     }
 
-    /// The text.
+    /// The JSON as a text.
     pub fn text(&self) -> &str {
         self.0.get()
     }

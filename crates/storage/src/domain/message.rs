@@ -70,7 +70,7 @@ pub struct Message {
     pub message_id: String,
     /// WhatsApp's id of the message that this one edits, takes back, reacts to or pins.
     pub target: Option<String>,
-    /// What it is.
+    /// What it is, by its content: a text, a picture, an edit …
     pub kind: MessageKind,
     /// Its text, or the text under a file: for search and previews.
     pub text: Option<String>,

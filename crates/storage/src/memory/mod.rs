@@ -67,7 +67,7 @@ struct Tables {
 struct InstanceTables {
     instance: Instance,
     epoch: Epoch,
-    /// Who holds it.
+    /// The node that holds it, if one does.
     node: Option<NodeId>,
     /// Who held it, and was not told yet that another node has taken it.
     lost_by: Option<NodeId>,
