@@ -8,8 +8,8 @@ use futures_util::future::join;
 use storage::{Epoch, InstanceId, StorageError};
 use tokio::sync::watch;
 use wa_client::{
-    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, RequestError, SendError,
-    SentMessages, State, Store,
+    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, ReceivedMessages, RequestError,
+    SendError, SentMessages, State, Store,
 };
 
 /// A running companion: [`wa_client::Client`], or a stand-in in tests.
@@ -37,7 +37,7 @@ pub trait Companion: Send + Sync + 'static {
 
 /// Keeps what a companion tells, and what it has sent.
 #[async_trait]
-pub trait Recorder: SentMessages {
+pub trait Recorder: SentMessages + ReceivedMessages {
     /// Stores what happened, in this order. Everything is durable when it returns, so that WhatsApp may be told.
     async fn record(&self, events: &[Event]) -> Result<(), NotRecorded>;
 }
@@ -123,6 +123,7 @@ impl Companions for WhatsApp {
     fn start(&self, instance: InstanceId, epoch: Epoch, recorder: Arc<dyn Recorder>) -> Started {
         let builder = Client::builder((self.stores)(instance, epoch))
             .sent_messages(recorder.clone())
+            .received_messages(recorder.clone())
             .label(instance.to_string());
         let (client, events, driver) = (self.configure)(builder).build();
         // Both in one task, so that no thread is woken to hand a batch over.

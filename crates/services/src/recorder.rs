@@ -13,7 +13,7 @@ use storage::{
 use tokio::sync::{Notify, SetOnce, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use wa_binary::Jid;
-use wa_client::{Event, SentContent, SentMessages};
+use wa_client::{Event, MessageInfo, ReceivedMessages, SentContent, SentMessages};
 
 use crate::clock::now;
 use crate::companion::{Companions, NotRecorded, Recorder};
@@ -424,6 +424,26 @@ fn sent_content(message: &Message) -> SentContent {
         message: message.raw.clone(),
         timestamp: message.created_at.millis(),
         is_delivered: matches!(message.status, Delivered | Read | Played),
+    }
+}
+
+#[async_trait]
+impl ReceivedMessages for InstanceRecorder {
+    async fn is_recorded(&self, message: &MessageInfo) -> bool {
+        let (chat, sender) = (message.chat.to_user().to_string(), message.sender.to_user().to_string());
+        // The chat of a copy of our own may be named inside it only.
+        let is_it = |stored: &Message| {
+            stored.sender == sender
+                && (message.from_me || stored.wire_chat == chat)
+                && !stored.kind.is_unread()
+        };
+        match self.journal.storage().fleet_messages_by_id(self.instance, message.id.as_str()).await {
+            Ok(messages) => messages.iter().any(is_it),
+            Err(error) => {
+                tracing::warn!(instance = %self.instance, %error, "a received message can't be looked up");
+                false
+            }
+        }
     }
 }
 

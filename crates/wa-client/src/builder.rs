@@ -13,6 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::companion::Companion;
 use crate::config::Config;
 use crate::embedder::Embedder;
+use crate::received::ReceivedMessages;
 use crate::sent::SentMessages;
 use crate::shared::{Random, Shared};
 use crate::state::State;
@@ -38,6 +39,7 @@ pub struct ClientBuilder {
     clock: Arc<dyn Clock>,
     sent_messages: Option<Arc<dyn SentMessages>>,
     versions: Option<Arc<dyn Versions>>,
+    received_messages: Option<Arc<dyn ReceivedMessages>>,
     label: String,
     seed: Option<[u8; 32]>,
     config: Config,
@@ -52,6 +54,7 @@ impl ClientBuilder {
             clock: Arc::new(SystemClock),
             sent_messages: None,
             versions: None,
+            received_messages: None,
             label: String::new(),
             seed: None,
             config: Config::default(),
@@ -91,6 +94,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn versions(mut self, versions: Arc<dyn Versions>) -> Self {
         self.versions = Some(versions);
+        self
+    }
+
+    /// Where it is found out whether a message was recorded in an earlier run of the process. Without it, what comes
+    /// again after a restart is asked for once more, which costs a little traffic and does no harm.
+    #[must_use]
+    pub fn received_messages(mut self, messages: Arc<dyn ReceivedMessages>) -> Self {
+        self.received_messages = Some(messages);
         self
     }
 
@@ -139,6 +150,7 @@ impl ClientBuilder {
             clock: self.clock,
             sent_messages: self.sent_messages,
             versions: self.versions.unwrap_or_else(|| Arc::new(self.config.appearance.version)),
+            received_messages: self.received_messages,
             config: self.config,
         };
         let embedder = Embedder::new(commands, outlet, state);

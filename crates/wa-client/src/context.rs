@@ -107,7 +107,7 @@ impl<'a> Context<'a> {
 
     /// The server's clock in Unix milliseconds, as far as known.
     pub(crate) fn server_millis(&self) -> i64 {
-        self.shared.clock.unix_millis().saturating_add(self.mirror.device.server_clock_offset * 1000)
+        self.mirror.server_millis(&*self.shared.clock)
     }
 
     /// Learns that a phone number and a LID are the same user.

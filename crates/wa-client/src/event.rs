@@ -288,10 +288,11 @@ pub enum UndecryptableReason {
     UnknownPreKey,
     /// The ciphertext is damaged or was made with other keys.
     BadCiphertext,
-    /// It decrypted to something that isn't a message.
+    /// It decrypted to something whose padding is no padding.
     BadContent,
-    /// Its key is gone. Nearly always the message was told before and the server had not heard of it; so this is news
-    /// only if no message of that sender with that id is recorded.
+    /// Its key is gone, and it is not known to be recorded: most likely it was told before and the server had not heard
+    /// of it, but its sender may have used a key twice. So this is news only if no message of that sender with that id
+    /// is recorded.
     Repeated,
     /// It opens a session, and nobody who is believed vouches for the companion that sent it.
     Untrusted,

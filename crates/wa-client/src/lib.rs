@@ -40,6 +40,7 @@ mod mirror;
 mod alias;
 mod inbox;
 mod lid;
+mod missed;
 mod retry;
 mod sessions;
 
@@ -59,6 +60,7 @@ mod end;
 mod backoff;
 mod cache;
 mod number;
+mod received;
 mod sent;
 mod timers;
 
@@ -98,6 +100,7 @@ pub use event::{
     ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
 pub use message::{Ack, MessageId, Outgoing, SendError};
+pub use received::ReceivedMessages;
 pub use request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
 pub use sent::{SentContent, SentMessages};
 pub use state::State;

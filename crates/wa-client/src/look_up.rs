@@ -62,6 +62,8 @@ pub(crate) enum Answered {
     Person { user: Jid, found: Result<Found, SendError>, reply: oneshot::Sender<Result<Person, SendError>> },
     /// The properties that the server sets for the account.
     Props(Result<Node<'static>, RequestError>),
+    /// Keys of the own phone, which is to be asked for what could not be read.
+    Phone(Result<Vec<FetchedBundle>, RequestError>),
     /// For [`crate::Client::resolve`].
     Contacts { contacts: Result<Vec<OnWhatsApp>, RequestError>, reply: Reply<Vec<OnWhatsApp>> },
     /// For [`crate::Client::mark_read`].

@@ -11,9 +11,11 @@ use wa_store::{
 
 use crate::alias::Aliases;
 use crate::cache::Cache;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::inbox::{self, Inbox, Record};
 use crate::lid::Lids;
+use crate::missed::Missed;
 use crate::request::Person;
 use crate::retry::RetryCounts;
 use crate::sent::RecentlySent;
@@ -40,10 +42,12 @@ pub(crate) struct Mirror {
     pub(crate) retries: RetryCounts,
     /// One-time keys that are being made for the first upload.
     pub(crate) fresh_prekeys: Option<JoinHandle<Vec<PreKey>>>,
+    /// What could not be read and the phone is asked for.
+    pub(crate) missed: Missed,
     /// What the embedder has yet to hear or to accept.
     pub(crate) inbox: Inbox,
-    /// Messages that were read since this mirror was made, by sending device and id.
-    arrived: Cache<(Jid, CompactString), ()>,
+    /// Messages that were read since this mirror was made, by chat, sending device and id.
+    arrived: Cache<(Jid, Jid, CompactString), ()>,
     /// Messages of ours that are known to have arrived since this mirror was made, by chat (a LID where known) and id.
     delivered: Cache<(Jid, CompactString), ()>,
     /// `None`: out of date, though the store may not know it yet.
@@ -66,7 +70,9 @@ impl Mirror {
             Some(device) => device,
             None => new_device(now / 1000, random),
         };
-        Ok(Self::new(device, config))
+        let mut mirror = Self::new(device, config);
+        mirror.missed.load(store.missed().await?);
+        Ok(mirror)
     }
 
     fn new(device: Device, config: &Config) -> Self {
@@ -80,6 +86,7 @@ impl Mirror {
             sent: RecentlySent::new(config.recent_sent),
             retries: RetryCounts::default(),
             fresh_prekeys: None,
+            missed: Missed::default(),
             inbox: Inbox::default(),
             arrived: Cache::new(REMEMBERED_ARRIVALS),
             delivered: Cache::new(REMEMBERED_DELIVERIES),
@@ -93,6 +100,11 @@ impl Mirror {
     pub(crate) fn is_own_user(&self, jid: &Jid) -> bool {
         let jid = jid.to_user().unhosted();
         [&self.device.jid, &self.device.lid].into_iter().flatten().any(|own| own.is_same_user(&jid))
+    }
+
+    /// The server's clock in Unix milliseconds, as far as known.
+    pub(crate) fn server_millis(&self, clock: &dyn Clock) -> i64 {
+        clock.unix_millis().saturating_add(self.device.server_clock_offset.saturating_mul(1000))
     }
 
     /// The current signed prekey.
@@ -132,7 +144,7 @@ impl Mirror {
 
     /// Whether something waits for a commit that happens anyway.
     pub(crate) fn has_changes(&self) -> bool {
-        !self.changes.is_empty() || self.lids.has_unstored()
+        !self.changes.is_empty() || self.lids.has_unstored() || self.missed.has_changes()
     }
 
     /// Everything that is to be stored now; what was received and is not accepted yet goes with it.
@@ -142,19 +154,21 @@ impl Mirror {
         changes.lid_mappings = self.lids.take_unstored();
         changes.sent_messages = self.sent.take();
         changes.inbox.extend(self.inbox.unstored());
+        changes.missed.extend(self.missed.take_changes());
         self.urgent = false;
         changes
     }
 
     /// A message could be read, and is told if it holds anything for the embedder.
-    pub(crate) fn arrived(&mut self, sender: &Jid, id: &str) {
+    pub(crate) fn arrived(&mut self, chat: &Jid, sender: &Jid, id: &str) {
         self.retries.arrived(sender, id);
-        self.arrived.put((sender.clone(), id.into()), ());
+        self.missed.arrived(chat, sender, id);
+        self.arrived.put((chat.clone(), sender.clone(), id.into()), ());
     }
 
     /// Whether a message was read lately, so that it need not be told again.
-    pub(crate) fn has_arrived(&self, sender: &Jid, id: &str) -> bool {
-        self.arrived.contains(&(sender.clone(), CompactString::from(id)))
+    pub(crate) fn has_arrived(&self, chat: &Jid, sender: &Jid, id: &str) -> bool {
+        self.arrived.contains(&(chat.clone(), sender.clone(), CompactString::from(id)))
     }
 
     /// Remembers a message for retry receipts.

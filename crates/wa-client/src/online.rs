@@ -307,6 +307,7 @@ impl<'a> Online<'a> {
             Answered::Primaries(bundles) => send::on_primaries(context, bundles).await,
             Answered::Person { user, found, reply } => query::on_person(context, &user, found, reply).await,
             Answered::Props(answer) => login::on_props(context, answer).await,
+            Answered::Phone(bundles) => self.sender.on_phone_bundle(context, bundles).await,
             Answered::Contacts { contacts, reply } => query::on_contacts(context, contacts, reply).await,
             Answered::Privacy { answer, read, reply } => {
                 self.queries.on_privacy(context, answer, &read, reply).await
@@ -368,6 +369,9 @@ impl<'a> Online<'a> {
         }
         self.sender.on_time(&mut self.context, now);
         self.receiver.on_time(&mut self.context, now).await?;
+        if self.phase == Phase::Ready {
+            self.sender.ask_phone(&mut self.context).await?;
+        }
         self.announce_deadlines();
         Ok(())
     }

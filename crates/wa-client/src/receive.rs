@@ -12,6 +12,7 @@ mod notification;
 mod peer;
 mod receipt;
 mod replay;
+mod resent;
 mod retry;
 
 use std::collections::VecDeque;

@@ -2,6 +2,7 @@
 //! (PROTOCOL.md 11.1).
 
 mod acks;
+mod ask_phone;
 mod audience;
 mod encrypt;
 mod lanes;
@@ -30,6 +31,8 @@ pub(crate) use resend::on_primaries;
 pub(crate) struct Sender {
     lanes: Lanes,
     acks: Acks,
+    /// Whether the keys of the own phone are being looked up.
+    is_fetching_phone: bool,
 }
 
 /// An encrypted message that may leave once the sessions are stored.
@@ -48,7 +51,8 @@ pub(crate) struct Refused {
 
 impl Sender {
     pub(crate) fn new(context: &Context<'_>) -> Self {
-        Self { lanes: Lanes::default(), acks: Acks::new(context.shared.config.ack_timeout) }
+        let acks = Acks::new(context.shared.config.ack_timeout);
+        Self { lanes: Lanes::default(), acks, is_fetching_phone: false }
     }
 
     /// Whether nothing that has left waits for WhatsApp's word.

@@ -6,6 +6,7 @@ use wa_store::{Changes, Store, StoreError};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::received::ReceivedMessages;
 use crate::sent::SentMessages;
 use crate::transport::Connector;
 use crate::version::Versions;
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     /// Where sent messages are kept, if it isn't the companion's store.
     pub(crate) sent_messages: Option<Arc<dyn SentMessages>>,
     pub(crate) versions: Arc<dyn Versions>,
+    /// Where received messages are kept, if the embedder says so.
+    pub(crate) received_messages: Option<Arc<dyn ReceivedMessages>>,
     pub(crate) config: Config,
 }
 

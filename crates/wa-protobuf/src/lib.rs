@@ -39,6 +39,8 @@ pub mod history {
     include!(concat!(env!("OUT_DIR"), "/wa.history.rs"));
 }
 
+pub mod lenient;
+
 /// The client's registration or login, sent inside the Noise handshake.
 #[allow(missing_docs, reason = "generated; the schema describes what its names don't say")]
 pub mod payload {

@@ -20,7 +20,7 @@ use crate::{
 /// Most messages of one call.
 const MAX_COUNT: usize = 100_000;
 /// Longest text of a message, and longest emoji, in bytes.
-const MAX_TEXT: usize = 64 << 10;
+const MAX_TEXT: usize = 1 << 20;
 
 /// A phone and its account, to be told what to do.
 #[derive(Clone)]
@@ -448,6 +448,10 @@ fn check_length(say: &Say) -> Result<(), ControlError> {
     let (name, text, least) = match say {
         Say::Text(text) | Say::Edit { text, .. } => ("text", text.as_str(), 1),
         Say::React { emoji, .. } => ("emoji", emoji.as_str(), 0),
+        Say::Raw(raw) if raw.len() <= MAX_TEXT => return Ok(()),
+        Say::Raw(_) => {
+            return Err(ControlError::InvalidRequest(format!("`raw` has at most {MAX_TEXT} bytes")));
+        }
         Say::Revoke { .. } => return Ok(()),
     };
     if (least..=MAX_TEXT).contains(&text.len()) {

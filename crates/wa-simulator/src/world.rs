@@ -292,6 +292,20 @@ impl World {
             if self.faults.strike(number, device, is_damage).is_some() {
                 stanza.bytes = damaged(&stanza.bytes);
             }
+            let changed = |kind: &FaultKind| match kind {
+                FaultKind::Attribute { name, value } => Some((name.clone(), value.clone())),
+                _ => None,
+            };
+            if let Some((name, value)) = self.faults.strike(number, device, changed) {
+                stanza.bytes = changed_in(&stanza.bytes, &name, value);
+            }
+            let emptied = |kind: &FaultKind| match kind {
+                FaultKind::Empty { unavailable } if !is_peer(&stanza.bytes) => Some(unavailable.clone()),
+                _ => None,
+            };
+            if let Some(unavailable) = self.faults.strike(number, device, emptied) {
+                stanza.bytes = without_ciphertext(&stanza.bytes, unavailable);
+            }
             let is_duplicate = |kind: &FaultKind| (*kind == FaultKind::Duplicate).then_some(());
             if self.faults.strike(number, device, is_duplicate).is_some() {
                 self.hand_over(account, device, stanza.clone());
@@ -437,6 +451,32 @@ fn damaged(bytes: &Bytes) -> Bytes {
         }
     }
     stanza::encode(&node)
+}
+
+/// The same stanza with another value of an attribute, or without it.
+fn changed_in(bytes: &Bytes, name: &str, value: Option<String>) -> Bytes {
+    let plain = stanza::without_flag(bytes);
+    let Ok(mut node) = wa_binary::decode(&plain) else { return bytes.clone() };
+    node.attrs.remove(name);
+    stanza::encode(&node.opt_attr(name, value))
+}
+
+/// Whether a message is about the account, from device to device.
+fn is_peer(bytes: &Bytes) -> bool {
+    let plain = stanza::without_flag(bytes);
+    wa_binary::decode(&plain).is_ok_and(|node| stanza::text(&node.attrs, "category") == "peer")
+}
+
+/// The same message with `<unavailable>`, or nothing, in the place of its ciphertext (PROTOCOL.md 12).
+fn without_ciphertext(bytes: &Bytes, unavailable: Option<String>) -> Bytes {
+    let plain = stanza::without_flag(bytes);
+    let Ok(node) = wa_binary::decode(&plain) else { return bytes.clone() };
+    let kept = node.children().iter().filter(|child| !child.is("enc")).cloned();
+    let said = unavailable.map(|kind| Node::new("unavailable").attr("type", kind));
+    let children: Vec<_> = kept.chain(said).collect();
+    let mut empty = Node::new("message").with_children(children);
+    empty.attrs = node.attrs.clone();
+    stanza::encode(&empty)
 }
 
 /// The last byte of a `msg`, or of the `msg` inside a `pkmsg`.

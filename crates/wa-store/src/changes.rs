@@ -45,6 +45,8 @@ pub struct Changes {
     pub inbox: Vec<(u64, Option<Bytes>)>,
     /// Users (without device) whose identity is another one from now on.
     pub identity_changes: Vec<(Jid, IdentityChange)>,
+    /// Messages that could not be read and that the phone is asked for, by a number that counts up.
+    pub missed: Vec<(u64, Option<Bytes>)>,
     /// A confirmed logout: forget everything first.
     pub wipe: bool,
 }
@@ -88,6 +90,7 @@ impl Changes {
         self.peer_data.extend(later.peer_data);
         self.inbox.extend(later.inbox);
         self.identity_changes.extend(later.identity_changes);
+        self.missed.extend(later.missed);
     }
 }
 
@@ -109,6 +112,7 @@ impl fmt::Debug for Changes {
             .field("peer_data", &self.peer_data.len())
             .field("inbox", &self.inbox.len())
             .field("identity_changes", &self.identity_changes.len())
+            .field("missed", &self.missed.len())
             .finish()
     }
 }

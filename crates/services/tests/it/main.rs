@@ -4,6 +4,7 @@
 mod messages;
 mod modules;
 mod pairing;
+mod reading;
 mod restart;
 mod stage;
 mod unlinking;

@@ -3,7 +3,7 @@ use std::fmt;
 use bytes::Bytes;
 use prost::Message as _;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use wa_protobuf::e2e::Message;
+use wa_protobuf::{e2e::Message, lenient};
 
 use super::view::View;
 
@@ -35,14 +35,27 @@ pub struct OwnCopy {
 }
 
 impl Content {
-    /// Reads the `Message` protobuf, as it came or was stored. `Bytes` are shared, not copied.
+    /// Reads the `Message` protobuf, as it came or was stored. `Bytes` are shared, not copied. Texts that are no UTF-8 are
+    /// repaired, also in [`Self::raw`] (PROTOCOL.md 12.1).
     ///
     /// # Errors
     /// The bytes are no such protobuf.
     pub fn decode(raw: impl Into<Bytes>) -> Result<Self, Unreadable> {
         let raw = raw.into();
-        let message = Message::decode(raw.clone()).map_err(|error| Unreadable(error.to_string()))?;
-        Ok(Self { message: Box::new(message), raw })
+        if let Ok(message) = Message::decode(raw.clone()) {
+            return Ok(Self { message: Box::new(message), raw });
+        }
+        match lenient::decode::<Message>(&raw) {
+            Ok((message, repaired)) => {
+                Ok(Self { message: Box::new(message), raw: repaired.map_or(raw, Bytes::from) })
+            }
+            Err(error) => Err(Unreadable(error.to_string())),
+        }
+    }
+
+    /// Bytes of which nothing is known, as a message of unknown kind.
+    pub fn unknown(raw: impl Into<Bytes>) -> Self {
+        Self { message: Box::default(), raw: raw.into() }
     }
 
     /// What is in it.

@@ -63,7 +63,7 @@ impl Online<'_> {
             self.context
                 .look_up(|asker| async move { Answered::Props(asker.ask(iq::account::props()).await) });
         }
-        Ok(())
+        self.sender.ask_phone(&mut self.context).await
     }
 
     pub(super) async fn announce(&mut self, presence: Presence) -> Result<(), End> {

@@ -29,7 +29,8 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    pub(super) fn read(node: &Node<'_>, mirror: &Mirror) -> Result<Self, ShapeError> {
+    /// `now` is the server's time in Unix seconds: that of messages that don't say a sensible one.
+    pub(super) fn read(node: &Node<'_>, mirror: &Mirror, now: i64) -> Result<Self, ShapeError> {
         let from = node.require_jid("from")?.clone();
         let attribute = |name| node.attrs.jid(name).cloned();
         let (participant, recipient) = (attribute("participant"), attribute("recipient"));
@@ -56,7 +57,7 @@ impl Envelope {
             id: node.require_text("id")?.into_owned(),
             chat_alt: attribute(chat_alt).filter(|_| from_me && !shared).map(|jid| jid.to_user()),
             sender_alt: sender_alt.map(|alt| with_device_of(unhosted(alt), &sender)),
-            timestamp: node.require_number("t")?,
+            timestamp: node.attrs.number("t").and_then(Result::ok).unwrap_or(now),
             offline: node.attrs.contains("offline"),
             peer: node.attrs.get("category").is_some_and(|category| *category == "peer"),
             from,
@@ -115,7 +116,7 @@ mod tests {
     use crate::mirror::tests::mirror;
 
     fn read(node: Node<'static>) -> Envelope {
-        Envelope::read(&node.attr("id", "A").attr("t", 17_u32), &mirror()).unwrap()
+        Envelope::read(&node.attr("id", "A").attr("t", 17_u32), &mirror(), 18).unwrap()
     }
 
     fn message(from: Jid) -> Node<'static> {
@@ -159,7 +160,7 @@ mod tests {
         assert_eq!((envelope.chat, envelope.sender.user.as_str()), (Jid::group("1203630001"), "9003"));
         assert_eq!(envelope.sender_alt, Some(Jid::pn("15550003").with_device(1)));
         let nobody = message(Jid::group("1203630001")).attr("id", "A").attr("t", 17_u32);
-        assert!(Envelope::read(&nobody, &mirror()).is_err());
+        assert!(Envelope::read(&nobody, &mirror(), 0).is_err());
     }
 
     #[test]

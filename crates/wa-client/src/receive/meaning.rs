@@ -29,8 +29,6 @@ pub(super) enum Answer {
     Receipt,
     /// The same for a piece of the history, which has a receipt of its own besides.
     HistoryReceipt,
-    /// It is no message.
-    InvalidProtobuf,
 }
 
 /// Reads a plaintext; what the phone shares with its companions is noted in the mirror.
@@ -41,10 +39,10 @@ pub(super) async fn of(
     envelope: &Envelope,
     raw: Bytes,
 ) -> Result<Meaning, StoreError> {
-    let Ok(content) = Content::decode(raw) else {
-        let event = unreadable(mirror, store, node, envelope, UndecryptableReason::BadContent, 0).await?;
-        return Ok(Meaning { event: Some(event), answer: Answer::InvalidProtobuf });
-    };
+    let content = Content::decode(raw.clone()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "what a message holds is not known");
+        Content::unknown(raw)
+    });
     if envelope.from_me
         && let Some(meaning) = peer::of(mirror, store, &content, envelope).await?
     {
@@ -69,7 +67,8 @@ pub(super) async fn unreadable(
     Ok(Event::Undecryptable(Box::new(Undecryptable { info, reason, retries })))
 }
 
-async fn info(
+/// Who wrote it, where and when.
+pub(super) async fn info(
     mirror: &mut Mirror,
     store: &Store,
     node: &Node<'_>,

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use tokio::time::Instant;
 use wa_binary::{Jid, Node, Server};
 
 use super::Receiver;
@@ -6,6 +7,7 @@ use super::decrypt::{Decrypted, decrypt};
 use super::envelope::Envelope;
 use super::meaning::{self, Answer};
 use super::receipt::{ack, delivery};
+use super::resent;
 use super::retry::retry_receipt;
 use crate::context::Context;
 use crate::end::End;
@@ -14,11 +16,11 @@ use crate::inbox::Record;
 use crate::iq;
 use crate::keeper::Keeper;
 use crate::look_up::Answered;
+use crate::missed::MissedMessage;
 
 /// Nack codes (PROTOCOL.md 13).
 const PARSING: u32 = 487;
 pub(super) const UNRECOGNIZED: u32 = 488;
-const INVALID_PROTOBUF: u32 = 491;
 const MISSING_SECRET: u32 = 495;
 
 impl Receiver {
@@ -29,7 +31,8 @@ impl Receiver {
         node: &Node<'_>,
         frame: &Bytes,
     ) -> Result<(), End> {
-        let envelope = match Envelope::read(node, context.mirror) {
+        let now = context.server_millis() / 1000;
+        let envelope = match Envelope::read(node, context.mirror, now) {
             Ok(envelope) => envelope,
             Err(error) => {
                 tracing::warn!(%error, "a malformed message was refused");
@@ -73,7 +76,14 @@ impl Receiver {
         let vouched = node.get_child("device-identity").and_then(Node::bytes);
         match decrypt(context, enc, &sender, vouched.as_deref()).await? {
             Decrypted::Plain(plain) => self.on_plain(context, node, plain, envelope, frame).await,
-            Decrypted::Repeated => self.on_repeated(context, node, envelope).await,
+            Decrypted::Repeated if is_recorded(context, node, envelope).await? => {
+                self.answers.push(delivery(envelope, self.is_shown));
+                Ok(())
+            }
+            Decrypted::Repeated => {
+                let reason = UndecryptableReason::Repeated;
+                self.on_undecryptable(context, keeper, node, enc, envelope, reason).await
+            }
             Decrypted::Untrusted(error) => {
                 if error.may_be_outdated() {
                     look_up_primary(context, &sender);
@@ -96,10 +106,11 @@ impl Receiver {
         frame: &Bytes,
     ) -> Result<(), End> {
         let mirror = &mut *context.mirror;
-        mirror.arrived(&envelope.sender, &envelope.id);
+        mirror.arrived(&envelope.chat, &envelope.sender, &envelope.id);
         let meaning = meaning::of(mirror, &context.shared.store, node, envelope, plain.clone()).await?;
+        resent::take_in(context, envelope, &plain).await?;
+        let mirror = &mut *context.mirror;
         match meaning.answer {
-            Answer::InvalidProtobuf => self.answers.push(envelope.ack(Some(INVALID_PROTOBUF))),
             Answer::Receipt => self.answers.push(delivery(envelope, self.is_shown)),
             Answer::HistoryReceipt => {
                 self.answers.push(delivery(envelope, self.is_shown));
@@ -108,27 +119,6 @@ impl Receiver {
             }
         }
         mirror.inbox.push_once(meaning.event, Record::Message { frame: frame.clone(), plain });
-        Ok(())
-    }
-
-    /// Nearly always the server has not heard that the message arrived. Where this companion can't know that it was
-    /// told, as after a restart, it is told; to whom has recorded it, that is no news.
-    async fn on_repeated(
-        &mut self,
-        context: &mut Context<'_>,
-        node: &Node<'_>,
-        envelope: &Envelope,
-    ) -> Result<(), End> {
-        self.answers.push(delivery(envelope, self.is_shown));
-        // What the phone tells its companions concerns nobody else, and the chat of a copy may be named inside it only.
-        let is_without_place = envelope.peer || (envelope.from_me && envelope.recipient.is_none());
-        if is_without_place || context.mirror.has_arrived(&envelope.sender, &envelope.id) {
-            return Ok(());
-        }
-        let (mirror, store) = (&mut *context.mirror, &context.shared.store);
-        let reason = UndecryptableReason::Repeated;
-        let event = meaning::unreadable(mirror, store, node, envelope, reason, 0).await?;
-        mirror.inbox.push(event);
         Ok(())
     }
 
@@ -152,6 +142,11 @@ impl Receiver {
         if count.is_none() || !envelope.is_own_copy() {
             self.answers.push(envelope.ack(None));
         }
+        if envelope.peer {
+            // What the phone tells its companions concerns nobody else.
+            return Ok(());
+        }
+        miss(context, node, envelope, false);
         let (mirror, store) = (&mut *context.mirror, &context.shared.store);
         let retries = count.unwrap_or(0);
         let event = meaning::unreadable(mirror, store, node, envelope, reason, retries).await?;
@@ -162,7 +157,7 @@ impl Receiver {
     /// A status post in the form of its own that it has by now (PROTOCOL.md 7.3): told as the other form is.
     pub(super) async fn on_status(&mut self, context: &mut Context<'_>, node: &Node<'_>) -> Result<(), End> {
         self.answers.push(ack("status", node));
-        match Envelope::read(node, context.mirror) {
+        match Envelope::read(node, context.mirror, context.server_millis() / 1000) {
             Ok(envelope) => {
                 let (mirror, store) = (&mut *context.mirror, &context.shared.store);
                 let reason = UndecryptableReason::Broadcast;
@@ -183,17 +178,56 @@ impl Receiver {
         reason: UndecryptableReason,
     ) -> Result<(), End> {
         let is_for_a_bot = |enc: &Node<'_>| enc.attrs.get("type").is_some_and(|kind| *kind == "msmsg");
-        let error = match reason {
-            UndecryptableReason::Empty => Some(UNRECOGNIZED),
-            _ if node.children_named("enc").any(is_for_a_bot) => Some(MISSING_SECRET),
-            _ => None,
-        };
+        let error = node.children_named("enc").any(is_for_a_bot).then_some(MISSING_SECRET);
         self.answers.push(envelope.ack(error));
+        if envelope.peer {
+            return Ok(());
+        }
+        if is_held_by_phone(node, reason) {
+            miss(context, node, envelope, true);
+        }
         let (mirror, store) = (&mut *context.mirror, &context.shared.store);
         let event = meaning::unreadable(mirror, store, node, envelope, reason, 0).await?;
         mirror.inbox.push(event);
         Ok(())
     }
+}
+
+/// Whether the phone has what the stanza holds nothing of, and gives it to its companions (PROTOCOL.md 12).
+fn is_held_by_phone(node: &Node<'_>, reason: UndecryptableReason) -> bool {
+    const KEPT_BACK: [&str; 3] = ["view_once", "bot", "hosted"];
+    match reason {
+        UndecryptableReason::Empty => true,
+        UndecryptableReason::Unavailable => {
+            let kind = node.get_child("unavailable").and_then(|child| child.attrs.text("type"));
+            !kind.is_some_and(|kind| KEPT_BACK.iter().any(|kept| kind.starts_with(kept)))
+        }
+        _ => false,
+    }
+}
+
+/// The own phone is asked for a message, unless it comes in another way before its turn.
+fn miss(context: &mut Context<'_>, node: &Node<'_>, envelope: &Envelope, at_once: bool) {
+    let mut bare = Node::new(node.tag().to_owned());
+    bare.attrs = node.attrs.clone();
+    let Ok(frame) = wa_binary::encode(&bare) else { return };
+    let Envelope { chat, sender, id, from_me, .. } = envelope;
+    let missed = MissedMessage::new(chat, sender, id, *from_me, frame.into());
+    let pause = context.mirror.missed.add(missed, at_once, context.shared.clock.unix_millis());
+    context.mirror.must_commit();
+    context.timers.until(Instant::now() + pause);
+}
+
+/// Whether a message whose key is used up is known to be recorded; if not, to ask for it again does no harm.
+async fn is_recorded(context: &mut Context<'_>, node: &Node<'_>, envelope: &Envelope) -> Result<bool, End> {
+    if context.mirror.has_arrived(&envelope.chat, &envelope.sender, &envelope.id) {
+        return Ok(true);
+    }
+    let shared = context.shared;
+    let Some(received) = &shared.received_messages else { return Ok(false) };
+    let chat = envelope.chat.clone();
+    let info = meaning::info(context.mirror, &shared.store, node, envelope, chat).await?;
+    Ok(received.is_recorded(&info).await)
 }
 
 /// The stanza says the same user's other address: remember both (PROTOCOL.md 16).

@@ -12,7 +12,7 @@ use crate::shared::Shared;
 pub(crate) async fn replay(mirror: &mut Mirror, shared: &Shared) -> Result<(), StoreError> {
     for (number, bytes) in shared.store.inbox().await? {
         let told = match Record::decode(&bytes) {
-            Some(record) => tell_again(mirror, shared, &record).await?.map(|event| (event, record)),
+            Some(record) => told(mirror, shared, &record).await?.map(|event| (event, record)),
             None => None,
         };
         match told {
@@ -26,7 +26,8 @@ pub(crate) async fn replay(mirror: &mut Mirror, shared: &Shared) -> Result<(), S
     Ok(())
 }
 
-async fn tell_again(
+/// What a record tells, if anything.
+pub(super) async fn told(
     mirror: &mut Mirror,
     shared: &Shared,
     record: &Record,
@@ -38,8 +39,9 @@ async fn tell_again(
     };
     let Some(data) = unpacked(frame, usize::MAX) else { return Ok(None) };
     let Some(node) = parsed(&data) else { return Ok(None) };
-    let Ok(envelope) = Envelope::read(&node, mirror) else { return Ok(None) };
-    mirror.arrived(&envelope.sender, &envelope.id);
+    let now = mirror.server_millis(&*shared.clock) / 1000;
+    let Ok(envelope) = Envelope::read(&node, mirror, now) else { return Ok(None) };
+    mirror.arrived(&envelope.chat, &envelope.sender, &envelope.id);
     // The server hears of it when it delivers the message again.
     Ok(meaning::of(mirror, &shared.store, &node, &envelope, plain.clone()).await?.event)
 }

@@ -19,7 +19,11 @@ mod linking;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod odd_messages;
+#[cfg(test)]
 mod pairing;
+#[cfg(test)]
+mod phone_resends;
 #[cfg(test)]
 mod puppet;
 #[cfg(test)]

@@ -77,6 +77,7 @@ struct Send {
     edit: Option<String>,
     revoke: Option<String>,
     react: Option<React>,
+    raw: Option<String>,
     count: Option<usize>,
     #[serde(alias = "intervalMs")]
     interval_ms: Option<u64>,
@@ -363,13 +364,17 @@ async fn send(phone: &Phone, send: Send) -> Replied {
 
 impl Send {
     fn say(self) -> Result<Say, ControlError> {
-        match (self.text, self.edit, self.revoke, self.react) {
-            (Some(text), None, None, None) => Ok(Say::Text(text)),
-            (Some(text), Some(id), None, None) => Ok(Say::Edit { id, text }),
-            (None, None, Some(id), None) => Ok(Say::Revoke { id }),
-            (None, None, None, Some(React { id, emoji })) => Ok(Say::React { id, emoji }),
+        match (self.text, self.edit, self.revoke, self.react, self.raw) {
+            (Some(text), None, None, None, None) => Ok(Say::Text(text)),
+            (Some(text), Some(id), None, None, None) => Ok(Say::Edit { id, text }),
+            (None, None, Some(id), None, None) => Ok(Say::Revoke { id }),
+            (None, None, None, Some(React { id, emoji }), None) => Ok(Say::React { id, emoji }),
+            (None, None, None, None, Some(raw)) => match hex::decode(raw) {
+                Ok(raw) => Ok(Say::Raw(raw.into())),
+                Err(error) => Err(ControlError::InvalidRequest(format!("`raw` is not hexadecimal: {error}"))),
+            },
             _ => {
-                let reason = "one of `text`, `text` with `edit`, `revoke` and `react` is expected";
+                let reason = "one of `text`, `text` with `edit`, `revoke`, `react` and `raw` is expected";
                 Err(ControlError::InvalidRequest(reason.to_owned()))
             }
         }

@@ -120,6 +120,22 @@ pub enum FaultKind {
     },
     /// A message arrives with a damaged ciphertext, so that the device asks for it again.
     Undecryptable,
+    /// A phone that sends to the device forgets that it did, and encrypts its next message with the same key.
+    ReusedCounter,
+    /// A message for people arrives without ciphertext: the content is only on the phone.
+    Empty {
+        /// The type of the `<unavailable>` in its place, such as `view_once`; absent means that there is nothing at all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unavailable: Option<String>,
+    },
+    /// A message arrives with another attribute, or without it.
+    Attribute {
+        /// Its name, such as `t`.
+        name: String,
+        /// Its value; absent means that the attribute is missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+    },
     /// Prekey bundles of the device have no one-time prekey. A condition.
     EmptyPrekeys,
     /// Deliveries to the device wait as if it were offline (device 0: as if the phone were switched off). A

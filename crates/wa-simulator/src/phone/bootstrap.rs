@@ -85,13 +85,19 @@ impl Phone {
     }
 
     /// Does what an own companion asks of its phone.
-    pub(super) fn take_in_peer(&mut self, device: u16, message: &Message) {
+    pub(super) fn take_in_peer(&mut self, device: u16, id: &str, message: &Message) {
         let Some(protocol) = &message.protocol_message else { return };
         if self.account.directory().is_silent {
             return;
         }
         if protocol.r#type == Some(Type::AppStateSyncKeyRequest.into()) {
             self.share_keys(device, KeyShare::Right);
+        }
+        let wanted = protocol.peer_data_operation_request_message.as_ref();
+        if let Some(request) = wanted.filter(|request| !request.placeholder_message_resend_request.is_empty())
+        {
+            let answer = self.resend(request, id);
+            self.send_peer(device, answer);
         }
     }
 

@@ -68,13 +68,13 @@ impl Inbox {
         }
     }
 
-    /// The same ciphertext came again, so that only the envelope can be read. Looks for the message by its
-    /// sender and id.
-    pub(crate) fn repeat_sealed(&mut self, from: &str, id: &str) {
+    /// A used key came again, so that only the envelope can be read. Looks for the message by its sender and id;
+    /// whether there is one.
+    pub(crate) fn repeat_sealed(&mut self, from: &str, id: &str) -> bool {
         let entry = self.entries.iter_mut().rev().find(|entry| entry.id == id && entry.from == from);
-        if let Some(entry) = entry {
-            entry.repeats += 1;
-        }
+        let Some(entry) = entry else { return false };
+        entry.repeats += 1;
+        true
     }
 
     fn repeat(&mut self, key: &Key) -> bool {
@@ -151,7 +151,8 @@ mod tests {
         inbox.show(entry("a", "1"));
         inbox.show(entry("b", "1"));
         inbox.show(entry("a", "1"));
-        inbox.repeat_sealed("a", "1");
+        assert!(inbox.repeat_sealed("a", "1"));
+        assert!(!inbox.repeat_sealed("a", "2"));
         let entries = inbox.entries();
         assert_eq!(entries.iter().map(|entry| entry.repeats).collect::<Vec<_>>(), [2, 0]);
         assert_eq!(inbox.shown(), 2);

@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod content;
+mod contents;
 mod inbox;
 mod keys;
 mod outbox;
@@ -38,7 +39,7 @@ pub(crate) use send::{Letter, message_id};
 use crate::{
     ControlError,
     account::Account,
-    phone::{receive::Attempts, sessions::Sessions},
+    phone::{contents::Contents, receive::Attempts, sessions::Sessions},
     routing::{self, Sender},
     stanza,
     trace::{Direction, Peer},
@@ -131,6 +132,7 @@ struct State {
     outbox: Arc<watch::Sender<Outbox>>,
     sessions: Sessions,
     attempts: Attempts,
+    contents: Contents,
     rng: ChaCha20Rng,
 }
 
@@ -144,8 +146,15 @@ pub(crate) fn spawn(
 ) {
     let keys = account.phone.keys.clone();
     let (inbox, outbox) = (tasks.inbox.clone(), tasks.outbox.clone());
-    let mut state =
-        State { keys, inbox, outbox, sessions: Sessions::default(), attempts: Attempts::default(), rng };
+    let mut state = State {
+        keys,
+        inbox,
+        outbox,
+        sessions: Sessions::default(),
+        attempts: Attempts::default(),
+        contents: Contents::default(),
+        rng,
+    };
     let (world, account, runtime) = (world.weak(), Arc::downgrade(account), world.runtime.clone());
     runtime.spawn(async move {
         let work = async {

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use prost::Message as _;
 use wa_binary::{Jid, Node};
-use wa_protobuf::e2e::Message;
+use wa_protobuf::{e2e::Message, lenient};
 use wa_signal::PreKeyMessage;
 
 use super::{
     InboxEntry, Phone, content,
+    contents::Kept,
     sessions::{Address, OpenError},
 };
 use crate::{Addressing, ControlError, account::Account, adv, stanza};
@@ -36,8 +37,6 @@ enum ReadError {
     Open(#[from] OpenError),
     #[error("its padding is wrong")]
     Padding,
-    #[error("it holds no message: {0}")]
-    Protobuf(#[from] prost::DecodeError),
 }
 
 /// Where a message comes from.
@@ -53,15 +52,18 @@ impl Phone {
     pub(super) fn receive(&mut self, node: &Node<'_>) {
         let Some(source) = self.source(node) else { return };
         match self.open(&source, node) {
-            Ok(message) => {
+            Ok(plain) => {
                 self.state.attempts.remove(&source.key());
-                self.take_in(&source, node, &message);
+                self.take_in(&source, node, plain);
                 self.acknowledge(&source, node);
             }
             Err(ReadError::Open(OpenError::Repeated)) => {
-                let from = source.account.pn().to_string();
-                self.state.inbox.send_modify(|inbox| inbox.repeat_sealed(&from, &source.id));
-                self.acknowledge(&source, node);
+                // Either it came before, or its sender has used a key twice.
+                if is_peer(node) || self.is_shown(&source) {
+                    self.acknowledge(&source, node);
+                } else {
+                    self.ask_again(&source, node);
+                }
             }
             Err(error) => {
                 tracing::debug!(%error, device = source.device, "a phone can't read a message");
@@ -72,13 +74,21 @@ impl Phone {
         }
     }
 
+    /// Whether the inbox has the message, which has come again.
+    fn is_shown(&self, source: &Source) -> bool {
+        let from = source.account.pn().to_string();
+        let mut is_shown = false;
+        self.state.inbox.send_modify(|inbox| is_shown = inbox.repeat_sealed(&from, &source.id));
+        is_shown
+    }
+
     fn source(&self, node: &Node<'_>) -> Option<Source> {
         let jid = node.attrs.jid("from")?.clone();
         let account = self.world.resolve(&jid)?;
         Some(Source { account, device: jid.device, jid, id: stanza::text(&node.attrs, "id") })
     }
 
-    fn open(&mut self, source: &Source, node: &Node<'_>) -> Result<Message, ReadError> {
+    fn open(&mut self, source: &Source, node: &Node<'_>) -> Result<Bytes, ReadError> {
         let enc = node.get_child("enc").ok_or(ReadError::Empty)?;
         let bytes = enc.bytes().ok_or(ReadError::Empty)?;
         let padded = match &*stanza::text(&enc.attrs, "type") {
@@ -90,7 +100,7 @@ impl Phone {
             _ => return Err(ReadError::Kind),
         };
         let plaintext = wa_signal::unpad(&padded).map_err(|_| ReadError::Padding)?;
-        Ok(Message::decode(plaintext)?)
+        Ok(Bytes::copy_from_slice(plaintext))
     }
 
     /// Decrypts a `pkmsg`, once it is sure that it comes from a device of the sender's account.
@@ -111,22 +121,36 @@ impl Phone {
         Ok(state.sessions.accept(&state.keys, &address, &message, &mut state.rng)?)
     }
 
-    /// Shows a message, or does what it asks for.
-    fn take_in(&mut self, source: &Source, node: &Node<'_>, message: &Message) {
+    /// Shows a message, or does what it asks for. Phones don't mind texts that are no UTF-8, nor contents that they don't
+    /// know.
+    fn take_in(&mut self, source: &Source, node: &Node<'_>, plain: Bytes) {
+        let message: Message = lenient::decode(&plain).map(|(message, _)| message).unwrap_or_default();
         let is_own = source.account == self.account;
-        if is_own && stanza::text(&node.attrs, "category") == "peer" {
-            return self.take_in_peer(source.device, message);
+        if is_own && is_peer(node) {
+            return self.take_in_peer(source.device, &source.id, &message);
         }
-        let (chat, shown) = match &message.device_sent_message {
+        let (chat, shown, content) = match message.device_sent_message {
             Some(sent) if is_own => {
-                let chat = sent.destination_jid.as_deref().and_then(|jid| jid.parse::<Jid>().ok());
+                let chat = sent.destination_jid.and_then(|jid| jid.parse::<Jid>().ok());
                 let chat = chat.and_then(|jid| self.world.resolve(&jid));
-                (chat, sent.message.as_deref())
+                let shown = sent.message.unwrap_or_default();
+                let content = shown.encode_to_vec().into();
+                (chat, *shown, content)
             }
-            _ => (Some(source.account.clone()), Some(message)),
+            _ => (Some(source.account.clone()), message, plain),
         };
-        let (Some(chat), Some(shown)) = (chat, shown) else { return };
-        let content::Described { kind, text, target } = content::described(shown);
+        let Some(chat) = chat else { return };
+        let timestamp = node.attrs.number("t").and_then(Result::ok).unwrap_or_default();
+        let push_name = stanza::text(&node.attrs, "notify").into_string();
+        let kept = Kept {
+            content,
+            chat: chat.number.clone(),
+            from_me: is_own,
+            timestamp,
+            push_name: push_name.clone(),
+        };
+        self.state.contents.keep(&source.id, kept);
+        let content::Described { kind, text, target } = content::described(&shown);
         let entry = InboxEntry {
             id: source.id.to_string(),
             from: source.account.pn().to_string(),
@@ -135,9 +159,9 @@ impl Phone {
             text,
             kind,
             target,
-            timestamp: node.attrs.number("t").and_then(Result::ok).unwrap_or_default(),
+            timestamp,
             from_me: is_own,
-            push_name: stanza::text(&node.attrs, "notify").into_string(),
+            push_name,
             repeats: 0,
         };
         self.state.inbox.send_modify(|inbox| inbox.show(entry));
@@ -145,8 +169,7 @@ impl Phone {
 
     /// Tells the server that a message was received (PROTOCOL.md 13).
     fn acknowledge(&self, source: &Source, node: &Node<'_>) {
-        let is_peer = stanza::text(&node.attrs, "category") == "peer";
-        let kind = match (source.account == self.account, is_peer) {
+        let kind = match (source.account == self.account, is_peer(node)) {
             (true, true) => Some("peer_msg"),
             (true, false) => Some("sender"),
             (false, _) => None,
@@ -183,7 +206,7 @@ impl Phone {
             .attr("id", source.id.clone())
             .attr("to", &source.jid)
             .attr("type", "retry")
-            .opt_attr("category", (stanza::text(&node.attrs, "category") == "peer").then_some("peer"))
+            .opt_attr("category", is_peer(node).then_some("peer"))
             .opt_attr("recipient", node.attrs.jid("recipient"))
             .child(retry)
             .child(Node::new("registration").with_bytes(registration))
@@ -254,6 +277,11 @@ impl Source {
     fn key(&self) -> (Address, CompactString) {
         (self.address(), self.id.clone())
     }
+}
+
+/// Whether it is about the account, from device to device.
+fn is_peer(node: &Node<'_>) -> bool {
+    stanza::text(&node.attrs, "category") == "peer"
 }
 
 /// Bytes of a node's child, for readers of bundles.

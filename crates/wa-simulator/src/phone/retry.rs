@@ -1,9 +1,7 @@
 use std::sync::Arc;
 
-use prost::Message as _;
 use wa_binary::{Jid, Node};
 use wa_crypto::{PublicKey, Signature};
-use wa_protobuf::e2e::Message;
 use wa_signal::Bundle;
 
 use super::{Phone, Receipt, receive::child_bytes, send::device_sent, sessions::Address};
@@ -62,7 +60,6 @@ impl Phone {
             }
         });
         let Some((content, recipient, envelope)) = found else { return };
-        let Ok(content) = Message::decode(content) else { return };
         let Some(recipient) = self.world.account(&recipient) else { return };
         if self.renew_session(account, from.device, count, node).is_none() {
             return;
@@ -71,7 +68,7 @@ impl Phone {
         let chat = recipient.jid(addressing, 0);
         let is_own = *account == self.account;
         let plaintext = if is_own { device_sent(&chat, &content) } else { content };
-        let Some(enc) = self.encrypted(account, from.device, &plaintext.encode_to_vec()) else { return };
+        let Some(enc) = self.encrypted(account, from.device, &plaintext) else { return };
         let message = envelope
             .message(from, &id)
             .attr("device_fanout", "false")

@@ -1,3 +1,5 @@
+use bytes::Bytes;
+use prost::Message as _;
 use wa_protobuf::e2e::{
     FutureProofMessage, Message, MessageContextInfo, MessageKey, ProtocolMessage, ReactionMessage,
     protocol_message::Type,
@@ -30,13 +32,15 @@ pub enum Say {
         /// The emoji; empty takes it away.
         emoji: String,
     },
+    /// These bytes, encrypted as a message whatever they are.
+    Raw(Bytes),
 }
 
 impl Say {
     /// The message of a chat that it is about.
     fn target(&self) -> Option<&str> {
         match self {
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Raw(_) => None,
             Self::Edit { id, .. } | Self::Revoke { id } | Self::React { id, .. } => Some(id),
         }
     }
@@ -55,7 +59,8 @@ pub(crate) struct Envelope {
 
 /// A message as the phone puts it together.
 pub(super) struct Composed {
-    pub(super) content: Message,
+    /// An encoded `Message`.
+    pub(super) content: Bytes,
     pub(super) envelope: Envelope,
 }
 
@@ -78,22 +83,21 @@ impl Phone {
             ));
         }
         let now = i64::try_from(self.world.clock.unix_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
-        Ok(match say {
-            Say::Text(text) => {
-                Composed { content: plain(text, secret), envelope: envelope("text", None, false) }
+        let (content, envelope) = match say {
+            Say::Text(text) => (plain(text, secret), envelope("text", None, false)),
+            Say::Edit { text, .. } => {
+                (edit(key, plain(text, secret), now), envelope("text", Some("1"), true))
             }
-            Say::Edit { text, .. } => Composed {
-                content: edit(key, plain(text, secret), now),
-                envelope: envelope("text", Some("1"), true),
-            },
-            Say::Revoke { .. } => {
-                Composed { content: revoke(key), envelope: envelope("text", Some("7"), false) }
+            Say::Revoke { .. } => (revoke(key), envelope("text", Some("7"), false)),
+            Say::React { emoji, .. } => {
+                let edit = emoji.is_empty().then_some("7");
+                (reaction(key, emoji, now), envelope("reaction", edit, true))
             }
-            Say::React { emoji, .. } => Composed {
-                content: reaction(key, emoji, now),
-                envelope: envelope("reaction", emoji.is_empty().then_some("7"), true),
-            },
-        })
+            Say::Raw(raw) => {
+                return Ok(Composed { content: raw.clone(), envelope: envelope("text", None, false) });
+            }
+        };
+        Ok(Composed { content: content.encode_to_vec().into(), envelope })
     }
 
     /// Names a message of the chat with `to`, as this phone sees it.

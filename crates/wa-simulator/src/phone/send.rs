@@ -1,10 +1,17 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use compact_str::{CompactString, format_compact};
-use prost::Message as _;
+use prost::{
+    Message as _,
+    encoding::{WireType, encode_key, encode_varint},
+};
 use rand::Rng;
 use wa_binary::{Jid, Node};
-use wa_protobuf::e2e::{DeviceSentMessage, Message};
+use wa_protobuf::{
+    e2e::{DeviceSentMessage, Message},
+    lenient,
+};
 use wa_signal::Kind;
 
 use super::{
@@ -13,7 +20,11 @@ use super::{
     say::{Composed, Envelope},
     sessions::Address,
 };
-use crate::{Addressing, ControlError, account::Account};
+use crate::{Addressing, ControlError, account::Account, faults::FaultKind};
+
+/// `device_sent_message` of a `Message`, and `message` of that.
+const DEVICE_SENT: u32 = 31;
+const SENT_MESSAGE: u32 = 2;
 
 /// A message that a phone is to send.
 #[derive(Clone)]
@@ -69,7 +80,7 @@ impl Phone {
         let sent = Sent {
             entry,
             recipient: to.number.clone(),
-            content: composed.content.encode_to_vec().into(),
+            content: composed.content.clone(),
             envelope: composed.envelope,
             again: Default::default(),
         };
@@ -89,9 +100,8 @@ impl Phone {
         let is_self_chat = *to == own;
         let theirs = if is_self_chat { Vec::new() } else { to.directory().devices() };
         let ours: Vec<u16> = own.directory().companions.keys().copied().collect();
-        let plain = content.encode_to_vec();
-        let copy = if ours.is_empty() { Vec::new() } else { device_sent(chat, content).encode_to_vec() };
-        let theirs = theirs.into_iter().map(|(device, _)| (to, device, &plain));
+        let copy = if ours.is_empty() { Bytes::new() } else { device_sent(chat, content) };
+        let theirs = theirs.into_iter().map(|(device, _)| (to, device, content));
         let ours = ours.into_iter().map(|device| (&own, device, &copy));
         let mut participants = Vec::new();
         for (account, device, plaintext) in theirs.chain(ours) {
@@ -120,7 +130,12 @@ impl Phone {
         }
         let mut padded = plaintext.to_vec();
         wa_signal::pad(&mut padded, self.state.rng.next_u32().to_le_bytes()[0]);
-        let ciphertext = match self.state.sessions.encrypt(&self.state.keys, &address, &padded)? {
+        let forgets = self
+            .world
+            .faults
+            .strike(&account.number, device, |kind| (*kind == FaultKind::ReusedCounter).then_some(()));
+        let sessions = &mut self.state.sessions;
+        let ciphertext = match sessions.encrypt(&self.state.keys, &address, &padded, forgets.is_some())? {
             Ok(ciphertext) => ciphertext,
             Err(error) => {
                 tracing::debug!(%error, device, "a phone can't encrypt");
@@ -172,15 +187,21 @@ impl Envelope {
     }
 }
 
-/// The copy of a message for an own companion (PROTOCOL.md 11.1).
-pub(super) fn device_sent(chat: &Jid, content: &Message) -> Message {
-    Message {
-        message_context_info: content.message_context_info.clone(),
-        device_sent_message: Some(Box::new(DeviceSentMessage {
-            destination_jid: Some(chat.to_string()),
-            message: Some(Box::new(content.clone())),
-            phash: None,
-        })),
-        ..Default::default()
-    }
+/// The copy of a message for an own companion (PROTOCOL.md 11.1), around its bytes as they are.
+pub(super) fn device_sent(chat: &Jid, content: &[u8]) -> Bytes {
+    let destination = DeviceSentMessage { destination_jid: Some(chat.to_string()), ..Default::default() };
+    let mut sent = destination.encode_to_vec();
+    put(&mut sent, SENT_MESSAGE, content);
+    let context = lenient::decode::<Message>(content).ok();
+    let context = context.and_then(|(message, _)| message.message_context_info);
+    let mut copy = Message { message_context_info: context, ..Default::default() }.encode_to_vec();
+    put(&mut copy, DEVICE_SENT, &sent);
+    copy.into()
+}
+
+/// Appends a field with a length to a protobuf.
+pub(super) fn put(out: &mut Vec<u8>, tag: u32, value: &[u8]) {
+    encode_key(tag, WireType::LengthDelimited, out);
+    encode_varint(value.len() as u64, out);
+    out.extend_from_slice(value);
 }

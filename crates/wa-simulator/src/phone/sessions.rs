@@ -68,14 +68,21 @@ impl Sessions {
         Ok(())
     }
 
-    /// Encrypts a padded plaintext in an open session.
+    /// Encrypts a padded plaintext in an open session. One that `forgets` it uses the same key for the next.
     pub(crate) fn encrypt(
         &mut self,
         keys: &PhoneKeys,
         address: &Address,
         plaintext: &[u8],
+        forgets: bool,
     ) -> Option<Result<Ciphertext, EncryptError>> {
-        Some(self.by_address.get_mut(address)?.encrypt(&keys.identity, plaintext))
+        let session = self.by_address.get_mut(address)?;
+        let before = forgets.then(|| session.clone());
+        let ciphertext = session.encrypt(&keys.identity, plaintext);
+        if let Some(before) = before {
+            *session = before;
+        }
+        Some(ciphertext)
     }
 
     /// Decrypts a `msg`.

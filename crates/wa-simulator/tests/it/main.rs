@@ -23,6 +23,8 @@ mod login;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod odd_messages;
+#[cfg(test)]
 mod pairing;
 #[cfg(test)]
 mod queue;

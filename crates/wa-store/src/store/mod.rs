@@ -193,12 +193,12 @@ impl Store {
 
     /// What was received and not recorded, in the order of its numbers.
     pub async fn inbox(&self) -> Result<Vec<(u64, Bytes)>, StoreError> {
-        let records = self.shared.records.scan(Kind::INBOX, Key::FIRST..Key::END, usize::MAX).await?;
-        let entry = |(key, sealed)| {
-            let number = translate::inbox_number(&key)?;
-            Ok((number, self.shared.seal.open(Kind::INBOX, &key, sealed)?))
-        };
-        records.into_iter().map(entry).collect()
+        self.numbered(Kind::INBOX).await
+    }
+
+    /// Messages that could not be read and that the phone is asked for, in the order of their numbers.
+    pub async fn missed(&self) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        self.numbered(Kind::MISSED).await
     }
 
     /// Stores the changes: all of them, or on an error none.
@@ -213,6 +213,14 @@ impl Store {
             Ok(batch) => self.shared.records.apply(batch),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
+    }
+
+    /// All of a kind whose keys are numbers.
+    async fn numbered(&self, kind: Kind) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        let records = self.shared.records.scan(kind, Key::FIRST..Key::END, usize::MAX).await?;
+        let entry =
+            |(key, sealed)| Ok((translate::number_of(&key)?, self.shared.seal.open(kind, &key, sealed)?));
+        records.into_iter().map(entry).collect()
     }
 
     async fn value(&self, kind: Kind, key: Key) -> Result<Option<Bytes>, StoreError> {

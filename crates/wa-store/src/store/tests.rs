@@ -47,6 +47,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
             peer_data: vec![sample_peer_data("3EB1", 1)],
             inbox: vec![(1, Some(Bytes::from_static(b"text")))],
             identity_changes: vec![(chat.clone(), IdentityChange { at: 7, kind: IdentityChangeKind::Keys })],
+            missed: vec![(1, Some(Bytes::from_static(b"what")))],
             wipe: false,
         })
         .await
@@ -69,6 +70,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
     assert_eq!(store.app_state_keys(&[app_state_key(1).id]).await.unwrap(), [None]);
     assert_eq!(store.peer_data(None, 9).await.unwrap(), []);
     assert_eq!(store.inbox().await.unwrap(), []);
+    assert_eq!(store.missed().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -349,11 +351,12 @@ async fn every_value_is_sealed_for_its_place() {
         sent_messages: vec![sample_sent_message(&chat, "3EB0", 1)],
         app_state_keys: vec![app_state_key(1)],
         inbox: vec![(1, Some(Bytes::from_static(b"text")))],
+        missed: vec![(1, Some(Bytes::from_static(b"what")))],
         peer_data: vec![sample_peer_data("3EB1", 1)],
         ..Changes::default()
     };
     store.commit(changes).await.unwrap();
-    for kind in (1..=12).map(Kind::from_number) {
+    for kind in (1..=12).chain([17]).map(Kind::from_number) {
         let all = records.scan(kind, Key::FIRST..Key::END, 9).await.unwrap();
         assert_eq!(all.len(), 1, "{kind:?}");
         assert!(all[0].1.starts_with(&Labels::label(kind, &all[0].0)), "{kind:?}");
@@ -370,6 +373,7 @@ async fn every_value_is_sealed_for_its_place() {
     assert_eq!(store.app_state_keys(&[app_state_key(1).id]).await.unwrap(), [Some(app_state_key(1))]);
     assert_eq!(store.peer_data(None, 9).await.unwrap(), [sample_peer_data("3EB1", 1)]);
     assert_eq!(store.inbox().await.unwrap(), [(1, Bytes::from_static(b"text"))]);
+    assert_eq!(store.missed().await.unwrap(), [(1, Bytes::from_static(b"what"))]);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         peer_data,
         inbox,
         identity_changes,
+        missed,
         wipe,
     } = changes;
     let mut sealed = Sealed { batch: Batch::new(), seal };
@@ -70,7 +71,8 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
     if !peer_data.is_empty() {
         sealed.batch.keep_last(Kind::PEER_DATA, PeerData::KEPT);
     }
-    sealed.set_all(Kind::INBOX, inbox, |number| inbox_key(*number), |entry| entry)?;
+    sealed.set_all(Kind::INBOX, inbox, |number| number_key(*number), |entry| entry)?;
+    sealed.set_all(Kind::MISSED, missed, |number| number_key(*number), |message| message)?;
     sealed.put_all(
         Kind::IDENTITY_CHANGE,
         &identity_changes,
@@ -170,14 +172,14 @@ pub(super) fn peer_data_key(data: &PeerData) -> Key {
     Key::new([time(data.timestamp).as_str(), &sort, data.id.as_str()])
 }
 
-pub(super) fn inbox_key(number: u64) -> Key {
+pub(super) fn number_key(number: u64) -> Key {
     let mut text = CompactString::default();
     let _ = write!(text, "{number:016x}");
     Key::from_stored(text)
 }
 
-pub(super) fn inbox_number(key: &Key) -> Result<u64, StoreError> {
-    u64::from_str_radix(key.as_str(), 16).map_err(|error| malformed("inbox", error))
+pub(super) fn number_of(key: &Key) -> Result<u64, StoreError> {
+    u64::from_str_radix(key.as_str(), 16).map_err(|error| malformed("number", error))
 }
 
 pub(super) fn time_of(key: &Key) -> Result<i64, StoreError> {

@@ -144,6 +144,9 @@ proptest! {
     fn any_nesting_is_read_or_refused(raw in nested()) {
         if let Ok(content) = Content::decode(raw.clone()) {
             ask(content.view());
+            // Texts that are no UTF-8 are repaired, once and for all.
+            let is_sound = Message::decode(&raw[..]).is_ok();
+            let raw = if is_sound { raw } else { content.raw().to_vec() };
             prop_assert_eq!(&Draft::from(content.clone()).encode_once()[..], &raw[..]);
             let copy = Draft::from(content.clone()).for_own_devices(&Jid::lid("9002"));
             let copy = Content::decode(copy).unwrap().into_own_copy().unwrap();

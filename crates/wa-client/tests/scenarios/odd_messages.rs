@@ -1,0 +1,156 @@
+//! Messages that are not as they should be, and are read all the same (PROTOCOL.md 12.1).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use prost::Message as _;
+use tokio::time::sleep;
+use wa_client::content::Kind;
+use wa_client::{Event, MessageInfo, ReceivedMessages, Store, UndecryptableReason, proto};
+use wa_simulator::{FaultKind, Phone, Say};
+
+use crate::stage::{Companion, NOW, Stage, texts_of};
+
+async fn cast() -> (Stage, Phone, Phone, Companion) {
+    let stage = Stage::new().await;
+    let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
+    let companion = stage.companion(&alice).await;
+    (stage, alice, bob, companion)
+}
+
+/// One message each way, so that both sides know that the other has the session.
+async fn get_acquainted(companion: &Companion, alice: &Phone, bob: &Phone) {
+    bob.send(alice.number(), "sound").await.unwrap();
+    companion.diary.messages(1).await;
+    companion.send(bob.jid(), "sound").await;
+    bob.wait_for_inbox(|inbox| inbox.len() == 1).await;
+}
+
+async fn nothing_waits(phone: &Phone) {
+    while phone.devices()[0].waiting > 0 {
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn resent(phone: &Phone, id: &str) -> u32 {
+    phone.outbox().iter().find(|entry| entry.id == id).unwrap().resent
+}
+
+/// A text in which the letter X is half of a surrogate pair.
+fn broken(text: &str) -> Bytes {
+    let sound = proto::Message { conversation: Some(text.replace('X', "???")), ..Default::default() };
+    let mut raw = sound.encode_to_vec();
+    let mut half = [0xed, 0xa0, 0xbd].into_iter().cycle();
+    raw.iter_mut().filter(|byte| **byte == b'?').for_each(|byte| *byte = half.next().unwrap());
+    raw.into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_message_under_a_used_counter_is_asked_for_and_arrives() {
+    let (stage, alice, bob, companion) = cast().await;
+    get_acquainted(&companion, &alice, &bob).await;
+    stage.fault_for(&alice, FaultKind::ReusedCounter);
+    bob.send(alice.number(), "one").await.unwrap();
+    let id = bob.send(alice.number(), "two").await.unwrap();
+    bob.send(alice.number(), "three").await.unwrap();
+    let mut texts = companion.diary.texts(4).await;
+    texts.sort();
+    assert_eq!(texts, ["one", "sound", "three", "two"]);
+    assert_eq!(resent(&bob, &id), 1);
+    nothing_waits(&alice).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_counter_that_is_used_again_and_again_loses_nothing() {
+    let (stage, alice, bob, companion) = cast().await;
+    get_acquainted(&companion, &alice, &bob).await;
+    for n in 0..20 {
+        stage.fault_for(&alice, FaultKind::ReusedCounter);
+        bob.send(alice.number(), &format!("{n} a")).await.unwrap();
+        bob.send(alice.number(), &format!("{n} b")).await.unwrap();
+    }
+    let texts = companion.diary.texts(41).await;
+    assert_eq!(texts.iter().collect::<std::collections::HashSet<_>>().len(), 41);
+    nothing_waits(&alice).await;
+}
+
+/// An embedder that says of everything whether it is recorded.
+struct Recorded(bool);
+
+#[async_trait]
+impl ReceivedMessages for Recorded {
+    async fn is_recorded(&self, _message: &MessageInfo) -> bool {
+        self.0
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_embedder_has_recorded_is_not_asked_for_again() {
+    for recorded in [true, false] {
+        let stage = Stage::new().await;
+        let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
+        let companion = stage
+            .start_with(Store::memory(), |builder| builder.received_messages(Arc::new(Recorded(recorded))));
+        companion.pair(&alice).await;
+        get_acquainted(&companion, &alice, &bob).await;
+        stage.fault_for(&alice, FaultKind::ReusedCounter);
+        bob.send(alice.number(), "one").await.unwrap();
+        let id = bob.send(alice.number(), "two").await.unwrap();
+        alice.wait_for_inbox(|inbox| inbox.iter().any(|entry| entry.id == id)).await;
+        sleep(Duration::from_secs(1)).await;
+        nothing_waits(&alice).await;
+        assert_eq!(resent(&bob, &id), u32::from(!recorded));
+        let repeated = |event: &Event| matches!(event, Event::Undecryptable(told) if told.reason == UndecryptableReason::Repeated);
+        assert_eq!(companion.diary.events().iter().any(repeated), !recorded);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_was_cut_inside_a_character_arrives() {
+    let (stage, alice, bob, companion) = cast().await;
+    let id = bob.say(alice.number(), Say::Raw(broken("half X"))).await.unwrap();
+    assert_eq!(companion.diary.texts(1).await, ["half \u{fffd}"]);
+    let inbox = alice.wait_for_inbox(|inbox| inbox.len() == 1).await;
+    assert_eq!((&inbox[0].id, inbox[0].text.as_deref()), (&id, Some("half \u{fffd}")));
+    nothing_waits(&alice).await;
+    assert_eq!(stage.seen("error=\"491\""), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_of_a_cut_text_of_ours_arrives() {
+    let (_stage, alice, bob, companion) = cast().await;
+    alice.say(bob.number(), Say::Raw(broken("X too"))).await.unwrap();
+    let messages = companion.diary.messages(1).await;
+    assert_eq!(texts_of(&messages), ["\u{fffd} too"]);
+    assert!(messages[0].info.from_me);
+    assert_eq!(messages[0].info.chat, bob.lid());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_message_at_all_is_told_with_its_bytes() {
+    let (stage, alice, bob, companion) = cast().await;
+    let nonsense = Bytes::from_static(b"\xff\xff nonsense");
+    bob.say(alice.number(), Say::Raw(nonsense.clone())).await.unwrap();
+    let messages = companion.diary.messages(1).await;
+    assert_eq!(messages[0].content.view().kind(), Kind::Unknown);
+    assert_eq!(messages[0].content.raw(), &nonsense);
+    assert_eq!(alice.wait_for_inbox(|inbox| inbox.len() == 1).await[0].kind, "unknown");
+    nothing_waits(&alice).await;
+    assert_eq!(stage.seen("error=\"491\""), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_without_a_time_has_that_of_its_arrival() {
+    let (stage, alice, bob, companion) = cast().await;
+    for value in [None, Some("soon".to_owned()), Some("1e9".to_owned())] {
+        stage.fault_for(&alice, FaultKind::Attribute { name: "t".to_owned(), value });
+        bob.send(alice.number(), "when?").await.unwrap();
+    }
+    for message in companion.diary.messages(3).await {
+        let age = message.info.timestamp - i64::try_from(NOW).unwrap();
+        assert!((0..600).contains(&age), "{age}");
+    }
+    nothing_waits(&alice).await;
+}
