@@ -9,7 +9,7 @@ use futures_util::future::join;
 use storage::{Backoff, Epoch, InstanceId, Storage, StorageError, Timestamp};
 use tokio::time::{sleep, timeout};
 use wa_binary::Jid;
-use wa_client::{Cause, Event, SentContent, SentMessages, State};
+use wa_client::{Cause, Event, MessageInfo, ReceivedMessages, SentContent, SentMessages, State};
 
 use crate::clock::now;
 use crate::companion::{Companion, Companions, NotRecorded, Recorder, Started};
@@ -125,6 +125,14 @@ struct Nobody;
 impl Recorder for Nobody {
     async fn record(&self, _: &[Event]) -> Result<(), NotRecorded> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl ReceivedMessages for Nobody {
+    async fn is_recorded(&self, _: &MessageInfo) -> bool {
+        // Nothing is to be asked for again.
+        true
     }
 }
 
