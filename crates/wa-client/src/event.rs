@@ -310,6 +310,8 @@ pub enum UndecryptableReason {
     Bot,
     /// An encryption, or an address, that this version doesn't know.
     Unknown,
+    /// The stanza doesn't say who wrote it, or under which id: what is told of it is a guess.
+    Malformed,
 }
 
 impl UndecryptableReason {
@@ -334,6 +336,7 @@ impl UndecryptableReason {
             Self::Newsletter => "newsletter",
             Self::Bot => "bot",
             Self::Unknown => "unknown",
+            Self::Malformed => "malformed",
         }
     }
 }

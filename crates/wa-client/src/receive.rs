@@ -14,6 +14,7 @@ mod receipt;
 mod replay;
 mod resent;
 mod retry;
+mod sender_key;
 
 use std::collections::VecDeque;
 

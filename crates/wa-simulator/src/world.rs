@@ -299,6 +299,13 @@ impl World {
             if let Some((name, value)) = self.faults.strike(number, device, changed) {
                 stanza.bytes = changed_in(&stanza.bytes, &name, value);
             }
+            let shared = |kind: &FaultKind| match kind {
+                FaultKind::Shared { chat } => chat.parse::<Jid>().ok(),
+                _ => None,
+            };
+            if let Some(chat) = self.faults.strike(number, device, shared) {
+                stanza.bytes = shared_in(&stanza.bytes, &chat);
+            }
             let emptied = |kind: &FaultKind| match kind {
                 FaultKind::Empty { unavailable } if !is_peer(&stanza.bytes) => Some(unavailable.clone()),
                 _ => None,
@@ -458,7 +465,28 @@ fn changed_in(bytes: &Bytes, name: &str, value: Option<String>) -> Bytes {
     let plain = stanza::without_flag(bytes);
     let Ok(mut node) = wa_binary::decode(&plain) else { return bytes.clone() };
     node.attrs.remove(name);
-    stanza::encode(&node.opt_attr(name, value))
+    let node = match value.as_deref().map(|value| (value.contains('@'), value.parse::<Jid>())) {
+        Some((true, Ok(jid))) => node.attr(name, jid),
+        _ => node.opt_attr(name, value),
+    };
+    stanza::encode(&node)
+}
+
+/// The same message in a chat that its sender shares with others (PROTOCOL.md 12).
+fn shared_in(bytes: &Bytes, chat: &Jid) -> Bytes {
+    let plain = stanza::without_flag(bytes);
+    let Ok(mut node) = wa_binary::decode(&plain) else { return bytes.clone() };
+    let jid = |name: &str| node.attrs.jid(name).cloned();
+    let (sender, pn, lid) = (jid("from"), jid("sender_pn"), jid("sender_lid"));
+    for name in ["from", "sender_pn", "sender_lid"] {
+        node.attrs.remove(name);
+    }
+    let node = node
+        .attr("from", chat)
+        .opt_attr("participant", sender)
+        .opt_attr("participant_pn", pn)
+        .opt_attr("participant_lid", lid);
+    stanza::encode(&node)
 }
 
 /// Whether a message is about the account, from device to device.

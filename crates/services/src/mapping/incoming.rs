@@ -213,6 +213,7 @@ fn reason(reason: wa_client::UndecryptableReason) -> Option<UndecryptableReason>
         Client::Untrusted => Some(UndecryptableReason::Untrusted),
         Client::Unavailable => Some(UndecryptableReason::Unavailable),
         Client::Empty => Some(UndecryptableReason::Empty),
+        Client::Malformed => Some(UndecryptableReason::Malformed),
         Client::Group | Client::Broadcast | Client::Newsletter | Client::Bot | Client::Unknown => None,
         // The client may learn of more.
         _ => None,

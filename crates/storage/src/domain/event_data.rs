@@ -205,6 +205,8 @@ words! {
         Unavailable = "unavailable",
         /// There is nothing in it.
         Empty = "empty",
+        /// WhatsApp's stanza doesn't say who wrote it, or under which id.
+        Malformed = "malformed",
     }
 }
 

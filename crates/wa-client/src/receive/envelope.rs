@@ -1,3 +1,5 @@
+use std::hash::{DefaultHasher, Hasher as _};
+
 use wa_binary::{Jid, Node, Server, ShapeError};
 
 use crate::mirror::Mirror;
@@ -41,7 +43,10 @@ impl Envelope {
             None => from.clone(),
         });
         let from_me = mirror.is_own_user(&sender);
+        let is_list = from.server == Server::Broadcast && !from.is_status();
         let chat = match &recipient {
+            // A list is its owner's way to write to many at once: each of them has it from the owner.
+            _ if is_list && !from_me => sender.to_user(),
             _ if shared => from.clone(),
             Some(recipient) if from_me => unhosted(recipient.to_user()),
             _ => unhosted(from.to_user()),
@@ -67,6 +72,26 @@ impl Envelope {
             sender,
             from_me,
         })
+    }
+
+    /// Of a malformed stanza as much as it says, for a row; answers take nothing from it. `frame` is the stanza as it came,
+    /// from which an id follows where there is none.
+    pub(super) fn guessed(node: &Node<'_>, mirror: &Mirror, now: i64, frame: &[u8]) -> Option<Self> {
+        let from = node.attrs.jid("from")?.clone();
+        let mut whole = Node::new("message");
+        whole.attrs = node.attrs.clone();
+        if node.attrs.jid("participant").is_none() {
+            whole.attrs.remove("participant");
+            let is_shared = matches!(from.server, Server::Group | Server::Broadcast);
+            whole = whole.opt_attr("participant", is_shared.then_some(from));
+        }
+        if node.attrs.text("id").is_none_or(|id| id.is_empty()) {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(frame);
+            whole.attrs.remove("id");
+            whole = whole.attr("id", format!("{:016X}", hasher.finish()));
+        }
+        Self::read(&whole, mirror, now).ok()
     }
 
     /// Whether it is a copy of what another own device sent to somebody.
@@ -161,6 +186,38 @@ mod tests {
         assert_eq!(envelope.sender_alt, Some(Jid::pn("15550003").with_device(1)));
         let nobody = message(Jid::group("1203630001")).attr("id", "A").attr("t", 17_u32);
         assert!(Envelope::read(&nobody, &mirror(), 0).is_err());
+    }
+
+    #[test]
+    fn what_comes_over_a_broadcast_list_belongs_to_the_chat_with_its_owner() {
+        let list = Jid::new("1700000000", Server::Broadcast);
+        let node = message(list.clone())
+            .attr("participant", Jid::lid("9003").with_device(1))
+            .attr("participant_pn", Jid::pn("15550003"));
+        let envelope = read(node);
+        assert_eq!((&envelope.chat, &envelope.sender), (&Jid::lid("9003"), &Jid::lid("9003").with_device(1)));
+        assert_eq!(envelope.sender_alt, Some(Jid::pn("15550003").with_device(1)));
+        let answer = envelope.answer("receipt");
+        assert_eq!(
+            (answer.attrs.jid("to"), answer.attrs.jid("participant")),
+            (Some(&list), Some(&envelope.sender))
+        );
+        let own = read(message(list.clone()).attr("participant", Jid::lid("8001")));
+        assert_eq!(own.chat, list);
+        let status = read(message(Jid::status()).attr("participant", Jid::lid("9003")));
+        assert_eq!(status.chat, Jid::status());
+    }
+
+    #[test]
+    fn a_malformed_stanza_is_placed_as_well_as_may_be() {
+        let guess = |node: &Node<'_>| Envelope::guessed(node, &mirror(), 17, b"frame");
+        let nameless = guess(&message(Jid::lid("9002"))).unwrap();
+        assert_eq!((nameless.chat.user.as_str(), nameless.id.len()), ("9002", 16));
+        assert_eq!(guess(&message(Jid::lid("9002"))).unwrap().id, nameless.id);
+        let group = Jid::group("1203630001");
+        let nobody = guess(&message(group.clone()).attr("id", "A")).unwrap();
+        assert_eq!((nobody.id.as_str(), &nobody.chat, &nobody.sender), ("A", &group, &group));
+        assert_eq!(guess(&Node::new("message").attr("id", "A")), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::meaning::{self, Answer};
 use super::receipt::{ack, delivery};
 use super::resent;
 use super::retry::retry_receipt;
+use super::sender_key;
 use crate::context::Context;
 use crate::end::End;
 use crate::event::UndecryptableReason;
@@ -37,12 +38,13 @@ impl Receiver {
             Err(error) => {
                 tracing::warn!(%error, "a malformed message was refused");
                 self.answers.push(ack("message", node).attr("error", PARSING));
-                return Ok(());
+                return self.on_malformed(context, node, frame, now).await;
             }
         };
         context.timers.in_use();
         learn_addresses(context, &envelope).await?;
-        if let Some(reason) = unsupported(&envelope.chat, node) {
+        if let Some(reason) = unsupported(&envelope, node) {
+            take_sender_keys(context, node, &envelope).await?;
             return self.on_unreadable(context, node, &envelope, reason).await;
         }
         let mut is_empty = true;
@@ -69,7 +71,7 @@ impl Receiver {
         envelope: &Envelope,
         frame: &Bytes,
     ) -> Result<(), End> {
-        if !enc.attrs.get("type").is_some_and(|kind| *kind == "msg" || *kind == "pkmsg") {
+        if !is_pairwise(enc) {
             return self.on_unreadable(context, node, envelope, UndecryptableReason::Unknown).await;
         }
         let sender = context.signal_jid(&envelope.sender).await?;
@@ -169,6 +171,22 @@ impl Receiver {
         Ok(())
     }
 
+    /// Refused, and told as well as may be.
+    async fn on_malformed(
+        &mut self,
+        context: &mut Context<'_>,
+        node: &Node<'_>,
+        frame: &Bytes,
+        now: i64,
+    ) -> Result<(), End> {
+        let Some(envelope) = Envelope::guessed(node, context.mirror, now, frame) else { return Ok(()) };
+        let (mirror, store) = (&mut *context.mirror, &context.shared.store);
+        let reason = UndecryptableReason::Malformed;
+        let event = meaning::unreadable(mirror, store, node, &envelope, reason, 0).await?;
+        mirror.inbox.push(event);
+        Ok(())
+    }
+
     /// Acknowledged, so that the server doesn't keep it for ever, and told.
     async fn on_unreadable(
         &mut self,
@@ -191,6 +209,30 @@ impl Receiver {
         mirror.inbox.push(event);
         Ok(())
     }
+}
+
+/// Opens what a message in a group or list brings for this device alone: the key of its sender.
+async fn take_sender_keys(
+    context: &mut Context<'_>,
+    node: &Node<'_>,
+    envelope: &Envelope,
+) -> Result<(), End> {
+    if !matches!(envelope.chat.server, Server::Group | Server::Broadcast) {
+        return Ok(());
+    }
+    let sender = context.signal_jid(&envelope.sender).await?;
+    let vouched = node.get_child("device-identity").and_then(Node::bytes);
+    for enc in node.children_named("enc").filter(|enc| is_pairwise(enc)) {
+        if let Decrypted::Plain(plain) = decrypt(context, enc, &sender, vouched.as_deref()).await? {
+            sender_key::keep(context, &envelope.chat, &sender, plain).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is encrypted for this device with a session.
+fn is_pairwise(enc: &Node<'_>) -> bool {
+    enc.attrs.get("type").is_some_and(|kind| *kind == "msg" || *kind == "pkmsg")
 }
 
 /// Whether the phone has what the stanza holds nothing of, and gives it to its companions (PROTOCOL.md 12).
@@ -253,13 +295,17 @@ fn look_up_primary(context: &mut Context<'_>, companion: &Jid) {
     });
 }
 
-/// Why this version doesn't read what is written in such a chat.
-fn unsupported(chat: &Jid, node: &Node<'_>) -> Option<UndecryptableReason> {
+/// Why this version doesn't read what is written in such a chat. What own devices write to bots is encrypted like any
+/// other copy.
+fn unsupported(envelope: &Envelope, node: &Node<'_>) -> Option<UndecryptableReason> {
+    let chat = &envelope.chat;
+    let is_own_prompt = envelope.is_own_copy() && node.children_named("enc").all(is_pairwise);
     match chat.server {
         Server::Group => Some(UndecryptableReason::Group),
         Server::Broadcast => Some(UndecryptableReason::Broadcast),
         _ if chat.is_newsletter() => Some(UndecryptableReason::Newsletter),
-        _ if chat.is_bot() => Some(UndecryptableReason::Bot),
+        _ if chat.is_bot() && !is_own_prompt => Some(UndecryptableReason::Bot),
+        _ if chat.is_bot() => None,
         _ if !chat.is_user() || node.get_child("plaintext").is_some() => Some(UndecryptableReason::Unknown),
         _ => None,
     }

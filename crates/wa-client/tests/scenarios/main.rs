@@ -21,6 +21,8 @@ mod logs;
 #[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
+mod other_chats;
+#[cfg(test)]
 mod pairing;
 #[cfg(test)]
 mod phone_resends;

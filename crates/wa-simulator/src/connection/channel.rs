@@ -16,9 +16,9 @@ use crate::{
     world::World,
 };
 
-/// Frames longer than this are refused. The longest that a client has reason to send is an upload of
-/// prekeys, about 40 KB.
-pub(crate) const MAX_FRAME: usize = 2 << 20;
+/// Frames longer than this are refused: none is, since their length has three bytes. A long text is in a frame once for
+/// each device.
+pub(crate) const MAX_FRAME: usize = (1 << 24) - 1;
 
 /// How long a client has to close the socket after its last stanza.
 const LINGER: Duration = Duration::from_secs(2);

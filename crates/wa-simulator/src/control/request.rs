@@ -12,7 +12,7 @@ use super::Reply;
 use crate::ControlError;
 
 /// Largest body of a control call, in bytes.
-const MAX_BODY: usize = 1 << 20;
+const MAX_BODY: usize = 4 << 20;
 
 /// Reads a JSON body; an empty one is an empty object.
 pub(super) async fn json_body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, ControlError> {

@@ -122,6 +122,11 @@ pub enum FaultKind {
     Undecryptable,
     /// A phone that sends to the device forgets that it did, and encrypts its next message with the same key.
     ReusedCounter,
+    /// A message arrives in a group or over a broadcast list: `from` is that chat, and `participant` who wrote it.
+    Shared {
+        /// The chat's JID, such as `1700000000@broadcast`.
+        chat: String,
+    },
     /// A message for people arrives without ciphertext: the content is only on the phone.
     Empty {
         /// The type of the `<unavailable>` in its place, such as `view_once`; absent means that there is nothing at all.
@@ -132,7 +137,7 @@ pub enum FaultKind {
     Attribute {
         /// Its name, such as `t`.
         name: String,
-        /// Its value; absent means that the attribute is missing.
+        /// Its value, a JID where it reads as one; absent means that the attribute is missing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         value: Option<String>,
     },

@@ -91,6 +91,8 @@ fn pass_on(
         return Err(Malformed);
     }
     let to = node.attrs.jid("to").ok_or(Malformed)?;
+    // In groups and lists the participant has written.
+    let to = node.attrs.jid("participant").filter(|_| Addressing::of(to).is_none()).unwrap_or(to);
     let receipt = Passing { world, sender, node, kind };
     match fate {
         Fate::Settles => {}
