@@ -33,7 +33,8 @@ async fn nothing_waits(phone: &Phone) {
 
 fn reasons(events: &[Event]) -> Vec<UndecryptableReason> {
     let of = |event: &Event| match event {
-        Event::Undecryptable(told) => Some(told.reason),
+        // Statuses come whenever they like.
+        Event::Undecryptable(told) if told.reason != UndecryptableReason::Broadcast => Some(told.reason),
         _ => None,
     };
     events.iter().filter_map(of).collect()

@@ -27,7 +27,8 @@ fn damaged(alice: &Phone, count: u32) -> Fault {
 
 fn reasons(events: &[Event]) -> Vec<UndecryptableReason> {
     let of = |event: &Event| match event {
-        Event::Undecryptable(told) => Some(told.reason),
+        // Statuses come whenever they like.
+        Event::Undecryptable(told) if told.reason != UndecryptableReason::Broadcast => Some(told.reason),
         _ => None,
     };
     events.iter().filter_map(of).collect()
