@@ -16,10 +16,14 @@ const USES: &[(&str, &[&str])] = &[
     ("wa-simulator", &["wa-binary", "wa-crypto", "wa-noise", "wa-protobuf", "wa-signal"]),
     ("storage", &[]),
     ("storage-sqlite", &["storage", "wa-binary", "wa-store"]),
-    ("webhook", &["storage"]),
-    ("services", &["storage", "wa-binary", "wa-client", "webhook"]),
+    ("outbound", &[]),
+    ("webhook", &["outbound", "storage"]),
+    ("services", &["outbound", "storage", "wa-binary", "wa-client", "webhook"]),
     // The binary wires everything, and names no codec.
-    ("trunkline", &["services", "storage", "storage-sqlite", "wa-client", "wa-simulator", "webhook"]),
+    (
+        "trunkline",
+        &["outbound", "services", "storage", "storage-sqlite", "wa-client", "wa-simulator", "webhook"],
+    ),
     ("trunkline-tests", &["test-support"]),
     // For tests alone.
     ("test-support", &[]),
@@ -33,6 +37,7 @@ const NOT_FOR_PROTOCOL: &[&str] = &[
     "libsqlite3-sys",
     "storage",
     "storage-sqlite",
+    "outbound",
     "services",
     "webhook",
 ];

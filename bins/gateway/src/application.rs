@@ -8,12 +8,12 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use outbound::{AddressGuard, Resolver};
 use rand::Rng as _;
 use services::{AuthConfig, Dependencies, FirstAdmin, KeepFor, Services};
 use storage::{SecretText, Storage, StorageError};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
-use webhook::AddressGuard;
 
 use crate::backend::{Backend, BackendError};
 use crate::config::{AdminConfig, Config};
@@ -23,7 +23,7 @@ use crate::node::{Node, NodeError};
 use crate::openapi;
 use crate::routes;
 use crate::state::AppState;
-use crate::whatsapp::{self, CaError};
+use crate::whatsapp::{self, OutboundError, Route};
 
 /// How long answers that are under way may take after the stop, in seconds: longer than a send waits for WhatsApp.
 const ANSWERS_GRACE: u64 = 12;
@@ -61,9 +61,9 @@ pub enum StartError {
     /// The database was opened, but can't be used.
     #[error("the database can't be used")]
     Storage(#[from] StorageError),
-    /// The certificate authority for WhatsApp can't be used.
+    /// Connections can't be set up.
     #[error(transparent)]
-    Ca(#[from] CaError),
+    Outbound(#[from] OutboundError),
     /// A service refused its configuration.
     #[error("the services can't start")]
     Services(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -196,14 +196,23 @@ async fn services(config: &Config, backend: &Backend, node: &Node) -> Result<Ser
         token_lifetime: config.jwt.life_span,
         bcrypt_cost: config.bcrypt_cost,
     };
-    let guard = AddressGuard::new(config.outbound_allow.clone());
-    let companions = whatsapp::companions(&config.whatsapp, backend.clone())?;
+    let resolver = Resolver::system();
+    let route = Route::new(config, resolver.clone())?;
+    let versions = route.versions(&config.whatsapp, Arc::clone(&storage))?;
+    let companions = route.companions(backend.clone(), versions.clone())?;
+    let webhooks = webhook::Options {
+        guard: AddressGuard::new(config.outbound_allow.clone()),
+        resolver,
+        authorities: whatsapp::authorities("WEBHOOK_CA_FILE", config.webhook_ca_file.as_deref())?,
+        ..webhook::Options::default()
+    };
     Services::new(Dependencies {
         storage,
         companions: Arc::new(companions),
         node: node.id(),
         auth,
-        webhooks: webhook::Options { guard, ..webhook::Options::default() },
+        webhooks,
+        versions,
         keep_for: KeepFor { events: config.event_retention, messages: config.message_retention },
     })
     .map_err(|error| StartError::Services(error.into()))

@@ -25,6 +25,8 @@ mod extract;
 mod state;
 mod whatsapp;
 
+mod version_source;
+
 mod backend;
 
 mod completion;

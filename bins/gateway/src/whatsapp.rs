@@ -1,54 +1,128 @@
 //! Which WhatsApp the instances connect to, and how.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use services::WhatsApp;
+use async_trait::async_trait;
+use outbound::{
+    AddressGuard, Authorities, CaError, DialError, Dialer, HttpClient, Resolver, SetupError, Url,
+};
+use services::{VersionKeeper, WhatsApp};
+use storage::Storage;
 use thiserror::Error;
-use wa_client::websocket::{WHATSAPP_URL, WebSocket};
-use wa_client::{Connector, TrustRoot};
+use tokio::net::TcpStream;
+use wa_client::websocket::{Dial, WHATSAPP_URL, WebSocket};
+use wa_client::{Connector, TransportError, TrustRoot};
 
 use crate::backend::Backend;
-use crate::config::WhatsAppConfig;
+use crate::config::{Config, WhatsAppConfig};
+use crate::version_source::WebPage;
 
-/// Why the further certificate authority can't be used.
+/// Why connections can't be set up.
 #[derive(Debug, Error)]
-#[error("WHATSAPP_CA_FILE names a file without a usable certificate: {}", file.display())]
-pub struct CaError {
-    file: PathBuf,
-    #[source]
-    source: Box<dyn std::error::Error + Send + Sync>,
+pub enum OutboundError {
+    /// A file of certificate authorities can't be used.
+    #[error("{variable} can't be used: {source}")]
+    Ca {
+        /// The variable that names it.
+        variable: &'static str,
+        /// What is wrong with it.
+        source: CaError,
+    },
+    /// TLS can't be set up.
+    #[error(transparent)]
+    Tls(#[from] SetupError),
+    /// The address of WhatsApp is none.
+    #[error("WHATSAPP_URL is no URL")]
+    Url,
 }
 
-/// Starts companions over this database, with one connector for all of them.
-pub(crate) fn companions(config: &WhatsAppConfig, backend: Backend) -> Result<WhatsApp, CaError> {
-    let connector: Arc<dyn Connector> = Arc::new(connector(config)?);
-    let trust = config.trust.unwrap_or_else(TrustRoot::whatsapp);
-    Ok(WhatsApp::new(
-        move |instance, epoch| backend.companion_store(instance, epoch),
-        move |client| client.connector(Arc::clone(&connector)).trust_root(trust),
-    ))
+/// The way to WhatsApp, for all instances.
+pub(crate) struct Route {
+    url: Url,
+    guard: AddressGuard,
+    dialer: Dialer,
+    authorities: Authorities,
+    trust: TrustRoot,
 }
 
-fn connector(config: &WhatsAppConfig) -> Result<WebSocket, CaError> {
-    let url = config.url.as_ref().map_or(WHATSAPP_URL, |url| url.as_str());
-    let connector = WebSocket::new(url);
-    let Some(file) = &config.ca_file else { return Ok(connector) };
-    trusting(connector, file).map_err(|source| CaError { file: file.clone(), source })
-}
-
-/// The connector with the authorities in the file besides the public ones.
-fn trusting(
-    connector: WebSocket,
-    file: &Path,
-) -> Result<WebSocket, Box<dyn std::error::Error + Send + Sync>> {
-    let authorities = CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?;
-    if authorities.is_empty() {
-        return Err("there is none in it".into());
+impl Route {
+    /// The way that is configured.
+    ///
+    /// # Errors
+    /// When the certificate authority can't be used.
+    pub(crate) fn new(config: &Config, resolver: Resolver) -> Result<Self, OutboundError> {
+        let WhatsAppConfig { url, trust, ca_file, proxy, .. } = &config.whatsapp;
+        let url = match url {
+            Some(url) => url.clone(),
+            None => WHATSAPP_URL.parse().map_err(|_| OutboundError::Url)?,
+        };
+        let guard = AddressGuard::new(config.outbound_allow.clone()).opening(&url);
+        let direct = Dialer::new(guard.clone(), resolver);
+        let dialer = match proxy {
+            Some(proxy) => direct.through(proxy.clone()),
+            None => direct,
+        };
+        let authorities = authorities("WHATSAPP_CA_FILE", ca_file.as_deref())?;
+        Ok(Self { url, guard, dialer, authorities, trust: trust.unwrap_or_else(TrustRoot::whatsapp) })
     }
-    Ok(connector.trusting(authorities)?)
+
+    /// Knows which version to announce.
+    pub(crate) fn versions(
+        &self,
+        config: &WhatsAppConfig,
+        storage: Arc<dyn Storage>,
+    ) -> Result<VersionKeeper, OutboundError> {
+        if let Some(version) = config.version {
+            return Ok(VersionKeeper::fixed(version));
+        }
+        let client = HttpClient::new(self.dialer.clone(), &self.authorities)?;
+        let page = WebPage::beside(&self.url, client, self.guard.clone());
+        Ok(VersionKeeper::new(storage, Arc::new(page)))
+    }
+
+    /// Starts companions over this database, with one connector for all of them.
+    pub(crate) fn companions(
+        &self,
+        backend: Backend,
+        versions: VersionKeeper,
+    ) -> Result<WhatsApp, OutboundError> {
+        let socket = WebSocket::new(self.url.as_str())
+            .tls(self.authorities.client_config()?)
+            .dialling(Arc::new(Way(self.dialer.clone())));
+        let (connector, trust): (Arc<dyn Connector>, _) = (Arc::new(socket), self.trust);
+        let versions: Arc<dyn wa_client::Versions> = Arc::new(versions);
+        Ok(WhatsApp::new(
+            move |instance, epoch| backend.companion_store(instance, epoch),
+            move |client| {
+                client.connector(Arc::clone(&connector)).trust_root(trust).versions(Arc::clone(&versions))
+            },
+        ))
+    }
+}
+
+/// The public authorities and those in the file.
+pub(crate) fn authorities(variable: &'static str, file: Option<&Path>) -> Result<Authorities, OutboundError> {
+    match file {
+        Some(file) => {
+            Authorities::public().and_file(file).map_err(|source| OutboundError::Ca { variable, source })
+        }
+        None => Ok(Authorities::public()),
+    }
+}
+
+/// Connections of companions, as everything outbound opens them.
+struct Way(Dialer);
+
+#[async_trait]
+impl Dial for Way {
+    async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, TransportError> {
+        self.0.dial(host, port).await.map_err(|error| match error {
+            DialError::Proxy(error) => TransportError::Proxy(error.to_string()),
+            DialError::ProxyRefused(refused) => TransportError::Proxy(format!("its address {refused}")),
+            other => TransportError::Io(other.to_string()),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -56,14 +130,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_without_certificates_is_refused() {
+    fn a_file_without_certificates_is_refused_with_its_variable() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
-        for content in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-            std::fs::write(&file, content).unwrap();
-            let config = WhatsAppConfig { ca_file: Some(file.clone()), ..WhatsAppConfig::default() };
-            let error = connector(&config).unwrap_err().to_string();
-            assert!(error.starts_with("WHATSAPP_CA_FILE"), "{error}");
-        }
+        std::fs::write(&file, "").unwrap();
+        let mut config = Config::in_folder(folder.path());
+        config.whatsapp.ca_file = Some(file);
+        let error = Route::new(&config, Resolver::system()).err().unwrap().to_string();
+        assert!(error.starts_with("WHATSAPP_CA_FILE") && error.contains("ca.pem"), "{error}");
     }
 }

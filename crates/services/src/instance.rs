@@ -5,13 +5,13 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outbound::AddressGuard;
 use storage::{
     CauseKind, ConnectionCause, FailureCause, Instance, InstanceId, InstancePatch, InstanceStatus, Journal,
     Page, Retention, Storage, StorageError, Timestamp, Webhook,
 };
 use tokio::time::{sleep, timeout};
 use wa_client::{LogoutError, PairingCode, RequestError, State};
-use webhook::AddressGuard;
 
 pub use settings::{CreateInstance, MAX_DESCRIPTION, MAX_NAME, RETENTION_DAYS, UpdateInstance};
 use settings::{check_description, check_name, check_retention};

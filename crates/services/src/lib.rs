@@ -28,6 +28,7 @@ mod mapping;
 mod bell;
 mod companion;
 mod pending;
+mod versions;
 
 mod page;
 mod recipient;
@@ -61,6 +62,7 @@ pub use recipient::{RecipientError, parse_chat, parse_recipient};
 pub use services::{Dependencies, Services};
 pub use status::{ConnectionStatus, Status};
 pub use supervisor::Supervisor;
+pub use versions::{VersionKeeper, VersionOrigin, VersionSource, VersionStatus};
 /// What [`InstanceService::pairing_code`] answers.
 pub use wa_client::PairingCode;
 pub use webhooks::{MAX_RETRIES, MAX_SECRET, MAX_WEBHOOK_NAME, MAX_WEBHOOKS, RETRY_INTERVAL, WebhookService};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outbound::SetupError;
 use storage::{Journal, Listener, NodeId, Storage, StorageError};
 use tokio::time::Instant;
-use webhook::{Dispatcher, Options, SetupError};
+use webhook::{Dispatcher, Options};
 
 use crate::auth::{AuthConfig, AuthService};
 use crate::bell::Bell;
@@ -16,6 +17,7 @@ use crate::instance::InstanceService;
 use crate::messaging::MessagingService;
 use crate::node::Node;
 use crate::supervisor::Supervisor;
+use crate::versions::VersionKeeper;
 use crate::webhooks::WebhookService;
 
 /// What the services are built from.
@@ -31,6 +33,8 @@ pub struct Dependencies {
     pub auth: AuthConfig,
     /// Webhook deliveries, with the address guard.
     pub webhooks: Options,
+    /// Which version of WhatsApp Web the companions announce.
+    pub versions: VersionKeeper,
     /// How long events and messages are kept.
     pub keep_for: KeepFor,
 }
@@ -52,6 +56,8 @@ pub struct Services {
     pub supervisor: Supervisor,
     /// Delivers events to the webhooks of the instances that this node carries.
     pub deliveries: Dispatcher,
+    /// Knows which version of WhatsApp Web the companions announce.
+    pub versions: VersionKeeper,
     storage: Arc<dyn Storage>,
     keep_for: KeepFor,
 }
@@ -62,7 +68,7 @@ impl Services {
     /// # Errors
     /// [`SetupError`] if the HTTP client for webhooks can't be built.
     pub fn new(dependencies: Dependencies) -> Result<Self, SetupError> {
-        let Dependencies { storage, companions, node, auth, webhooks, keep_for } = dependencies;
+        let Dependencies { storage, companions, node, auth, webhooks, versions, keep_for } = dependencies;
         let guard = webhooks.guard.clone();
         let deliveries = Dispatcher::new(Arc::clone(&storage), webhooks)?;
         let bell = Bell::default();
@@ -80,6 +86,7 @@ impl Services {
             events: EventService::new(Arc::clone(&storage), supervisor.clone(), deliveries.clone(), bell),
             supervisor,
             deliveries,
+            versions,
             storage,
             keep_for,
         })
@@ -92,6 +99,10 @@ impl Services {
     /// [`StorageError`] if the store can't tell what there is to do.
     pub async fn resume(&self) -> Result<(), StorageError> {
         self.supervisor.accompany(housekeeping::keep(Arc::clone(&self.storage), self.keep_for));
+        self.versions.load().await?;
+        self.supervisor.accompany(self.versions.clone().keep());
+        let (supervisor, versions) = (self.supervisor.clone(), self.versions.watch());
+        self.supervisor.accompany(async move { supervisor.revive_outdated(versions).await });
         self.supervisor.resume().await
     }
 

@@ -8,9 +8,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
 use storage::{
-    Backoff, Epoch, Instance, InstanceId, InstanceStatus, Journal, Leased, Record, StateChange, StorageError,
+    Backoff, CauseKind, Epoch, Instance, InstanceId, InstanceStatus, Journal, Leased, Record, StateChange, StorageError,
     UserId,
 };
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +24,7 @@ use crate::farewell::Buried;
 use crate::node::{Node, Others, RENEWAL};
 use crate::running::{End, Run, RunningInstance, STOP_TIMEOUT};
 use crate::status::{ConnectionStatus, resumes};
+use crate::versions::VersionStatus;
 
 /// Instances that are started per second when the gateway starts: 10,000 are under way after 20 s, and neither
 /// we nor WhatsApp are flooded.
@@ -263,6 +265,33 @@ impl Supervisor {
             // Somebody may have started or deleted it while it waited.
             let is_scheduled = |slot: Option<&Slot>| matches!(slot, Some(Slot::Scheduled));
             self.launch_if(&leased.instance, leased.epoch, is_scheduled);
+        }
+    }
+
+    /// Starts the instances again that WhatsApp refused for their version, whenever there is a newer one. Never ends.
+    pub(crate) async fn revive_outdated(&self, mut versions: watch::Receiver<VersionStatus>) {
+        let is_outdated =
+            |status: &ConnectionStatus| status.cause.is_some_and(|cause| cause.kind == CauseKind::Outdated);
+        while versions.changed().await.is_ok() {
+            let outdated: Vec<_> = self
+                .inner
+                .slots()
+                .iter()
+                .filter(|(_, slot)| matches!(slot, Slot::Ended(status) if is_outdated(status)))
+                .map(|(instance, _)| *instance)
+                .collect();
+            for instance in outdated {
+                if let Err(error) = self.start_stored(instance).await {
+                    tracing::warn!(%instance, %error, "the instance stays down for now");
+                }
+            }
+        }
+    }
+
+    async fn start_stored(&self, id: InstanceId) -> Result<(), ServiceError> {
+        match self.inner.journal.storage().fleet_instance(id).await? {
+            Some(instance) => self.start(&instance).await,
+            None => Ok(()),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use outbound::AddressGuard;
 use parking_lot::Mutex;
 use storage::{
     ApiKey, Epoch, Event, EventData, EventLog as _, EventQuery, EventStart, Instance, InstanceId,
@@ -16,10 +17,11 @@ use wa_client::content::{Content, Draft};
 use wa_client::{
     Cause, IncomingMessage, LogoutError, MessageInfo, Outgoing, PairingCode, RequestError, SendError, State,
 };
-use webhook::{AddressGuard, Options};
+use webhook::Options;
 
 use crate::clock::now;
 use crate::companion::{Companion, Companions, NotRecorded, Recorder, Started};
+use crate::versions::VersionKeeper;
 use crate::{AuthConfig, Caller, CreateInstance, Dependencies, KeepFor, Services};
 
 pub(crate) use test_support::until;
@@ -180,6 +182,7 @@ fn services(storage: &Arc<MemoryStorage>, companions: &Arc<ScriptedCompanions>, 
         node,
         auth: AuthConfig { bcrypt_cost: 4, ..AuthConfig::new(SecretText::new("jwt secret")) },
         webhooks: Options { guard, ..Options::default() },
+        versions: VersionKeeper::fixed(wa_client::Version::COMPILED),
         keep_for: KeepFor::default(),
     })
     .unwrap()

@@ -4,10 +4,11 @@ mod settings;
 
 use std::sync::Arc;
 
+use outbound::AddressGuard;
 use storage::{
     EventData, InstanceId, Journal, NewEvent, Record, Storage, UserId, Webhook, WebhookData, WebhookPatch,
 };
-use webhook::{AddressGuard, Dispatcher};
+use webhook::Dispatcher;
 
 pub use settings::{MAX_RETRIES, MAX_SECRET, MAX_WEBHOOK_NAME, RETRY_INTERVAL};
 pub(crate) use settings::{check_change, check_new, is_on, patched};

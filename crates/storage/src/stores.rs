@@ -322,6 +322,9 @@ pub trait SettingStore: Send + Sync + 'static {
 
     /// Stores a setting unless there is one; answers the value that holds now.
     fn init_setting(&self, name: String, value: SecretText) -> Write<SecretText>;
+
+    /// Stores a setting, whether there is one or not.
+    fn put_setting(&self, name: String, value: SecretText) -> Write<()>;
 }
 
 /// Why a store refused or failed.

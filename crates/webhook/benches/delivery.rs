@@ -21,6 +21,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use outbound::AddressGuard;
 use storage::conformance::{SAMPLE_NODE, sample_incoming, sample_instance, sample_user};
 use storage::{
     Epoch, InstanceId, InstanceStore, Journal, Listener, MemoryStorage, Record, SecretText, Timestamp,
@@ -29,7 +30,7 @@ use storage::{
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
-use webhook::{AddressGuard, Dispatcher, Options};
+use webhook::{Dispatcher, Options};
 
 const CHATS: usize = 20;
 const EVENTS: usize = 5_000;

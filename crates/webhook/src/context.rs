@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use outbound::AddressGuard;
 use storage::{Event, Storage};
 use tokio::sync::Semaphore;
 
 use crate::courier::{Courier, Failure};
-use crate::guard::AddressGuard;
 use crate::target::Target;
 
 pub(crate) struct Context {

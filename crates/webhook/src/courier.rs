@@ -1,18 +1,15 @@
 //! One HTTP attempt: what leaves, what counts as delivered, what a failure is called.
 
-use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Request, Response};
-use rustls::{ClientConfig, RootCertStore};
+use http::Method;
+use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use outbound::{Destination, HttpClient, HttpError, Refused};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::guard::{AddressGuard, Destination, GuardedResolver, Lookup, Reach, Refused, system_lookup};
 use crate::headers::HeaderError;
 use crate::policy::parse_retry_after;
 
@@ -23,21 +20,12 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_RESPONSE: usize = 64 * 1024;
 /// The body says nothing that we need, so nobody waits long for it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
-const IDLE_CONNECTION: Duration = Duration::from_secs(60);
 
-const USER_AGENT: &str = concat!("Trunkline/", env!("CARGO_PKG_VERSION"));
-
-/// Sends requests to users' addresses through the address guard. Connections are pooled.
+/// Posts to users' addresses through the address guard. Connections are pooled.
 #[derive(Clone, Debug)]
 pub(crate) struct Courier {
-    guarded: Client,
-    trusted: Client,
+    http: HttpClient,
 }
-
-/// Why the HTTP client could not be set up.
-#[derive(Debug, Error)]
-#[error("the HTTP client could not be set up: {0}")]
-pub struct SetupError(#[source] Box<dyn Error + Send + Sync>);
 
 /// A failed attempt. The display form is kept with the delivery and shown to its owner.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -73,37 +61,8 @@ impl Failure {
 }
 
 impl Courier {
-    pub(crate) fn new(guard: &AddressGuard, roots: &RootCertStore) -> Result<Self, SetupError> {
-        Self::with_lookup(guard, roots, system_lookup())
-    }
-
-    fn with_lookup(
-        guard: &AddressGuard,
-        roots: &RootCertStore,
-        lookup: Arc<Lookup>,
-    ) -> Result<Self, SetupError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| SetupError(error.into()))?
-            .with_root_certificates(roots.clone())
-            .with_no_client_auth();
-        let client = |tls: ClientConfig| {
-            Client::builder()
-                .tls_backend_preconfigured(tls)
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .timeout(ATTEMPT_TIMEOUT)
-                .pool_idle_timeout(IDLE_CONNECTION)
-                .user_agent(USER_AGENT)
-        };
-        let guarded = client(tls.clone()).dns_resolver(GuardedResolver::new(guard.clone(), lookup)).build();
-        let trusted = client(tls).build();
-        Ok(Self {
-            guarded: guarded.map_err(|error| SetupError(error.into()))?,
-            trusted: trusted.map_err(|error| SetupError(error.into()))?,
-        })
+    pub(crate) fn new(http: HttpClient) -> Self {
+        Self { http }
     }
 
     /// Posts `body`. Any 2xx is success; a redirect is not followed, it is a failure like any other status.
@@ -113,18 +72,11 @@ impl Courier {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<(), Failure> {
-        let client = match destination.reach {
-            Reach::Guarded => &self.guarded,
-            Reach::Trusted => &self.trusted,
-        };
-        let mut request = Request::new(Method::POST, destination.url.clone());
-        *request.headers_mut() = headers;
-        *request.body_mut() = Some(body.into());
-        let response = client.execute(request).await.map_err(|error| failure(&error))?;
+        let response = self.http.send(Method::POST, destination, headers, body, ATTEMPT_TIMEOUT).await?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(read_retry_after);
         // What the body holds doesn't matter, but reading it frees the connection for the next event.
-        let _ = timeout(BODY_TIMEOUT, drain(response)).await;
+        let _ = timeout(BODY_TIMEOUT, response.bytes(MAX_RESPONSE)).await;
         if status.is_success() {
             return Ok(());
         }
@@ -132,13 +84,13 @@ impl Courier {
     }
 }
 
-/// Reads the body and forgets it. One longer than the cap is abandoned, and with it the connection.
-async fn drain(mut response: Response) {
-    let mut read = 0;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        read += chunk.len();
-        if read > MAX_RESPONSE {
-            break;
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Refused(refused) => Self::Refused(refused),
+            HttpError::TimedOut => Self::TimedOut,
+            HttpError::Connect(reason) => Self::Connect(reason),
+            other => Self::Broken(other.to_string()),
         }
     }
 }
@@ -147,36 +99,17 @@ fn read_retry_after(value: &HeaderValue) -> Option<Duration> {
     parse_retry_after(value.to_str().ok()?, Utc::now())
 }
 
-/// Names the failure without repeating the URL, which may hold a token.
-fn failure(error: &reqwest::Error) -> Failure {
-    let mut source = error.source();
-    let mut innermost = String::new();
-    while let Some(cause) = source {
-        if let Some(refused) = cause.downcast_ref::<Refused>() {
-            return Failure::Refused(refused.clone());
-        }
-        innermost = cause.to_string();
-        source = cause.source();
-    }
-    if error.is_timeout() {
-        Failure::TimedOut
-    } else if error.is_connect() {
-        Failure::Connect(innermost)
-    } else {
-        Failure::Broken(innermost)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
+    use std::sync::Arc;
 
     use futures_util::FutureExt as _;
+    use outbound::{AddressGuard, Authorities, Dialer, Range, Resolver};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::guard::Range;
 
     #[test]
     fn failures_read_as_sentences() {
@@ -193,14 +126,15 @@ mod tests {
     async fn a_rebound_name_is_refused_before_anything_is_sent() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let lookup: Arc<Lookup> = Arc::new(|name| {
+        let resolver = Resolver::new(Arc::new(|name| {
             assert_eq!(name, "rebound.example");
             Box::pin(async { Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))]) })
-        });
+        }));
         let post = async |allow: &str| {
             let guard = AddressGuard::new(allow.parse().unwrap());
             let destination = guard.check(&format!("http://rebound.example:{port}/")).unwrap();
-            let courier = Courier::with_lookup(&guard, &RootCertStore::empty(), Arc::clone(&lookup)).unwrap();
+            let dialer = Dialer::new(guard.clone(), resolver.clone());
+            let courier = Courier::new(HttpClient::new(dialer, &Authorities::none()).unwrap());
             courier.post(&destination, HeaderMap::new(), Bytes::from_static(b"{}")).await
         };
         let refused = Failure::Refused(Refused::Address { range: Range::Loopback });

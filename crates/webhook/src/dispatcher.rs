@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use rustls::RootCertStore;
+use outbound::{AddressGuard, Authorities, Dialer, HttpClient, Resolver, SetupError};
 use storage::{
     Consumer, Delivery, DeliveryState, Epoch, Event, EventQuery, EventStart, InstanceId, Listener, Page,
     Recorded, Settlement, Storage, StorageError, UserId,
@@ -12,8 +12,7 @@ use storage::{
 use tokio::time::timeout;
 
 use crate::context::Context;
-use crate::courier::{Courier, SetupError};
-use crate::guard::AddressGuard;
+use crate::courier::Courier;
 use crate::roster::Roster;
 
 /// How much may happen at once, and where to.
@@ -21,8 +20,10 @@ use crate::roster::Roster;
 pub struct Options {
     /// Judges every URL.
     pub guard: AddressGuard,
+    /// Resolves the names of receivers.
+    pub resolver: Resolver,
     /// Certificate authorities that receivers' certificates are checked against.
-    pub roots: RootCertStore,
+    pub authorities: Authorities,
     /// Requests under way at once, over all webhooks.
     pub in_flight: usize,
     /// Requests under way at once for one webhook (one per chat).
@@ -33,7 +34,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             guard: AddressGuard::default(),
-            roots: RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+            resolver: Resolver::system(),
+            authorities: Authorities::public(),
             in_flight: 512,
             per_webhook: 32,
         }
@@ -60,8 +62,9 @@ impl Dispatcher {
     /// # Errors
     /// [`SetupError`] if the HTTP client can't be built.
     pub fn new(storage: Arc<dyn Storage>, options: Options) -> Result<Self, SetupError> {
-        let Options { guard, roots, in_flight, per_webhook } = options;
-        let courier = Courier::new(&guard, &roots)?;
+        let Options { guard, resolver, authorities, in_flight, per_webhook } = options;
+        let http = HttpClient::new(Dialer::new(guard.clone(), resolver), &authorities)?;
+        let courier = Courier::new(http);
         let context = Context::new(storage, guard, courier, per_webhook, in_flight);
         Ok(Self { roster: Arc::new(Roster::new(context)) })
     }

@@ -1,6 +1,6 @@
 //! Which headers a user may add to webhook requests.
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
 /// Most custom headers of one webhook.

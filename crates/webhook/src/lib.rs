@@ -22,15 +22,13 @@ mod courier;
 mod target;
 
 mod dialect;
-mod guard;
 mod headers;
 mod policy;
 mod signature;
 
-pub use courier::{ATTEMPT_TIMEOUT, SetupError};
+pub use courier::ATTEMPT_TIMEOUT;
 pub use dialect::{Call, Dialect, Seed0, Seed1, dialect};
 pub use dispatcher::{Dispatcher, Options};
-pub use guard::{AddressGuard, AllowError, Destination, MAX_URL_LENGTH, OutboundAllow, Range, Refused};
 pub use headers::{HeaderError, MAX_HEADER_VALUE, MAX_HEADERS, custom_headers};
 pub use policy::{MAX_DELAY, RetryPolicy, Verdict};
 pub use signature::Signer;

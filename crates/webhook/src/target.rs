@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use outbound::{AddressGuard, Destination};
 use storage::{Event, EventData, EventFilter, Webhook};
 
 use crate::courier::{Courier, Failure};
 use crate::dialect::{Call, Dialect, dialect};
-use crate::guard::{AddressGuard, Destination};
 use crate::headers::custom_headers;
 use crate::policy::RetryPolicy;
 use crate::signature::Signer;

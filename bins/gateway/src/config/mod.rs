@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use outbound::{InvalidProxy, OutboundAllow, Proxy};
 use reqwest::Url;
 use storage_sqlite::{DatabaseUrl, MasterKey};
-use wa_client::TrustRoot;
-use webhook::OutboundAllow;
+use wa_client::{TrustRoot, Version};
 
 pub use environment::Environment;
 pub use error::ConfigError;
@@ -50,6 +50,8 @@ pub struct Config {
     pub allowed_ips: Vec<IpNet>,
     /// Private hosts and networks that webhooks may go to nevertheless.
     pub outbound_allow: OutboundAllow,
+    /// PEM file with further certificate authorities for webhook receivers.
+    pub webhook_ca_file: Option<PathBuf>,
     /// Log filter, as `LOG` has it.
     pub log: String,
     /// How log lines are written.
@@ -105,6 +107,10 @@ pub struct WhatsAppConfig {
     pub trust: Option<TrustRoot>,
     /// PEM file with a further certificate authority for TLS.
     pub ca_file: Option<PathBuf>,
+    /// What every connection to WhatsApp goes through.
+    pub proxy: Option<Proxy>,
+    /// The version that is announced, whatever WhatsApp's page says.
+    pub version: Option<Version>,
 }
 
 /// How log lines are written.
@@ -140,6 +146,7 @@ impl Config {
             message_retention: parsed(environment, "MESSAGE_RETENTION", parse::retention)?.unwrap_or(None),
             allowed_ips: parsed(environment, "ALLOWED_IPS", parse::networks)?.unwrap_or_default(),
             outbound_allow: parsed(environment, "OUTBOUND_ALLOW", outbound_allow)?.unwrap_or_default(),
+            webhook_ca_file: file(environment, "WEBHOOK_CA_FILE")?,
             log: parsed(environment, "LOG", parse::log_filter)?.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: parsed(environment, "LOG_FORMAT", log_format)?.unwrap_or_default(),
         })
@@ -163,6 +170,7 @@ impl Config {
             message_retention: None,
             allowed_ips: Vec::new(),
             outbound_allow: OutboundAllow::default(),
+            webhook_ca_file: None,
             log: DEFAULT_LOG.to_owned(),
             log_format: LogFormat::Text,
         }
@@ -276,18 +284,33 @@ fn email(text: &str) -> Result<String, String> {
 }
 
 fn whatsapp(environment: &Environment) -> Result<WhatsAppConfig, ConfigError> {
-    let config = WhatsAppConfig {
+    let proxy = environment.secret("WHATSAPP_PROXY")?;
+    Ok(WhatsAppConfig {
         url: parsed(environment, "WHATSAPP_URL", |text| parse::url(text, &["ws", "wss"]))?,
         trust: parsed(environment, "WHATSAPP_ROOT_KEY", trust_root)?,
-        ca_file: environment.text("WHATSAPP_CA_FILE").map(PathBuf::from),
-    };
-    if let Some(file) = config.ca_file.as_ref().filter(|file| !file.is_file()) {
-        return Err(ConfigError::new(
-            "WHATSAPP_CA_FILE",
-            format!("names a file that isn't there: {}.", file.display()),
-        ));
+        ca_file: file(environment, "WHATSAPP_CA_FILE")?,
+        // The text may hold a password, so it isn't repeated.
+        proxy: proxy
+            .map(|proxy| proxy.expose().parse())
+            .transpose()
+            .map_err(|error: InvalidProxy| ConfigError::new("WHATSAPP_PROXY", format!("{error}.")))?,
+        version: parsed(environment, "WHATSAPP_VERSION", version)?,
+    })
+}
+
+/// A file that has to be there.
+fn file(environment: &Environment, name: &str) -> Result<Option<PathBuf>, ConfigError> {
+    let file = environment.text(name).map(PathBuf::from);
+    match file.as_ref().filter(|file| !file.is_file()) {
+        Some(file) => {
+            Err(ConfigError::new(name, format!("names a file that isn't there: {}.", file.display())))
+        }
+        None => Ok(file),
     }
-    Ok(config)
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    text.parse().map_err(|_| format!("must be three numbers such as 2.3000.1045649367, not {text:?}."))
 }
 
 fn trust_root(text: &str) -> Result<TrustRoot, String> {
@@ -295,7 +318,7 @@ fn trust_root(text: &str) -> Result<TrustRoot, String> {
 }
 
 fn outbound_allow(text: &str) -> Result<OutboundAllow, String> {
-    text.parse().map_err(|webhook::AllowError { entry }| {
+    text.parse().map_err(|outbound::AllowError { entry }| {
         format!("must list hosts, host:port pairs, addresses and CIDR ranges, not {entry:?}.")
     })
 }
@@ -370,6 +393,9 @@ mod tests {
             ("WHATSAPP_URL", "https://web.whatsapp.com"),
             ("WHATSAPP_ROOT_KEY", "12"),
             ("WHATSAPP_CA_FILE", "/nonexistent.pem"),
+            ("WHATSAPP_PROXY", "127.0.0.1:1080"),
+            ("WHATSAPP_VERSION", "2.3000"),
+            ("WEBHOOK_CA_FILE", "/nonexistent.pem"),
             ("MASTER_KEY", "12"),
             ("EVENT_RETENTION", "0d"),
             ("MESSAGE_RETENTION", "a while"),
@@ -394,9 +420,13 @@ mod tests {
 
     #[test]
     fn debug_output_shows_no_secret() {
-        let config =
-            config(&[("JWT_SECRET", "sixteen bytes or more"), ("ADMIN_PASSWORD", "correct horse")]).unwrap();
+        let config = config(&[
+            ("JWT_SECRET", "sixteen bytes or more"),
+            ("ADMIN_PASSWORD", "correct horse"),
+            ("WHATSAPP_PROXY", "socks5://user:battery@proxy.example"),
+        ])
+        .unwrap();
         let shown = format!("{config:?}");
-        assert!(!shown.contains("sixteen") && !shown.contains("horse"));
+        assert!(!shown.contains("sixteen") && !shown.contains("horse") && !shown.contains("battery"));
     }
 }

@@ -70,6 +70,17 @@ pub const VARIABLES: &[Variable] = &[
         "none",
         "PEM file with a further certificate authority for wss://, for a self-signed simulator.",
     ),
+    secret(
+        "WHATSAPP_PROXY",
+        "none",
+        "socks5:// or http://[user:password@]host:port: what everything goes through that goes to WhatsApp.",
+    ),
+    plain(
+        "WHATSAPP_VERSION",
+        "looked up once a day",
+        "Version of WhatsApp Web that is announced, such as 2.3000.1045649367, instead of the newest.",
+    ),
+    plain("WEBHOOK_CA_FILE", "none", "PEM file with further certificate authorities for https:// webhooks."),
     plain(
         "EVENT_RETENTION",
         "30d",

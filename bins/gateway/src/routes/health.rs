@@ -46,6 +46,7 @@ pub(super) async fn ready(state: web::Data<AppState>) -> Result<web::Json<Alive>
 pub(super) async fn health(state: web::Data<AppState>) -> HttpResponse {
     let counts = state.counts().await;
     let is_sound = counts.is_some();
-    let health = HealthResponse::new(state.is_ready(), state.provider, counts);
+    let health =
+        HealthResponse::new(state.is_ready(), state.provider, counts, state.services.versions.status());
     if is_sound { HttpResponse::Ok().json(health) } else { HttpResponse::ServiceUnavailable().json(health) }
 }

@@ -24,6 +24,7 @@ mod messages;
 mod modules;
 mod nodes;
 mod openapi;
+mod outbound;
 mod pairing;
 mod phones;
 mod process;

@@ -1,7 +1,8 @@
 //! What an owner may set of a webhook, and within which bounds.
 
+use outbound::AddressGuard;
 use storage::{Webhook, WebhookPatch};
-use webhook::{AddressGuard, custom_headers};
+use webhook::custom_headers;
 
 use crate::error::ServiceError;
 use crate::field::Field;

@@ -193,6 +193,7 @@ fn services(
         node,
         auth: AuthConfig { bcrypt_cost: 4, ..AuthConfig::new(SecretText::new("jwt secret")) },
         webhooks: webhook::Options::default(),
+        versions: services::VersionKeeper::fixed(wa_client::Version::COMPILED),
         keep_for: KeepFor::default(),
     })
     .unwrap()

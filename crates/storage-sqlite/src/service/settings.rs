@@ -18,8 +18,13 @@ impl SettingStore for SqliteDatabase {
         let sealer = self.sealer();
         self.write(move |tx| match load(&mut tx.db, &sealer, &name)? {
             Some(present) => Ok(present),
-            None => insert(&mut tx.db, &sealer, &name, &value).map(|()| value),
+            None => put(&mut tx.db, &sealer, &name, &value).map(|()| value),
         })
+    }
+
+    fn put_setting(&self, name: String, value: SecretText) -> Write<()> {
+        let sealer = self.sealer();
+        self.write(move |tx| put(&mut tx.db, &sealer, &name, &value))
     }
 }
 
@@ -31,10 +36,10 @@ fn load(db: &mut SqliteConnection, sealer: &Sealer, name: &str) -> Result<Option
     Ok(Some(SecretText::new(value)))
 }
 
-fn insert(db: &mut SqliteConnection, sealer: &Sealer, name: &str, value: &SecretText) -> Result<(), Fault> {
+fn put(db: &mut SqliteConnection, sealer: &Sealer, name: &str, value: &SecretText) -> Result<(), Fault> {
     let place = Place { column: "settings.value", row: &[name.as_bytes()] };
     let sealed = sealer.seal(&place, value.expose().as_bytes())?;
     let row = (settings::name.eq(name), settings::value.eq(sealed));
-    diesel::insert_into(settings::table).values(row).execute(db)?;
+    diesel::replace_into(settings::table).values(row).execute(db)?;
     Ok(())
 }

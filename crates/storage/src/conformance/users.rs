@@ -74,7 +74,7 @@ pub async fn user_patches_change_only_what_they_name(backend: impl Backend) {
     assert!(matches!(missing, Err(StorageError::NotFound { what: "user" })), "{missing:?}");
 }
 
-/// `init_setting` keeps the first value.
+/// `init_setting` keeps the first value, `put_setting` the last.
 pub async fn settings_are_stored_and_initialised_once(mut backend: impl Backend) {
     let store = backend.storage().await;
     let text = |text: &str| SecretText::new(text);
@@ -86,6 +86,12 @@ pub async fn settings_are_stored_and_initialised_once(mut backend: impl Backend)
     let store = backend.storage().await;
     assert_eq!(store.setting("jwt").await.unwrap(), Some(text("first")));
     assert_eq!(store.init_setting("other".into(), text("")).await.unwrap(), text(""));
+    for value in ["new", "newer"] {
+        store.put_setting("version".into(), text(value)).await.unwrap();
+        assert_eq!(store.setting("version").await.unwrap(), Some(text(value)));
+    }
+    store.put_setting("jwt".into(), text("third")).await.unwrap();
+    assert_eq!(store.setting("jwt").await.unwrap(), Some(text("third")));
     assert_eq!(store.setting("other").await.unwrap(), Some(text("")));
 }
 

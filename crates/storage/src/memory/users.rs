@@ -57,6 +57,13 @@ impl SettingStore for MemoryStorage {
     fn init_setting(&self, name: String, value: SecretText) -> Write<SecretText> {
         self.write(|tables| Ok(tables.settings.entry(name).or_insert(value).clone()))
     }
+
+    fn put_setting(&self, name: String, value: SecretText) -> Write<()> {
+        self.write(|tables| {
+            tables.settings.insert(name, value);
+            Ok(())
+        })
+    }
 }
 
 impl Tables {

@@ -32,12 +32,32 @@ const MAX_MESSAGE: usize = (1 << 24) + 3;
 /// One TLS configuration for all companions: it holds the parsed roots and the session tickets.
 static TLS: LazyLock<Result<Arc<ClientConfig>, TransportError>> = LazyLock::new(|| tls_config([]));
 
+/// Opens the TCP connections below WebSockets: through a proxy, or with another resolver.
+#[async_trait]
+pub trait Dial: Send + Sync + 'static {
+    /// A connection to this host, a name or an address without brackets.
+    async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, TransportError>;
+}
+
+/// Asks the system for the name's addresses, and connects directly.
+struct Direct;
+
+#[async_trait]
+impl Dial for Direct {
+    async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, TransportError> {
+        let stream = TcpStream::connect((host, port)).await.map_err(io)?;
+        stream.set_nodelay(true).map_err(io)?;
+        Ok(stream)
+    }
+}
+
 /// Connects to a `ws` or `wss` URL with the headers that WhatsApp Web sends (PROTOCOL.md 1).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct WebSocket {
     url: String,
     user_agent: Option<String>,
     tls: Option<Arc<ClientConfig>>,
+    dial: Arc<dyn Dial>,
 }
 
 impl Default for WebSocket {
@@ -49,13 +69,20 @@ impl Default for WebSocket {
 impl WebSocket {
     /// For this URL.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), user_agent: None, tls: None }
+        Self { url: url.into(), user_agent: None, tls: None, dial: Arc::new(Direct) }
     }
 
     /// Sends a `User-Agent` header; none is sent otherwise.
     #[must_use]
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
+        self
+    }
+
+    /// Opens TCP connections in another way than directly.
+    #[must_use]
+    pub fn dialling(mut self, dial: Arc<dyn Dial>) -> Self {
+        self.dial = dial;
         self
     }
 
@@ -102,14 +129,19 @@ impl Connector for WebSocket {
     async fn connect(&self, _request: ConnectRequest) -> Result<Connection, TransportError> {
         let request = self.request()?;
         let target = Target::of(request.uri())?;
-        let tcp = TcpStream::connect((target.host.as_str(), target.port)).await.map_err(io)?;
-        tcp.set_nodelay(true).map_err(io)?;
+        let tcp = self.dial.dial(&target.host, target.port).await?;
         if !target.tls {
             return upgrade(request, tcp).await;
         }
         let name = ServerName::try_from(target.host).map_err(configuration)?;
         let tls = TlsConnector::from(self.tls_config()?).connect(name, tcp).await.map_err(tls)?;
         upgrade(request, tls).await
+    }
+}
+
+impl std::fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebSocket").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

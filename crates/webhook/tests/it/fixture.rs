@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outbound::AddressGuard;
 use storage::conformance::{SAMPLE_NODE, sample_instance, sample_user};
 use storage::{
     Chat, ConnectedData, Consumer, Delivery, DeliveryState, Epoch, Event, EventData, EventFilter, InstanceId,
     Journal, Listener, MemoryStorage, MessageData, MessageKind, MessageStatus, NewEvent, Record, Storage,
     Timestamp, UserId, Webhook, WebhookPatch,
 };
-use webhook::{AddressGuard, Dispatcher, Options};
+use webhook::{Dispatcher, Options};
 
 use crate::receiver::until;
 

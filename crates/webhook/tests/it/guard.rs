@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use outbound::AddressGuard;
 use storage::{MemoryStorage, Webhook};
-use webhook::{AddressGuard, Options};
+use webhook::Options;
 
 use crate::fixture::{Fixture, eager};
 use crate::receiver::Receiver;

@@ -210,4 +210,5 @@ pass_on!(ClaimStore {
 pass_on!(SettingStore {
     read setting(name: &str) -> Option<SecretText>;
     write init_setting(name: String, value: SecretText) -> SecretText;
+    write put_setting(name: String, value: SecretText) -> ();
 });

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
+use outbound::{AddressGuard, Authorities};
+use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{RootCertStore, ServerConfig};
 use storage::{MemoryStorage, Webhook};
-use webhook::{AddressGuard, Options};
+use webhook::Options;
 
 use crate::fixture::{Fixture, eager};
 use crate::receiver::Receiver;
 
-fn certificate(name: &str) -> (RootCertStore, Arc<ServerConfig>) {
+fn certificate(name: &str) -> (Authorities, Arc<ServerConfig>) {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(cert.der().clone()).unwrap();
+    let authorities = Authorities::none().and(cert.der().clone()).unwrap();
     let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -22,12 +22,12 @@ fn certificate(name: &str) -> (RootCertStore, Arc<ServerConfig>) {
         .with_no_client_auth()
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
-    (roots, Arc::new(config))
+    (authorities, Arc::new(config))
 }
 
-async fn error_with(roots: RootCertStore, url: &str) -> Option<String> {
+async fn error_with(authorities: Authorities, url: &str) -> Option<String> {
     let guard = AddressGuard::new("localhost".parse().unwrap());
-    let options = Options { guard, roots, ..Options::default() };
+    let options = Options { guard, authorities, ..Options::default() };
     let webhook = Webhook { max_retries: 0, ..eager(url) };
     let fixture = Fixture::with(Arc::new(MemoryStorage::default()), [webhook], options).await;
     fixture.record([("a", 1)]).await;
@@ -37,10 +37,10 @@ async fn error_with(roots: RootCertStore, url: &str) -> Option<String> {
 
 #[tokio::test]
 async fn a_receiver_with_a_trusted_certificate_is_called() {
-    let (roots, config) = certificate("localhost");
+    let (authorities, config) = certificate("localhost");
     let receiver = Receiver::start_tls(config).await;
     let url = format!("https://localhost:{}/", receiver.port());
-    assert_eq!(error_with(roots, &url).await, None);
+    assert_eq!(error_with(authorities, &url).await, None);
     assert_eq!(receiver.ns(), [1]);
 }
 
@@ -49,12 +49,12 @@ async fn an_unknown_authority_or_a_wrong_name_is_refused() {
     let (_, config) = certificate("localhost");
     let receiver = Receiver::start_tls(config).await;
     let url = format!("https://localhost:{}/", receiver.port());
-    let unknown = Options::default().roots;
+    let unknown = Options::default().authorities;
     assert!(error_with(unknown, &url).await.unwrap().contains("UnknownIssuer"));
 
-    let (roots, config) = certificate("elsewhere.example");
+    let (authorities, config) = certificate("elsewhere.example");
     let receiver = Receiver::start_tls(config).await;
     let url = format!("https://localhost:{}/", receiver.port());
-    assert!(error_with(roots, &url).await.unwrap().contains("not valid for name"));
+    assert!(error_with(authorities, &url).await.unwrap().contains("not valid for name"));
     assert!(receiver.calls().is_empty());
 }

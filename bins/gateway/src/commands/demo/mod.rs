@@ -147,7 +147,7 @@ fn config(folder: &TempDir, simulator: &Simulator, once: bool) -> Result<Config,
     let url = simulator.info().ws_url.and_then(|url| url.parse().ok());
     let trust = TrustRoot::from_hex(&simulator.info().root_key);
     let trust = Some(trust.map_err(|_| DemoError::new("the simulator has no root key"))?);
-    config.whatsapp = WhatsAppConfig { url, trust, ca_file: None };
+    config.whatsapp = WhatsAppConfig { url, trust, ..WhatsAppConfig::default() };
     config.outbound_allow =
         "127.0.0.1".parse().map_err(|_| DemoError::new("loopback can't be allowed as a destination"))?;
     if !once && TcpListener::bind(USUAL_ADDRESS).is_ok() {

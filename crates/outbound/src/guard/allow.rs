@@ -16,9 +16,9 @@ use super::range::embedded_v4;
 /// two with a port (`hooks.internal:8080`, `127.0.0.1:9000`, `[::1]:9000`).
 ///
 /// ```
-/// let allow: webhook::OutboundAllow = "10.1.0.0/16, hooks.internal:8080".parse()?;
-/// assert!("10.1.0.0/40".parse::<webhook::OutboundAllow>().is_err());
-/// # Ok::<(), webhook::AllowError>(())
+/// let allow: outbound::OutboundAllow = "10.1.0.0/16, hooks.internal:8080".parse()?;
+/// assert!("10.1.0.0/40".parse::<outbound::OutboundAllow>().is_err());
+/// # Ok::<(), outbound::AllowError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboundAllow {
@@ -50,6 +50,11 @@ impl OutboundAllow {
     pub(super) fn has_host(&self, host: &str, port: u16) -> bool {
         let host = canonical(host);
         self.hosts.contains(&host) || self.endpoints.contains(&(host, port))
+    }
+
+    /// Allows this host, in the form a parsed URL shows it, with this port.
+    pub(super) fn open(&mut self, host: &str, port: u16) {
+        self.endpoints.insert((canonical(host), port));
     }
 
     fn insert(&mut self, entry: &str) -> Option<()> {

@@ -2,17 +2,15 @@
 
 mod allow;
 mod range;
-mod resolver;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use reqwest::Url;
 use thiserror::Error;
+use url::Url;
 
 pub use allow::{AllowError, OutboundAllow};
 pub use range::Range;
-pub(crate) use resolver::{GuardedResolver, Lookup, system_lookup};
 
 /// Longest URL that is accepted, in bytes.
 pub const MAX_URL_LENGTH: usize = 2048;
@@ -20,12 +18,12 @@ pub const MAX_URL_LENGTH: usize = 2048;
 /// Judges every URL that a user gives us before we send a request there.
 ///
 /// Two parts work together: [`AddressGuard::check`] judges what the text of the URL shows (scheme,
-/// credentials, IP literals in any notation), and the resolver of the HTTP client judges each address a name
+/// credentials, IP literals in any notation), and the [`Dialer`](crate::Dialer) judges each address a name
 /// resolves to at the moment of connecting, so that a name which changes its address after the check (DNS
 /// rebinding) gains nothing.
 ///
 /// ```
-/// use webhook::{AddressGuard, Refused};
+/// use outbound::{AddressGuard, Refused};
 ///
 /// let guard = AddressGuard::new("10.0.0.0/8".parse()?);
 /// assert!(guard.check("https://example.com/hook").is_ok());
@@ -42,11 +40,10 @@ pub struct AddressGuard {
 /// A URL that passed [`AddressGuard::check`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
-    pub(crate) url: Url,
-    pub(crate) reach: Reach,
+    url: Url,
 }
 
-/// How the addresses behind a destination's name are judged when connecting.
+/// How the addresses behind a name are judged when connecting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Public addresses and allowed networks only.
@@ -106,11 +103,49 @@ impl AddressGuard {
         let (Some(host), Some(port @ 1..)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(Refused::Host);
         };
-        let reach = if self.allow.has_host(host, port) { Reach::Trusted } else { Reach::Guarded };
-        if reach == Reach::Guarded {
-            self.check_literal(host)?;
+        self.reach(host, port)?;
+        Ok(Destination { url })
+    }
+
+    /// The same guard, which lets through the host and port of this URL as well: configuration names them.
+    #[must_use]
+    pub fn opening(&self, url: &Url) -> Self {
+        let mut allow = (*self.allow).clone();
+        if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) {
+            allow.open(host, port);
         }
-        Ok(Destination { url, reach })
+        Self::new(allow)
+    }
+
+    /// Judges a host by its text, in the form that a parsed URL shows it.
+    pub(crate) fn reach(&self, host: &str, port: u16) -> Result<Reach, Refused> {
+        if self.allow.has_host(host, port) {
+            return Ok(Reach::Trusted);
+        }
+        self.check_literal(host)?;
+        Ok(Reach::Guarded)
+    }
+
+    /// The permitted ones of the addresses that a name has.
+    ///
+    /// # Errors
+    /// If there is none among them: why the first was refused.
+    pub(crate) fn permitted(&self, reach: Reach, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+        if reach == Reach::Trusted {
+            return Ok(found);
+        }
+        let mut refused = None;
+        let mut permitted = Vec::new();
+        for address in found {
+            match self.check_address(address.ip()) {
+                Ok(()) => permitted.push(address),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        match refused {
+            Some(refused) if permitted.is_empty() => Err(refused),
+            _ => Ok(permitted),
+        }
     }
 
     /// Judges one address.
@@ -143,6 +178,11 @@ impl Destination {
     /// The URL as parsed: host lower-cased, IPv4 in dotted quads.
     pub fn as_str(&self) -> &str {
         self.url.as_str()
+    }
+
+    /// The URL.
+    pub fn url(&self) -> &Url {
+        &self.url
     }
 }
 
@@ -228,13 +268,42 @@ mod tests {
     #[test]
     fn configuration_opens_exactly_what_it_names() {
         let guard = guard("127.0.0.1:9000,10.1.0.0/16,hooks.internal");
-        assert_eq!(guard.check("http://127.0.0.1:9000/x").unwrap().reach, Reach::Trusted);
-        assert_eq!(guard.check("http://2130706433:9000/x").unwrap().reach, Reach::Trusted);
+        let reach = |url: &str| {
+            let url = guard.check(url).unwrap().url;
+            guard.reach(url.host_str().unwrap(), url.port_or_known_default().unwrap())
+        };
+        assert_eq!(reach("http://127.0.0.1:9000/x"), Ok(Reach::Trusted));
+        assert_eq!(reach("http://2130706433:9000/x"), Ok(Reach::Trusted));
         assert!(guard.check("http://127.0.0.1:9001/x").is_err());
-        assert_eq!(guard.check("http://10.1.2.3/").unwrap().reach, Reach::Guarded);
+        assert_eq!(reach("http://10.1.2.3/"), Ok(Reach::Guarded));
         assert!(guard.check("http://10.2.0.1/").is_err());
-        assert_eq!(guard.check("https://Hooks.Internal/").unwrap().reach, Reach::Trusted);
+        assert_eq!(reach("https://Hooks.Internal/"), Ok(Reach::Trusted));
         assert!(guard.check("http://localhost/").is_err());
         assert!(self::guard("127.0.0.0/8").check("http://localhost/").is_ok());
+    }
+
+    #[test]
+    fn what_configuration_names_is_opened_and_nothing_beside_it() {
+        let guard = guard("").opening(&"ws://127.0.0.1:4000/ws/chat".parse().unwrap());
+        assert!(guard.check("http://127.0.0.1:4000/sw.js").is_ok());
+        assert!(guard.check("http://127.0.0.1:4001/").is_err());
+    }
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect()
+    }
+
+    #[test]
+    fn a_name_with_mixed_addresses_keeps_the_public_ones() {
+        let found = addresses(&["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111"]);
+        let kept = guard("").permitted(Reach::Guarded, found.clone());
+        assert_eq!(kept, Ok(addresses(&["1.1.1.1", "2606:4700::1111"])));
+        assert_eq!(guard("").permitted(Reach::Trusted, found.clone()), Ok(found));
+    }
+
+    #[test]
+    fn a_name_that_points_inside_is_refused_with_the_reason() {
+        let refused = guard("").permitted(Reach::Guarded, addresses(&["169.254.169.254"]));
+        assert_eq!(refused, Err(Refused::Address { range: Range::LinkLocal }));
     }
 }

@@ -1,0 +1,150 @@
+//! How the gateway reaches WhatsApp: through a proxy, and with the version that is current.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::app::TestApp;
+use crate::until::until;
+
+const ALICE: &str = "15550100001";
+
+/// An HTTP proxy for whoever knows its password.
+struct Proxy {
+    url: String,
+    tunnels: Arc<AtomicUsize>,
+    serving: JoinHandle<()>,
+}
+
+impl Proxy {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://gateway:secret@{}", listener.local_addr().unwrap());
+        let tunnels = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&tunnels);
+        let serving = tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                tokio::spawn(tunnel(client, Arc::clone(&counter)));
+            }
+        });
+        Self { url, tunnels, serving }
+    }
+
+    fn tunnels(&self) -> usize {
+        self.tunnels.load(Ordering::SeqCst)
+    }
+}
+
+async fn tunnel(mut client: TcpStream, counter: Arc<AtomicUsize>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if client.read_buf(&mut head).await.unwrap() == 0 {
+            return;
+        }
+    }
+    let head = String::from_utf8(head).unwrap();
+    if !head.contains("Proxy-Authorization: Basic Z2F0ZXdheTpzZWNyZXQ=\r\n") {
+        client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await.unwrap();
+        return;
+    }
+    let destination = head.strip_prefix("CONNECT ").unwrap().split(' ').next().unwrap();
+    let mut server = TcpStream::connect(destination).await.unwrap();
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    counter.fetch_add(1, Ordering::SeqCst);
+    let _ = copy_bidirectional(&mut client, &mut server).await;
+}
+
+#[tokio::test]
+async fn everything_to_whatsapp_goes_through_the_proxy_and_never_around_it() {
+    let proxy = Proxy::start().await;
+    let url = proxy.url.clone();
+    let app = TestApp::configured(|config| config.whatsapp.proxy = Some(url.parse().unwrap())).await;
+    let id = app.paired(ALICE).await;
+    until("the version is looked up, too", || async { (proxy.tunnels() >= 3).then_some(()) }).await;
+    proxy.serving.abort();
+    let _ = proxy.serving.await;
+    app.phones().fault(json!({"kind": "drop"})).await;
+    let client = app.client();
+    let path = format!("/api/instances/{id}/status");
+    until("the proxy is named", || async {
+        let status = client.get(&path).await.expect(200);
+        (status["connectionDetails"]["cause"] == "proxy").then_some(())
+    })
+    .await;
+    let simulator = app.phones().simulator();
+    assert_eq!(simulator.phone(ALICE).unwrap().devices()[0].logins, 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_the_password_is_named() {
+    let proxy = Proxy::start().await;
+    let url = proxy.url.replace("secret", "wrong");
+    let app = TestApp::configured(|config| config.whatsapp.proxy = Some(url.parse().unwrap())).await;
+    let id = app.create("behind a proxy").await;
+    let client = app.client();
+    let path = format!("/api/instances/{id}/qr");
+    until("the proxy is named", || async {
+        let waiting = client.get(&path).await.expect(202);
+        (waiting["cause"] == "proxy").then_some(())
+    })
+    .await;
+    assert_eq!(proxy.tunnels(), 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_newest_version_is_announced_and_kept() {
+    let app = TestApp::start().await;
+    let id = app.paired(ALICE).await;
+    let (anonymous, newest) = (app.anonymous(), "2.3000.1050000000");
+    let fetched = until("the version is looked up", || async {
+        let whatsapp = anonymous.get("/health").await.expect(200)["whatsapp"].clone();
+        (whatsapp["origin"] == "fetched").then_some(whatsapp)
+    })
+    .await;
+    assert_eq!(fetched["version"], newest, "{fetched}");
+    // Every older one is refused from now on, and nobody answers who knows a newer one.
+    app.phones().simulator().require_version([2, 3000, 1_050_000_000]);
+    let app = app.restart().await;
+    app.until_ready(&id).await;
+    assert_eq!(app.anonymous().get("/health").await.expect(200)["whatsapp"]["version"], newest);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_version_is_looked_up_and_replaced() {
+    let app = TestApp::start().await;
+    let id = app.paired(ALICE).await;
+    let newer = [2, 3000, 1_060_000_000];
+    app.phones().simulator().publish_version(newer);
+    app.phones().simulator().require_version(newer);
+    app.phones().fault(json!({"kind": "drop"})).await;
+    let anonymous = app.anonymous();
+    until("the newer version", || async {
+        let whatsapp = anonymous.get("/health").await.expect(200)["whatsapp"].clone();
+        (whatsapp["version"] == "2.3000.1060000000").then_some(())
+    })
+    .await;
+    app.until_ready(&id).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_configured_version_is_announced_and_its_refusal_final() {
+    let version = "2.3000.1040000000".parse().unwrap();
+    let app = TestApp::configured(|config| config.whatsapp.version = Some(version)).await;
+    let id = app.paired(ALICE).await;
+    let whatsapp = app.anonymous().get("/health").await.expect(200)["whatsapp"].clone();
+    assert_eq!(whatsapp, json!({"version": "2.3000.1040000000", "origin": "configured"}));
+    app.phones().simulator().require_version([2, 3000, 1_050_000_000]);
+    app.phones().fault(json!({"kind": "drop"})).await;
+    app.event(&id, "disconnected", |data| data["cause"] == "outdated" && data["willReconnect"] == false)
+        .await;
+    app.stop().await;
+}

@@ -1,0 +1,159 @@
+//! The one HTTP client.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderValue, USER_AGENT};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use thiserror::Error;
+use tokio::time::timeout;
+
+use crate::connector::Connector;
+use crate::dialer::{DialError, Dialer};
+use crate::guard::{Destination, Refused};
+use crate::tls::{Authorities, SetupError};
+
+/// Sends requests over connections of a [`Dialer`], and keeps those for later requests to the same host. It follows no
+/// redirects: where one leads is for the guard to judge.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: Client<Connector, Full<Bytes>>,
+}
+
+/// The head of an answer; its body is read, up to a bound, or left.
+#[derive(Debug)]
+pub struct Response {
+    head: http::response::Parts,
+    body: Incoming,
+}
+
+/// Why there is no answer. The texts repeat neither the URL, which may hold a token, nor credentials.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum HttpError {
+    /// The URL points where it may not.
+    #[error("the URL {0}")]
+    Refused(#[from] Refused),
+    /// It took longer than it may.
+    #[error("no answer in time")]
+    TimedOut,
+    /// No connection could be opened.
+    #[error("could not connect: {0}")]
+    Connect(String),
+    /// It ended in the middle of the request or of the answer.
+    #[error("the connection failed: {0}")]
+    Broken(String),
+    /// The answer is longer than it may be.
+    #[error("the answer is too long")]
+    TooLong,
+}
+
+const IDLE_CONNECTION: Duration = Duration::from_secs(60);
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("Trunkline/", env!("CARGO_PKG_VERSION")));
+
+impl HttpClient {
+    /// A client that connects like this and believes these authorities.
+    ///
+    /// # Errors
+    /// [`SetupError`] when TLS can't be set up.
+    pub fn new(dialer: Dialer, authorities: &Authorities) -> Result<Self, SetupError> {
+        let connector = Connector::new(dialer, authorities.client_config()?);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self { client })
+    }
+
+    /// One request, from connecting to the end of the answer's head.
+    ///
+    /// # Errors
+    /// [`HttpError`] when there is no answer; any status is one.
+    pub async fn send(
+        &self,
+        method: Method,
+        destination: &Destination,
+        mut headers: HeaderMap,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<Response, HttpError> {
+        headers.entry(USER_AGENT).or_insert(AGENT);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        // Every URL that the guard let through is a URI.
+        let uri = destination.as_str().parse();
+        *request.uri_mut() = uri.map_err(|_| HttpError::Refused(Refused::Malformed))?;
+        *request.headers_mut() = headers;
+        let answer = timeout(within, self.client.request(request)).await.map_err(|_| HttpError::TimedOut)?;
+        let (head, body) = answer.map_err(|error| failure(&error, error.is_connect()))?.into_parts();
+        Ok(Response { head, body })
+    }
+
+    /// The body of a successful answer to GET.
+    ///
+    /// # Errors
+    /// [`HttpError`]; a status other than 2xx is `Broken`.
+    pub async fn get(
+        &self,
+        destination: &Destination,
+        headers: HeaderMap,
+        most: usize,
+        within: Duration,
+    ) -> Result<Bytes, HttpError> {
+        let getting = async {
+            let response = self.send(Method::GET, destination, headers, Bytes::new(), within).await?;
+            match response.status() {
+                status if status.is_success() => response.bytes(most).await,
+                status => Err(HttpError::Broken(format!("HTTP {}", status.as_u16()))),
+            }
+        };
+        timeout(within, getting).await.map_err(|_| HttpError::TimedOut)?
+    }
+}
+
+impl Response {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// Its headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// Its whole body.
+    ///
+    /// # Errors
+    /// `TooLong` when it has more than `most` bytes; the connection is given up then.
+    pub async fn bytes(self, most: usize) -> Result<Bytes, HttpError> {
+        match Limited::new(self.body, most).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(HttpError::TooLong),
+            Err(error) => Err(HttpError::Broken(innermost(&*error))),
+        }
+    }
+}
+
+fn failure(error: &(dyn Error + 'static), is_connect: bool) -> HttpError {
+    let mut source = Some(error);
+    while let Some(cause) = source {
+        if let Some(DialError::Refused(refused)) = cause.downcast_ref::<DialError>() {
+            return HttpError::Refused(refused.clone());
+        }
+        source = cause.source();
+    }
+    if is_connect { HttpError::Connect(innermost(error)) } else { HttpError::Broken(innermost(error)) }
+}
+
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
