@@ -12,6 +12,7 @@ pub(crate) fn flat(field: Field) -> &'static str {
         Field::Description => "description",
         Field::EventRetention => "eventRetentionDays",
         Field::MessageRetention => "messageRetentionDays",
+        Field::Proxy => "proxy",
         Field::WebhookName => "webhookName",
         Field::WebhookUrl => "webhookUrl",
         Field::WebhookKinds => "events",

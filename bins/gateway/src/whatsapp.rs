@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use outbound::{
-    AddressGuard, Authorities, CaError, DialError, Dialer, HttpClient, Resolver, SetupError, Url,
+    AddressGuard, Authorities, CaError, DialError, Dialer, HttpClient, InvalidProxy, Resolver, SetupError,
+    Url,
 };
 use services::{VersionKeeper, WhatsApp};
-use storage::Storage;
+use storage::{ConnectionSettings, Storage};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use wa_client::websocket::{Dial, WHATSAPP_URL, WebSocket};
-use wa_client::{Connector, TransportError, TrustRoot};
+use wa_client::{Connector, Delivery, TransportError, TrustRoot};
 
 use crate::backend::Backend;
 use crate::config::{Config, WhatsAppConfig};
@@ -87,18 +88,35 @@ impl Route {
         backend: Backend,
         versions: VersionKeeper,
     ) -> Result<WhatsApp, OutboundError> {
-        let socket = WebSocket::new(self.url.as_str())
-            .tls(self.authorities.client_config()?)
-            .dialling(Arc::new(Way(self.dialer.clone())));
-        let (connector, trust): (Arc<dyn Connector>, _) = (Arc::new(socket), self.trust);
+        let socket = WebSocket::new(self.url.as_str()).tls(self.authorities.client_config()?);
+        let (dialer, trust) = (self.dialer.clone(), self.trust);
+        let shared: Arc<dyn Connector> =
+            Arc::new(socket.clone().dialling(Arc::new(Way::Open(dialer.clone()))));
         let versions: Arc<dyn wa_client::Versions> = Arc::new(versions);
         Ok(WhatsApp::new(
             move |instance, epoch| backend.companion_store(instance, epoch),
-            move |client| {
-                client.connector(Arc::clone(&connector)).trust_root(trust).versions(Arc::clone(&versions))
+            move |connection, client| {
+                let connector = match &connection.proxy {
+                    None => Arc::clone(&shared),
+                    Some(proxy) => {
+                        let way = Way::through(&dialer, proxy.expose());
+                        Arc::new(socket.clone().dialling(Arc::new(way)))
+                    }
+                };
+                client
+                    .connector(connector)
+                    .trust_root(trust)
+                    .versions(Arc::clone(&versions))
+                    .config(client_config(connection))
             },
         ))
     }
+}
+
+fn client_config(connection: &ConnectionSettings) -> wa_client::Config {
+    let mut config = wa_client::Config::default();
+    config.delivery = if connection.shows_delivery { Delivery::Shown } else { Delivery::WhenAvailable };
+    config
 }
 
 /// The public authorities and those in the file.
@@ -112,12 +130,30 @@ pub(crate) fn authorities(variable: &'static str, file: Option<&Path>) -> Result
 }
 
 /// Connections of companions, as everything outbound opens them.
-struct Way(Dialer);
+enum Way {
+    Open(Dialer),
+    /// The proxy that is stored is none. Nothing goes around it.
+    Closed(InvalidProxy),
+}
+
+impl Way {
+    /// Through the proxy of an instance, instead of the gateway's own.
+    fn through(dialer: &Dialer, proxy: &str) -> Self {
+        match proxy.parse() {
+            Ok(proxy) => Self::Open(dialer.clone().through_foreign(proxy)),
+            Err(error) => Self::Closed(error),
+        }
+    }
+}
 
 #[async_trait]
 impl Dial for Way {
     async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, TransportError> {
-        self.0.dial(host, port).await.map_err(|error| match error {
+        let dialer = match self {
+            Self::Open(dialer) => dialer,
+            Self::Closed(error) => return Err(TransportError::Proxy(error.to_string())),
+        };
+        dialer.dial(host, port).await.map_err(|error| match error {
             DialError::Proxy(error) => TransportError::Proxy(error.to_string()),
             DialError::ProxyRefused(refused) => TransportError::Proxy(format!("its address {refused}")),
             other => TransportError::Io(other.to_string()),

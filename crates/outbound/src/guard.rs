@@ -9,6 +9,8 @@ use std::sync::Arc;
 use thiserror::Error;
 use url::Url;
 
+use crate::proxy::Proxy;
+
 pub use allow::{AllowError, OutboundAllow};
 pub use range::Range;
 
@@ -146,6 +148,14 @@ impl AddressGuard {
             Some(refused) if permitted.is_empty() => Err(refused),
             _ => Ok(permitted),
         }
+    }
+
+    /// Judges a proxy that a user names, as far as its text shows where it is.
+    ///
+    /// # Errors
+    /// [`Refused`], in words that fit after the field's name.
+    pub fn check_proxy(&self, proxy: &Proxy) -> Result<(), Refused> {
+        self.reach(proxy.host(), proxy.port()).map(drop)
     }
 
     /// Judges one address.

@@ -10,10 +10,9 @@ mod connector;
 
 mod dialer;
 
+mod guard;
 mod proxy;
 mod resolver;
-
-mod guard;
 mod tls;
 
 pub use dialer::{DialError, Dialer};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::join;
-use storage::{Epoch, InstanceId, StorageError};
+use storage::{ConnectionSettings, Epoch, InstanceId, StorageError};
 use tokio::sync::watch;
 use wa_client::{
     Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, ReceivedMessages, RequestError,
@@ -59,7 +59,13 @@ pub struct Started {
 #[async_trait]
 pub trait Companions: Send + Sync + 'static {
     /// The companion of this instance, held under this epoch. What it tells goes to the recorder.
-    fn start(&self, instance: InstanceId, epoch: Epoch, recorder: Arc<dyn Recorder>) -> Started;
+    fn start(
+        &self,
+        instance: InstanceId,
+        connection: &ConnectionSettings,
+        epoch: Epoch,
+        recorder: Arc<dyn Recorder>,
+    ) -> Started;
 
     /// Whether a phone has linked the instance's companion, as far as anybody knows.
     async fn is_linked(&self, instance: InstanceId, epoch: Epoch) -> bool;
@@ -98,8 +104,8 @@ impl Companion for Client {
 /// Gives the store of an instance's companion. What is written through it names the epoch.
 pub type CompanionStores = dyn Fn(InstanceId, Epoch) -> Store + Send + Sync;
 
-/// Sets connector, trust root and time-outs of a new client.
-pub type ConfigureClient = dyn Fn(ClientBuilder) -> ClientBuilder + Send + Sync;
+/// Sets connector, trust root and time-outs of a new client that is to connect like this.
+pub type ConfigureClient = dyn Fn(&ConnectionSettings, ClientBuilder) -> ClientBuilder + Send + Sync;
 
 /// Real companions: one [`Client`] each.
 #[derive(Clone)]
@@ -112,7 +118,7 @@ impl WhatsApp {
     /// Companions over these stores, configured by a function.
     pub fn new(
         stores: impl Fn(InstanceId, Epoch) -> Store + Send + Sync + 'static,
-        configure: impl Fn(ClientBuilder) -> ClientBuilder + Send + Sync + 'static,
+        configure: impl Fn(&ConnectionSettings, ClientBuilder) -> ClientBuilder + Send + Sync + 'static,
     ) -> Self {
         Self { stores: Arc::new(stores), configure: Arc::new(configure) }
     }
@@ -120,12 +126,18 @@ impl WhatsApp {
 
 #[async_trait]
 impl Companions for WhatsApp {
-    fn start(&self, instance: InstanceId, epoch: Epoch, recorder: Arc<dyn Recorder>) -> Started {
+    fn start(
+        &self,
+        instance: InstanceId,
+        connection: &ConnectionSettings,
+        epoch: Epoch,
+        recorder: Arc<dyn Recorder>,
+    ) -> Started {
         let builder = Client::builder((self.stores)(instance, epoch))
             .sent_messages(recorder.clone())
             .received_messages(recorder.clone())
             .label(instance.to_string());
-        let (client, events, driver) = (self.configure)(builder).build();
+        let (client, events, driver) = (self.configure)(connection, builder).build();
         // Both in one task, so that no thread is woken to hand a batch over.
         let run = async move {
             join(driver.run(), record_all(instance, events, &*recorder)).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join;
-use storage::{Backoff, Epoch, InstanceId, Storage, StorageError, Timestamp};
+use storage::{Backoff, ConnectionSettings, Epoch, InstanceId, Storage, StorageError, Timestamp};
 use tokio::time::{sleep, timeout};
 use wa_binary::Jid;
 use wa_client::{Cause, Event, MessageInfo, ReceivedMessages, SentContent, SentMessages, State};
@@ -23,9 +23,10 @@ const TRY: Duration = Duration::from_secs(600);
 const PAUSES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
 /// A deleted instance whose companion may still be in its phone's list of linked devices.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Buried {
     pub(crate) instance: InstanceId,
+    pub(crate) connection: ConnectionSettings,
     pub(crate) epoch: Epoch,
     pub(crate) since: Timestamp,
 }
@@ -65,7 +66,8 @@ impl Buried {
         if !companions.is_linked(self.instance, self.epoch).await {
             return Outcome::Unlinked;
         }
-        let Started { companion, run } = companions.start(self.instance, self.epoch, Arc::new(Nobody));
+        let Started { companion, run } =
+            companions.start(self.instance, &self.connection, self.epoch, Arc::new(Nobody));
         let mut run = pin!(run);
         let outcome = tokio::select! {
             outcome = timeout(TRY, log_out(&*companion)) => outcome.unwrap_or(Outcome::NotYet),

@@ -14,6 +14,8 @@ pub enum Field {
     EventRetention,
     /// Days that an instance's messages are kept.
     MessageRetention,
+    /// Proxy of an instance.
+    Proxy,
     /// Name of a webhook.
     WebhookName,
     /// Target of a webhook.
@@ -51,6 +53,7 @@ impl Field {
         Self::Description,
         Self::EventRetention,
         Self::MessageRetention,
+        Self::Proxy,
         Self::WebhookName,
         Self::WebhookUrl,
         Self::WebhookKinds,
@@ -74,6 +77,7 @@ impl Field {
             Self::Description => "description",
             Self::EventRetention => "event_retention",
             Self::MessageRetention => "message_retention",
+            Self::Proxy => "proxy",
             Self::WebhookName => "webhook_name",
             Self::WebhookUrl => "webhook_url",
             Self::WebhookKinds => "webhook_kinds",

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use outbound::AddressGuard;
 use storage::{
-    CauseKind, ConnectionCause, FailureCause, Instance, InstanceId, InstancePatch, InstanceStatus, Journal,
-    Page, Retention, Storage, StorageError, Timestamp, Webhook,
+    CauseKind, ConnectionCause, ConnectionSettings, FailureCause, Instance, InstanceId, InstancePatch,
+    InstanceStatus, Journal, Page, Retention, SecretText, Storage, StorageError, Timestamp, Webhook,
 };
 use tokio::time::{sleep, timeout};
 use wa_client::{LogoutError, PairingCode, RequestError, State};
 
 pub use settings::{CreateInstance, MAX_DESCRIPTION, MAX_NAME, RETENTION_DAYS, UpdateInstance};
-use settings::{check_description, check_name, check_retention};
+use settings::{check_connection, check_description, check_name, check_retention};
 
 use crate::auth::Caller;
 use crate::clock::now;
@@ -117,6 +117,7 @@ impl InstanceService {
             name: check_name(&create.name)?,
             description: check_description(create.description)?,
             retention: check_retention(create.retention)?,
+            connection: check_connection(create.connection, &self.inner.guard)?,
             status: InstanceStatus::Connecting,
             status_cause: None,
             jid: None,
@@ -196,14 +197,24 @@ impl InstanceService {
             event_days: update.event_days.unwrap_or(instance.retention.event_days),
             message_days: update.message_days.unwrap_or(instance.retention.message_days),
         };
+        let before = instance.connection;
+        let connection = ConnectionSettings {
+            proxy: update.proxy.map_or(before.proxy.clone(), |proxy| proxy.map(SecretText::new)),
+            shows_delivery: update.shows_delivery.unwrap_or(before.shows_delivery),
+        };
+        let changes_connection = connection != before;
         let webhook = check_change(update.webhook, &present, &self.inner.guard)?;
         let changes_webhook = patched(&present, &webhook) != present;
         let patch = InstancePatch {
             name: update.name.as_deref().map(check_name).transpose()?,
             description: update.description.map(check_description).transpose()?,
             retention: Some(check_retention(retention)?),
+            connection: Some(check_connection(connection, &self.inner.guard)?),
             webhook: if changes_webhook { webhook } else { Default::default() },
         };
+        if changes_connection {
+            self.inner.supervisor.epoch(id)?;
+        }
         if changes_webhook {
             self.inner.supervisor.epoch(id)?;
             self.inner.webhooks.before_change(caller.user, &present, &patch.webhook).await?;
@@ -211,6 +222,9 @@ impl InstanceService {
         let (instance, webhook) = self.storage().update_instance(caller.user, id, patch, now()).await?;
         if changes_webhook {
             self.inner.webhooks.tell(&webhook, false).await?;
+        }
+        if changes_connection {
+            self.inner.supervisor.renew(&instance).await;
         }
         Ok(self.view(instance, webhook))
     }
@@ -221,7 +235,7 @@ impl InstanceService {
     /// # Errors
     /// `NotFound`; `Unavailable` when another process carries the instance.
     pub async fn delete(&self, caller: &Caller, id: InstanceId) -> Result<(), ServiceError> {
-        self.stored(caller, id).await?;
+        let instance = self.stored(caller, id).await?;
         let epoch = self.inner.supervisor.epoch(id)?;
         if let Some(running) = self.inner.supervisor.find(caller.user, id)
             && running.state() == State::Online
@@ -234,7 +248,12 @@ impl InstanceService {
         if self.inner.supervisor.is_linked(id, epoch).await {
             let since = now();
             let epoch = self.storage().bury_instance(caller.user, id, since).await?;
-            self.inner.supervisor.bury(Buried { instance: id, epoch, since });
+            self.inner.supervisor.bury(Buried {
+                instance: id,
+                connection: instance.connection,
+                epoch,
+                since,
+            });
         } else {
             self.storage().delete_instance(caller.user, id).await?;
             self.inner.supervisor.forget(id);

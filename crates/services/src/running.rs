@@ -72,7 +72,8 @@ impl RunningInstance {
         journal: Journal,
     ) -> Run {
         let recorder = Arc::new(InstanceRecorder::new(instance, epoch, journal, Arc::clone(companions)));
-        let Started { companion, run } = companions.start(instance.id, epoch, recorder.clone());
+        let Started { companion, run } =
+            companions.start(instance.id, &instance.connection, epoch, recorder.clone());
         let state = companion.watch();
         let running = Self { instance: instance.id, owner: instance.owner, companion, recorder, state };
         Run { running: Arc::new(running), companion: run }

@@ -8,8 +8,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
 use storage::{
-    Backoff, CauseKind, Epoch, Instance, InstanceId, InstanceStatus, Journal, Leased, Record, StateChange, StorageError,
-    UserId,
+    Backoff, CauseKind, Epoch, Instance, InstanceId, InstanceStatus, Journal, Leased, Record, StateChange,
+    StorageError, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
@@ -194,6 +194,15 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Starts the instance anew if it runs: with other settings.
+    pub(crate) async fn renew(&self, instance: &Instance) {
+        let Ok(epoch) = self.epoch(instance.id) else { return };
+        if self.find(instance.owner, instance.id).is_some() {
+            self.end(instance.id).await;
+            self.launch(instance, epoch);
+        }
+    }
+
     /// Ends the instance; it has no slot afterwards. Its credentials stay.
     pub(crate) async fn end(&self, instance: InstanceId) {
         let running = self.inner.slots().remove(&instance).and_then(Slot::running);
@@ -218,7 +227,7 @@ impl Supervisor {
 
     /// Unlinks the companion of an instance that was deleted, in the background. This process holds what is left of it.
     pub(crate) fn bury(&self, buried: Buried) {
-        let Buried { instance, epoch, .. } = buried;
+        let (instance, epoch) = (buried.instance, buried.epoch);
         self.inner.node.hold(instance, epoch);
         self.inner.dispatcher.release(instance);
         let inner = Arc::clone(&self.inner);
@@ -239,7 +248,9 @@ impl Supervisor {
         let (buried, leased): (Vec<_>, Vec<_>) =
             leased.into_iter().partition(|leased| leased.buried_at.is_some());
         for Leased { instance, epoch, buried_at } in buried {
-            self.bury(Buried { instance: instance.id, epoch, since: buried_at.unwrap_or_default() });
+            let Instance { id, connection, .. } = instance;
+            let since = buried_at.unwrap_or_default();
+            self.bury(Buried { instance: id, connection, epoch, since });
         }
         for leased in &leased {
             self.inner.dispatcher.serve(leased.instance.id, leased.epoch);

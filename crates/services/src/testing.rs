@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use outbound::AddressGuard;
 use parking_lot::Mutex;
 use storage::{
-    ApiKey, Epoch, Event, EventData, EventLog as _, EventQuery, EventStart, Instance, InstanceId,
-    InstanceStatus, MemoryStorage, Message, MessageStore as _, NodeId, Retention, Role, SecretText, User,
-    UserId, UserStore as _, Webhook, WebhookPatch,
+    ApiKey, ConnectionSettings, Epoch, Event, EventData, EventLog as _, EventQuery, EventStart, Instance,
+    InstanceId, InstanceStatus, MemoryStorage, Message, MessageStore as _, NodeId, Retention, Role,
+    SecretText, User, UserId, UserStore as _, Webhook, WebhookPatch,
 };
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,7 @@ pub(crate) fn instance() -> Instance {
         name: "instance".to_owned(),
         description: None,
         retention: Retention::default(),
+        connection: ConnectionSettings::default(),
         status: InstanceStatus::Connecting,
         status_cause: None,
         jid: None,
@@ -222,7 +223,13 @@ impl ScriptedCompanions {
 
 #[async_trait]
 impl Companions for ScriptedCompanions {
-    fn start(&self, instance: InstanceId, epoch: Epoch, recorder: Arc<dyn Recorder>) -> Started {
+    fn start(
+        &self,
+        instance: InstanceId,
+        _connection: &ConnectionSettings,
+        epoch: Epoch,
+        recorder: Arc<dyn Recorder>,
+    ) -> Started {
         let (state, watcher) = watch::channel(State::Idle);
         let companion = Arc::new(ScriptedCompanion {
             epoch,

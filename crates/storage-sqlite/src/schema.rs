@@ -48,6 +48,8 @@ table! {
         node -> Nullable<Binary>,
         lost_by -> Nullable<Binary>,
         buried_at -> Nullable<BigInt>,
+        proxy -> Nullable<Binary>,
+        shows_delivery -> Bool,
     }
 }
 

@@ -21,7 +21,9 @@ pub use domain::event_data::{
     WebhookData,
 };
 pub use domain::id::InvalidId;
-pub use domain::instance::{Instance, InstanceId, InstancePatch, InstanceStatus, Retention, StateChange};
+pub use domain::instance::{
+    ConnectionSettings, Instance, InstanceId, InstancePatch, InstanceStatus, Retention, StateChange,
+};
 pub use domain::json::Json;
 pub use domain::lease::{Epoch, Leased, NodeId};
 pub use domain::message::{Message, MessageQuery, MessageStatus, NewMessage, StatusUpdate, StoredMessageId};

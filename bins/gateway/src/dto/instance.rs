@@ -1,11 +1,15 @@
 use std::collections::BTreeMap;
 
+use outbound::Proxy;
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
 use services::{
     ConnectionStatus, CreateInstance, InstanceView, MAX_INSTANCES, PairingCode, Status, UpdateInstance,
 };
-use storage::{CauseKind, ConnectionCause, Page, Retention, SecretText, Timestamp, Webhook, WebhookPatch};
+use storage::{
+    CauseKind, ConnectionCause, ConnectionSettings, Page, Retention, SecretText, Timestamp, Webhook,
+    WebhookPatch,
+};
 use utoipa::{IntoParams, ToSchema};
 
 use super::page::{Pagination, Window};
@@ -23,6 +27,11 @@ pub(crate) struct CreateRequest {
     event_retention_days: Option<u32>,
     /// Days that messages are kept; `null`: as long as the gateway's `MESSAGE_RETENTION` says.
     message_retention_days: Option<u32>,
+    /// `socks5://` or `http://[user:password@]host:port`: what its connections to WhatsApp go through, instead of the
+    /// gateway's `WHATSAPP_PROXY`. One at a private address needs `OUTBOUND_ALLOW`.
+    proxy: Option<String>,
+    /// Whether senders see at once that their messages were delivered; by default they do.
+    show_delivery: Option<bool>,
     webhook_url: Option<String>,
     webhook_enabled: Option<bool>,
     notify_received: Option<bool>,
@@ -51,6 +60,12 @@ pub(crate) struct UpdateRequest {
     #[serde(default, with = "double_option")]
     #[schema(value_type = Option<u32>)]
     message_retention_days: Option<Option<u32>>,
+    /// Another proxy; the instance connects anew through it.
+    #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<String>)]
+    proxy: Option<Option<String>>,
+    /// Whether senders see at once that their messages were delivered; the instance connects anew.
+    show_delivery: Option<bool>,
     #[serde(default, with = "double_option")]
     #[schema(value_type = Option<String>)]
     webhook_url: Option<Option<String>>,
@@ -95,7 +110,11 @@ impl From<CreateRequest> for CreateInstance {
             event_days: request.event_retention_days,
             message_days: request.message_retention_days,
         };
-        Self { name: request.name, description: request.description, retention, webhook }
+        let connection = ConnectionSettings {
+            proxy: request.proxy.map(SecretText::new),
+            shows_delivery: request.show_delivery.unwrap_or(true),
+        };
+        Self { name: request.name, description: request.description, retention, connection, webhook }
     }
 }
 
@@ -120,6 +139,8 @@ impl From<UpdateRequest> for UpdateInstance {
             description: request.description,
             event_days: request.event_retention_days,
             message_days: request.message_retention_days,
+            proxy: request.proxy,
+            shows_delivery: request.show_delivery,
             webhook,
         }
     }
@@ -260,13 +281,20 @@ pub(crate) struct InstanceResponse {
     summary: InstanceSummary,
     event_retention_days: Option<u32>,
     message_retention_days: Option<u32>,
+    /// Without its credentials.
+    proxy: Option<String>,
+    show_delivery: bool,
     webhook_settings: SettingsResponse,
 }
 
 impl From<InstanceView> for InstanceResponse {
     fn from(view: InstanceView) -> Self {
         let Retention { event_days, message_days } = view.instance.retention;
+        let ConnectionSettings { proxy, shows_delivery } = &view.instance.connection;
+        let proxy = proxy.as_ref().and_then(|proxy| proxy.expose().parse::<Proxy>().ok());
         Self {
+            proxy: proxy.map(|proxy| proxy.to_string()),
+            show_delivery: *shows_delivery,
             event_retention_days: event_days,
             message_retention_days: message_days,
             webhook_settings: SettingsResponse::of(&view.webhook),

@@ -18,7 +18,7 @@ async fn health_counts_instances_and_names_the_database() {
         (health["instances"]["total"] == 2 && health["instances"]["connected"] == 1).then_some(health)
     })
     .await;
-    assert_eq!(keys(&health), ["database", "instances", "status", "version"]);
+    assert_eq!(keys(&health), ["database", "instances", "status", "version", "whatsapp"]);
     assert_eq!(health["status"], "ok");
     assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(health["database"], json!({"provider": "sqlite", "status": "ok"}));

@@ -99,6 +99,80 @@ async fn a_proxy_that_refuses_the_password_is_named() {
 }
 
 #[tokio::test]
+async fn an_instance_may_have_a_proxy_of_its_own() {
+    let (proxy, app) = (Proxy::start().await, TestApp::start().await);
+    let client = app.client();
+    let body = json!({"name": "behind a proxy", "proxy": proxy.url});
+    let created = client.post("/api/instances", body).await.expect(201);
+    let id = created["id"].as_str().unwrap().to_owned();
+    app.link(&id, ALICE).await;
+    let through = proxy.tunnels();
+    assert!(through >= 2, "{through}");
+    let path = format!("/api/instances/{id}");
+    let shown = client.get(&path).await.expect(200);
+    assert_eq!(shown["proxy"], proxy.url.replace("gateway:secret@", ""));
+
+    // It outlives a restart, and with it the password.
+    let app = app.restart().await;
+    app.until_ready(&id).await;
+    assert_eq!(proxy.tunnels(), through + 1);
+
+    // A dead one is no reason to go around it.
+    proxy.serving.abort();
+    app.phones().fault(json!({"kind": "drop"})).await;
+    let (client, status) = (app.client(), format!("{path}/status"));
+    until("the proxy is named", || async {
+        let status = client.get(&status).await.expect(200);
+        (status["connectionDetails"]["cause"] == "proxy").then_some(())
+    })
+    .await;
+    client.put(&path, json!({"proxy": null})).await.expect(200);
+    app.until_ready(&id).await;
+    assert!(client.get(&path).await.expect(200)["proxy"].is_null());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_may_not_be_reached_is_refused_without_repeating_it() {
+    let app = TestApp::start().await;
+    for proxy in ["socks5://user:battery@10.0.0.1:1080", "https://user:battery@proxy.example", "horse"] {
+        let answer = app.client().post("/api/instances", json!({"name": "x", "proxy": proxy})).await;
+        let text = answer.body.to_string();
+        answer.expect_error(400, "invalid_request");
+        assert!(text.contains("proxy") && !text.contains("battery") && !text.contains("horse"), "{text}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn senders_see_that_their_messages_were_delivered_unless_the_instance_hides_it() {
+    const BOB: &str = "15550100002";
+    let app = TestApp::start().await;
+    let id = app.paired(ALICE).await;
+    app.phones().create(BOB).await;
+    let bob = app.phones().simulator().phone(BOB).unwrap();
+    let kinds = async |id: String| {
+        let entries = bob
+            .wait_for_outbox(|entries| {
+                let sent = entries.iter().find(|entry| entry.id == id);
+                sent.is_some_and(|entry| entry.receipts.iter().any(|receipt| receipt.device > 0))
+            })
+            .await;
+        let sent = entries.into_iter().find(|entry| entry.id == id).unwrap();
+        let companion = sent.receipts.into_iter().find(|receipt| receipt.device > 0).unwrap();
+        serde_json::to_value(companion).unwrap()["type"].clone()
+    };
+    let shown = kinds(app.phones().write(BOB, ALICE, "one").await).await;
+    let path = format!("/api/instances/{id}");
+    app.client().put(&path, json!({"showDelivery": false})).await.expect(200);
+    app.until_ready(&id).await;
+    let hidden = kinds(app.phones().write(BOB, ALICE, "two").await).await;
+    assert_eq!(hidden, "inactive");
+    assert_ne!(shown, hidden);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn the_newest_version_is_announced_and_kept() {
     let app = TestApp::start().await;
     let id = app.paired(ALICE).await;

@@ -1,6 +1,7 @@
 //! What an owner may set of an instance, and within which bounds.
 
-use storage::{Retention, WebhookPatch};
+use outbound::{AddressGuard, InvalidProxy, Proxy};
+use storage::{ConnectionSettings, Retention, WebhookPatch};
 
 use crate::error::ServiceError;
 use crate::field::Field;
@@ -21,6 +22,8 @@ pub struct CreateInstance {
     pub description: Option<String>,
     /// How long events and messages are kept; `None` leaves it to the gateway's own setting.
     pub retention: Retention,
+    /// How it connects.
+    pub connection: ConnectionSettings,
     /// The default webhook. With a URL it is on unless told otherwise.
     pub webhook: WebhookPatch,
 }
@@ -36,8 +39,29 @@ pub struct UpdateInstance {
     pub event_days: Option<Option<u32>>,
     /// New number of days that messages are kept.
     pub message_days: Option<Option<u32>>,
+    /// Another proxy.
+    pub proxy: Option<Option<String>>,
+    /// Whether senders see at once that their messages were delivered.
+    pub shows_delivery: Option<bool>,
     /// Changes to the default webhook.
     pub webhook: WebhookPatch,
+}
+
+pub(crate) fn check_connection(
+    connection: ConnectionSettings,
+    guard: &AddressGuard,
+) -> Result<ConnectionSettings, ServiceError> {
+    if let Some(text) = &connection.proxy {
+        // Neither problem repeats the text, which may hold a password.
+        let proxy: Proxy = text
+            .expose()
+            .parse()
+            .map_err(|error: InvalidProxy| ServiceError::invalid(Field::Proxy, error.to_string()))?;
+        guard
+            .check_proxy(&proxy)
+            .map_err(|refused| ServiceError::invalid(Field::Proxy, refused.to_string()))?;
+    }
+    Ok(connection)
 }
 
 pub(crate) fn check_name(name: &str) -> Result<String, ServiceError> {

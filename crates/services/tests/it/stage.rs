@@ -184,7 +184,7 @@ fn services(
     let store = move |id, _epoch| keys.lock().entry(id).or_insert_with(Store::memory).clone();
     Services::new(Dependencies {
         storage: storage.clone(),
-        companions: Arc::new(WhatsApp::new(store, move |client| {
+        companions: Arc::new(WhatsApp::new(store, move |_connection, client| {
             client
                 .connector(Arc::new(InMemory(simulator.clone())))
                 .trust_root(root)

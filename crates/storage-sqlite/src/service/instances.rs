@@ -3,8 +3,8 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 use storage::{
-    Epoch, Instance, InstanceId, InstancePatch, InstanceStore, NodeId, Page, Retention, StateChange,
-    StorageError, Timestamp, UserId, Webhook, Write,
+    ConnectionSettings, Epoch, Instance, InstanceId, InstancePatch, InstanceStore, NodeId, Page, Retention,
+    SecretText, StateChange, StorageError, Timestamp, UserId, Webhook, Write,
 };
 
 use super::ownership::{key_of, owned_key};
@@ -13,6 +13,7 @@ use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::records;
 use crate::schema::{claims, cursors, deliveries, early_changes, instances, retired_instances, users};
+use crate::seal::{Place, Sealer};
 use crate::sqlite::Tx;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -24,6 +25,8 @@ pub(super) struct InstanceRow {
     description: Option<String>,
     event_days: Option<i64>,
     message_days: Option<i64>,
+    proxy: Option<Vec<u8>>,
+    shows_delivery: bool,
     status: String,
     status_cause: Option<String>,
     jid: Option<String>,
@@ -35,8 +38,13 @@ pub(super) struct InstanceRow {
 }
 
 impl InstanceRow {
-    fn new(instance: Instance) -> Self {
-        Self {
+    fn new(instance: Instance, sealer: &Sealer) -> Result<Self, Fault> {
+        let ConnectionSettings { proxy, shows_delivery } = &instance.connection;
+        let place = Place { column: PROXY, row: &[instance.id.as_bytes()] };
+        let proxy = proxy.as_ref().map(|proxy| sealer.seal(&place, proxy.expose().as_bytes())).transpose()?;
+        Ok(Self {
+            proxy,
+            shows_delivery: *shows_delivery,
             id: instance.id.as_bytes().to_vec(),
             owner: instance.owner.as_bytes().to_vec(),
             name: instance.name,
@@ -51,11 +59,17 @@ impl InstanceRow {
             push_name: instance.push_name,
             created_at: instance.created_at.millis(),
             updated_at: instance.updated_at.millis(),
-        }
+        })
     }
 
-    fn open(self, last_activity: Option<i64>) -> Result<Instance, Fault> {
+    fn open(self, last_activity: Option<i64>, sealer: &Sealer) -> Result<Instance, Fault> {
+        let proxy = self.proxy.map(|sealed| {
+            let proxy = sealer.open(&Place { column: PROXY, row: &[&self.id] }, &sealed)?;
+            let proxy = std::str::from_utf8(&proxy).map_err(|error| Fault::corrupt(PROXY, error))?;
+            Ok::<_, Fault>(SecretText::new(proxy))
+        });
         Ok(Instance {
+            connection: ConnectionSettings { proxy: proxy.transpose()?, shows_delivery: self.shows_delivery },
             id: instance_id(&self.id)?,
             owner: user_id(&self.owner)?,
             name: self.name,
@@ -74,6 +88,9 @@ impl InstanceRow {
     }
 }
 
+/// Where proxies are sealed.
+const PROXY: &str = "instances.proxy";
+
 pub(super) fn days(stored: Option<i64>) -> Option<u32> {
     stored.map(|days| u32::try_from(days).unwrap_or(u32::MAX))
 }
@@ -90,7 +107,7 @@ impl InstanceStore for SqliteDatabase {
         let sealer = self.sealer();
         self.write(move |tx| {
             let (id, created_at) = (instance.id, instance.created_at);
-            let key = insert(tx, instance, limit)?;
+            let key = insert(tx, instance, limit, &sealer)?;
             for webhook in webhooks {
                 let webhook = Webhook { instance: id, ..webhook };
                 webhooks::insert(&mut tx.db, key, &webhook, &sealer)?;
@@ -105,8 +122,9 @@ impl InstanceStore for SqliteDatabase {
     }
 
     async fn instance(&self, owner: UserId, id: InstanceId) -> Result<Option<Instance>, StorageError> {
+        let sealer = self.sealer();
         let found = self.read(move |db| match owned_key(db, owner, id) {
-            Ok(key) => load(db, key),
+            Ok(key) => load(db, key, &sealer),
             Err(Fault::NotFound(_)) => Ok(None),
             Err(fault) => Err(fault),
         });
@@ -124,7 +142,7 @@ impl InstanceStore for SqliteDatabase {
             db.transaction(|db| {
                 let total = count_of(db, owner)?;
                 let mut items = Vec::new();
-                for (key, instance) in page_of(db, owner, limit, skip)? {
+                for (key, instance) in page_of(db, owner, limit, skip, &sealer)? {
                     let webhook = webhooks::load(db, key, instance.id, Webhook::DEFAULT, &sealer)?;
                     items.push((instance, webhook.ok_or(Fault::NotFound("webhook"))?));
                 }
@@ -144,11 +162,11 @@ impl InstanceStore for SqliteDatabase {
         let sealer = self.sealer();
         self.write(move |tx| {
             let key = owned_key(&mut tx.db, owner, id)?;
-            let mut instance = load(&mut tx.db, key)?.ok_or(Fault::NotFound("instance"))?;
+            let mut instance = load(&mut tx.db, key, &sealer)?.ok_or(Fault::NotFound("instance"))?;
             let webhook = webhooks::load(&mut tx.db, key, id, Webhook::DEFAULT, &sealer)?;
             let mut webhook = webhook.ok_or(Fault::NotFound("webhook"))?;
             patch.apply(&mut instance, &mut webhook, now);
-            update(&mut tx.db, key, &instance)?;
+            update(&mut tx.db, key, &instance, &sealer)?;
             webhooks::update(&mut tx.db, key, &webhook, &sealer)?;
             Ok((instance, webhook))
         })
@@ -164,9 +182,10 @@ impl InstanceStore for SqliteDatabase {
     }
 
     fn bury_instance(&self, owner: UserId, id: InstanceId, now: Timestamp) -> Write<Epoch> {
+        let sealer = self.sealer();
         self.write(move |tx| {
             let key = owned_key(&mut tx.db, owner, id)?;
-            let epoch = bury(&mut tx.db, key, now)?;
+            let epoch = bury(&mut tx.db, key, now, &sealer)?;
             tx.retire_instance();
             Ok(epoch)
         })
@@ -174,7 +193,7 @@ impl InstanceStore for SqliteDatabase {
 }
 
 /// Inserts the row; answers its key.
-fn insert(tx: &mut Tx, instance: Instance, limit: u64) -> Result<i64, Fault> {
+fn insert(tx: &mut Tx, instance: Instance, limit: u64, sealer: &Sealer) -> Result<i64, Fault> {
     let db = &mut tx.db;
     let owner = users::table.find(&instance.owner.as_bytes()[..]).select(users::id);
     owner.first::<Vec<u8>>(db).optional()?.ok_or(Fault::NotFound("user"))?;
@@ -186,7 +205,7 @@ fn insert(tx: &mut Tx, instance: Instance, limit: u64) -> Result<i64, Fault> {
     }
     let id = instance.id;
     diesel::insert_into(instances::table)
-        .values((InstanceRow::new(instance), instances::epoch.eq(Epoch::default().number())))
+        .values((InstanceRow::new(instance, sealer)?, instances::epoch.eq(Epoch::default().number())))
         .execute(db)?;
     tx.instance_key(id)
 }
@@ -201,10 +220,10 @@ fn view() -> (
     (InstanceRow::as_select(), sql(newest))
 }
 
-pub(super) fn load(db: &mut SqliteConnection, key: i64) -> Result<Option<Instance>, Fault> {
+pub(super) fn load(db: &mut SqliteConnection, key: i64, sealer: &Sealer) -> Result<Option<Instance>, Fault> {
     let row: Option<(InstanceRow, Option<i64>)> =
         instances::table.find(key).select(view()).first(db).optional()?;
-    row.map(|(row, last_activity)| row.open(last_activity)).transpose()
+    row.map(|(row, last_activity)| row.open(last_activity, sealer)).transpose()
 }
 
 fn page_of(
@@ -212,6 +231,7 @@ fn page_of(
     owner: UserId,
     take: u64,
     skip: u64,
+    sealer: &Sealer,
 ) -> Result<Vec<(i64, Instance)>, Fault> {
     let rows: Vec<(i64, (InstanceRow, Option<i64>))> = instances::table
         .filter(instances::owner.eq(&owner.as_bytes()[..]))
@@ -220,7 +240,7 @@ fn page_of(
         .offset(limit(skip))
         .select((instances::key, view()))
         .load(db)?;
-    rows.into_iter().map(|(key, (row, last_activity))| Ok((key, row.open(last_activity)?))).collect()
+    rows.into_iter().map(|(key, (row, last_activity))| Ok((key, row.open(last_activity, sealer)?))).collect()
 }
 
 fn count_of(db: &mut SqliteConnection, owner: UserId) -> Result<u64, Fault> {
@@ -228,27 +248,33 @@ fn count_of(db: &mut SqliteConnection, owner: UserId) -> Result<u64, Fault> {
     Ok(count(owned.count().get_result(db)?))
 }
 
-pub(super) fn change_state(db: &mut SqliteConnection, key: i64, state: StateChange) -> Result<(), Fault> {
-    let mut instance = load(db, key)?.ok_or(Fault::NotFound("instance"))?;
+pub(super) fn change_state(
+    db: &mut SqliteConnection,
+    key: i64,
+    state: StateChange,
+    sealer: &Sealer,
+) -> Result<(), Fault> {
+    let mut instance = load(db, key, sealer)?.ok_or(Fault::NotFound("instance"))?;
     state.apply(&mut instance);
-    update(db, key, &instance)
+    update(db, key, &instance, sealer)
 }
 
-fn update(db: &mut SqliteConnection, key: i64, instance: &Instance) -> Result<(), Fault> {
-    diesel::update(instances::table.find(key)).set(InstanceRow::new(instance.clone())).execute(db)?;
+fn update(db: &mut SqliteConnection, key: i64, instance: &Instance, sealer: &Sealer) -> Result<(), Fault> {
+    let row = InstanceRow::new(instance.clone(), sealer)?;
+    diesel::update(instances::table.find(key)).set(row).execute(db)?;
     Ok(())
 }
 
 /// Gives the companion's credentials a row of their own, with the same id and another key, and removes the rest.
-fn bury(db: &mut SqliteConnection, key: i64, now: Timestamp) -> Result<Epoch, Fault> {
+fn bury(db: &mut SqliteConnection, key: i64, now: Timestamp, sealer: &Sealer) -> Result<Epoch, Fault> {
     let (epoch, node): (i64, Option<Vec<u8>>) =
         instances::table.find(key).select((instances::epoch, instances::node)).first(db)?;
-    let buried = load(db, key)?.ok_or(Fault::NotFound("instance"))?.buried();
+    let buried = load(db, key, sealer)?.ok_or(Fault::NotFound("instance"))?.buried();
     let credentials = records::credentials(db, key)?;
     delete(db, key)?;
     let (id, epoch) = (buried.id, Epoch::new(epoch).next());
     let row = (
-        InstanceRow::new(buried),
+        InstanceRow::new(buried, sealer)?,
         instances::epoch.eq(epoch.number()),
         instances::node.eq(node),
         instances::buried_at.eq(now.millis()),

@@ -13,6 +13,7 @@ use crate::sqlite::Tx;
 #[async_trait]
 impl LeaseStore for SqliteDatabase {
     fn acquire(&self, node: NodeId, anew: bool, limit: u64, lease: Duration) -> Write<Vec<Leased>> {
+        let sealer = self.sealer();
         self.write(move |tx| {
             tx.forget_epochs();
             let now = tx.now();
@@ -24,7 +25,7 @@ impl LeaseStore for SqliteDatabase {
             let mut leased = Vec::new();
             for key in free(&mut tx.db, node, now, limit)? {
                 let epoch = take(&mut tx.db, key, node)?;
-                let instance = rows::load(&mut tx.db, key)?.ok_or(Fault::NotFound("instance"))?;
+                let instance = rows::load(&mut tx.db, key, &sealer)?.ok_or(Fault::NotFound("instance"))?;
                 let buried_at: Option<i64> =
                     instances::table.find(key).select(instances::buried_at).first(&mut tx.db)?;
                 leased.push(Leased { instance, epoch, buried_at: buried_at.map(time) });

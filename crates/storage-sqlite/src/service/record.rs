@@ -13,14 +13,16 @@ use super::{claims, count, early, instances, messages, prune};
 use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema;
+use crate::seal::Sealer;
 use crate::sqlite::Tx;
 use crate::sqlite::statement::AdvanceStatus;
 
 #[async_trait]
 impl Fleet for SqliteDatabase {
     async fn fleet_instance(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
+        let sealer = self.sealer();
         let found = self.read(move |db| match key_of(db, id)? {
-            Some(key) => instances::load(db, key),
+            Some(key) => instances::load(db, key, &sealer),
             None => Ok(None),
         });
         Ok(found.await?)
@@ -49,7 +51,8 @@ impl Fleet for SqliteDatabase {
     }
 
     fn record(&self, record: Record) -> Write<Recorded> {
-        self.write_by(record.urgency, move |tx| store(tx, record))
+        let sealer = self.sealer();
+        self.write_by(record.urgency, move |tx| store(tx, record, &sealer))
     }
 
     fn hurry(&self) {
@@ -90,7 +93,7 @@ impl Fleet for SqliteDatabase {
     }
 }
 
-fn store(tx: &mut Tx, record: Record) -> Result<Recorded, Fault> {
+fn store(tx: &mut Tx, record: Record, sealer: &Sealer) -> Result<Recorded, Fault> {
     let instance = record.instance;
     let key = tx.check_epoch(instance, record.epoch)?;
     if let Some(claim) = record.claim {
@@ -100,7 +103,7 @@ fn store(tx: &mut Tx, record: Record) -> Result<Recorded, Fault> {
         claims::insert(&mut tx.db, key, &claim)?;
     }
     if let Some(change) = record.state {
-        instances::change_state(&mut tx.db, key, change)?;
+        instances::change_state(&mut tx.db, key, change, sealer)?;
     }
     let log = Appender::start(tx, instance, key)?;
     let mut entering = Entering { tx, instance, key, log };

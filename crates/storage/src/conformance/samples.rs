@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use crate::{
     AmendTarget, Amendment, ApiKey, CauseKind, Change, Chat, ConnectedData, ConnectionCause,
-    DisconnectedData, Epoch, EventData, EventFilter, EventKind, ExpiryData, Failure, FailureCause,
-    IdentityData, Instance, InstanceId, InstanceStatus, LimitData, Message, MessageData, MessageKind,
-    MessageStatus, NewEvent, NewMessage, NodeId, QrData, Retention, Role, SecretText, StatusData,
-    StatusUpdate, Storage, StorageError, StoredMessageId, Timestamp, UndecryptableData, UndecryptableReason,
-    User, UserId, Webhook, WebhookData, WebhookFormat,
+    ConnectionSettings, DisconnectedData, Epoch, EventData, EventFilter, EventKind, ExpiryData, Failure,
+    FailureCause, IdentityData, Instance, InstanceId, InstanceStatus, LimitData, Message, MessageData,
+    MessageKind, MessageStatus, NewEvent, NewMessage, NodeId, QrData, Retention, Role, SecretText,
+    StatusData, StatusUpdate, Storage, StorageError, StoredMessageId, Timestamp, UndecryptableData,
+    UndecryptableReason, User, UserId, Webhook, WebhookData, WebhookFormat,
 };
 
 /// The node that holds the instances of [`sample_leased`].
@@ -38,6 +38,10 @@ pub fn sample_instance(owner: UserId, name: &str) -> Instance {
         name: name.to_owned(),
         description: Some("企业账户".into()),
         retention: Retention { event_days: Some(7), message_days: Some(400) },
+        connection: ConnectionSettings {
+            proxy: Some(SecretText::new("socks5://user:secret@proxy.example:1080")),
+            shows_delivery: false,
+        },
         status: InstanceStatus::Connecting,
         status_cause: Some(ConnectionCause { code: Some(503), ..CauseKind::Network.into() }),
         jid: Some("15550000001:7@s.whatsapp.net".into()),

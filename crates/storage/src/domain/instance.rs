@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::id::identifier;
 use super::user::set;
 use super::word::words;
-use crate::{ConnectionCause, Timestamp, UserId, Webhook, WebhookPatch};
+use crate::{ConnectionCause, SecretText, Timestamp, UserId, Webhook, WebhookPatch};
 
 identifier! {
     /// Identifies an instance: one WhatsApp account carried by the gateway.
@@ -41,6 +41,8 @@ pub struct Instance {
     pub description: Option<String>,
     /// How long its events and messages are kept.
     pub retention: Retention,
+    /// How it connects.
+    pub connection: ConnectionSettings,
     /// What it was last known to do.
     pub status: InstanceStatus,
     /// Why, where it isn't connected.
@@ -62,7 +64,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// What is left of it once it is buried: its id and its times, and no owner.
+    /// What is left of it once it is buried: its id, its times and how it connects, and no owner.
     #[must_use]
     pub fn buried(self) -> Self {
         Self {
@@ -71,6 +73,7 @@ impl Instance {
             name: String::new(),
             description: None,
             retention: Retention::default(),
+            connection: self.connection,
             status: InstanceStatus::Disconnected,
             status_cause: None,
             jid: None,
@@ -81,6 +84,21 @@ impl Instance {
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
+    }
+}
+
+/// How an instance connects to WhatsApp, and what it shows there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionSettings {
+    /// The proxy that it connects through instead of the gateway's own, as a URL that may hold credentials.
+    pub proxy: Option<SecretText>,
+    /// Whether senders see at once that their messages were delivered here.
+    pub shows_delivery: bool,
+}
+
+impl Default for ConnectionSettings {
+    fn default() -> Self {
+        Self { proxy: None, shows_delivery: true }
     }
 }
 
@@ -118,6 +136,8 @@ pub struct InstancePatch {
     pub description: Option<Option<String>>,
     /// New retention.
     pub retention: Option<Retention>,
+    /// Other ways to connect.
+    pub connection: Option<ConnectionSettings>,
     /// Changes to the webhook named [`Webhook::DEFAULT`](crate::Webhook::DEFAULT), stored in the same commit.
     pub webhook: WebhookPatch,
 }
@@ -125,10 +145,11 @@ pub struct InstancePatch {
 impl InstancePatch {
     /// Applies the changes to the instance and its default webhook as of `now`.
     pub fn apply(self, instance: &mut Instance, default: &mut Webhook, now: Timestamp) {
-        let Self { name, description, retention, webhook } = self;
+        let Self { name, description, retention, connection, webhook } = self;
         set(&mut instance.name, name);
         set(&mut instance.description, description);
         set(&mut instance.retention, retention);
+        set(&mut instance.connection, connection);
         if !webhook.is_empty() {
             webhook.apply(default, now);
         }

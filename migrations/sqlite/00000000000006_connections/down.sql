@@ -1,0 +1,2 @@
+ALTER TABLE instances DROP COLUMN shows_delivery;
+ALTER TABLE instances DROP COLUMN proxy;
