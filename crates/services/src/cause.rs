@@ -70,7 +70,7 @@ pub(crate) fn remedy(error: &SendError, look_ups: u32) -> Remedy {
     let (cause, code) = match error {
         SendError::NotConnected { .. } | SendError::Stopped => return Remedy::WhenOnline,
         SendError::Unacknowledged | SendError::Store(_) => return Remedy::Again,
-        SendError::LookUp(_) if look_ups < MAX_LOOK_UPS => return Remedy::Again,
+        error if is_about_look_up(error) && look_ups < MAX_LOOK_UPS => return Remedy::Again,
         SendError::LookUp(_) => (Cause::LookUpFailed, None),
         SendError::NotOnWhatsApp => (Cause::NotOnWhatsApp, None),
         SendError::UnsupportedRecipient { .. } => (Cause::UnsupportedRecipient, None),
@@ -82,6 +82,11 @@ pub(crate) fn remedy(error: &SendError, look_ups: u32) -> Remedy {
         _ => (Cause::SendFailed, None),
     };
     Remedy::GiveUp(Failure { cause, code, message: error.to_string() })
+}
+
+/// Whether the server didn't say enough of the recipient, and may do so when it is asked again.
+pub(crate) fn is_about_look_up(error: &SendError) -> bool {
+    matches!(error, SendError::LookUp(_) | SendError::NoLid | SendError::NoDevice)
 }
 
 /// A message whose look-ups fail this often is given up: the server answers, and goes on refusing.
@@ -144,6 +149,8 @@ mod tests {
             (SendError::Unacknowledged, Remedy::Again),
             (SendError::Store("disk".into()), Remedy::Again),
             (SendError::LookUp("time-out".into()), Remedy::Again),
+            (SendError::NoLid, Remedy::Again),
+            (SendError::NoDevice, Remedy::Again),
         ];
         for (error, expected) in table {
             assert_eq!(remedy(&error, MAX_LOOK_UPS - 1), expected, "{error}");

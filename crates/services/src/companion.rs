@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use futures_util::future::join;
 use storage::{ConnectionSettings, Epoch, InstanceId, StorageError};
 use tokio::sync::watch;
+use wa_binary::Jid;
 use wa_client::{
-    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, ReceivedMessages, RequestError,
-    SendError, SentMessages, State, Store,
+    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, Person, ReceivedMessages,
+    RequestError, SendError, SentMessages, State, Store,
 };
 
 /// A running companion: [`wa_client::Client`], or a stand-in in tests.
@@ -21,6 +22,18 @@ pub trait Companion: Send + Sync + 'static {
     /// Sends a message; resolves at WhatsApp's ack, with the time that WhatsApp gave it (Unix seconds). Calls
     /// to one chat leave in their order.
     async fn send(&self, message: Outgoing) -> Result<i64, SendError>;
+
+    /// Says who a message to this user would reach, under both addresses as far as they are known. The server is asked
+    /// only where that isn't known yet.
+    async fn who_is(&self, user: &Jid) -> Result<Person, SendError> {
+        let named = Some(user.clone());
+        Ok(if user.is_lid() { Person { pn: None, lid: named } } else { Person { pn: named, lid: None } })
+    }
+
+    /// The time by WhatsApp's clock, in Unix milliseconds; `None` if it isn't known.
+    fn server_millis(&self) -> Option<i64> {
+        None
+    }
 
     /// Unlinks the companion from the account.
     async fn logout(&self) -> Result<(), LogoutError>;
@@ -70,6 +83,11 @@ pub trait Companions: Send + Sync + 'static {
     /// Whether a phone has linked the instance's companion, as far as anybody knows.
     async fn is_linked(&self, instance: InstanceId, epoch: Epoch) -> bool;
 
+    /// The number (digits) of the account that was found under this one, where the companion has looked it up.
+    async fn alias_of(&self, _instance: InstanceId, _number: &str) -> Option<String> {
+        None
+    }
+
     /// The phone number (digits) that belongs to this LID (digits), where the companion has learnt it.
     async fn number_of(&self, instance: InstanceId, lid: &str) -> Option<String>;
 }
@@ -82,6 +100,14 @@ impl Companion for Client {
 
     async fn send(&self, message: Outgoing) -> Result<i64, SendError> {
         Ok(Self::send(self, message).await?.timestamp)
+    }
+
+    async fn who_is(&self, user: &Jid) -> Result<Person, SendError> {
+        Self::who_is(self, user).await
+    }
+
+    fn server_millis(&self) -> Option<i64> {
+        Some(Self::server_millis(self))
     }
 
     async fn logout(&self) -> Result<(), LogoutError> {
@@ -151,6 +177,11 @@ impl Companions for WhatsApp {
             .device()
             .await
             .map_or(true, |device| device.is_some_and(|it| it.is_paired()))
+    }
+
+    async fn alias_of(&self, instance: InstanceId, number: &str) -> Option<String> {
+        let alias = (self.stores)(instance, Epoch::default()).alias(number).await.ok().flatten();
+        alias.map(|alias| alias.number.to_string())
     }
 
     async fn number_of(&self, instance: InstanceId, lid: &str) -> Option<String> {

@@ -107,7 +107,8 @@ impl EventService {
         }
     }
 
-    /// A page of a chat's messages, newest first. A person's chat is found by number and by LID.
+    /// A page of a chat's messages, newest first. A person's chat is found by LID and by every number under
+    /// which the account was written to.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a chat that can't be read or a limit of 0 or above [`crate::MAX_PAGE`].
@@ -123,11 +124,16 @@ impl EventService {
         let mut query = MessageQuery { chat: jid.to_string(), start, end, limit, skip };
         self.catch_up(caller, instance).await;
         let page = self.storage.messages(caller.user, instance, &query).await?;
-        if page.total > 0 || !jid.is_lid() {
+        if page.total > 0 {
             return Ok(page);
         }
         // Only now is it known that the instance is the caller's.
-        let Some(number) = self.supervisor.number_of(instance, &jid.user).await else { return Ok(page) };
+        let number = match jid.server {
+            wa_binary::Server::Lid => self.supervisor.number_of(instance, &jid.user).await,
+            wa_binary::Server::Pn => self.supervisor.alias_of(instance, &jid.user).await,
+            _ => None,
+        };
+        let Some(number) = number else { return Ok(page) };
         query.chat = wa_binary::Jid::pn(number).to_string();
         Ok(self.storage.messages(caller.user, instance, &query).await?)
     }

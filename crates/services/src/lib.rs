@@ -28,6 +28,7 @@ mod mapping;
 mod bell;
 mod companion;
 mod pending;
+mod people;
 mod versions;
 
 mod page;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use storage::{Claim, Failure, FailureCause, InstanceId, Json, Message, MessageStatus, Storage, StoredClaim};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use wa_binary::Jid;
 use wa_client::content::Draft;
+use wa_client::{Person, SendError};
 
 use crate::auth::Caller;
 use crate::clock::now;
@@ -50,6 +51,9 @@ impl std::fmt::Debug for SendText {
 pub struct Sent {
     /// WhatsApp's id of the message.
     pub id: String,
+    /// The JID of the chat that it is in, once that is known: of the number that the recipient's account has, which may
+    /// be another than the one that was given.
+    pub chat: Option<String>,
     /// Whether WhatsApp has it.
     pub progress: Progress,
     /// True if the call repeated an earlier one under its idempotency key.
@@ -76,6 +80,8 @@ pub struct MessagingService {
 #[derive(Serialize, Deserialize)]
 struct Answered {
     id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chat: Option<String>,
 }
 
 impl MessagingService {
@@ -127,19 +133,21 @@ impl MessagingService {
         draft: &Draft,
         claim: Option<Claim>,
     ) -> Result<Sent, ServiceError> {
-        let message = self.pending(running, to, draft).await;
-        let id = message.message_id.clone();
-        let claim = claim.map(|claim| Claim { answer: answered(&id), ..claim });
+        let deadline = Instant::now() + ACK_TIMEOUT;
+        let names = self.names(running, to, deadline).await?;
+        let message = pending(running, &names, draft);
+        let (id, chat) = (message.message_id.clone(), Some(message.chat.clone()));
+        let claim = claim.map(|claim| Claim { answer: answered(&id, chat.as_deref()), ..claim });
         let answer = running.recorder.submit(message, claim.clone()).map_err(|Full| {
             ServiceError::Unavailable { message: "too many messages wait for WhatsApp's answer" }
         })?;
-        match timeout(ACK_TIMEOUT, answer).await {
+        match timeout_at(deadline, answer).await {
             Ok(Ok(Answer::Taken(earlier))) => match &claim {
                 Some(claim) => self.replay(caller, running.instance, claim, &earlier).await,
                 None => Err(ServiceError::internal("a key was taken that nobody gave")),
             },
             Ok(Ok(Answer::NotStored(error))) => Err(ServiceError::not_stored(error)),
-            Ok(Ok(Answer::Settled(fate))) => sent(id, fate, false),
+            Ok(Ok(Answer::Settled(fate))) => sent(id, chat, fate, false),
             // The run has ended: what is not stored by now never will be.
             Ok(Err(_)) => self.so_far(caller, running.instance, id, false).await,
             Err(_) => self.in_time(caller, running, id).await,
@@ -158,19 +166,40 @@ impl MessagingService {
         let is_on_its_way = running.recorder.holds(&id);
         match self.so_far(caller, running.instance, id.clone(), false).await {
             Err(ServiceError::Unavailable { .. }) if !withdrawn && is_on_its_way => {
-                Ok(Sent { id, progress: Progress::Pending, replayed: false })
+                Ok(Sent { id, chat: None, progress: Progress::Pending, replayed: false })
             }
             answer => answer,
         }
     }
 
-    /// The message as it is stored first.
-    async fn pending(&self, running: &RunningInstance, to: &Jid, draft: &Draft) -> Message {
-        let known =
-            if to.is_lid() { self.supervisor.number_of(running.instance, &to.user).await } else { None };
-        let names = ChatNames::new(to, known.map(Jid::pn).as_ref(), None);
-        let own_jid = running.recorder.own_jid().unwrap_or_default();
-        mapping::pending(running.instance, own_jid, &names, draft, now())
+    /// The chat with a user under all its names: what the account is called is WhatsApp's to say, not the caller's. If
+    /// it doesn't say so in time, the message goes on under the name that was given.
+    async fn names(
+        &self,
+        running: &RunningInstance,
+        to: &Jid,
+        deadline: Instant,
+    ) -> Result<ChatNames, ServiceError> {
+        let person = match running.recorder.person(to) {
+            Some(person) => person,
+            None => match timeout_at(deadline, running.companion.who_is(to)).await {
+                Ok(Ok(person)) => {
+                    running.recorder.met(to, &person);
+                    person
+                }
+                Ok(Err(SendError::NotOnWhatsApp)) => {
+                    return Err(ServiceError::invalid(Field::Recipient, "is not on WhatsApp"));
+                }
+                Ok(Err(_)) | Err(_) => Person::default(),
+            },
+        };
+        let known = match (&person.pn, to.is_lid()) {
+            (None, true) => self.supervisor.number_of(running.instance, &to.user).await.map(Jid::pn),
+            _ => None,
+        };
+        let pn = person.pn.or(known);
+        let wire = person.lid.as_ref().or(pn.as_ref()).unwrap_or(to);
+        Ok(ChatNames::new(wire, pn.as_ref(), person.lid.as_ref()))
     }
 
     async fn online(
@@ -202,13 +231,13 @@ impl MessagingService {
             let message = "this idempotency key was used for another recipient or text".to_owned();
             return Err(ServiceError::Conflict { cause: ConflictCause::IdempotencyKeyReused, message });
         }
-        let Answered { id } = earlier.answer.parse().map_err(ServiceError::internal)?;
+        let Answered { id, chat } = earlier.answer.parse().map_err(ServiceError::internal)?;
         let running = self.supervisor.find(caller.user, instance);
         // A message that is on its way is waited for; the store knows of every other one.
         let waiting = running.and_then(|running| running.recorder.wait_for(&id));
         match waiting {
             Some(waiting) => match timeout(ACK_TIMEOUT, waiting).await {
-                Ok(Ok(Answer::Settled(fate))) => sent(id, fate, true),
+                Ok(Ok(Answer::Settled(fate))) => sent(id, chat, fate, true),
                 _ => self.so_far(caller, instance, id, true).await,
             },
             None => self.so_far(caller, instance, id, true).await,
@@ -226,14 +255,15 @@ impl MessagingService {
     ) -> Result<Sent, ServiceError> {
         let messages = self.storage.messages_by_id(caller.user, instance, &id).await?;
         let ours = messages.into_iter().find(|message| message.from_me);
+        let chat = ours.as_ref().map(|message| message.chat.clone());
         match ours.map(|message| message.status) {
-            Some(MessageStatus::Pending) => Ok(Sent { id, progress: Progress::Pending, replayed }),
+            Some(MessageStatus::Pending) => Ok(Sent { id, chat, progress: Progress::Pending, replayed }),
             Some(MessageStatus::Failed) => Err(ServiceError::Refused {
                 cause: None,
                 code: None,
                 message: "the message has failed; its message_status event says why".to_owned(),
             }),
-            Some(_) => Ok(Sent { id, progress: Progress::Sent, replayed }),
+            Some(_) => Ok(Sent { id, chat, progress: Progress::Sent, replayed }),
             // Kept shorter than its key, or not stored within the wait.
             None if replayed => Err(ServiceError::NotFound { what: "message" }),
             None => Err(ServiceError::Unavailable { message: "the message could not be stored in time" }),
@@ -247,9 +277,9 @@ impl std::fmt::Debug for MessagingService {
     }
 }
 
-fn sent(id: String, fate: Fate, replayed: bool) -> Result<Sent, ServiceError> {
+fn sent(id: String, chat: Option<String>, fate: Fate, replayed: bool) -> Result<Sent, ServiceError> {
     match fate {
-        Fate::Sent => Ok(Sent { id, progress: Progress::Sent, replayed }),
+        Fate::Sent => Ok(Sent { id, chat, progress: Progress::Sent, replayed }),
         Fate::Failed(Failure { cause: FailureCause::NotOnWhatsApp, .. }) => {
             Err(ServiceError::invalid(Field::Recipient, "is not on WhatsApp"))
         }
@@ -260,6 +290,12 @@ fn sent(id: String, fate: Fate, replayed: bool) -> Result<Sent, ServiceError> {
             Err(ServiceError::Refused { cause: Some(cause), code, message })
         }
     }
+}
+
+/// The message as it is stored first.
+fn pending(running: &RunningInstance, names: &ChatNames, draft: &Draft) -> Message {
+    let own_jid = running.recorder.own_jid().unwrap_or_default();
+    mapping::pending(running.instance, own_jid, names, draft, running.recorder.server_now())
 }
 
 /// The claim of a key for a request to this instance.
@@ -284,8 +320,8 @@ fn check_text(text: &str) -> Result<(), ServiceError> {
     Err(ServiceError::invalid(Field::Text, problem))
 }
 
-fn answered(id: &str) -> Json {
-    Json::of(&Answered { id: id.to_owned() }).unwrap_or_default()
+fn answered(id: &str, chat: Option<&str>) -> Json {
+    Json::of(&Answered { id: id.to_owned(), chat: chat.map(str::to_owned) }).unwrap_or_default()
 }
 
 #[cfg(test)]

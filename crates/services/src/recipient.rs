@@ -1,7 +1,13 @@
 //! Who a message is for: every form in which people write a number.
 
+mod characters;
+
+use std::borrow::Cow;
+
 use thiserror::Error;
 use wa_binary::{Jid, Server};
+
+use characters::{digit, is_invisible, is_plus, is_separator};
 
 /// Shortest and longest international number, in digits (E.164 allows 15).
 const DIGITS: std::ops::RangeInclusive<usize> = 5..=15;
@@ -38,8 +44,8 @@ pub enum RecipientError {
     Unsupported(&'static str),
 }
 
-/// Reads a recipient: digits with the country code, with or without `+` or `00`, with blanks, dashes, dots,
-/// slashes and parentheses between them; `https://wa.me/…`; or the JID of a person (`@s.whatsapp.net`,
+/// Reads a recipient: digits of any script with the country code, with or without `+` or `00`, with blanks, dashes, dots,
+/// slashes and parentheses between them; `tel:…`; `https://wa.me/…`; or the JID of a person (`@s.whatsapp.net`,
 /// `@c.us`, `@lid`).
 ///
 /// ```
@@ -70,7 +76,12 @@ pub fn parse_recipient(text: &str) -> Result<Jid, RecipientError> {
 /// # Errors
 /// [`RecipientError`] says what is wrong.
 pub fn parse_chat(text: &str) -> Result<Jid, RecipientError> {
-    let text = text.trim();
+    let seen: Cow<'_, str> = if text.contains(is_invisible) {
+        text.chars().filter(|c| !is_invisible(*c)).collect()
+    } else {
+        text.into()
+    };
+    let text = seen.trim();
     match text {
         "" => Err(RecipientError::Empty),
         _ if text.len() > MAX_LENGTH => Err(RecipientError::TooLong),
@@ -96,23 +107,26 @@ fn chat_jid(text: &str) -> Result<Jid, RecipientError> {
     }
 }
 
-/// The number inside `https://wa.me/79001234567`; any other text as it is.
+/// The number inside `tel:+79001234567` or `https://wa.me/79001234567`; any other text as it is.
 fn without_link(text: &str) -> &str {
+    if let Some((scheme, number)) = text.split_once(':')
+        && scheme.eq_ignore_ascii_case("tel")
+    {
+        return number;
+    }
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
     rest.strip_prefix("wa.me/").map_or(text, |number| number.trim_start_matches('+'))
 }
 
 fn number(text: &str) -> Result<String, RecipientError> {
-    let (international, rest) = match text.strip_prefix('+') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let mut digits = String::with_capacity(rest.len());
-    for c in rest.chars() {
-        match c {
-            '0'..='9' => digits.push(c),
-            ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2011}' => {}
-            other => return Err(RecipientError::Character(other)),
+    let mut international = false;
+    let mut digits = String::with_capacity(text.len());
+    for c in text.chars() {
+        match digit(c) {
+            Some(digit) => digits.push(digit),
+            None if is_separator(c) => {}
+            None if is_plus(c) && digits.is_empty() && !international => international = true,
+            None => return Err(RecipientError::Character(c)),
         }
     }
     let digits = if international { digits.as_str() } else { digits.strip_prefix("00").unwrap_or(&digits) };
@@ -140,6 +154,15 @@ mod tests {
             "+7\u{a0}900\u{a0}1234567",
             "https://wa.me/79001234567",
             "wa.me/+79001234567",
+            "tel:+7-900-123-45-67",
+            "TEL:79001234567",
+            "(+7) 900 1234567",
+            "\u{202a}+7 900 123\u{2011}45\u{2011}67\u{202c}",
+            "+7\u{2013}900\u{2013}1234567",
+            "\u{200e}7900\u{202f}123\t45\u{ad}67",
+            "+٧٩٠٠١٢٣٤٥٦٧",
+            "＋７９００１２３４５６７",
+            "\u{202a}79001234567@s.whatsapp.net\u{202c}",
             "79001234567@s.whatsapp.net",
             "79001234567@c.us",
             "79001234567:12@s.whatsapp.net",
@@ -163,7 +186,9 @@ mod tests {
             ("call me", RecipientError::Character('c')),
             ("7900+1234567", RecipientError::Character('+')),
             ("++79001234567", RecipientError::Character('+')),
-            ("٣٤٥٦٧٨٩", RecipientError::Character('٣')),
+            ("\u{202a}\u{202c}", RecipientError::Empty),
+            ("7900Ⅳ234567", RecipientError::Character('Ⅳ')),
+            ("tel:call", RecipientError::Character('c')),
             ("1234", RecipientError::Digits(4)),
             ("1234567890123456", RecipientError::Digits(16)),
             ("()", RecipientError::Digits(0)),

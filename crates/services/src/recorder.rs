@@ -1,24 +1,26 @@
 //! What is recorded of one running instance: what its companion tells, the messages that it is to send, and what became
 //! of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use storage::{
     Backoff, Claim, Entry, Epoch, Instance, InstanceId, InstanceStatus, Journal, Message, MessageStatus,
-    NewMessage, Outcome, Record, Recorded, StateChange, StatusUpdate, StorageError, Urgency, Write,
+    NewMessage, Outcome, Record, Recorded, StateChange, StatusUpdate, StorageError, Timestamp, Urgency,
+    Write,
 };
 use tokio::sync::{Notify, SetOnce, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use wa_binary::Jid;
-use wa_client::{Event, MessageInfo, ReceivedMessages, SentContent, SentMessages};
+use wa_client::{Event, MessageInfo, Person, ReceivedMessages, SentContent, SentMessages};
 
 use crate::clock::now;
-use crate::companion::{Companions, NotRecorded, Recorder};
+use crate::companion::{Companion, Companions, NotRecorded, Recorder};
 use crate::mapping::{self, Facts, Mapped};
 use crate::pending::{Answer, Fate, Full, PendingMessages};
+use crate::people::People;
 
 /// Pending messages that are read when an instance starts: more than one ever lets through.
 const MOST_PENDING: u64 = 10_000;
@@ -30,6 +32,9 @@ pub(crate) struct InstanceRecorder {
     epoch: Epoch,
     journal: Journal,
     companions: Arc<dyn Companions>,
+    /// Set before the first event.
+    companion: OnceLock<Arc<dyn Companion>>,
+    people: Mutex<People>,
     facts: Mutex<Facts>,
     pending: Mutex<PendingMessages>,
     /// Held by whoever makes a record.
@@ -80,6 +85,8 @@ impl InstanceRecorder {
             epoch,
             journal,
             companions,
+            companion: OnceLock::new(),
+            people: Mutex::new(People::new()),
             facts: Mutex::new(facts),
             pending: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -95,6 +102,28 @@ impl InstanceRecorder {
     /// The epoch under which the instance is held.
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The companion whose events are recorded here.
+    pub(crate) fn accompany(&self, companion: Arc<dyn Companion>) {
+        // There is one for each recorder.
+        let _ = self.companion.set(companion);
+    }
+
+    /// The time by WhatsApp's clock, as far as it is known: what is dated with it sorts among what others write.
+    pub(crate) fn server_now(&self) -> Timestamp {
+        let millis = self.companion.get().and_then(|companion| companion.server_millis());
+        millis.map_or_else(now, Timestamp::from_millis)
+    }
+
+    /// Who a user is, if the companion has said so lately.
+    pub(crate) fn person(&self, user: &Jid) -> Option<Person> {
+        self.people.lock().find(user)
+    }
+
+    /// The companion has said who a user is.
+    pub(crate) fn met(&self, user: &Jid, person: &Person) {
+        self.people.lock().remember(user, person);
     }
 
     /// Own JID by phone number, once paired.
@@ -350,6 +379,9 @@ impl InstanceRecorder {
     /// Draws the consequences of a batch that is durable.
     fn adopt(&self, mapped: Mapped) {
         *self.facts.lock() = mapped.facts;
+        if !mapped.merged.is_empty() {
+            self.people.lock().forget();
+        }
         let mut pending = self.pending.lock();
         mapped.merged.iter().for_each(|(from, into)| pending.rename_chat(from, into));
         mapped.finished.iter().for_each(|(id, fate)| pending.finish(id, fate));
@@ -372,7 +404,7 @@ impl InstanceRecorder {
 impl Recorder for InstanceRecorder {
     async fn record(&self, events: &[Event]) -> Result<(), NotRecorded> {
         self.loaded.wait().await;
-        let now = now();
+        let now = self.server_now();
         let facts = self.facts.lock().clone();
         let mut mapped = mapping::map(self.instance, events, facts, &self.pending.lock(), now);
         let addition = Addition { state: mapped.state.take(), entries: std::mem::take(&mut mapped.entries) };

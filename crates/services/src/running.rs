@@ -15,8 +15,7 @@ use wa_binary::Jid;
 use wa_client::content::Draft;
 use wa_client::{Cause, MessageId, Outgoing, State};
 
-use crate::cause::{Remedy, remedy};
-use crate::clock::now;
+use crate::cause::{Remedy, is_about_look_up, remedy};
 use crate::companion::{Companion, Companions, Started};
 use crate::mapping;
 use crate::pending::Fate;
@@ -74,6 +73,7 @@ impl RunningInstance {
         let recorder = Arc::new(InstanceRecorder::new(instance, epoch, journal, Arc::clone(companions)));
         let Started { companion, run } =
             companions.start(instance.id, &instance.connection, epoch, recorder.clone());
+        recorder.accompany(Arc::clone(&companion));
         let state = companion.watch();
         let running = Self { instance: instance.id, owner: instance.owner, companion, recorder, state };
         Run { running: Arc::new(running), companion: run }
@@ -190,7 +190,7 @@ impl RunningInstance {
                 // It was perhaps refused because another process holds the instance.
                 self.recorder.check_hold().await;
             }
-            look_ups += u32::from(matches!(error, wa_client::SendError::LookUp(_)));
+            look_ups += u32::from(is_about_look_up(&error));
             match remedy(&error, look_ups) {
                 Remedy::GiveUp(failure) => return self.fail(&message, failure),
                 Remedy::Again if self.is_online_after(backoff.pause()).await => {}
@@ -204,7 +204,8 @@ impl RunningInstance {
     }
 
     fn fail(&self, message: &Message, failure: Failure) -> Handed {
-        self.recorder.settle(mapping::failed(message, &failure, now()), Fate::Failed(failure));
+        self.recorder
+            .settle(mapping::failed(message, &failure, self.recorder.server_now()), Fate::Failed(failure));
         Handed::Settled
     }
 

@@ -238,6 +238,11 @@ impl Supervisor {
         });
     }
 
+    /// The number of the account that was found under this one, where the instance's companion has looked it up.
+    pub(crate) async fn alias_of(&self, instance: InstanceId, number: &str) -> Option<String> {
+        self.inner.companions.alias_of(instance, number).await
+    }
+
     /// The phone number behind a LID, where the instance's companion knows it.
     pub(crate) async fn number_of(&self, instance: InstanceId, lid: &str) -> Option<String> {
         self.inner.companions.number_of(instance, lid).await

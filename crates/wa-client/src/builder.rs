@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::embedder::Embedder;
 use crate::received::ReceivedMessages;
 use crate::sent::SentMessages;
+use crate::server_clock::ServerClock;
 use crate::shared::{Random, Shared};
 use crate::state::State;
 use crate::transport::Connector;
@@ -143,11 +144,13 @@ impl ClientBuilder {
             Some(seed) => Random::from_seed(seed),
             None => Random::from_rng(&mut rand::rng()),
         };
+        let server_clock = ServerClock::new(Arc::clone(&self.clock));
         let shared = Shared {
             store: self.store,
             connector: self.connector,
             trust: self.trust,
             clock: self.clock,
+            server_clock: server_clock.clone(),
             sent_messages: self.sent_messages,
             versions: self.versions.unwrap_or_else(|| Arc::new(self.config.appearance.version)),
             received_messages: self.received_messages,
@@ -162,7 +165,7 @@ impl ClientBuilder {
             // outlives whatever starts it.
             tracing::error_span!(parent: None, "companion", instance = %self.label)
         };
-        (Client::new(sender, watcher), events, Driver { companion, span })
+        (Client::new(sender, watcher, server_clock), events, Driver { companion, span })
     }
 }
 

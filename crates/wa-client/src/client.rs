@@ -7,6 +7,7 @@ use crate::content::Draft;
 use crate::event::{IncomingMessage, PairingCode};
 use crate::message::{Ack, MessageId, Outgoing, SendError};
 use crate::request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
+use crate::server_clock::ServerClock;
 use crate::state::State;
 
 /// The embedder's grip on a running companion. Clones are equal; when the last one is dropped the companion stops.
@@ -14,11 +15,22 @@ use crate::state::State;
 pub struct Client {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<State>,
+    server_clock: ServerClock,
 }
 
 impl Client {
-    pub(crate) fn new(commands: mpsc::Sender<Command>, state: watch::Receiver<State>) -> Self {
-        Self { commands, state }
+    pub(crate) fn new(
+        commands: mpsc::Sender<Command>,
+        state: watch::Receiver<State>,
+        server_clock: ServerClock,
+    ) -> Self {
+        Self { commands, state, server_clock }
+    }
+
+    /// The time by WhatsApp's clock in Unix milliseconds, as the latest connection has shown it: never later than it is
+    /// there. What is dated with it sorts rightly among what others write.
+    pub fn server_millis(&self) -> i64 {
+        self.server_clock.unix_millis()
     }
 
     /// Where the companion stands now.

@@ -62,6 +62,7 @@ mod cache;
 mod number;
 mod received;
 mod sent;
+mod server_clock;
 mod timers;
 
 // Words between embedder and driver.

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use compact_str::CompactString;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::oneshot;
 use wa_binary::{Jid, Node};
 use wa_crypto::PublicKey;
 
@@ -15,7 +14,7 @@ use crate::command::{ReadReceipt, Reply};
 use crate::iq::encrypt::FetchedBundle;
 use crate::iq::usync::KnownUser;
 use crate::message::SendError;
-use crate::request::{OnWhatsApp, Person, RequestError};
+use crate::request::{OnWhatsApp, RequestError};
 use crate::retry::RetryRequest;
 
 type Running = Pin<Box<dyn Future<Output = Box<Answered>> + Send>>;
@@ -59,7 +58,7 @@ pub(crate) enum Answered {
     /// The keys of primary devices that are to vouch for companions.
     Primaries(Result<Vec<FetchedBundle>, RequestError>),
     /// For [`crate::Client::who_is`].
-    Person { user: Jid, found: Result<Found, SendError>, reply: oneshot::Sender<Result<Person, SendError>> },
+    Person { asked: Jid, found: Result<Found, SendError> },
     /// The properties that the server sets for the account.
     Props(Result<Node<'static>, RequestError>),
     /// Keys of the own phone, which is to be asked for what could not be read.

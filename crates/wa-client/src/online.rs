@@ -190,6 +190,7 @@ impl<'a> Online<'a> {
     }
 
     async fn on_stanza(&mut self, node: Node<'_>, frame: &Bytes) -> Result<(), End> {
+        self.context.shared.server_clock.heard(&node);
         if node.is("receipt") {
             if node.attrs.get("type").is_some_and(|kind| *kind == "retry") {
                 return Box::pin(self.on_retry_receipt(&node)).await;
@@ -305,7 +306,7 @@ impl<'a> Online<'a> {
             Answered::Audience { lane, found } => self.sender.on_audience(context, &lane, found).await,
             Answered::Resend { request, found } => self.sender.on_asker(context, *request, found).await,
             Answered::Primaries(bundles) => send::on_primaries(context, bundles).await,
-            Answered::Person { user, found, reply } => query::on_person(context, &user, found, reply).await,
+            Answered::Person { asked, found } => self.queries.on_person(context, &asked, found).await,
             Answered::Props(answer) => login::on_props(context, answer).await,
             Answered::Phone(bundles) => self.sender.on_phone_bundle(context, bundles).await,
             Answered::Contacts { contacts, reply } => query::on_contacts(context, contacts, reply).await,

@@ -1,5 +1,7 @@
 //! What an embedder asks for besides sending.
 
+use std::collections::HashMap;
+
 use tokio::sync::oneshot;
 use wa_binary::{Jid, Node, Server};
 
@@ -25,6 +27,8 @@ const MAX_NUMBERS: usize = 1000;
 pub(crate) struct Queries {
     /// Whether others may learn what was read, once that is known.
     read_receipts: Option<bool>,
+    /// Who waits to hear who somebody is, by the address that the server was asked about.
+    curious: HashMap<Jid, Vec<PersonReply>>,
 }
 
 impl Queries {
@@ -64,6 +68,52 @@ impl Queries {
                 Ok(())
             }
         }
+    }
+
+    /// Says who a user is, and asks the server where that isn't known: once, however many want to know.
+    pub(crate) async fn who_is(&mut self, context: &mut Context<'_>, user: Jid, reply: PersonReply) {
+        if !user.is_user() || user.is_bot() {
+            let server = user.server.to_string();
+            return drop(reply.send(Err(SendError::UnsupportedRecipient { server })));
+        }
+        let asked = match context.whereabouts(&user).await {
+            Err(error) => return drop(reply.send(Err(error))),
+            Ok(Whereabouts::Ask(number)) => Jid::pn(number),
+            // The answer about the devices names the number, too.
+            Ok(Whereabouts::Known(Person { pn: None, .. })) if !has_devices(context, &user).await => user,
+            Ok(Whereabouts::Known(person)) => return drop(reply.send(Ok(person))),
+        };
+        let waiting = self.curious.entry(asked.clone()).or_default();
+        waiting.push(reply);
+        if waiting.len() == 1 {
+            context.locate(|mut locator| async move {
+                let found = if asked.is_pn() {
+                    locator.by_number(&asked.user).await
+                } else {
+                    let users = locator.devices(std::slice::from_ref(&asked)).await;
+                    users.map(|users| Found { users, ..Found::default() }).map_err(SendError::from)
+                };
+                Answered::Person { asked, found }
+            });
+        }
+    }
+
+    /// The server has said who somebody is.
+    pub(crate) async fn on_person(
+        &mut self,
+        context: &mut Context<'_>,
+        asked: &Jid,
+        found: Result<Found, SendError>,
+    ) -> Result<(), End> {
+        context.timers.in_use();
+        let person = match found {
+            Ok(found) => Ok(learned(context, asked, &found).await?),
+            Err(error) => Err(error),
+        };
+        for reply in self.curious.remove(asked).unwrap_or_default() {
+            let _ = reply.send(person.clone());
+        }
+        context.commit_if_urgent().await
     }
 }
 
@@ -141,59 +191,22 @@ pub(crate) async fn on_contacts(
     context.commit_if_urgent().await
 }
 
-/// Says who a user is, and asks the server where that isn't known.
-pub(crate) async fn who_is(context: &mut Context<'_>, user: Jid, reply: PersonReply) {
-    if !user.is_user() || user.is_bot() {
-        let server = user.server.to_string();
-        return drop(reply.send(Err(SendError::UnsupportedRecipient { server })));
-    }
-    match context.whereabouts(&user).await {
-        Err(error) => drop(reply.send(Err(error))),
-        Ok(Whereabouts::Ask(number)) => context.locate(|mut locator| async move {
-            let found = locator.by_number(&number).await;
-            Answered::Person { user, found, reply }
-        }),
-        // The answer about the devices names the number, too.
-        Ok(Whereabouts::Known(Person { pn: None, lid: Some(lid) })) if !has_devices(context, &lid).await => {
-            context.locate(|mut locator| async move {
-                let users = locator.devices(&[lid]).await.map_err(SendError::from);
-                let found = users.map(|users| Found { users, ..Found::default() });
-                Answered::Person { user, found, reply }
-            });
-        }
-        Ok(Whereabouts::Known(person)) => drop(reply.send(Ok(person))),
-    }
-}
-
 /// Whether the devices of a LID are known: then its number would be known, too, if the server told it.
 async fn has_devices(context: &mut Context<'_>, lid: &Jid) -> bool {
     let list = context.mirror.device_list(&context.shared.store, lid, i64::MIN).await;
     list.is_ok_and(|list| list.is_some())
 }
 
-/// The server has said who somebody is.
-pub(crate) async fn on_person(
-    context: &mut Context<'_>,
-    user: &Jid,
-    found: Result<Found, SendError>,
-    reply: PersonReply,
-) -> Result<(), End> {
-    context.timers.in_use();
-    let person = match found {
-        Ok(found) => {
-            context.learn_addresses(&found).await?;
-            match found.contact {
-                Some(Contact { pn, lid, .. }) => Ok(Person { pn: Some(pn), lid }),
-                None => {
-                    let pn = context.mirror.lids.pn_of(&context.shared.store, user).await?;
-                    Ok(Person { pn, lid: Some(user.clone()) })
-                }
-            }
+/// Takes in what the server said of somebody.
+async fn learned(context: &mut Context<'_>, asked: &Jid, found: &Found) -> Result<Person, End> {
+    context.learn_addresses(found).await?;
+    Ok(match &found.contact {
+        Some(Contact { pn, lid, .. }) => Person { pn: Some(pn.clone()), lid: lid.clone() },
+        None => {
+            let pn = context.mirror.lids.pn_of(&context.shared.store, asked).await?;
+            Person { pn, lid: Some(asked.clone()) }
         }
-        Err(error) => Err(error),
-    };
-    let _ = reply.send(person);
-    context.commit_if_urgent().await
+    })
 }
 
 /// Shows the account as available or not (PROTOCOL.md 26).

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::received::ReceivedMessages;
 use crate::sent::SentMessages;
+use crate::server_clock::ServerClock;
 use crate::transport::Connector;
 use crate::version::Versions;
 
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) trust: TrustRoot,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) server_clock: ServerClock,
     /// Where sent messages are kept, if it isn't the companion's store.
     pub(crate) sent_messages: Option<Arc<dyn SentMessages>>,
     pub(crate) versions: Arc<dyn Versions>,

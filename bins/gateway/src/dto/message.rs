@@ -20,19 +20,23 @@ pub(crate) struct SendRequest {
 
 /// What a send answers: `status` only when WhatsApp hasn't acknowledged yet.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SendResponse {
     id: String,
+    /// The chat that it is in, where the recipient's account has another number than the one given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_jid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
 }
 
 impl SendResponse {
-    pub(crate) fn acknowledged(id: String) -> Self {
-        Self { id, status: None }
+    pub(crate) fn acknowledged(id: String, remote_jid: Option<String>) -> Self {
+        Self { id, remote_jid, status: None }
     }
 
-    pub(crate) fn pending(id: String) -> Self {
-        Self { id, status: Some("pending") }
+    pub(crate) fn pending(id: String, remote_jid: Option<String>) -> Self {
+        Self { id, remote_jid, status: Some("pending") }
     }
 }
 

@@ -36,14 +36,17 @@ pub(super) async fn send(
 ) -> Result<HttpResponse, ApiError> {
     // A key that isn't text can't be a good one; the service says so.
     let key = request.headers().get(IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default().to_owned());
+    let given = services::parse_recipient(&body.phone).map(|jid| jid.to_string()).ok();
     let text = SendText { phone: body.phone, message: body.message, idempotency_key: key };
     let send = |call: InstanceCall| async move {
         call.services().messages.send_text(&call.caller, call.subject, text).await
     };
     let sent = call.complete(send).await?;
+    // Only what the caller didn't know.
+    let remote_jid = sent.chat.filter(|chat| given.as_ref() != Some(chat));
     Ok(match sent.progress {
-        Progress::Sent => HttpResponse::Ok().json(SendResponse::acknowledged(sent.id)),
-        Progress::Pending => HttpResponse::Accepted().json(SendResponse::pending(sent.id)),
+        Progress::Sent => HttpResponse::Ok().json(SendResponse::acknowledged(sent.id, remote_jid)),
+        Progress::Pending => HttpResponse::Accepted().json(SendResponse::pending(sent.id, remote_jid)),
     })
 }
 

@@ -61,7 +61,7 @@ async fn a_text_is_stored_before_it_leaves_and_answered_after_the_ack() {
     reply.send(Ok(ACKED_AT)).unwrap();
     assert_eq!(
         sending.await.unwrap().unwrap(),
-        Sent { id: id.clone(), progress: Progress::Sent, replayed: false }
+        Sent { id: id.clone(), chat: Some(CHAT.to_owned()), progress: Progress::Sent, replayed: false }
     );
     until_status(&world, instance, &id, MessageStatus::Sent).await;
     let sent = world.message(instance, &id).await;
@@ -164,7 +164,7 @@ async fn a_refusal_is_told_to_the_caller_and_in_the_log() {
     let table = [
         (SendError::Refused { code: 463 }, "reachout_timelock"),
         (SendError::NotOnWhatsApp, "not_on_whatsapp"),
-        (SendError::NoDevice, "no_device"),
+        (SendError::TooLarge { size: 9 }, "too_large"),
     ];
     for (refusal, cause) in table {
         let sending = sending(&world, instance, text("x"));
@@ -173,6 +173,7 @@ async fn a_refusal_is_told_to_the_caller_and_in_the_log() {
         let error = sending.await.unwrap().unwrap_err();
         match cause {
             "not_on_whatsapp" => assert_eq!(error.to_string(), "recipient is not on WhatsApp"),
+            "too_large" => assert_eq!(error.to_string(), "text is too large"),
             _ => assert!(
                 matches!(error, ServiceError::Refused { cause: Some(found), .. } if found.as_str() == cause),
                 "{error}"

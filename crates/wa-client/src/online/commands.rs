@@ -41,7 +41,7 @@ impl Online<'_> {
                 return self.queries.mark_read(&mut self.context, read, reply).await;
             }
             Command::Resolve(numbers, reply) => query::resolve(&mut self.context, numbers, reply),
-            Command::WhoIs(user, reply) => query::who_is(&mut self.context, *user, reply).await,
+            Command::WhoIs(user, reply) => self.queries.who_is(&mut self.context, *user, reply).await,
             Command::Presence(presence, reply) => {
                 self.announce(presence).await?;
                 let _ = reply.send(Ok(()));

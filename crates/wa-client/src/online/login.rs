@@ -20,6 +20,7 @@ impl Online<'_> {
         if let Some(Ok(server)) = node.attrs.number::<i64>("t") {
             let offset = server.saturating_sub(context.shared.clock.unix_millis() / 1000);
             context.mirror.device.server_clock_offset = offset;
+            context.shared.server_clock.set(server);
         }
         let lid = node.attrs.jid("lid").filter(|lid| lid.is_lid()).cloned();
         if let Some(lid) = lid.filter(|lid| context.mirror.device.lid.as_ref() != Some(lid)) {

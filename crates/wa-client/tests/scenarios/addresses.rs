@@ -208,6 +208,18 @@ async fn a_stale_lid_is_asked_for_before_the_next_message() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_who_want_to_know_the_same_are_one_question() {
+    let (stage, _alice, bob, companion) = cast().await;
+    let (jid, before) = (bob.jid(), questions(&stage).len());
+    let curious = (0..20).map(|_| companion.client.who_is(&jid));
+    let answers = futures_util::future::join_all(curious).await;
+    let person = Person { pn: Some(bob.jid()), lid: Some(bob.lid()) };
+    assert!(answers.into_iter().all(|answer| answer.as_ref() == Ok(&person)));
+    let asked = questions(&stage).split_off(before);
+    assert_eq!(asked.iter().filter(|xml| xml.contains("<contact")).count(), 1, "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lid_alone_leads_to_the_number() {
     let (stage, _alice, bob, companion) = cast().await;
     let person = Person { pn: Some(bob.jid()), lid: Some(bob.lid()) };

@@ -146,11 +146,11 @@ fn samples() -> Vec<(EventData, &'static str)> {
                 failure: None,
                 ..failed()
             }),
-            r#""messageId":"3EB0","status":"delivered","from":"79001234567@s.whatsapp.net","remoteJid":"79001234567@s.whatsapp.net","fromMe":true,"timestamp":1672531200"#,
+            r#""messageId":"3EB0","status":"delivered","from":"79001234567@s.whatsapp.net","remoteJid":"79001234567@s.whatsapp.net","fromMe":true,"timestamp":1672531200,"pn":"79001234567@s.whatsapp.net","lid":"555000111@lid""#,
         ),
         (
             EventData::MessageStatus(failed()),
-            r#""messageId":"3EB0","status":"failed","from":"79001234567@s.whatsapp.net","remoteJid":"79001234567@s.whatsapp.net","fromMe":true,"timestamp":1672531200,"cause":"refused","code":463,"error":"WhatsApp refused it""#,
+            r#""messageId":"3EB0","status":"failed","from":"79001234567@s.whatsapp.net","remoteJid":"79001234567@s.whatsapp.net","fromMe":true,"timestamp":1672531200,"pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","cause":"refused","code":463,"error":"WhatsApp refused it""#,
         ),
         (
             EventData::Connected(ConnectedData { jid: Some(PN.to_owned()) }),

@@ -198,6 +198,10 @@ pub(crate) struct Status<'a> {
     from_me: bool,
     timestamp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<FailureCause>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<u32>,
@@ -217,6 +221,8 @@ impl<'a> Status<'a> {
             remote_jid: chat,
             from_me: data.from_me,
             timestamp: data.timestamp,
+            pn: event.chat.as_ref().and_then(|chat| chat.pn.as_deref()),
+            lid: event.chat.as_ref().and_then(|chat| chat.lid.as_deref()),
             cause: failure.map(|failure| failure.cause),
             code: failure.and_then(|failure| failure.code),
             error: failure.map(|failure| failure.message.as_str()),
