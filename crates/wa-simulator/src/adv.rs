@@ -125,7 +125,7 @@ impl Vouched {
         if identity.account_signature.as_ref() != Some(&self.account_signature) {
             return Err(AdvError::AccountSignature);
         }
-        check_device_signature(&identity, companion, &self.account)?;
+        check_device_signature(&identity, DEVICE_SIGNATURE, companion, &self.account)?;
         if identity.account_signature_key.take().is_some_and(|key| key != self.account.as_bytes()[..]) {
             return Err(AdvError::AccountKey);
         }
@@ -172,7 +172,12 @@ pub(crate) fn check_device_identity(
     bytes: &[u8],
     companion: &PublicKey,
     account: &PublicKey,
+    is_hosted: bool,
 ) -> Result<(), AdvError> {
+    let (account_prefix, device_prefix) = match is_hosted {
+        true => (HOSTED_ACCOUNT_SIGNATURE, HOSTED_DEVICE_SIGNATURE),
+        false => (ACCOUNT_SIGNATURE, DEVICE_SIGNATURE),
+    };
     let identity = AdvSignedDeviceIdentity::decode(bytes).map_err(|_| AdvError::Malformed)?;
     let details = identity.details.as_deref().ok_or(AdvError::Malformed)?;
     if let Some(key) = &identity.account_signature_key
@@ -183,13 +188,14 @@ pub(crate) fn check_device_identity(
     let signature = identity.account_signature.as_deref().ok_or(AdvError::AccountSignature)?;
     let signature = Signature::from_slice(signature).map_err(|_| AdvError::AccountSignature)?;
     account
-        .verify(&[ACCOUNT_SIGNATURE, details, companion.as_bytes()], &signature)
+        .verify(&[account_prefix, details, companion.as_bytes()], &signature)
         .map_err(|_| AdvError::AccountSignature)?;
-    check_device_signature(&identity, companion, account)
+    check_device_signature(&identity, device_prefix, companion, account)
 }
 
 fn check_device_signature(
     identity: &AdvSignedDeviceIdentity,
+    prefix: &[u8],
     companion: &PublicKey,
     account: &PublicKey,
 ) -> Result<(), AdvError> {
@@ -197,7 +203,7 @@ fn check_device_signature(
     let signature = identity.device_signature.as_deref().ok_or(AdvError::DeviceSignature)?;
     let signature = Signature::from_slice(signature).map_err(|_| AdvError::DeviceSignature)?;
     companion
-        .verify(&[DEVICE_SIGNATURE, details, companion.as_bytes(), account.as_bytes()], &signature)
+        .verify(&[prefix, details, companion.as_bytes(), account.as_bytes()], &signature)
         .map_err(|_| AdvError::DeviceSignature)
 }
 

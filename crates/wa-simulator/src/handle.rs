@@ -8,7 +8,7 @@ use wa_binary::{Jid, Node};
 
 use crate::{
     Addressing, ChatCap, ControlError, Impostor, InboxEntry, OutboxEntry, Restriction, TimeLock,
-    account::Account,
+    account::{Account, Played},
     faults::{FaultKind, Moment},
     iq,
     pairing::assertion,
@@ -104,6 +104,11 @@ impl Phone {
     /// Its address by LID.
     pub fn lid(&self) -> Jid {
         self.account.lid()
+    }
+
+    /// The address of one of its devices.
+    pub(crate) fn address(&self, addressing: Addressing, device: u16) -> Jid {
+        self.account.jid(addressing, device)
     }
 
     /// The name that others see.
@@ -292,7 +297,7 @@ impl Phone {
     /// # Errors
     /// When it is no request.
     pub fn assert_passkey(&self, options: &str) -> Result<serde_json::Value, ControlError> {
-        let answer = assertion(&self.account.phone.keys.passkey(), options, &mut self.world.fork_rng());
+        let answer = assertion(&self.account.phone.keys().passkey(), options, &mut self.world.fork_rng());
         answer.ok_or_else(|| ControlError::InvalidRequest("this is no WebAuthn request".to_owned()))
     }
 
@@ -427,6 +432,61 @@ impl Phone {
         let chat = self.recipient(chat)?;
         self.world.impersonate(&self.account, device, what, &chat, id);
         Ok(())
+    }
+
+    /// Installs WhatsApp anew on the phone: under the same number it has another identity and no companions. Those who
+    /// know the account are told, if `is_told`.
+    pub fn reinstall(&self, is_told: bool) {
+        self.world.reinstall(&self.account, is_told);
+    }
+
+    /// Links a companion that the simulator plays itself; returns its device number.
+    pub fn play_companion(&self) -> Result<u16, ControlError> {
+        self.world.play(&self.account, false)
+    }
+
+    /// Links the account's device in Meta's cloud, played by the simulator; returns its device number.
+    pub fn play_cloud(&self) -> Result<u16, ControlError> {
+        self.world.play(&self.account, true)
+    }
+
+    /// What a device that the simulator plays has received, oldest first.
+    pub fn inbox_of(&self, device: u16) -> Result<Vec<InboxEntry>, ControlError> {
+        let played = self.played(device)?;
+        let entries = played.line.inbox.borrow().entries();
+        Ok(entries)
+    }
+
+    /// Waits until the inbox of a device that the simulator plays is as wanted, and returns it.
+    pub async fn wait_for_inbox_of(
+        &self,
+        device: u16,
+        mut wanted: impl FnMut(&[InboxEntry]) -> bool,
+    ) -> Result<Vec<InboxEntry>, ControlError> {
+        let mut changes = self.played(device)?.line.inbox.subscribe();
+        loop {
+            let entries = changes.borrow_and_update().entries();
+            if wanted(&entries) || changes.changed().await.is_err() {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// Sends a text from a device that the simulator plays, and returns its id once the server has taken it.
+    pub async fn send_from(&self, device: u16, to: &str, text: &str) -> Result<String, ControlError> {
+        let played = self.played(device)?;
+        let mut letters = self.prepared(&Outgoing::text(to, text))?;
+        let Some(letter) = letters.pop() else { return Err(ControlError::Reset) };
+        let id = letter.id.to_string();
+        let (reply, sent) = oneshot::channel();
+        played.line.order(Task::Send { letter, reply });
+        sent.await.unwrap_or(Err(ControlError::Reset))?;
+        Ok(id)
+    }
+
+    fn played(&self, device: u16) -> Result<Arc<Played>, ControlError> {
+        let played = self.account.directory().played.get(&device).cloned();
+        played.ok_or(ControlError::UnknownDevice(device))
     }
 
     /// Unlinks a companion.

@@ -15,7 +15,7 @@ use wa_protobuf::e2e::Message;
 use wa_signal::{Bundle, PreKeyMessage, Session};
 
 use crate::{
-    account::Account,
+    account::{Account, CLOUD},
     adv,
     iq::TakenBundle,
     phone::PhoneKeys,
@@ -26,8 +26,6 @@ use crate::{
 
 /// The device number of companions that were never linked.
 const UNLINKED: u16 = 77;
-/// The device number of devices in Meta's cloud.
-const CLOUD: u16 = 99;
 /// Somebody else, whom nobody has written to.
 const STRANGER: &str = "666000000000001";
 
@@ -150,15 +148,15 @@ impl World {
         }
     }
 
-    /// A device that the server adds to a user's list, and whether it is in the cloud.
-    pub(crate) fn claimed_device(&self, account: &Account, device: u16, user: &Jid) -> Option<(u16, bool)> {
+    /// A device that the server adds to a user's list.
+    pub(crate) fn claimed_device(&self, account: &Account, device: u16, user: &Jid) -> Option<u16> {
         let active = self.impostors.claimed_to(account, device)?;
         let is = |(lid, pn): &(Jid, Jid)| lid.is_same_user(user) || pn.is_same_user(user);
         match active.what {
-            Impostor::Companion | Impostor::ForgedCompanion if is(&active.chat) => Some((UNLINKED, false)),
-            Impostor::OwnCompanion if is(&active.own) => Some((UNLINKED, false)),
-            Impostor::Hosted if is(&active.chat) => Some((CLOUD, true)),
-            Impostor::Pair if *user == Jid::lid(STRANGER) => Some((0, false)),
+            Impostor::Companion | Impostor::ForgedCompanion if is(&active.chat) => Some(UNLINKED),
+            Impostor::OwnCompanion if is(&active.own) => Some(UNLINKED),
+            Impostor::Hosted if is(&active.chat) => Some(CLOUD),
+            Impostor::Pair if *user == Jid::lid(STRANGER) => Some(0),
             _ => None,
         }
     }

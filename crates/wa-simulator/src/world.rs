@@ -172,19 +172,14 @@ impl World {
         let keys = Arc::new(PhoneKeys::generate(&mut rng));
         let number = CompactString::from(number);
         let lid = self.free_lid(&mut rng);
-        let signed_prekey = SignedKey {
-            id: keys.signed_prekey.id,
-            public: *keys.signed_prekey.key.public(),
-            signature: keys.signed_prekey.signature,
-        };
+        let signed_prekey = SignedKey::of(&keys);
         let name = name.unwrap_or_else(|| format!("Phone {number}"));
         let mut directory =
             Directory::new(name, keys.identity.registration_id, signed_prekey, rng.next_u32() >> 1);
         directory.lid_migrated = self.options.lid_migrated;
         let limits = self.options.limits;
-        let identity = *keys.identity.key.public();
         let (line, tasks) = phone::line(keys, limits.inbox, limits.sent);
-        let account = Account::new(number.clone(), lid.clone(), identity, line, directory);
+        let account = Account::new(number.clone(), lid.clone(), line, directory);
         let account = Arc::new(account);
         self.sign_key_indexes(&account, &mut rng);
 
@@ -195,7 +190,7 @@ impl World {
         accounts.by_number.insert(number, account.clone());
         accounts.by_lid.insert(lid, account.clone());
         drop(accounts);
-        phone::spawn(self, &account, tasks, rng, self.age());
+        phone::spawn(self, (&account, 0), tasks, rng, self.age());
         account
     }
 
@@ -216,7 +211,8 @@ impl World {
             (directory.raw_id, directory.key_indexes())
         };
         let now = self.clock.unix_seconds();
-        let key = &account.phone.keys.identity.key;
+        let keys = account.phone.keys();
+        let key = &keys.identity.key;
         let list = adv::key_index_list(key, raw_id, now, current, valid, rng);
         account.directory().key_index_list = (list, now);
     }
@@ -337,10 +333,13 @@ impl World {
         });
         let not_before = delay.map(|delay| Instant::now() + delay);
         let held = self.is_held(account, device);
-        if device == 0 {
+        let played = account.directory().played.get(&device).cloned();
+        let line =
+            if device == 0 { Some(&account.phone) } else { played.as_ref().map(|played| &played.line) };
+        if let Some(line) = line {
             return match held {
-                true => account.phone.hold(stanza.bytes),
-                false => account.phone.deliver(stanza.bytes, not_before),
+                true => line.hold(stanza.bytes),
+                false => line.deliver(stanza.bytes, not_before),
             };
         }
         if let Some(companion) = account.directory().companions.get_mut(&device) {
@@ -359,6 +358,11 @@ impl World {
         for account in self.accounts() {
             if !self.is_held(&account, 0) {
                 account.phone.release();
+            }
+            let played: Vec<_> =
+                account.directory().played.iter().map(|(id, it)| (*id, it.clone())).collect();
+            for (_, played) in played.into_iter().filter(|(device, _)| !self.is_held(&account, *device)) {
+                played.line.release();
             }
             let devices: Vec<u16> = account.directory().companions.keys().copied().collect();
             for device in devices.into_iter().filter(|device| !self.is_held(&account, *device)) {

@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use compact_str::CompactString;
 
-use super::{Companion, Restriction, SignedKey, Standing, Trust};
+use super::{CLOUD, Companion, Played, Restriction, SignedKey, Standing, Trust};
 
-/// Highest device id; clients refuse others (PROTOCOL.md 6.2).
-const MAX_DEVICE: u16 = 99;
+/// Highest device id of companions: the next one, the last that clients take (PROTOCOL.md 6.2), is for the cloud.
+const MAX_DEVICE: u16 = CLOUD - 1;
 /// Accounts that are told when devices change; past that the ones with the lowest numbers are.
 const MAX_WATCHERS: usize = 5_000;
 
@@ -22,6 +23,8 @@ pub(crate) struct Directory {
     pub(crate) signed_prekey: SignedKey,
     next_phone_prekey: u32,
     pub(crate) companions: BTreeMap<u16, Companion>,
+    /// Devices that the simulator plays itself.
+    pub(crate) played: BTreeMap<u16, Arc<Played>>,
     last_device: u16,
     last_key_index: u32,
     /// Random number of the account's device list.
@@ -91,6 +94,7 @@ impl Directory {
             signed_prekey,
             next_phone_prekey: 1,
             companions: BTreeMap::new(),
+            played: BTreeMap::new(),
             last_device: 0,
             last_key_index: 0,
             raw_id,
@@ -116,10 +120,23 @@ impl Directory {
     /// Device id and key index for a companion that is being paired. Ids are not reused until they run out.
     pub(crate) fn reserve(&mut self) -> Option<(u16, u32)> {
         let after = self.last_device + 1..=MAX_DEVICE;
-        let device = after.chain(1..=MAX_DEVICE).find(|device| !self.companions.contains_key(device))?;
+        let device = after.chain(1..=MAX_DEVICE).find(|device| !self.has_device(*device))?;
         self.last_device = device;
+        Some((device, self.next_key_index()))
+    }
+
+    /// The index of the next device that the account vouches for.
+    pub(crate) fn next_key_index(&mut self) -> u32 {
         self.last_key_index += 1;
-        Some((device, self.last_key_index))
+        self.last_key_index
+    }
+
+    /// A new installation on the phone: other keys, no devices beside it, and a list of devices that begins anew.
+    pub(crate) fn renew(&mut self, registration_id: u32, signed_prekey: SignedKey, raw_id: u32) {
+        self.registration_id = registration_id;
+        self.signed_prekey = signed_prekey;
+        self.raw_id = raw_id;
+        self.next_phone_prekey = 1;
     }
 
     /// The id for the next one-time prekey of the phone.
@@ -132,17 +149,19 @@ impl Directory {
     /// All devices: the phone, then the companions with their key indexes.
     pub(crate) fn devices(&self) -> Vec<(u16, Option<u32>)> {
         let companions = self.companions.iter().map(|(id, companion)| (*id, Some(companion.key_index)));
-        std::iter::once((0, None)).chain(companions).collect()
+        let played = self.played.iter().map(|(id, played)| (*id, Some(played.key_index)));
+        std::iter::once((0, None)).chain(companions).chain(played).collect()
     }
 
     pub(crate) fn has_device(&self, device: u16) -> bool {
-        device == 0 || self.companions.contains_key(&device)
+        device == 0 || self.companions.contains_key(&device) || self.played.contains_key(&device)
     }
 
     /// Highest key index and those that are valid, for the signed list.
     pub(crate) fn key_indexes(&self) -> (u32, Vec<u32>) {
         // The phone's own index is 0.
-        let valid = std::iter::once(0).chain(self.companions.values().map(|companion| companion.key_index));
+        let linked = self.devices().into_iter().filter_map(|(_, index)| index);
+        let valid = std::iter::once(0).chain(linked);
         (self.last_key_index, valid.collect())
     }
 

@@ -3,6 +3,7 @@
 mod companion;
 mod directory;
 mod link;
+mod played;
 mod prekeys;
 mod standing;
 mod trust;
@@ -15,13 +16,17 @@ use wa_crypto::{BadSignature, PublicKey, Signature};
 pub(crate) use companion::{Companion, Delivery};
 pub(crate) use directory::{Directory, Picture, Presence, Subscription};
 pub(crate) use link::{Link, Orders, Outgoing};
+pub(crate) use played::Played;
 pub(crate) use prekeys::{PreKeyError, PreKeys};
 pub use standing::{ChatCap, TimeLock};
 pub(crate) use standing::{Limited, Standing};
 pub use trust::Restriction;
 pub(crate) use trust::{Token, Trust};
 
-use crate::phone::PhoneLine;
+use crate::phone::{PhoneKeys, PhoneLine};
+
+/// The device number of devices in Meta's cloud, which have servers of their own in addresses (PROTOCOL.md 15).
+pub(crate) const CLOUD: u16 = 99;
 
 /// A signed prekey as it is published.
 #[derive(Clone, Debug)]
@@ -32,6 +37,12 @@ pub(crate) struct SignedKey {
 }
 
 impl SignedKey {
+    /// That of these keys.
+    pub(crate) fn of(keys: &PhoneKeys) -> Self {
+        let signed = &keys.signed_prekey;
+        Self { id: signed.id, public: *signed.key.public(), signature: signed.signature }
+    }
+
     /// Checks the signature, which is made over the key with its type byte (PROTOCOL.md 3).
     pub(crate) fn verify(&self, identity: &PublicKey) -> Result<(), BadSignature> {
         identity.verify(&[&self.public.to_signal()], &self.signature)
@@ -53,8 +64,8 @@ impl Addressing {
     pub(crate) fn of(jid: &Jid) -> Option<Self> {
         match jid.server {
             _ if jid.is_server() => None,
-            Server::Pn | Server::Legacy => Some(Self::Pn),
-            Server::Lid => Some(Self::Lid),
+            Server::Pn | Server::Legacy | Server::Hosted => Some(Self::Pn),
+            Server::Lid | Server::HostedLid => Some(Self::Lid),
             _ => None,
         }
     }
@@ -71,8 +82,6 @@ impl Addressing {
 pub(crate) struct Account {
     pub(crate) number: CompactString,
     pub(crate) lid: CompactString,
-    /// Identity key of the phone, which is the account's.
-    pub(crate) identity: PublicKey,
     pub(crate) phone: PhoneLine,
     directory: Mutex<Directory>,
 }
@@ -81,11 +90,10 @@ impl Account {
     pub(crate) fn new(
         number: CompactString,
         lid: CompactString,
-        identity: PublicKey,
         phone: PhoneLine,
         directory: Directory,
     ) -> Self {
-        Self { number, lid, identity, phone, directory: Mutex::new(directory) }
+        Self { number, lid, phone, directory: Mutex::new(directory) }
     }
 
     /// The server's record. Held for moments only: no cryptography, and no other account's record meanwhile.
@@ -93,12 +101,20 @@ impl Account {
         self.directory.lock()
     }
 
+    /// Identity key of the phone, which is the account's.
+    pub(crate) fn identity(&self) -> PublicKey {
+        *self.phone.keys().identity.key.public()
+    }
+
     /// The address of a device.
     pub(crate) fn jid(&self, addressing: Addressing, device: u16) -> Jid {
-        match addressing {
-            Addressing::Pn => Jid::pn(&self.number).with_device(device),
-            Addressing::Lid => Jid::lid(&self.lid).with_device(device),
-        }
+        let (user, server) = match (addressing, device) {
+            (Addressing::Pn, CLOUD) => (&self.number, Server::Hosted),
+            (Addressing::Pn, _) => (&self.number, Server::Pn),
+            (Addressing::Lid, CLOUD) => (&self.lid, Server::HostedLid),
+            (Addressing::Lid, _) => (&self.lid, Server::Lid),
+        };
+        Jid::new(user, server).with_device(device)
     }
 
     pub(crate) fn pn(&self) -> Jid {

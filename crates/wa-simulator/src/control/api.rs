@@ -157,6 +157,27 @@ struct Claim {
     message_id: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reinstall {
+    #[serde(default)]
+    quiet: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Play {
+    #[serde(default)]
+    hosted: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    to: String,
+    text: String,
+}
+
 /// `/sim/…`: the control API.
 pub(super) async fn answer(doors: &Doors, request: Request<Incoming>) -> Reply {
     match route(doors, request).await {
@@ -254,6 +275,20 @@ async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> R
         ["inbox"] if get => inbox(phone, &request).await,
         ["outbox"] if get => ok(&phone.outbox()),
         ["devices"] if get => ok(&phone.devices()),
+        ["reinstall"] if post => {
+            phone.reinstall(!request::json_body::<Reinstall>(request).await?.quiet);
+            ok(&json!({}))
+        }
+        ["devices"] if post => {
+            let played = request::json_body::<Play>(request).await?;
+            let device = if played.hosted { phone.play_cloud()? } else { phone.play_companion()? };
+            ok(&linked(phone, device))
+        }
+        ["devices", id, "inbox"] if get => ok(&phone.inbox_of(device(id)?)?),
+        ["devices", id, "send"] if post => {
+            let (id, text) = (device(id)?, request::json_body::<Text>(request).await?);
+            ok(&json!({"id": phone.send_from(id, &text.to, &text.text).await?}))
+        }
         ["devices", id, "impostor"] if post => {
             let id = device(id)?;
             let claim: Claim = request::json_body(request).await?;
@@ -266,11 +301,11 @@ async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> R
         }
         []
         | [
-            "scan" | "link-code" | "passkey" | "migrate" | "send" | "read" | "ban" | "limits" | "inbox"
-            | "outbox" | "devices",
+            "scan" | "link-code" | "passkey" | "migrate" | "send" | "read" | "ban" | "limits" | "reinstall"
+            | "inbox" | "outbox" | "devices",
         ]
         | ["devices", _]
-        | ["devices", _, "impostor" | "share-keys"] => not_allowed(&request),
+        | ["devices", _, "impostor" | "inbox" | "send" | "share-keys"] => not_allowed(&request),
         _ => Err(ControlError::UnknownPath(request.uri().path().to_owned())),
     }
 }
@@ -340,8 +375,8 @@ fn described(phone: &Phone) -> Value {
 fn linked(phone: &Phone, device: u16) -> Value {
     json!({
         "device": device,
-        "jid": phone.jid().with_device(device).to_string(),
-        "lid": phone.lid().with_device(device).to_string(),
+        "jid": phone.address(Addressing::Pn, device).to_string(),
+        "lid": phone.address(Addressing::Lid, device).to_string(),
     })
 }
 

@@ -1,7 +1,11 @@
 use wa_binary::{Jid, Node, Server};
 
-use super::{Active, CLOUD, Impostor, STRANGER, UNLINKED};
-use crate::{iq::TakenBundle, iq::key_node, world::World};
+use super::{Active, Impostor, STRANGER, UNLINKED};
+use crate::{
+    account::CLOUD,
+    iq::{TakenBundle, key_node},
+    world::World,
+};
 
 /// The count from which a retry receipt brings keys (PROTOCOL.md 14).
 const WITH_KEYS: u32 = 2;

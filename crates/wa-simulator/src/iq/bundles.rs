@@ -5,7 +5,7 @@ use wa_binary::Node;
 use wa_crypto::PublicKey;
 use wa_signal::Bundle;
 
-use crate::{account::Account, faults::FaultKind, stanza, world::World};
+use crate::{account::Account, faults::FaultKind, phone::PhoneKeys, stanza, world::World};
 
 /// What the server hands out about a device.
 pub(crate) struct TakenBundle {
@@ -18,8 +18,13 @@ impl World {
     /// The identity key that a device registered with.
     pub(crate) fn identity_of(&self, account: &Account, device: u16) -> Option<PublicKey> {
         match device {
-            0 => Some(account.identity),
-            _ => Some(account.directory().companions.get(&device)?.identity),
+            0 => Some(account.identity()),
+            _ => {
+                let directory = account.directory();
+                let played = directory.played.get(&device);
+                let played = played.map(|played| *played.line.keys().identity.key.public());
+                played.or_else(|| Some(directory.companions.get(&device)?.identity))
+            }
         }
     }
 
@@ -29,6 +34,13 @@ impl World {
         let is_dry = self.faults.holds(&account.number, device, |kind| *kind == FaultKind::EmptyPrekeys);
         if device == 0 {
             return Some(self.phone_bundle(account, is_dry));
+        }
+        let played = account.directory().played.get(&device).cloned();
+        if let Some(played) = played {
+            let prekey = (!is_dry).then(|| account.directory().take_phone_prekey());
+            // Copies of the server lack the account's key only where it comes from a client; clients take both.
+            let device_identity = Some(played.device_identity.clone());
+            return Some(TakenBundle { keys: bundle_of(&played.line.keys(), prekey), device_identity });
         }
         let (bundle, left) = {
             let mut directory = account.directory();
@@ -56,19 +68,20 @@ impl World {
     }
 
     fn phone_bundle(&self, account: &Account, is_dry: bool) -> TakenBundle {
-        let (registration_id, signed, prekey) = {
-            let mut directory = account.directory();
-            let prekey = (!is_dry).then(|| directory.take_phone_prekey());
-            (directory.registration_id, directory.signed_prekey.clone(), prekey)
-        };
-        let keys = Bundle {
-            registration_id,
-            identity: account.identity,
-            signed_prekey_id: signed.id,
-            signed_prekey: signed.public,
-            signed_prekey_signature: signed.signature,
-            prekey: prekey.map(|id| (id, *account.phone.keys.prekey(id).public())),
-        };
-        TakenBundle { keys, device_identity: None }
+        let prekey = (!is_dry).then(|| account.directory().take_phone_prekey());
+        TakenBundle { keys: bundle_of(&account.phone.keys(), prekey), device_identity: None }
+    }
+}
+
+/// What is published of these keys, with the one-time prekey of this id.
+fn bundle_of(keys: &PhoneKeys, prekey: Option<u32>) -> Bundle {
+    let PhoneKeys { identity, signed_prekey, .. } = keys;
+    Bundle {
+        registration_id: identity.registration_id,
+        identity: *identity.key.public(),
+        signed_prekey_id: signed_prekey.id,
+        signed_prekey: *signed_prekey.key.public(),
+        signed_prekey_signature: signed_prekey.signature,
+        prekey: prekey.map(|id| (id, *keys.prekey(id).public())),
     }
 }

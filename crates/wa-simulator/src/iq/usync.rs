@@ -3,8 +3,14 @@ use std::sync::Arc;
 use wa_binary::{Jid, Node, phash};
 
 use super::{Answered, Context, IqError, Request};
-use crate::{Addressing, account::Account, stanza};
+use crate::{
+    Addressing,
+    account::{Account, CLOUD},
+    stanza,
+};
 
+/// The key index of a device that isn't there: newer than every signed list.
+const NEWER_INDEX: u32 = 1_000;
 /// Most users in one query.
 const MAX_USERS: usize = 5_000;
 
@@ -88,7 +94,8 @@ fn described(context: &Context<'_>, protocols: &[Node<'_>], subject: &Subject<'_
             (protocol, Some(account)) => protocol.about(context, account, &jid),
             (Protocol::Devices, None) => {
                 context.world.claimed_device(context.account, context.device, &jid).map(|claimed| {
-                    Node::new("devices").child(Node::new("device-list").child(claimed_node(claimed)))
+                    Node::new("devices")
+                        .child(Node::new("device-list").child(device_node(claimed, Some(NEWER_INDEX))))
                 })
             }
             (_, None) => None,
@@ -147,12 +154,11 @@ impl Protocol {
     }
 }
 
-/// A device that isn't there, under an index newer than the signed list.
-fn claimed_node((device, is_hosted): (u16, bool)) -> Node<'static> {
+fn device_node(device: u16, index: Option<u32>) -> Node<'static> {
     Node::new("device")
         .attr("id", device)
-        .attr("key-index", device)
-        .opt_attr("is_hosted", is_hosted.then_some("true"))
+        .opt_attr("key-index", index)
+        .opt_attr("is_hosted", (device == CLOUD).then_some("true"))
 }
 
 /// Whether the devices are to be asked for by LID (PROTOCOL.md 15).
@@ -176,8 +182,8 @@ fn devices(context: &Context<'_>, account: &Arc<Account>, jid: &Jid) -> Node<'st
     let hash = phash(&devices.iter().map(|(device, _)| jid.clone().with_device(*device)).collect::<Vec<_>>());
     let list = devices
         .iter()
-        .map(|(device, index)| Node::new("device").attr("id", *device).opt_attr("key-index", *index))
-        .chain(claimed.map(claimed_node));
+        .map(|(device, index)| device_node(*device, *index))
+        .chain(claimed.map(|device| device_node(device, Some(NEWER_INDEX))));
     Node::new("devices")
         .child(Node::new("device-list").attr("hash", hash).with_children(list))
         .child(Node::new("key-index-list").attr("ts", signed_at).with_bytes(signed.to_vec()))

@@ -52,7 +52,7 @@ impl World {
         let ephemeral = KeyPair::generate(&mut rng);
         let (theirs, wrapped) = self.exchange_keys(code, request.wrapped, *ephemeral.public(), rng).await?;
         let (finish, finished) = oneshot::channel();
-        let primary = account.identity;
+        let primary = account.identity();
         let hello = CodeHello { wrapped, primary, reference: request.reference.clone(), finish };
         let approach = request.waiting.approaches.send(Approach::Code(hello));
         approach.await.map_err(|_| ControlError::CompanionGone)?;
@@ -120,10 +120,10 @@ fn adv_secret(
     if companion != *finish.identity.as_bytes() || finish.identity != waiting.registration.identity {
         return Err(wrong("its identity is not the one it registered with"));
     }
-    if primary != *account.identity.as_bytes() {
+    if primary != *account.identity().as_bytes() {
         return Err(wrong("it means another phone"));
     }
-    let identities = account.phone.keys.identity.key.private().agree(&finish.identity);
+    let identities = account.phone.keys().identity.key.private().agree(&finish.identity);
     let identities = identities.map_err(|_| wrong("its identity key is none"))?;
     let secret = [shared.expose().as_slice(), identities.expose(), &random].concat();
     Ok(Secret::new(kdf::hkdf(&secret, &[], b"adv_secret")))

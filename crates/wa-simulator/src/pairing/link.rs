@@ -37,18 +37,15 @@ impl World {
 
     /// Unlinks a companion: its connection ends with `device_removed`, and others are told.
     pub(crate) fn unlink(&self, account: &Arc<Account>, device: u16, rng: &mut ChaCha20Rng) -> bool {
-        let Some(companion) = account.directory().companions.remove(&device) else { return false };
-        if let Some(connection) = companion.connection {
-            connection.link.close(Some(stanza::encode(&stanza::device_removed())));
-        }
+        let Some(key_index) = remove(account, device) else { return false };
         self.sign_key_indexes(account, rng);
-        self.announce_devices(account, "remove", device, Some(companion.key_index));
+        self.announce_devices(account, "remove", device, Some(key_index));
         true
     }
 
     /// `<notification type="devices">` to the accounts that know the devices, and `account_sync` to the own
     /// companions (PROTOCOL.md 17).
-    fn announce_devices(
+    pub(super) fn announce_devices(
         &self,
         account: &Arc<Account>,
         change: &'static str,
@@ -91,4 +88,17 @@ impl World {
         let notice = Node::new("notification").attr("from", account.pn()).child(sync);
         self.notify(account, Some(device), "account_sync", &notice);
     }
+}
+
+/// Takes a device out of the server's record, and ends its connection; its key index.
+fn remove(account: &Account, device: u16) -> Option<u32> {
+    let mut directory = account.directory();
+    if let Some(played) = directory.played.remove(&device) {
+        return Some(played.key_index);
+    }
+    let companion = directory.companions.remove(&device)?;
+    if let Some(connection) = companion.connection {
+        connection.link.close(Some(stanza::encode(&stanza::device_removed())));
+    }
+    Some(companion.key_index)
 }

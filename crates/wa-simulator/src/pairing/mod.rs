@@ -6,6 +6,7 @@ mod pairings;
 mod passkey;
 mod qr;
 mod registration;
+mod renew;
 mod scan;
 
 pub(crate) use code::{CodeFinish, CodeRequest};

@@ -137,7 +137,7 @@ impl PasskeyDemand {
         let (mut challenge, mut reference) = ([0; 32], [0; 24]);
         rng.fill_bytes(&mut challenge);
         rng.fill_bytes(&mut reference);
-        let credential = *account.phone.keys.passkey().public();
+        let credential = *account.phone.keys().passkey().public();
         let options = json!({
             "challenge": URL_SAFE_NO_PAD.encode(challenge),
             "timeout": PATIENCE.as_millis() as u64,

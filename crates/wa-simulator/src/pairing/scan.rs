@@ -66,7 +66,7 @@ impl World {
             _ => None,
         });
         let vouched = Vouched::sign(
-            &account.phone.keys.identity.key,
+            &account.phone.keys().identity.key,
             &waiting.registration.identity,
             (raw_id, key_index),
             self.clock.unix_seconds(),

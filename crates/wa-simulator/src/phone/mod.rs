@@ -58,6 +58,8 @@ pub(crate) enum Task {
         ids: Vec<String>,
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
+    /// Be another installation, which has these keys and knows of no session.
+    Renew { keys: Arc<PhoneKeys> },
     /// Send a new companion what it needs.
     Bootstrap { device: u16 },
     /// Share the keys of the app state with a companion.
@@ -68,7 +70,7 @@ pub(crate) enum Task {
 
 /// What the rest of the simulator holds of a phone.
 pub(crate) struct PhoneLine {
-    pub(crate) keys: Arc<PhoneKeys>,
+    keys: Mutex<Arc<PhoneKeys>>,
     pub(crate) inbox: Arc<watch::Sender<Inbox>>,
     pub(crate) outbox: Arc<watch::Sender<Outbox>>,
     tasks: mpsc::UnboundedSender<Task>,
@@ -77,6 +79,17 @@ pub(crate) struct PhoneLine {
 }
 
 impl PhoneLine {
+    /// The private keys of the present installation.
+    pub(crate) fn keys(&self) -> Arc<PhoneKeys> {
+        self.keys.lock().clone()
+    }
+
+    /// Makes it another installation.
+    pub(crate) fn renew(&self, keys: Arc<PhoneKeys>) {
+        *self.keys.lock() = keys.clone();
+        self.order(Task::Renew { keys });
+    }
+
     /// Gives the phone a stanza.
     pub(crate) fn deliver(&self, bytes: Bytes, not_before: Option<Instant>) {
         self.order(Task::Read { bytes, not_before });
@@ -103,6 +116,7 @@ impl PhoneLine {
 
 /// The phone's own end of its line.
 pub(crate) struct Tasks {
+    keys: Arc<PhoneKeys>,
     receiver: mpsc::UnboundedReceiver<Task>,
     inbox: Arc<watch::Sender<Inbox>>,
     outbox: Arc<watch::Sender<Outbox>>,
@@ -113,9 +127,14 @@ pub(crate) fn line(keys: Arc<PhoneKeys>, inbox_limit: usize, sent_limit: usize) 
     let (tasks, receiver) = mpsc::unbounded_channel();
     let inbox = Arc::new(watch::Sender::new(Inbox::new(inbox_limit)));
     let outbox = Arc::new(watch::Sender::new(Outbox::new(sent_limit)));
-    let line =
-        PhoneLine { keys, inbox: inbox.clone(), outbox: outbox.clone(), tasks, held: Mutex::default() };
-    (line, Tasks { receiver, inbox, outbox })
+    let line = PhoneLine {
+        keys: Mutex::new(keys.clone()),
+        inbox: inbox.clone(),
+        outbox: outbox.clone(),
+        tasks,
+        held: Mutex::default(),
+    };
+    (line, Tasks { keys, receiver, inbox, outbox })
 }
 
 /// A phone at work.
@@ -127,6 +146,8 @@ pub(crate) struct Phone {
 
 /// What a phone remembers between two tasks.
 struct State {
+    /// 0 is the phone itself; others are devices that the simulator plays beside it.
+    device: u16,
     keys: Arc<PhoneKeys>,
     inbox: Arc<watch::Sender<Inbox>>,
     outbox: Arc<watch::Sender<Outbox>>,
@@ -136,17 +157,18 @@ struct State {
     rng: ChaCha20Rng,
 }
 
-/// Starts a phone. It ends with its account, its world or the age.
+/// Starts a phone, or a device that is played like one. It ends with its account, its world or the age.
 pub(crate) fn spawn(
     world: &World,
-    account: &Arc<Account>,
+    (account, device): (&Arc<Account>, u16),
     mut tasks: Tasks,
     rng: ChaCha20Rng,
     age: CancellationToken,
 ) {
-    let keys = account.phone.keys.clone();
+    let keys = tasks.keys.clone();
     let (inbox, outbox) = (tasks.inbox.clone(), tasks.outbox.clone());
     let mut state = State {
+        device,
         keys,
         inbox,
         outbox,
@@ -188,6 +210,10 @@ impl Phone {
             Task::MarkRead { chat, ids, reply } => {
                 reply.send(self.mark_read(chat.as_ref(), &ids)).ok();
             }
+            Task::Renew { keys } => {
+                self.state.keys = keys;
+                self.state.sessions = Sessions::default();
+            }
             Task::Bootstrap { device } => self.bootstrap(device),
             Task::ShareKeys { device, share } => self.share_keys(device, share),
             Task::Migrate => self.tell_migration(),
@@ -207,10 +233,25 @@ impl Phone {
         }
     }
 
+    /// What vouches for a device that isn't the phone, where a message opens a session.
+    fn introduced(&self, node: Node<'static>) -> Node<'static> {
+        let opens = |enc: &Node<'_>| stanza::text(&enc.attrs, "type") == "pkmsg";
+        let copies = node.get_child("participants").map(Node::children).unwrap_or_default();
+        let introduces = node.children_named("enc").any(opens)
+            || copies.iter().any(|copy| copy.children_named("enc").any(opens));
+        let played = self.account.directory().played.get(&self.state.device).cloned();
+        match played.filter(|_| introduces) {
+            Some(played) => {
+                node.child(Node::new("device-identity").with_bytes(played.device_identity.to_vec()))
+            }
+            None => node,
+        }
+    }
+
     /// Hands a message to the server; the error of its answer, if any.
     fn submit(&self, node: &Node<'_>) -> Result<(), u16> {
         self.trace(node);
-        let sender = Sender { account: &self.account, device: 0 };
+        let sender = Sender { account: &self.account, device: self.state.device };
         let ack = routing::message(&self.world, sender, node);
         match ack.attrs.number("error") {
             Some(Ok(error)) => Err(error),
@@ -221,7 +262,7 @@ impl Phone {
     /// Hands a receipt to the server.
     fn submit_receipt(&self, node: &Node<'_>) {
         self.trace(node);
-        routing::receipt(&self.world, Sender { account: &self.account, device: 0 }, node);
+        routing::receipt(&self.world, Sender { account: &self.account, device: self.state.device }, node);
     }
 
     fn trace(&self, node: &Node<'_>) {
@@ -232,6 +273,6 @@ impl Phone {
     }
 
     fn peer(&self) -> Peer {
-        Peer { connection: 0, number: Some(self.account.number.clone()), device: 0 }
+        Peer { connection: 0, number: Some(self.account.number.clone()), device: self.state.device }
     }
 }

@@ -12,7 +12,11 @@ use super::{
     contents::Kept,
     sessions::{Address, OpenError},
 };
-use crate::{Addressing, ControlError, account::Account, adv, stanza};
+use crate::{
+    Addressing, ControlError,
+    account::{Account, CLOUD},
+    adv, stanza,
+};
 
 /// Messages whose retries are counted; past that the counts begin anew.
 const MAX_ATTEMPTS: usize = 10_000;
@@ -110,11 +114,12 @@ impl Phone {
         let state = &mut self.state;
         if !state.sessions.recognizes(&address, &message) {
             match (source.device, node.get_child("device-identity").and_then(Node::bytes)) {
-                (0, _) if message.identity == source.account.identity => {}
+                (0, _) if message.identity == source.account.identity() => {}
                 (0, _) => return Err(ReadError::Identity),
                 (_, None) => return Err(adv::AdvError::Malformed.into()),
                 (_, Some(identity)) => {
-                    adv::check_device_identity(&identity, &message.identity, &source.account.identity)?;
+                    let (account, is_hosted) = (source.account.identity(), source.device == CLOUD);
+                    adv::check_device_identity(&identity, &message.identity, &account, is_hosted)?;
                 }
             }
         }
@@ -220,6 +225,7 @@ impl Phone {
         let id = self.account.directory().take_phone_prekey();
         let prekey = keys.prekey(id);
         let signed = &keys.signed_prekey;
+        let played = self.account.directory().played.get(&self.state.device).cloned();
         Node::new("keys")
             .child(Node::new("type").with_bytes(vec![5]))
             .child(Node::new("identity").with_bytes(keys.identity.key.public().as_bytes().to_vec()))
@@ -227,6 +233,9 @@ impl Phone {
             .child(
                 crate::iq::key_node("skey", signed.id, signed.key.public())
                     .child(Node::new("signature").with_bytes(signed.signature.as_bytes().to_vec())),
+            )
+            .with_children(
+                played.map(|played| Node::new("device-identity").with_bytes(played.device_identity.to_vec())),
             )
     }
 

@@ -74,6 +74,7 @@ impl Phone {
             .attr("device_fanout", "false")
             .opt_attr("recipient", is_own.then_some(chat))
             .child(envelope.sealed(enc).attr("count", count));
+        let message = self.introduced(message);
         if let Err(error) = self.submit(&message) {
             tracing::debug!(error, "a message that was sent again is refused");
         }

@@ -20,7 +20,11 @@ use super::{
     say::{Composed, Envelope},
     sessions::Address,
 };
-use crate::{Addressing, ControlError, account::Account, faults::FaultKind};
+use crate::{
+    Addressing, ControlError,
+    account::{Account, CLOUD},
+    faults::FaultKind,
+};
 
 /// `device_sent_message` of a `Message`, and `message` of that.
 const DEVICE_SENT: u32 = 31;
@@ -52,6 +56,7 @@ impl Phone {
         let participants = self.encrypted_for_all(to, &chat, &composed, *addressing);
         let node =
             composed.envelope.message(&chat, id).child(Node::new("participants").with_children(participants));
+        let node = self.introduced(node);
         // Receipts may come back while the message is still being handed over.
         self.remember(id, to, &composed);
         self.submit(&node).map_err(ControlError::Refused)?;
@@ -99,7 +104,8 @@ impl Phone {
         let own = self.account.clone();
         let is_self_chat = *to == own;
         let theirs = if is_self_chat { Vec::new() } else { to.directory().devices() };
-        let ours: Vec<u16> = own.directory().companions.keys().copied().collect();
+        let ours = own.directory().devices().into_iter().map(|(device, _)| device);
+        let ours: Vec<u16> = ours.filter(|device| *device != self.state.device).collect();
         let copy = if ours.is_empty() { Bytes::new() } else { device_sent(chat, content) };
         let theirs = theirs.into_iter().map(|(device, _)| (to, device, content));
         let ours = ours.into_iter().map(|device| (&own, device, &copy));
@@ -153,8 +159,12 @@ impl Phone {
     pub(super) fn open_session(&mut self, account: &Arc<Account>, device: u16) -> Option<()> {
         let bundle = self.world.take_bundle(account, device)?;
         if let Some(identity) = &bundle.device_identity
-            && let Err(error) =
-                crate::adv::check_device_identity(identity, &bundle.keys.identity, &account.identity)
+            && let Err(error) = crate::adv::check_device_identity(
+                identity,
+                &bundle.keys.identity,
+                &account.identity(),
+                device == CLOUD,
+            )
         {
             tracing::debug!(%error, device, "a bundle's device identity is wrong");
             return None;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Addressing,
-    account::Account,
+    account::{Account, CLOUD},
     faults::FaultKind,
     queue::{Class, Stanza},
     stanza,
@@ -119,6 +119,9 @@ impl Post<'_> {
 
     /// The account of a participant: the recipient's or the sender's.
     fn target(&self, device: &Jid) -> Result<&Arc<Account>, Refusal> {
+        if device.is_hosted() != (device.device == CLOUD) {
+            return Err(Refusal::Stranger);
+        }
         if self.recipient.owns(device) {
             Ok(self.recipient)
         } else if self.sender.account.owns(device) {
