@@ -18,6 +18,8 @@ pub(super) struct Envelope {
     pub(super) chat: Jid,
     /// Who wrote, with device.
     pub(super) sender: Jid,
+    /// The same as its session is named: where it runs in Meta's cloud, it has a server of its own.
+    pub(super) device: Jid,
     /// The sender's other address (LID or phone number), with the same device.
     pub(super) sender_alt: Option<Jid>,
     /// The other address of the chat, for messages of the own account.
@@ -37,19 +39,17 @@ impl Envelope {
         let attribute = |name| node.attrs.jid(name).cloned();
         let (participant, recipient) = (attribute("participant"), attribute("recipient"));
         let shared = matches!(from.server, Server::Group | Server::Broadcast);
-        let sender = unhosted(match &participant {
-            Some(participant) => participant.clone(),
-            None if shared => node.require_jid("participant")?.clone(),
-            None => from.clone(),
-        });
+        // Between two people `from` alone says who writes.
+        let device = if shared { node.require_jid("participant")?.clone() } else { from.clone() };
+        let sender = device.clone().unhosted();
         let from_me = mirror.is_own_user(&sender);
         let is_list = from.server == Server::Broadcast && !from.is_status();
         let chat = match &recipient {
             // A list is its owner's way to write to many at once: each of them has it from the owner.
             _ if is_list && !from_me => sender.to_user(),
             _ if shared => from.clone(),
-            Some(recipient) if from_me => unhosted(recipient.to_user()),
-            _ => unhosted(from.to_user()),
+            Some(recipient) if from_me => recipient.to_user().unhosted(),
+            _ => from.to_user().unhosted(),
         };
         let alternative = |when_lid, when_pn| attribute(if sender.is_lid() { when_lid } else { when_pn });
         let sender_alt = if shared {
@@ -61,7 +61,7 @@ impl Envelope {
         Ok(Self {
             id: node.require_text("id")?.into_owned(),
             chat_alt: attribute(chat_alt).filter(|_| from_me && !shared).map(|jid| jid.to_user()),
-            sender_alt: sender_alt.map(|alt| with_device_of(unhosted(alt), &sender)),
+            sender_alt: sender_alt.map(|alt| with_device_of(alt.unhosted(), &sender)),
             timestamp: node.attrs.number("t").and_then(Result::ok).unwrap_or(now),
             offline: node.attrs.contains("offline"),
             peer: node.attrs.get("category").is_some_and(|category| *category == "peer"),
@@ -70,6 +70,7 @@ impl Envelope {
             recipient,
             chat,
             sender,
+            device,
             from_me,
         })
     }
@@ -121,16 +122,6 @@ impl Envelope {
     }
 }
 
-/// Devices in Meta's cloud share the account's conversations.
-fn unhosted(jid: Jid) -> Jid {
-    let server = match jid.server {
-        Server::Hosted => Server::Pn,
-        Server::HostedLid => Server::Lid,
-        server => server,
-    };
-    Jid { server, ..jid }
-}
-
 fn with_device_of(alt: Jid, sender: &Jid) -> Jid {
     if alt.device == 0 { alt.with_device(sender.device) } else { alt }
 }
@@ -170,7 +161,9 @@ mod tests {
             assert_eq!(envelope.chat, Jid::lid("9002"));
             assert_eq!(envelope.chat_alt, Some(Jid::pn("15550002")));
         }
-        // A recipient that a stranger names means nothing.
+        // A recipient that a stranger names means nothing, nor does somebody else besides.
+        let named = message(Jid::lid("9002")).attr("participant", Jid::lid("9003"));
+        assert_eq!(read(named).sender, Jid::lid("9002"));
         let envelope = read(message(Jid::lid("9002")).attr("recipient", Jid::lid("9003")));
         assert_eq!((envelope.chat, envelope.from_me), (Jid::lid("9002"), false));
     }
@@ -222,7 +215,9 @@ mod tests {
 
     #[test]
     fn a_device_in_the_cloud_belongs_to_the_same_chat() {
-        let envelope = read(message(Jid::new("9002", Server::HostedLid).with_device(99)));
+        let device = Jid::new("9002", Server::HostedLid).with_device(99);
+        let envelope = read(message(device.clone()));
+        assert_eq!(envelope.device, device);
         assert_eq!(envelope.chat, Jid::lid("9002"));
         assert_eq!(envelope.sender, Jid::lid("9002").with_device(99));
     }

@@ -74,7 +74,7 @@ impl Receiver {
         if !is_pairwise(enc) {
             return self.on_unreadable(context, node, envelope, UndecryptableReason::Unknown).await;
         }
-        let sender = context.signal_jid(&envelope.sender).await?;
+        let sender = context.signal_jid(&envelope.device).await?;
         let vouched = node.get_child("device-identity").and_then(Node::bytes);
         match decrypt(context, enc, &sender, vouched.as_deref()).await? {
             Decrypted::Plain(plain) => self.on_plain(context, node, plain, envelope, frame).await,

@@ -67,8 +67,8 @@ async fn updates(context: &mut Context<'_>, node: &Node<'_>) -> Result<Option<Ve
     let Some(ids) = ids_of(node) else { return Ok(None) };
     let participant = node.attrs.jid("participant").unwrap_or(from).clone();
     let chat = match node.attrs.jid("recipient") {
-        Some(recipient) if context.mirror.is_own_user(&participant) => recipient.to_user(),
-        _ => from.to_user(),
+        Some(recipient) if context.mirror.is_own_user(&participant) => recipient.to_user().unhosted(),
+        _ => from.to_user().unhosted(),
     };
     Ok(Some(vec![update(context, chat, ids, kind, participant, timestamp).await?]))
 }

@@ -72,7 +72,9 @@ fn read_keys(node: &Node<'_>, device: &Jid) -> Option<FetchedBundle> {
         .ok()?;
     let device_identity =
         keys.get_child("device-identity").and_then(Node::bytes).map(std::borrow::Cow::into_owned);
-    Some(FetchedBundle { device: device.clone(), bundle, device_identity })
+    // Nobody vouches for such keys of a companion: those that the server has are asked for.
+    let is_vouched = device.device == 0 || device_identity.is_some();
+    is_vouched.then(|| FetchedBundle { device: device.clone(), bundle, device_identity })
 }
 
 /// The receipt that asks a sender to send a message again. The key that it may bring is stored before it leaves, with

@@ -81,7 +81,8 @@ impl Audience {
     /// Whether this is the other side of the chat, by either address.
     pub(super) fn is_chat_of(&self, from: &Jid) -> bool {
         let theirs = self.theirs.iter().chain([&self.chat]).chain(&self.pn);
-        theirs.into_iter().any(|known| known.is_same_user(from))
+        let from = from.to_user().unhosted();
+        theirs.into_iter().any(|known| known.to_user().unhosted() == from)
     }
 
     /// The people whose devices these are.

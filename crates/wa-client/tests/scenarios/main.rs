@@ -13,6 +13,8 @@ mod endings;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod identities;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod linking;
