@@ -70,7 +70,7 @@ pub enum Cause {
     PairingTimedOut,
     /// The phone's answer to a scan was refused, see [`PairingFailure`].
     PairingFailed(PairingFailure),
-    /// WhatsApp asks for a passkey before it links this companion.
+    /// WhatsApp asked for a passkey before it links this companion, and nobody showed one.
     PasskeyRequired,
     /// The QR code was scanned by a phone without multi-device support.
     MultiDeviceRequired,

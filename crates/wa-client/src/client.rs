@@ -4,7 +4,7 @@ use wa_binary::Jid;
 use crate::cause::Cause;
 use crate::command::{Command, ReadReceipt, Reply};
 use crate::content::Draft;
-use crate::event::{IncomingMessage, PairingCode};
+use crate::event::{IncomingMessage, PairingCode, PasskeyAssertion};
 use crate::message::{Ack, MessageId, Outgoing, SendError};
 use crate::request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
 use crate::server_clock::ServerClock;
@@ -113,6 +113,23 @@ impl Client {
     pub async fn pairing_code(&self, number: &str) -> Result<PairingCode, RequestError> {
         let number = number.to_owned();
         self.request(|reply| Command::PairingCode(number, reply)).await
+    }
+
+    /// Answers [`crate::PasskeyStep::Asked`]; resolves when the server has taken the answer.
+    ///
+    /// # Errors
+    /// `Invalid` when no passkey is asked for; `Refused` by the server, after which another answer may be given.
+    pub async fn answer_passkey(&self, assertion: PasskeyAssertion) -> Result<(), RequestError> {
+        self.request(|reply| Command::Passkey(Box::new(assertion), reply)).await
+    }
+
+    /// Says that the phone shows the code of [`crate::PasskeyStep::Compare`]. Never to be said unasked: whoever is between
+    /// this companion and the phone would be linked instead.
+    ///
+    /// # Errors
+    /// `Invalid` when there is nothing to confirm; `Refused` by the server, after which the passkey is asked for again.
+    pub async fn confirm_passkey(&self) -> Result<(), RequestError> {
+        self.request(Command::ConfirmPasskey).await
     }
 
     /// Unlinks this companion from the account. The credentials are deleted once WhatsApp has confirmed; the

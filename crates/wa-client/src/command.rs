@@ -2,7 +2,7 @@ use tokio::sync::oneshot;
 use wa_binary::Jid;
 
 use crate::cause::Cause;
-use crate::event::PairingCode;
+use crate::event::{PairingCode, PasskeyAssertion};
 use crate::message::{Ack, MessageId, Outgoing, SendError};
 use crate::request::{OnWhatsApp, Person, Presence, RequestError};
 
@@ -21,6 +21,8 @@ pub(crate) enum Command {
     WhoIs(Box<Jid>, oneshot::Sender<Result<Person, SendError>>),
     Presence(Presence, Reply<()>),
     PairingCode(String, Reply<PairingCode>),
+    Passkey(Box<PasskeyAssertion>, Reply<()>),
+    ConfirmPasskey(Reply<()>),
     Logout(Reply<()>),
     Disconnect(Reply<()>),
     Reconnect(Reply<()>),
@@ -39,6 +41,8 @@ impl Command {
             Self::Resolve(_, reply) => drop(reply.send(Err(error()))),
             Self::PairingCode(_, reply) => drop(reply.send(Err(error()))),
             Self::MarkRead(_, reply)
+            | Self::Passkey(_, reply)
+            | Self::ConfirmPasskey(reply)
             | Self::Presence(_, reply)
             | Self::Logout(reply)
             | Self::Disconnect(reply)

@@ -104,6 +104,58 @@ impl fmt::Debug for PairingCode {
     }
 }
 
+/// How far a pairing is whose account asks for a passkey (PROTOCOL.md 6.5).
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PasskeyStep {
+    /// The account's owner is to show their passkey: [`crate::Client::answer_passkey`].
+    Asked {
+        /// WebAuthn's `PublicKeyCredentialRequestOptions` in JSON, binary parts in unpadded base64url, as
+        /// `PublicKeyCredential.parseRequestOptionsFromJSON` takes it. A browser answers it only to pages of `rpId`,
+        /// which is `whatsapp.com`.
+        options: String,
+    },
+    /// They did, and the phone is awaited.
+    Answered,
+    /// They are to compare this code with what their phone shows, and say that it is the same:
+    /// [`crate::Client::confirm_passkey`].
+    Compare {
+        /// Eight characters with a dash in the middle.
+        code: String,
+        /// Whether the phone knows already that this is the companion whose code it has scanned, and may show nothing.
+        is_optional: bool,
+    },
+    /// They did, and the phone links this companion next.
+    Confirmed,
+}
+
+impl fmt::Debug for PasskeyStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked { .. } => "Asked",
+            Self::Answered => "Answered",
+            Self::Compare { .. } => "Compare",
+            Self::Confirmed => "Confirmed",
+        })
+    }
+}
+
+/// What an authenticator answers to WebAuthn's request. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasskeyAssertion {
+    /// The credential's id (`rawId`).
+    pub credential_id: Vec<u8>,
+    /// The credential in JSON, `{id, rawId, type, response: {clientDataJSON, authenticatorData, signature, userHandle}}`,
+    /// binary parts in unpadded base64url.
+    pub response: String,
+}
+
+impl fmt::Debug for PasskeyAssertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasskeyAssertion").finish_non_exhaustive()
+    }
+}
+
 /// The account that a phone has linked this companion to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paired {

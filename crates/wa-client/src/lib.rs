@@ -97,8 +97,8 @@ pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use config::{Appearance, Config, Delivery};
 pub use event::{
-    Event, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PeerMessage, QrCode, ReceiptKind,
-    ReceiptUpdate, Undecryptable, UndecryptableReason,
+    Event, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PasskeyAssertion, PasskeyStep,
+    PeerMessage, QrCode, ReceiptKind, ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
 pub use message::{Ack, MessageId, Outgoing, SendError};
 pub use received::ReceivedMessages;

@@ -1,6 +1,7 @@
 //! Linking this companion to an account: by QR code, or by a code that the phone enters (PROTOCOL.md 6).
 
 mod code;
+mod passkey;
 mod qr;
 mod success;
 
@@ -27,6 +28,7 @@ use crate::requests::{Call, Requests};
 use crate::shared::{Random, Shared};
 use crate::state::State;
 use code::ByCode;
+use passkey::ByPasskey;
 use qr::Codes;
 use success::PairSuccess;
 
@@ -49,6 +51,7 @@ pub(crate) struct Pairing<'a> {
     /// The code that is shown, if there is one.
     qr: Option<QrCode>,
     by_code: ByCode,
+    passkey: ByPasskey,
     step: Step,
     /// When the present code ends, the server's first word is overdue, or its 515.
     deadline: Instant,
@@ -94,6 +97,7 @@ impl<'a> Pairing<'a> {
             codes: Codes::default(),
             qr: None,
             by_code: ByCode::default(),
+            passkey: ByPasskey::default(),
             step: Step::Showing,
         }
     }
@@ -115,6 +119,7 @@ impl<'a> Pairing<'a> {
                 command = self.embedder.commands.next() => self.on_command(command)?,
                 verdict = self.embedder.outlet.verdict() => self.on_verdict(verdict).await?,
                 outcome = self.by_code.next() => self.on_outcome(outcome),
+                outcome = self.passkey.next() => self.on_passkey_outcome(outcome),
                 call = self.requests.next_call() => self.on_call(call).await?,
                 () = sleep_until(self.deadline) => self.on_deadline()?,
             }
@@ -144,6 +149,14 @@ impl<'a> Pairing<'a> {
             // Nothing is linked, so there is nobody to ask; the keys of the shown codes are forgotten.
             Some(Command::Logout(reply)) => Err(End::asked(Cause::LoggedOut, reply)),
             Some(Command::PairingCode(number, reply)) => self.on_code_wanted(&number, reply),
+            Some(Command::Passkey(assertion, reply)) => {
+                self.on_passkey(*assertion, reply);
+                Ok(())
+            }
+            Some(Command::ConfirmPasskey(reply)) => {
+                self.on_confirmation(reply);
+                Ok(())
+            }
             Some(other) => {
                 other.refuse(&Cause::NotPaired);
                 Ok(())
@@ -188,6 +201,8 @@ impl<'a> Pairing<'a> {
 
     fn on_deadline(&mut self) -> Result<(), End> {
         match self.step {
+            // Nobody has shown the passkey.
+            Step::Showing if self.passkey.is_under_way() => Err(End::of(Cause::PasskeyRequired)),
             Step::Showing if self.codes.were_shown() => self.show_next(),
             Step::Showing | Step::Telling(_) => Err(End::of(Cause::Network)),
             Step::Answered => Err(End::of(Cause::Restart)),
@@ -232,7 +247,8 @@ impl<'a> Pairing<'a> {
             }
             "notification" => {
                 self.link.send(&ack(node)).await?;
-                self.on_notification(node)
+                self.on_notification(node);
+                Ok(())
             }
             tag => {
                 tracing::info!(tag, "an unpaired companion got a stanza that it doesn't know");
@@ -244,17 +260,17 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    fn on_notification(&mut self, node: &Node<'_>) -> Result<(), End> {
+    fn on_notification(&mut self, node: &Node<'_>) {
         let kind = node.attrs.text("type").unwrap_or_default();
         match &*kind {
             "companion_reg_refresh" => self.refresh_secret(node),
             "link_code_companion_reg" => self.on_primary_hello(node),
-            "passkey_prologue_request" => return Err(End::of(Cause::PasskeyRequired)),
+            "passkey_prologue_request" => self.on_passkey_wanted(node),
+            "crsc_continuation" => self.on_continuation(node),
             _ => {
                 tracing::info!(kind = &*kind, "an unpaired companion got a notification that it doesn't know")
             }
         }
-        Ok(())
     }
 
     /// The server has retired the secret in the code. The code is shown again with a new one, and with the time that it
@@ -264,7 +280,8 @@ impl<'a> Pairing<'a> {
             tracing::info!("the server asked for a refresh of an unknown kind");
             return;
         }
-        if self.by_code.awaits_success() || !matches!(self.step, Step::Showing) {
+        if self.by_code.awaits_success() || self.passkey.is_under_way() || !matches!(self.step, Step::Showing)
+        {
             tracing::debug!("the secret is kept: a phone is about to use it");
             return;
         }

@@ -1,5 +1,5 @@
 use crate::cause::Cause;
-use crate::event::QrCode;
+use crate::event::{PasskeyStep, QrCode};
 
 /// Where a companion stands. `Online` is never claimed without a live, logged-in socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum State {
         /// The code to show now; `None` until the server has sent the first one.
         qr: Option<QrCode>,
     },
+    /// Connected without an account: a phone has scanned, and its owner is to show a passkey.
+    Passkey(PasskeyStep),
     /// Logged in and serving.
     Online,
     /// Not connected; the next try is scheduled.

@@ -133,7 +133,7 @@ impl Pairing<'_> {
             let _ = reply.send(Err(RequestError::Invalid(why.to_owned())));
             return Ok(());
         };
-        if self.qr.is_none() || !matches!(self.step, Step::Showing) {
+        if self.qr.is_none() || self.passkey.is_under_way() || !matches!(self.step, Step::Showing) {
             let _ = reply.send(Err(RequestError::NotConnected { cause: Cause::NotPaired }));
             return Ok(());
         }
@@ -165,7 +165,8 @@ impl Pairing<'_> {
         base32(self.drawn())
     }
 
-    fn drawn<const N: usize>(&mut self) -> [u8; N] {
+    /// Random bytes.
+    pub(super) fn drawn<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.random.fill_bytes(&mut bytes);
         bytes

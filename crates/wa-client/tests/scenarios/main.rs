@@ -27,6 +27,8 @@ mod other_chats;
 #[cfg(test)]
 mod pairing;
 #[cfg(test)]
+mod passkeys;
+#[cfg(test)]
 mod phone_resends;
 #[cfg(test)]
 mod puppet;
