@@ -20,6 +20,7 @@ pub(crate) fn flat(field: Field) -> &'static str {
         Field::WebhookInterval => "retryInterval",
         Field::WebhookSecret => "webhookSecret",
         Field::WebhookHeaders => "headers",
+        Field::Passkey => "credential",
         Field::Recipient => "phone",
         Field::Text => "message",
         Field::IdempotencyKey => "Idempotency-Key",

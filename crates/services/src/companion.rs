@@ -9,8 +9,8 @@ use storage::{ConnectionSettings, Epoch, InstanceId, StorageError};
 use tokio::sync::watch;
 use wa_binary::Jid;
 use wa_client::{
-    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, Person, ReceivedMessages,
-    RequestError, SendError, SentMessages, State, Store,
+    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, PasskeyAssertion, Person,
+    ReceivedMessages, RequestError, SendError, SentMessages, State, Store,
 };
 
 /// A running companion: [`wa_client::Client`], or a stand-in in tests.
@@ -40,6 +40,12 @@ pub trait Companion: Send + Sync + 'static {
 
     /// Asks for a code by which the owner of this phone number can link the companion.
     async fn pairing_code(&self, number: &str) -> Result<PairingCode, RequestError>;
+
+    /// Shows the passkey that was asked for.
+    async fn answer_passkey(&self, assertion: PasskeyAssertion) -> Result<(), RequestError>;
+
+    /// Says that the phone shows the code that is to be compared.
+    async fn confirm_passkey(&self) -> Result<(), RequestError>;
 
     /// Closes the connection, if there is one, and connects anew without waiting.
     async fn reconnect(&self);
@@ -116,6 +122,14 @@ impl Companion for Client {
 
     async fn pairing_code(&self, number: &str) -> Result<PairingCode, RequestError> {
         Self::pairing_code(self, number).await
+    }
+
+    async fn answer_passkey(&self, assertion: PasskeyAssertion) -> Result<(), RequestError> {
+        Self::answer_passkey(self, assertion).await
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), RequestError> {
+        Self::confirm_passkey(self).await
     }
 
     async fn reconnect(&self) {

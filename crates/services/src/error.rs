@@ -98,6 +98,8 @@ pub enum ConflictCause {
     IdempotencyKeyReused,
     /// An account is linked to the instance.
     AlreadyLinked,
+    /// No passkey is asked for, or nothing is to be compared.
+    NoPasskeyAsked,
 }
 
 impl ConflictCause {
@@ -109,6 +111,7 @@ impl ConflictCause {
             Self::TooManyInstances => "too_many_instances",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::AlreadyLinked => "already_linked",
+            Self::NoPasskeyAsked => "no_passkey_asked",
         }
     }
 }

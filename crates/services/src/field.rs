@@ -30,6 +30,8 @@ pub enum Field {
     WebhookSecret,
     /// Custom request headers of a webhook.
     WebhookHeaders,
+    /// What a passkey's authenticator answered.
+    Passkey,
     /// Who a message is for.
     Recipient,
     /// The text of a message.
@@ -61,6 +63,7 @@ impl Field {
         Self::WebhookInterval,
         Self::WebhookSecret,
         Self::WebhookHeaders,
+        Self::Passkey,
         Self::Recipient,
         Self::Text,
         Self::IdempotencyKey,
@@ -85,6 +88,7 @@ impl Field {
             Self::WebhookInterval => "webhook_interval",
             Self::WebhookSecret => "webhook_secret",
             Self::WebhookHeaders => "webhook_headers",
+            Self::Passkey => "passkey",
             Self::Recipient => "recipient",
             Self::Text => "text",
             Self::IdempotencyKey => "idempotency_key",

@@ -1,5 +1,6 @@
 //! Instances: create, change, connect, tell how they are.
 
+mod passkey;
 mod settings;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use storage::{
 use tokio::time::{sleep, timeout};
 use wa_client::{LogoutError, PairingCode, RequestError, State};
 
+pub use passkey::ShownPasskey;
 pub use settings::{CreateInstance, MAX_DESCRIPTION, MAX_NAME, RETENTION_DAYS, UpdateInstance};
 use settings::{check_connection, check_description, check_name, check_retention};
 
@@ -299,7 +301,7 @@ impl InstanceService {
         }
         let instance = self.stored(caller, id).await?;
         let connection = self.inner.supervisor.status(&instance);
-        let needs_more = [CauseKind::Outdated, CauseKind::BadUserAgent, CauseKind::PasskeyRequired];
+        let needs_more = [CauseKind::Outdated, CauseKind::BadUserAgent];
         if instance.jid.is_some() || connection.cause.is_some_and(|cause| needs_more.contains(&cause.kind)) {
             return Err(ServiceError::not_connected(&connection));
         }

@@ -55,7 +55,7 @@ pub use field::Field;
 pub use housekeeping::{IDEMPOTENCY_LIFETIME, KeepFor};
 pub use instance::{
     CreateInstance, InstanceService, InstanceView, MAX_DESCRIPTION, MAX_INSTANCES, MAX_NAME, Qr,
-    RETENTION_DAYS, UpdateInstance,
+    RETENTION_DAYS, ShownPasskey, UpdateInstance,
 };
 pub use messaging::{ACK_TIMEOUT, MAX_IDEMPOTENCY_KEY, MAX_TEXT, MessagingService, Progress, SendText, Sent};
 pub use page::MAX_PAGE;
@@ -64,6 +64,6 @@ pub use services::{Dependencies, Services};
 pub use status::{ConnectionStatus, Status};
 pub use supervisor::Supervisor;
 pub use versions::{VersionKeeper, VersionOrigin, VersionSource, VersionStatus};
-/// What [`InstanceService::pairing_code`] answers.
-pub use wa_client::PairingCode;
+/// What [`InstanceService::pairing_code`] and [`InstanceService::passkey`] answer.
+pub use wa_client::{PairingCode, PasskeyStep};
 pub use webhooks::{MAX_RETRIES, MAX_SECRET, MAX_WEBHOOK_NAME, MAX_WEBHOOKS, RETRY_INTERVAL, WebhookService};

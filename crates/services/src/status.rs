@@ -14,6 +14,8 @@ pub enum Status {
     Connecting,
     /// Waiting for a phone to scan the QR code.
     Qr,
+    /// A phone has scanned, and its owner is to show a passkey.
+    Passkey,
     /// Logged in, with a live socket.
     Connected,
     /// Not connected; the cause says why, and `retry_at` whether that changes by itself.
@@ -28,6 +30,7 @@ impl Status {
         match self {
             Self::Connecting => "connecting",
             Self::Qr => "qr",
+            Self::Passkey => "passkey",
             Self::Connected => "connected",
             Self::Disconnected => "disconnected",
             Self::LoggedOut => "logged_out",
@@ -64,6 +67,7 @@ impl ConnectionStatus {
         let plain = |status| Self { status, cause: None, has_qr: false, retry_at: None };
         match state {
             State::Pairing { qr: Some(_) } => Self { has_qr: true, ..plain(Status::Qr) },
+            State::Passkey(_) => plain(Status::Passkey),
             State::Online => plain(Status::Connected),
             State::Waiting { cause, retry_at } => {
                 Self { retry_at: Some(Timestamp::from_millis(*retry_at)), ..Self::of_cause(cause) }
@@ -130,7 +134,7 @@ pub(crate) fn resumes(instance: &Instance) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use wa_client::QrCode;
+    use wa_client::{PasskeyStep, QrCode};
 
     use super::*;
 
@@ -144,6 +148,7 @@ mod tests {
             (State::Connecting { attempt: 1, cause: Some(Cause::Tls) }, "connecting", Some("tls")),
             (State::Pairing { qr: None }, "connecting", None),
             (State::Pairing { qr: Some(qr) }, "qr", None),
+            (State::Passkey(PasskeyStep::Answered), "passkey", None),
             (State::Online, "connected", None),
             (State::Waiting { cause: Cause::Network, retry_at: 9_000 }, "disconnected", Some("network")),
             (State::Stopped(Cause::LoggedOut), "logged_out", Some("logged_out")),

@@ -15,7 +15,8 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use wa_client::content::{Content, Draft};
 use wa_client::{
-    Cause, IncomingMessage, LogoutError, MessageInfo, Outgoing, PairingCode, RequestError, SendError, State,
+    Cause, IncomingMessage, LogoutError, MessageInfo, Outgoing, PairingCode, PasskeyAssertion, RequestError,
+    SendError, State,
 };
 use webhook::Options;
 
@@ -366,6 +367,16 @@ impl Companion for ScriptedCompanion {
     async fn pairing_code(&self, _: &str) -> Result<PairingCode, RequestError> {
         self.note("pairing_code");
         Err(RequestError::Refused { code: 452, text: "feature-not-available".to_owned() })
+    }
+
+    async fn answer_passkey(&self, _: PasskeyAssertion) -> Result<(), RequestError> {
+        self.note("answer_passkey");
+        Ok(())
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), RequestError> {
+        self.note("confirm_passkey");
+        Ok(())
     }
 
     async fn reconnect(&self) {

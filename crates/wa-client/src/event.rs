@@ -145,9 +145,14 @@ impl fmt::Debug for PasskeyStep {
 pub struct PasskeyAssertion {
     /// The credential's id (`rawId`).
     pub credential_id: Vec<u8>,
-    /// The credential in JSON, `{id, rawId, type, response: {clientDataJSON, authenticatorData, signature, userHandle}}`,
-    /// binary parts in unpadded base64url.
-    pub response: String,
+    /// What the browser signed (`response.clientDataJSON`).
+    pub client_data_json: Vec<u8>,
+    /// What the authenticator says of itself (`response.authenticatorData`).
+    pub authenticator_data: Vec<u8>,
+    /// The signature over both (`response.signature`).
+    pub signature: Vec<u8>,
+    /// Whose credential it is (`response.userHandle`), where the authenticator says so.
+    pub user_handle: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for PasskeyAssertion {

@@ -2,9 +2,11 @@ use std::collections::BTreeMap;
 
 use outbound::Proxy;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_with::rust::double_option;
 use services::{
-    ConnectionStatus, CreateInstance, InstanceView, MAX_INSTANCES, PairingCode, Status, UpdateInstance,
+    ConnectionStatus, CreateInstance, InstanceView, MAX_INSTANCES, PairingCode, PasskeyStep, ShownPasskey,
+    Status, UpdateInstance,
 };
 use storage::{
     CauseKind, ConnectionCause, ConnectionSettings, Page, Retention, SecretText, Timestamp, Webhook,
@@ -414,6 +416,77 @@ pub(crate) struct PairingCodeResponse {
 impl From<PairingCode> for PairingCodeResponse {
     fn from(code: PairingCode) -> Self {
         Self { code: code.code, expires_at: Timestamp::from_millis(code.expires_at).into() }
+    }
+}
+
+/// `POST …/passkey`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PasskeyRequest {
+    credential: Credential,
+}
+
+/// A `PublicKeyCredential` as its `toJSON()` writes it; what isn't listed here is not looked at.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Credential {
+    raw_id: String,
+    response: Assertion,
+}
+
+/// The authenticator's part of it, in base64url.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Assertion {
+    #[serde(rename = "clientDataJSON")]
+    client_data_json: String,
+    authenticator_data: String,
+    signature: String,
+    user_handle: Option<String>,
+}
+
+impl From<PasskeyRequest> for ShownPasskey {
+    fn from(PasskeyRequest { credential }: PasskeyRequest) -> Self {
+        let Credential { raw_id, response } = credential;
+        Self {
+            raw_id,
+            client_data_json: response.client_data_json,
+            authenticator_data: response.authenticator_data,
+            signature: response.signature,
+            user_handle: response.user_handle,
+        }
+    }
+}
+
+/// `GET …/passkey`: `asked` (with `options`), `answered`, `compare` (with `code` and `optional`), `confirmed`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PasskeyResponse {
+    step: &'static str,
+    /// WebAuthn's request, for `PublicKeyCredential.parseRequestOptionsFromJSON`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    options: Option<Value>,
+    /// The code that the phone has to show, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    /// Whether the phone may show no code, because it knows already whom it links.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    optional: Option<bool>,
+}
+
+impl From<PasskeyStep> for PasskeyResponse {
+    fn from(step: PasskeyStep) -> Self {
+        let plain = |step| Self { step, options: None, code: None, optional: None };
+        match step {
+            PasskeyStep::Asked { options } => {
+                Self { options: serde_json::from_str(&options).ok(), ..plain("asked") }
+            }
+            PasskeyStep::Compare { code, is_optional } => {
+                Self { code: Some(code), optional: Some(is_optional), ..plain("compare") }
+            }
+            PasskeyStep::Confirmed => plain("confirmed"),
+            _ => plain("answered"),
+        }
     }
 }
 

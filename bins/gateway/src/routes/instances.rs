@@ -1,10 +1,11 @@
 use actix_web::{HttpResponse, web};
-use services::Qr;
+use services::{Qr, ShownPasskey};
 
 use crate::dto::done::Done;
 use crate::dto::instance::{
     CreateRequest, CreatedResponse, InstanceResponse, ListQuery, ListResponse, PairingCodeRequest,
-    PairingCodeResponse, QrResponse, StatusResponse, UpdateRequest, UpdatedResponse,
+    PairingCodeResponse, PasskeyRequest, PasskeyResponse, QrResponse, StatusResponse, UpdateRequest,
+    UpdatedResponse,
 };
 use crate::dto::path::InstancePath;
 use crate::error::ApiError;
@@ -149,6 +150,56 @@ pub(super) async fn pairing_code(
         call.services().instances.pairing_code(&call.caller, call.subject, &request.phone).await
     };
     Ok(web::Json(PairingCodeResponse::from(call.complete(pairing_code).await?)))
+}
+
+/// How far a pairing is whose account asks for a passkey, with WebAuthn's request.
+#[utoipa::path(
+    get,
+    path = "/api/instances/{id}/passkey",
+    tag = "instances",
+    params(InstancePath),
+    responses((status = 200, description = "What is to be done next.", body = PasskeyResponse), Refused)
+)]
+pub(super) async fn passkey(call: InstanceCall) -> Result<web::Json<PasskeyResponse>, ApiError> {
+    let step = call.services().instances.passkey(&call.caller, call.subject).await?;
+    Ok(web::Json(PasskeyResponse::from(step)))
+}
+
+/// Shows the passkey: what `navigator.credentials.get` answered on a page of WhatsApp.
+#[utoipa::path(
+    post,
+    path = "/api/instances/{id}/passkey",
+    tag = "instances",
+    params(InstancePath),
+    request_body = PasskeyRequest,
+    responses((status = 200, description = "WhatsApp has taken it.", body = Done), Refused)
+)]
+pub(super) async fn show_passkey(
+    call: InstanceCall,
+    JsonBody(request): JsonBody<PasskeyRequest>,
+) -> Result<web::Json<Done>, ApiError> {
+    let shown = ShownPasskey::from(request);
+    let show = |call: InstanceCall| async move {
+        call.services().instances.show_passkey(&call.caller, call.subject, &shown).await
+    };
+    call.complete(show).await?;
+    Ok(web::Json(Done::new()))
+}
+
+/// Says that the phone shows the code that is to be compared. Only for a person to say.
+#[utoipa::path(
+    post,
+    path = "/api/instances/{id}/passkey/confirm",
+    tag = "instances",
+    params(InstancePath),
+    responses((status = 200, description = "The phone links the instance next.", body = Done), Refused)
+)]
+pub(super) async fn confirm_passkey(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
+    let confirm = |call: InstanceCall| async move {
+        call.services().instances.confirm_passkey(&call.caller, call.subject).await
+    };
+    call.complete(confirm).await?;
+    Ok(web::Json(Done::new()))
 }
 
 /// Closes an instance's connection and opens a new one.

@@ -35,6 +35,8 @@ routes! {
     "/instances/{id}/status" { get instances::status }
     "/instances/{id}/qr" { get instances::qr }
     "/instances/{id}/pairing-code" { post instances::pairing_code }
+    "/instances/{id}/passkey" { get instances::passkey, post instances::show_passkey }
+    "/instances/{id}/passkey/confirm" { post instances::confirm_passkey }
     "/instances/{id}/reconnect" { post instances::reconnect }
     "/instances/{id}/logout" { post instances::logout }
     "/instances/{id}/events" { get events::log }

@@ -26,6 +26,7 @@ mod nodes;
 mod openapi;
 mod outbound;
 mod pairing;
+mod passkeys;
 mod phones;
 mod process;
 mod receiver;

@@ -29,6 +29,22 @@ impl Phones {
         self.post(&format!("/sim/phones/{number}/scan"), json!({"qr": qr})).await;
     }
 
+    /// Has the account be linked with a passkey only.
+    pub async fn demand_passkey(&self, number: &str) {
+        self.post("/sim/phones", json!({"number": number, "passkey": true})).await;
+    }
+
+    /// What the authenticator of the phone's owner answers to a request.
+    pub async fn passkey(&self, number: &str, options: &Value) -> Value {
+        self.post(&format!("/sim/phones/{number}/passkey"), json!({"options": options})).await
+    }
+
+    /// The code that the phone shows for comparison.
+    pub async fn passkey_code(&self, number: &str) -> String {
+        let shown = self.get(&format!("/sim/phones/{number}/passkey")).await;
+        shown["code"].as_str().expect("a code").to_owned()
+    }
+
     /// The phone enters the code that a companion shows.
     pub async fn enter_code(&self, number: &str, code: &str) {
         self.post(&format!("/sim/phones/{number}/link-code"), json!({"code": code})).await;

@@ -255,7 +255,7 @@ async fn asking_for_a_qr_code_starts_pairing_anew_unless_that_is_in_vain() {
         (Cause::PairingTimedOut, 2),
         (Cause::LoggedOut, 2),
         (Cause::Outdated, 1),
-        (Cause::PasskeyRequired, 1),
+        (Cause::PasskeyRequired, 2),
     ] {
         let id = world.instance().await;
         let companion = world.companions.of(id);

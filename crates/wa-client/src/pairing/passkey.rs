@@ -3,6 +3,8 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use prost::Message;
@@ -309,7 +311,7 @@ impl Session {
         });
         let prologue = Node::new("passkey_prologue")
             .child(Node::new("credential_id").with_bytes(assertion.credential_id.clone()))
-            .child(Node::new("webauthn_assertion").with_bytes(assertion.response.clone().into_bytes()))
+            .child(Node::new("webauthn_assertion").with_bytes(json(assertion).into_bytes()))
             .child(Node::new("prologue_payload").with_bytes(payload))
             .with_children(proof);
         asker.ask(iq::set("md").child(prologue)).await?;
@@ -347,6 +349,19 @@ impl Agreed {
         let last = Node::new("encrypted_pairing_request").with_bytes(sealed.encode_to_vec());
         asker.ask(iq::set("md").child(last)).await.map(drop)
     }
+}
+
+/// An assertion as browsers write it. Base64url holds nothing that JSON would escape.
+fn json(assertion: &PasskeyAssertion) -> String {
+    let text = |bytes: &[u8]| format!("\"{}\"", URL_SAFE_NO_PAD.encode(bytes));
+    let id = text(&assertion.credential_id);
+    format!(
+        r#"{{"id":{id},"rawId":{id},"type":"public-key","response":{{"clientDataJSON":{},"authenticatorData":{},"signature":{},"userHandle":{}}}}}"#,
+        text(&assertion.client_data_json),
+        text(&assertion.authenticator_data),
+        text(&assertion.signature),
+        assertion.user_handle.as_deref().map_or_else(|| "null".to_owned(), text),
+    )
 }
 
 /// WebAuthn's request in a stanza. Only that it is an object is looked at: it is for browsers to read.

@@ -34,10 +34,16 @@ async fn compared(companion: &Companion) -> (String, bool) {
 /// What the phone's owner's authenticator makes of a request.
 fn assertion(phone: &Phone, options: &str) -> PasskeyAssertion {
     use base64::Engine as _;
-    let response = phone.assert_passkey(options).unwrap();
-    let id = response["rawId"].as_str().unwrap();
-    let credential_id = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(id).unwrap();
-    PasskeyAssertion { credential_id, response: response.to_string() }
+    let told = phone.assert_passkey(options).unwrap();
+    let bytes = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap();
+    let part = |name: &str| bytes(told["response"][name].as_str().unwrap());
+    PasskeyAssertion {
+        credential_id: bytes(told["rawId"].as_str().unwrap()),
+        client_data_json: part("clientDataJSON"),
+        authenticator_data: part("authenticatorData"),
+        signature: part("signature"),
+        user_handle: None,
+    }
 }
 
 async fn demanding(stage: &Stage) -> Phone {
@@ -123,7 +129,13 @@ async fn nothing_is_answered_or_confirmed_that_was_not_asked() {
     let alice = stage.phone(ALICE);
     let companion = stage.unpaired();
     companion.qr().await;
-    let unasked = PasskeyAssertion { credential_id: vec![1], response: "{}".to_owned() };
+    let unasked = PasskeyAssertion {
+        credential_id: vec![1],
+        client_data_json: vec![2],
+        authenticator_data: vec![3],
+        signature: vec![4],
+        user_handle: None,
+    };
     let refused = companion.client.answer_passkey(unasked).await;
     assert!(matches!(refused, Err(RequestError::Invalid(_))), "{refused:?}");
     let refused = companion.client.confirm_passkey().await;
