@@ -10,6 +10,7 @@ pub(crate) fn flat(field: Field) -> &'static str {
     match field {
         Field::Name => "name",
         Field::Description => "description",
+        Field::DeviceName => "deviceName",
         Field::EventRetention => "eventRetentionDays",
         Field::MessageRetention => "messageRetentionDays",
         Field::Proxy => "proxy",

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::join;
-use storage::{ConnectionSettings, Epoch, InstanceId, StorageError};
+use storage::{ConnectionSettings, DeviceIcon, DeviceLook, Epoch, InstanceId, StorageError};
 use tokio::sync::watch;
 use wa_binary::Jid;
 use wa_client::{
-    Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, PasskeyAssertion, Person,
-    ReceivedMessages, RequestError, SendError, SentMessages, State, Store,
+    Appearance, Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, PasskeyAssertion,
+    Person, PlatformType, ReceivedMessages, RequestError, SendError, SentMessages, State, Store,
 };
 
 /// A running companion: [`wa_client::Client`], or a stand-in in tests.
@@ -77,11 +77,13 @@ pub struct Started {
 /// Starts companions and knows what they store.
 #[async_trait]
 pub trait Companions: Send + Sync + 'static {
-    /// The companion of this instance, held under this epoch. What it tells goes to the recorder.
+    /// The companion of this instance, held under this epoch. What it tells goes to the recorder; if it is to be
+    /// linked, it shows itself like this.
     fn start(
         &self,
         instance: InstanceId,
         connection: &ConnectionSettings,
+        look: &DeviceLook,
         epoch: Epoch,
         recorder: Arc<dyn Recorder>,
     ) -> Started;
@@ -170,6 +172,7 @@ impl Companions for WhatsApp {
         &self,
         instance: InstanceId,
         connection: &ConnectionSettings,
+        look: &DeviceLook,
         epoch: Epoch,
         recorder: Arc<dyn Recorder>,
     ) -> Started {
@@ -177,7 +180,8 @@ impl Companions for WhatsApp {
             .sent_messages(recorder.clone())
             .received_messages(recorder.clone())
             .label(instance.to_string());
-        let (client, events, driver) = (self.configure)(connection, builder).build();
+        let builder = (self.configure)(connection, builder).appearance(|appearance| dress(appearance, look));
+        let (client, events, driver) = builder.build();
         // Both in one task, so that no thread is woken to hand a batch over.
         let run = async move {
             join(driver.run(), record_all(instance, events, &*recorder)).await;
@@ -201,6 +205,22 @@ impl Companions for WhatsApp {
     async fn number_of(&self, instance: InstanceId, lid: &str) -> Option<String> {
         // Only reads, so it needs no epoch. Not knowing it is no error: the chat then keeps the name it has.
         (self.stores)(instance, Epoch::default()).pn_of(lid).await.ok().flatten()
+    }
+}
+
+fn dress(appearance: &mut Appearance, look: &DeviceLook) {
+    if let Some(name) = &look.name {
+        appearance.os.clone_from(name);
+    }
+    if let Some(icon) = look.icon {
+        appearance.set_platform(match icon {
+            DeviceIcon::Chrome => PlatformType::Chrome,
+            DeviceIcon::Firefox => PlatformType::Firefox,
+            DeviceIcon::Edge => PlatformType::Edge,
+            DeviceIcon::Safari => PlatformType::Safari,
+            DeviceIcon::Opera => PlatformType::Opera,
+            DeviceIcon::Desktop => PlatformType::Desktop,
+        });
     }
 }
 

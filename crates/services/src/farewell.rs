@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join;
-use storage::{Backoff, ConnectionSettings, Epoch, InstanceId, Storage, StorageError, Timestamp};
+use storage::{Backoff, ConnectionSettings, DeviceLook, Epoch, InstanceId, Storage, StorageError, Timestamp};
 use tokio::time::{sleep, timeout};
 use wa_binary::Jid;
 use wa_client::{Cause, Event, MessageInfo, ReceivedMessages, SentContent, SentMessages, State};
@@ -66,8 +66,13 @@ impl Buried {
         if !companions.is_linked(self.instance, self.epoch).await {
             return Outcome::Unlinked;
         }
-        let Started { companion, run } =
-            companions.start(self.instance, &self.connection, self.epoch, Arc::new(Nobody));
+        let Started { companion, run } = companions.start(
+            self.instance,
+            &self.connection,
+            &DeviceLook::default(),
+            self.epoch,
+            Arc::new(Nobody),
+        );
         let mut run = pin!(run);
         let outcome = tokio::select! {
             outcome = timeout(TRY, log_out(&*companion)) => outcome.unwrap_or(Outcome::NotYet),

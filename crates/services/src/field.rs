@@ -10,6 +10,8 @@ pub enum Field {
     Name,
     /// Description of an instance.
     Description,
+    /// Name of an instance in the phone's list of linked devices.
+    DeviceName,
     /// Days that an instance's events are kept.
     EventRetention,
     /// Days that an instance's messages are kept.
@@ -53,6 +55,7 @@ impl Field {
     pub const ALL: &[Self] = &[
         Self::Name,
         Self::Description,
+        Self::DeviceName,
         Self::EventRetention,
         Self::MessageRetention,
         Self::Proxy,
@@ -78,6 +81,7 @@ impl Field {
         match self {
             Self::Name => "name",
             Self::Description => "description",
+            Self::DeviceName => "device_name",
             Self::EventRetention => "event_retention",
             Self::MessageRetention => "message_retention",
             Self::Proxy => "proxy",

@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use outbound::AddressGuard;
 use storage::{
-    CauseKind, ConnectionCause, ConnectionSettings, FailureCause, Instance, InstanceId, InstancePatch,
-    InstanceStatus, Journal, Page, Retention, SecretText, Storage, StorageError, Timestamp, Webhook,
+    CauseKind, ConnectionCause, ConnectionSettings, DeviceLook, FailureCause, Instance, InstanceId,
+    InstancePatch, InstanceStatus, Journal, Page, Retention, SecretText, Storage, StorageError, Timestamp,
+    Webhook,
 };
 use tokio::time::{sleep, timeout};
 use wa_client::{LogoutError, PairingCode, RequestError, State};
 
 pub use passkey::ShownPasskey;
-pub use settings::{CreateInstance, MAX_DESCRIPTION, MAX_NAME, RETENTION_DAYS, UpdateInstance};
-use settings::{check_connection, check_description, check_name, check_retention};
+pub use settings::{
+    CreateInstance, MAX_DESCRIPTION, MAX_DEVICE_NAME, MAX_NAME, RETENTION_DAYS, UpdateInstance,
+};
+use settings::{check_connection, check_description, check_look, check_name, check_retention};
 
 use crate::auth::Caller;
 use crate::clock::now;
@@ -120,6 +123,7 @@ impl InstanceService {
             description: check_description(create.description)?,
             retention: check_retention(create.retention)?,
             connection: check_connection(create.connection, &self.inner.guard)?,
+            look: check_look(create.look)?,
             status: InstanceStatus::Connecting,
             status_cause: None,
             jid: None,
@@ -205,6 +209,10 @@ impl InstanceService {
             shows_delivery: update.shows_delivery.unwrap_or(before.shows_delivery),
         };
         let changes_connection = connection != before;
+        let look = DeviceLook {
+            name: update.device_name.unwrap_or(instance.look.name),
+            icon: update.device_icon.unwrap_or(instance.look.icon),
+        };
         let webhook = check_change(update.webhook, &present, &self.inner.guard)?;
         let changes_webhook = patched(&present, &webhook) != present;
         let patch = InstancePatch {
@@ -212,6 +220,7 @@ impl InstanceService {
             description: update.description.map(check_description).transpose()?,
             retention: Some(check_retention(retention)?),
             connection: Some(check_connection(connection, &self.inner.guard)?),
+            look: Some(check_look(look)?),
             webhook: if changes_webhook { webhook } else { Default::default() },
         };
         if changes_connection {

@@ -54,8 +54,8 @@ pub use event::{ChatQuery, DeadLetter, EventService, MAX_WAIT};
 pub use field::Field;
 pub use housekeeping::{IDEMPOTENCY_LIFETIME, KeepFor};
 pub use instance::{
-    CreateInstance, InstanceService, InstanceView, MAX_DESCRIPTION, MAX_INSTANCES, MAX_NAME, Qr,
-    RETENTION_DAYS, ShownPasskey, UpdateInstance,
+    CreateInstance, InstanceService, InstanceView, MAX_DESCRIPTION, MAX_DEVICE_NAME, MAX_INSTANCES, MAX_NAME,
+    Qr, RETENTION_DAYS, ShownPasskey, UpdateInstance,
 };
 pub use messaging::{ACK_TIMEOUT, MAX_IDEMPOTENCY_KEY, MAX_TEXT, MessagingService, Progress, SendText, Sent};
 pub use page::MAX_PAGE;

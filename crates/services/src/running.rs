@@ -72,7 +72,7 @@ impl RunningInstance {
     ) -> Run {
         let recorder = Arc::new(InstanceRecorder::new(instance, epoch, journal, Arc::clone(companions)));
         let Started { companion, run } =
-            companions.start(instance.id, &instance.connection, epoch, recorder.clone());
+            companions.start(instance.id, &instance.connection, &instance.look, epoch, recorder.clone());
         recorder.accompany(Arc::clone(&companion));
         let state = companion.watch();
         let running = Self { instance: instance.id, owner: instance.owner, companion, recorder, state };

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use outbound::AddressGuard;
 use parking_lot::Mutex;
 use storage::{
-    ApiKey, ConnectionSettings, Epoch, Event, EventData, EventLog as _, EventQuery, EventStart, Instance,
-    InstanceId, InstanceStatus, MemoryStorage, Message, MessageStore as _, NodeId, Retention, Role,
+    ApiKey, ConnectionSettings, DeviceLook, Epoch, Event, EventData, EventLog as _, EventQuery, EventStart,
+    Instance, InstanceId, InstanceStatus, MemoryStorage, Message, MessageStore as _, NodeId, Retention, Role,
     SecretText, User, UserId, UserStore as _, Webhook, WebhookPatch,
 };
 use tokio::sync::{oneshot, watch};
@@ -50,6 +50,7 @@ pub(crate) fn instance() -> Instance {
         description: None,
         retention: Retention::default(),
         connection: ConnectionSettings::default(),
+        look: DeviceLook::default(),
         status: InstanceStatus::Connecting,
         status_cause: None,
         jid: None,
@@ -228,6 +229,7 @@ impl Companions for ScriptedCompanions {
         &self,
         instance: InstanceId,
         _connection: &ConnectionSettings,
+        _look: &DeviceLook,
         epoch: Epoch,
         recorder: Arc<dyn Recorder>,
     ) -> Started {

@@ -50,6 +50,8 @@ table! {
         buried_at -> Nullable<BigInt>,
         proxy -> Nullable<Binary>,
         shows_delivery -> Bool,
+        device_name -> Nullable<Text>,
+        device_icon -> Nullable<Text>,
     }
 }
 

@@ -14,6 +14,7 @@ pub use domain::amendment::{AmendTarget, Amendment, Change};
 pub use domain::cause::{CauseKind, ConnectionCause, FailureCause};
 pub use domain::claim::{Claim, StoredClaim};
 pub use domain::delivery::{Consumer, ConsumerWork, Delivery, DeliveryState, Settlement};
+pub use domain::device_look::{DeviceIcon, DeviceLook};
 pub use domain::event::{Chat, Event, EventId, EventKind, EventPage, EventQuery, EventStart, NewEvent};
 pub use domain::event_data::{
     ConnectedData, DisconnectedData, EventData, ExpiryData, Failure, IdentityData, InvalidEventData,

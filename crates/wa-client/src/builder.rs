@@ -11,7 +11,7 @@ use crate::batch::{self, Events};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 use crate::companion::Companion;
-use crate::config::Config;
+use crate::config::{Appearance, Config};
 use crate::embedder::Embedder;
 use crate::received::ReceivedMessages;
 use crate::sent::SentMessages;
@@ -124,6 +124,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Changes how the companion presents itself, whatever the configuration says.
+    #[must_use]
+    pub fn appearance(mut self, change: impl FnOnce(&mut Appearance)) -> Self {
+        change(&mut self.config.appearance);
         self
     }
 

@@ -122,6 +122,23 @@ pub struct Appearance {
     pub country: String,
 }
 
+impl Appearance {
+    /// Shows the companion as this kind of client, in all that names it.
+    pub fn set_platform(&mut self, platform: PlatformType) {
+        self.platform = platform;
+        self.client_type = match platform {
+            PlatformType::Chrome => '1',
+            PlatformType::Edge => '2',
+            PlatformType::Firefox => '3',
+            PlatformType::Ie => '4',
+            PlatformType::Opera => '5',
+            PlatformType::Safari => '6',
+            PlatformType::Desktop => '7',
+            _ => '9',
+        };
+    }
+}
+
 impl Default for Appearance {
     fn default() -> Self {
         Self {

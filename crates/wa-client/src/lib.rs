@@ -88,6 +88,7 @@ pub use bytes::Bytes;
 pub use tokio;
 pub use wa_binary::Jid;
 pub use wa_noise::TrustRoot;
+pub use wa_protobuf::companion::device_props::PlatformType;
 pub use wa_store::{AppStateKey, Store, StoreError};
 
 pub use batch::{AcceptError, Batch, Events};

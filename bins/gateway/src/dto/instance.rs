@@ -9,8 +9,8 @@ use services::{
     Status, UpdateInstance,
 };
 use storage::{
-    CauseKind, ConnectionCause, ConnectionSettings, Page, Retention, SecretText, Timestamp, Webhook,
-    WebhookPatch,
+    CauseKind, ConnectionCause, ConnectionSettings, DeviceIcon, DeviceLook, Page, Retention, SecretText,
+    Timestamp, Webhook, WebhookPatch,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,12 +19,30 @@ use super::time::Time;
 use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
 
+/// The words of [`DeviceIcon`].
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "for the description alone")]
+pub(crate) enum Icon {
+    Chrome,
+    Firefox,
+    Edge,
+    Safari,
+    Opera,
+    Desktop,
+}
+
 /// `POST /api/instances`.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CreateRequest {
     name: String,
     description: Option<String>,
+    /// Its name in the phone's list of linked devices, told when it is linked; `null`: the gateway's.
+    device_name: Option<String>,
+    /// Its icon there; `null`: the gateway's.
+    #[schema(value_type = Option<Icon>)]
+    device_icon: Option<DeviceIcon>,
     /// Days that events are kept which every webhook has had; `null`: as long as the gateway's `EVENT_RETENTION` says.
     event_retention_days: Option<u32>,
     /// Days that messages are kept; `null`: as long as the gateway's `MESSAGE_RETENTION` says.
@@ -56,6 +74,12 @@ pub(crate) struct UpdateRequest {
     #[serde(default, with = "double_option")]
     #[schema(value_type = Option<String>)]
     description: Option<Option<String>>,
+    #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<String>)]
+    device_name: Option<Option<String>>,
+    #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<Icon>)]
+    device_icon: Option<Option<DeviceIcon>>,
     #[serde(default, with = "double_option")]
     #[schema(value_type = Option<u32>)]
     event_retention_days: Option<Option<u32>>,
@@ -116,7 +140,9 @@ impl From<CreateRequest> for CreateInstance {
             proxy: request.proxy.map(SecretText::new),
             shows_delivery: request.show_delivery.unwrap_or(true),
         };
-        Self { name: request.name, description: request.description, retention, connection, webhook }
+        let look = DeviceLook { name: request.device_name, icon: request.device_icon };
+        let (name, description) = (request.name, request.description);
+        Self { name, description, look, retention, connection, webhook }
     }
 }
 
@@ -139,6 +165,8 @@ impl From<UpdateRequest> for UpdateInstance {
         Self {
             name: request.name,
             description: request.description,
+            device_name: request.device_name,
+            device_icon: request.device_icon,
             event_days: request.event_retention_days,
             message_days: request.message_retention_days,
             proxy: request.proxy,
@@ -281,6 +309,9 @@ impl From<InstanceView> for InstanceSummary {
 pub(crate) struct InstanceResponse {
     #[serde(flatten)]
     summary: InstanceSummary,
+    device_name: Option<String>,
+    #[schema(value_type = Option<Icon>)]
+    device_icon: Option<DeviceIcon>,
     event_retention_days: Option<u32>,
     message_retention_days: Option<u32>,
     /// Without its credentials.
@@ -294,7 +325,10 @@ impl From<InstanceView> for InstanceResponse {
         let Retention { event_days, message_days } = view.instance.retention;
         let ConnectionSettings { proxy, shows_delivery } = &view.instance.connection;
         let proxy = proxy.as_ref().and_then(|proxy| proxy.expose().parse::<Proxy>().ok());
+        let DeviceLook { name, icon } = view.instance.look.clone();
         Self {
+            device_name: name,
+            device_icon: icon,
             proxy: proxy.map(|proxy| proxy.to_string()),
             show_delivery: *shows_delivery,
             event_retention_days: event_days,

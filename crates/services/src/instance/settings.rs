@@ -1,13 +1,15 @@
 //! What an owner may set of an instance, and within which bounds.
 
 use outbound::{AddressGuard, InvalidProxy, Proxy};
-use storage::{ConnectionSettings, Retention, WebhookPatch};
+use storage::{ConnectionSettings, DeviceIcon, DeviceLook, Retention, WebhookPatch};
 
 use crate::error::ServiceError;
 use crate::field::Field;
 
 /// Longest name, in characters.
 pub const MAX_NAME: usize = 100;
+/// Longest name in the phone's list of linked devices, in characters: more is not shown.
+pub const MAX_DEVICE_NAME: usize = 50;
 /// Longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 1_000;
 /// Shortest and longest retention, in days. What is to be kept for ever has none.
@@ -20,6 +22,8 @@ pub struct CreateInstance {
     pub name: String,
     /// Free text.
     pub description: Option<String>,
+    /// How it shows itself in the phone's list of linked devices.
+    pub look: DeviceLook,
     /// How long events and messages are kept; `None` leaves it to the gateway's own setting.
     pub retention: Retention,
     /// How it connects.
@@ -35,6 +39,10 @@ pub struct UpdateInstance {
     pub name: Option<String>,
     /// New description.
     pub description: Option<Option<String>>,
+    /// New name in the phone's list of linked devices, from the next linking on.
+    pub device_name: Option<Option<String>>,
+    /// New icon there.
+    pub device_icon: Option<Option<DeviceIcon>>,
     /// New number of days that events are kept.
     pub event_days: Option<Option<u32>>,
     /// New number of days that messages are kept.
@@ -83,6 +91,19 @@ pub(crate) fn check_description(description: Option<String>) -> Result<Option<St
         return Err(ServiceError::invalid(Field::Description, message));
     }
     Ok(description)
+}
+
+/// An empty name is none: forms send that.
+pub(crate) fn check_look(look: DeviceLook) -> Result<DeviceLook, ServiceError> {
+    let name = look.name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    let problem = match &name {
+        Some(name) if name.chars().count() > MAX_DEVICE_NAME => {
+            format!("must have at most {MAX_DEVICE_NAME} characters")
+        }
+        Some(name) if name.chars().any(char::is_control) => "must not hold control characters".to_owned(),
+        _ => return Ok(DeviceLook { name, ..look }),
+    };
+    Err(ServiceError::invalid(Field::DeviceName, problem))
 }
 
 pub(crate) fn check_retention(retention: Retention) -> Result<Retention, ServiceError> {

@@ -3,8 +3,8 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 use storage::{
-    ConnectionSettings, Epoch, Instance, InstanceId, InstancePatch, InstanceStore, NodeId, Page, Retention,
-    SecretText, StateChange, StorageError, Timestamp, UserId, Webhook, Write,
+    ConnectionSettings, DeviceLook, Epoch, Instance, InstanceId, InstancePatch, InstanceStore, NodeId, Page,
+    Retention, SecretText, StateChange, StorageError, Timestamp, UserId, Webhook, Write,
 };
 
 use super::ownership::{key_of, owned_key};
@@ -27,6 +27,8 @@ pub(super) struct InstanceRow {
     message_days: Option<i64>,
     proxy: Option<Vec<u8>>,
     shows_delivery: bool,
+    device_name: Option<String>,
+    device_icon: Option<String>,
     status: String,
     status_cause: Option<String>,
     jid: Option<String>,
@@ -51,6 +53,8 @@ impl InstanceRow {
             description: instance.description,
             event_days: instance.retention.event_days.map(i64::from),
             message_days: instance.retention.message_days.map(i64::from),
+            device_name: instance.look.name,
+            device_icon: instance.look.icon.map(|icon| icon.as_str().to_owned()),
             status: instance.status.as_str().to_owned(),
             status_cause: instance.status_cause.map(|cause| cause.to_string()),
             jid: instance.jid,
@@ -75,6 +79,10 @@ impl InstanceRow {
             name: self.name,
             description: self.description,
             retention: Retention { event_days: days(self.event_days), message_days: days(self.message_days) },
+            look: DeviceLook {
+                name: self.device_name,
+                icon: self.device_icon.map(|icon| icon.parse()).transpose()?,
+            },
             status: self.status.parse()?,
             status_cause: self.status_cause.map(|cause| cause.parse()).transpose()?,
             jid: self.jid,

@@ -8,8 +8,8 @@ use super::{
     sample_webhook,
 };
 use crate::{
-    Claim, Epoch, EventKind, Instance, InstanceCounts, InstanceId, InstancePatch, InstanceStatus, Json,
-    MessageQuery, Record, Retention, SecretText, Settlement, Storage, StorageError, Timestamp, UserId,
+    Claim, DeviceLook, Epoch, EventKind, Instance, InstanceCounts, InstanceId, InstancePatch, InstanceStatus,
+    Json, MessageQuery, Record, Retention, SecretText, Settlement, Storage, StorageError, Timestamp, UserId,
     Webhook, WebhookPatch,
 };
 
@@ -21,6 +21,7 @@ pub async fn instances_round_trip(mut backend: impl Backend) {
     let (first, mut second) = (sample_instance(owner.id, "first"), sample_instance(owner.id, "second"));
     second.description = None;
     second.retention = Retention::default();
+    second.look = DeviceLook::default();
     (second.jid, second.lid, second.phone) = (None, None, None);
     (second.push_name, second.status_cause) = (None, None);
     create(&*store, &second).await.unwrap();
@@ -127,6 +128,7 @@ pub async fn instance_patches_change_only_what_they_name(backend: impl Backend) 
         InstancePatch { name: Some("after".into()), ..InstancePatch::default() },
         InstancePatch { description: Some(None), ..InstancePatch::default() },
         InstancePatch { retention: Some(Retention::default()), ..InstancePatch::default() },
+        InstancePatch { look: Some(DeviceLook::default()), ..InstancePatch::default() },
         InstancePatch {
             webhook: WebhookPatch { secret: Some(Some(SecretText::new("new"))), ..WebhookPatch::default() },
             ..InstancePatch::default()

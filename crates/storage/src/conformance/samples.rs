@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use crate::{
     AmendTarget, Amendment, ApiKey, CauseKind, Change, Chat, ConnectedData, ConnectionCause,
-    ConnectionSettings, DisconnectedData, Epoch, EventData, EventFilter, EventKind, ExpiryData, Failure,
-    FailureCause, IdentityData, Instance, InstanceId, InstanceStatus, LimitData, Message, MessageData,
-    MessageKind, MessageStatus, NewEvent, NewMessage, NodeId, QrData, Retention, Role, SecretText,
-    StatusData, StatusUpdate, Storage, StorageError, StoredMessageId, Timestamp, UndecryptableData,
-    UndecryptableReason, User, UserId, Webhook, WebhookData, WebhookFormat,
+    ConnectionSettings, DeviceIcon, DeviceLook, DisconnectedData, Epoch, EventData, EventFilter, EventKind,
+    ExpiryData, Failure, FailureCause, IdentityData, Instance, InstanceId, InstanceStatus, LimitData,
+    Message, MessageData, MessageKind, MessageStatus, NewEvent, NewMessage, NodeId, QrData, Retention, Role,
+    SecretText, StatusData, StatusUpdate, Storage, StorageError, StoredMessageId, Timestamp,
+    UndecryptableData, UndecryptableReason, User, UserId, Webhook, WebhookData, WebhookFormat,
 };
 
 /// The node that holds the instances of [`sample_leased`].
@@ -42,6 +42,7 @@ pub fn sample_instance(owner: UserId, name: &str) -> Instance {
             proxy: Some(SecretText::new("socks5://user:secret@proxy.example:1080")),
             shows_delivery: false,
         },
+        look: DeviceLook { name: Some("Front desk".into()), icon: Some(DeviceIcon::Edge) },
         status: InstanceStatus::Connecting,
         status_cause: Some(ConnectionCause { code: Some(503), ..CauseKind::Network.into() }),
         jid: Some("15550000001:7@s.whatsapp.net".into()),

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::id::identifier;
 use super::user::set;
 use super::word::words;
-use crate::{ConnectionCause, SecretText, Timestamp, UserId, Webhook, WebhookPatch};
+use crate::{ConnectionCause, DeviceLook, SecretText, Timestamp, UserId, Webhook, WebhookPatch};
 
 identifier! {
     /// Identifies an instance: one WhatsApp account carried by the gateway.
@@ -43,6 +43,8 @@ pub struct Instance {
     pub retention: Retention,
     /// How it connects.
     pub connection: ConnectionSettings,
+    /// How it shows itself on the phone.
+    pub look: DeviceLook,
     /// What it was last known to do.
     pub status: InstanceStatus,
     /// Why, where it isn't connected.
@@ -74,6 +76,7 @@ impl Instance {
             description: None,
             retention: Retention::default(),
             connection: self.connection,
+            look: DeviceLook::default(),
             status: InstanceStatus::Disconnected,
             status_cause: None,
             jid: None,
@@ -138,6 +141,8 @@ pub struct InstancePatch {
     pub retention: Option<Retention>,
     /// Other ways to connect.
     pub connection: Option<ConnectionSettings>,
+    /// New look.
+    pub look: Option<DeviceLook>,
     /// Changes to the webhook named [`Webhook::DEFAULT`](crate::Webhook::DEFAULT), stored in the same commit.
     pub webhook: WebhookPatch,
 }
@@ -145,11 +150,12 @@ pub struct InstancePatch {
 impl InstancePatch {
     /// Applies the changes to the instance and its default webhook as of `now`.
     pub fn apply(self, instance: &mut Instance, default: &mut Webhook, now: Timestamp) {
-        let Self { name, description, retention, connection, webhook } = self;
+        let Self { name, description, retention, connection, look, webhook } = self;
         set(&mut instance.name, name);
         set(&mut instance.description, description);
         set(&mut instance.retention, retention);
         set(&mut instance.connection, connection);
+        set(&mut instance.look, look);
         if !webhook.is_empty() {
             webhook.apply(default, now);
         }

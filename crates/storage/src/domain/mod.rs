@@ -4,6 +4,7 @@ pub(crate) mod amendment;
 pub(crate) mod cause;
 pub(crate) mod claim;
 pub(crate) mod delivery;
+pub(crate) mod device_look;
 pub(crate) mod event;
 pub(crate) mod event_data;
 mod event_data_v0;
