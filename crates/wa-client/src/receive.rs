@@ -121,7 +121,12 @@ impl Receiver {
         frame: &Bytes,
     ) -> Result<(), End> {
         match node.tag() {
-            "message" => self.on_message(context, keeper, node, frame).await,
+            "message" => {
+                let first = self.answers.len();
+                self.on_message(context, keeper, node, frame).await?;
+                self.answer_once(first);
+                Ok(())
+            }
             "receipt" => self.on_receipt(context, node).await,
             "notification" => self.on_notification(context, keeper, node).await,
             "status" => self.on_status(context, node).await,
@@ -141,6 +146,17 @@ impl Receiver {
             self.on_waited(context).await?;
         }
         Ok(())
+    }
+
+    /// One stanza is answered once, however many ciphertexts it holds.
+    fn answer_once(&mut self, first: usize) {
+        if self.answers.len() > first + 1 {
+            for answer in self.answers.split_off(first) {
+                if !self.answers.iter().skip(first).any(|known| *known == answer) {
+                    self.answers.push(answer);
+                }
+            }
+        }
     }
 
     /// What no client of today knows: the server is told so, since what it hears nothing of it sends for ever
@@ -183,5 +199,24 @@ impl Receiver {
     pub(crate) fn shrink(&mut self) {
         self.waiting.shrink_to_fit();
         self.answers.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stanza_with_several_ciphertexts_is_answered_once() {
+        let receipt = |id: &'static str| Node::new("receipt").attr("id", id);
+        let mut receiver = Receiver::new(true);
+        receiver.answers = vec![receipt("1")];
+        receiver.answers.extend([receipt("1"), receipt("1").attr("type", "retry"), receipt("1")]);
+        receiver.answer_once(1);
+        assert_eq!(
+            receiver.answers,
+            [receipt("1"), receipt("1"), receipt("1").attr("type", "retry")],
+            "that of the stanza before stays"
+        );
     }
 }
