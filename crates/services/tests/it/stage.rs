@@ -121,10 +121,13 @@ impl Stage {
         self.services.messages.send_text(&self.caller, id, send).await
     }
 
-    /// The instance's events of these kinds.
+    /// The instance's events of these kinds, without status posts, which nobody here writes.
     pub(crate) async fn events(&self, id: InstanceId, kinds: &[EventKind]) -> Vec<Event> {
         let query = EventQuery { start: EventStart::Oldest, kinds: kinds.to_vec(), limit: 1000 };
-        self.services.events.events(&self.caller, id, &query, Duration::ZERO).await.unwrap().events
+        let mut events =
+            self.services.events.events(&self.caller, id, &query, Duration::ZERO).await.unwrap().events;
+        events.retain(|event| event.chat.as_ref().is_none_or(|chat| chat.jid != "status@broadcast"));
+        events
     }
 
     /// Waits for so many events of a kind.
