@@ -148,7 +148,7 @@ async fn flood(held: Duration, replies: bool) -> (Stage, Phone, Client, Events) 
     let mut heard = Vec::new();
     while heard.len() < 3000 {
         let batch = message(&mut events).await;
-        assert!(batch.events().len() <= 2 * 64, "{}", batch.events().len());
+        assert!(batch.events().len() <= 3 * 64, "{}", batch.events().len());
         heard.extend(texts(&batch));
         batch.accept().await.unwrap();
     }
