@@ -150,7 +150,7 @@ async fn a_message_without_a_time_has_that_of_its_arrival() {
     }
     for message in companion.diary.messages(3).await {
         let age = message.info.timestamp - i64::try_from(NOW).unwrap();
-        assert!((0..600).contains(&age), "{age}");
+        assert!((-600..600).contains(&age), "{age}");
     }
     nothing_waits(&alice).await;
 }
