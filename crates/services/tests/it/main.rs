@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod addresses;
+mod identities;
 mod looks;
 mod messages;
 mod modules;
