@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 use wa_noise::TrustRoot;
-use wa_store::Store;
+use wa_store::{Limits, Store};
 
 use crate::batch::{self, Events};
 use crate::client::Client;
@@ -145,6 +145,7 @@ impl ClientBuilder {
     /// run in the same task as the loop over the events; no thread is woken then to hand a batch over.
     pub fn build(self) -> (Client, Events, Driver) {
         let (state, watcher) = watch::channel(State::Idle);
+        let (limits, limits_watcher) = watch::channel(Limits::default());
         let (sender, commands) = mpsc::channel(QUEUE);
         let (outlet, events) = batch::exchange();
         let random = match self.seed {
@@ -163,7 +164,7 @@ impl ClientBuilder {
             received_messages: self.received_messages,
             config: self.config,
         };
-        let embedder = Embedder::new(commands, outlet, state);
+        let embedder = Embedder::new(commands, outlet, state, limits);
         let companion = Box::new(Companion::new(Arc::new(shared), embedder, random));
         let span = if self.label.is_empty() {
             tracing::Span::none()
@@ -172,7 +173,7 @@ impl ClientBuilder {
             // outlives whatever starts it.
             tracing::error_span!(parent: None, "companion", instance = %self.label)
         };
-        (Client::new(sender, watcher, server_clock), events, Driver { companion, span })
+        (Client::new(sender, watcher, server_clock, limits_watcher), events, Driver { companion, span })
     }
 }
 

@@ -1,14 +1,19 @@
 use tokio::sync::{mpsc, oneshot, watch};
 use wa_binary::Jid;
+use wa_store::Limits;
 
 use crate::cause::Cause;
 use crate::command::{Command, ReadReceipt, Reply};
 use crate::content::Draft;
 use crate::event::{IncomingMessage, PairingCode, PasskeyAssertion};
+use crate::limit::Limit;
 use crate::message::{Ack, MessageId, Outgoing, SendError};
 use crate::request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
 use crate::server_clock::ServerClock;
 use crate::state::State;
+
+/// Longest name that WhatsApp takes, in characters.
+const MAX_PUSH_NAME: usize = 25;
 
 /// The embedder's grip on a running companion. Clones are equal; when the last one is dropped the companion stops.
 #[derive(Debug, Clone)]
@@ -16,6 +21,7 @@ pub struct Client {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<State>,
     server_clock: ServerClock,
+    limits: watch::Receiver<Limits>,
 }
 
 impl Client {
@@ -23,8 +29,9 @@ impl Client {
         commands: mpsc::Sender<Command>,
         state: watch::Receiver<State>,
         server_clock: ServerClock,
+        limits: watch::Receiver<Limits>,
     ) -> Self {
-        Self { commands, state, server_clock }
+        Self { commands, state, server_clock, limits }
     }
 
     /// The time by WhatsApp's clock in Unix milliseconds, as the latest connection has shown it: never later than it is
@@ -41,6 +48,26 @@ impl Client {
     /// Follows the state; a slow reader sees the latest and misses those in between.
     pub fn watch(&self) -> watch::Receiver<State> {
         self.state.clone()
+    }
+
+    /// Whom WhatsApp lets the account write to, as far as it said. What was known in an earlier life counts once the
+    /// companion begins to connect.
+    pub fn limits(&self) -> Limits {
+        self.limits.borrow().clone()
+    }
+
+    /// The limit that forbids to write to this person now, if any. Nothing is asked of WhatsApp.
+    pub async fn limit_on(&self, to: &Jid) -> Result<Option<Limit>, RequestError> {
+        self.request(|reply| Command::Limit(to.clone(), reply)).await
+    }
+
+    /// Shows this name beside the number instead of the one that the account's owner gave it; `None` ends that. It is
+    /// announced at once and after every login, to those who are written to; the name that the phone shows stays.
+    pub async fn set_push_name(&self, name: Option<&str>) -> Result<(), RequestError> {
+        if name.is_some_and(|name| name.trim().is_empty() || name.chars().count() > MAX_PUSH_NAME) {
+            return Err(RequestError::Invalid(format!("a name has 1 to {MAX_PUSH_NAME} characters")));
+        }
+        self.request(|reply| Command::Name(name.map(str::to_owned), reply)).await
     }
 
     /// Sends a message to every device of the recipient and to the own other devices; resolves when WhatsApp

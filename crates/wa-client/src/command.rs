@@ -3,6 +3,7 @@ use wa_binary::Jid;
 
 use crate::cause::Cause;
 use crate::event::{PairingCode, PasskeyAssertion};
+use crate::limit::Limit;
 use crate::message::{Ack, MessageId, Outgoing, SendError};
 use crate::request::{OnWhatsApp, Person, Presence, RequestError};
 
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     PairingCode(String, Reply<PairingCode>),
     Passkey(Box<PasskeyAssertion>, Reply<()>),
     ConfirmPasskey(Reply<()>),
+    Limit(Jid, Reply<Option<Limit>>),
+    Name(Option<String>, Reply<()>),
     Logout(Reply<()>),
     Disconnect(Reply<()>),
     Reconnect(Reply<()>),
@@ -40,9 +43,11 @@ impl Command {
             }
             Self::Resolve(_, reply) => drop(reply.send(Err(error()))),
             Self::PairingCode(_, reply) => drop(reply.send(Err(error()))),
+            Self::Limit(_, reply) => drop(reply.send(Err(error()))),
             Self::MarkRead(_, reply)
             | Self::Passkey(_, reply)
             | Self::ConfirmPasskey(reply)
+            | Self::Name(_, reply)
             | Self::Presence(_, reply)
             | Self::Logout(reply)
             | Self::Disconnect(reply)

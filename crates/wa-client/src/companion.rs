@@ -184,6 +184,7 @@ impl Companion {
         let now = shared.clock.unix_millis();
         let mut mirror = Mirror::load(&shared.store, &shared.config, now, &mut self.random).await?;
         receive::replay(&mut mirror, shared).await?;
+        self.embedder.set_limits(&mirror.limits);
         Ok(mirror)
     }
 

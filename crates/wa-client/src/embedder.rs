@@ -1,4 +1,5 @@
 use tokio::sync::{mpsc, watch};
+use wa_store::Limits;
 
 use crate::batch::Outlet;
 use crate::cause::Cause;
@@ -11,6 +12,7 @@ pub(crate) struct Embedder {
     pub(crate) commands: Commands,
     pub(crate) outlet: Outlet,
     state: watch::Sender<State>,
+    limits: watch::Sender<Limits>,
 }
 
 /// What the embedder asks for.
@@ -26,14 +28,25 @@ impl Embedder {
         commands: mpsc::Receiver<Command>,
         outlet: Outlet,
         state: watch::Sender<State>,
+        limits: watch::Sender<Limits>,
     ) -> Self {
-        Self { commands: Commands { queue: commands, postponed: None }, outlet, state }
+        Self { commands: Commands { queue: commands, postponed: None }, outlet, state, limits }
     }
 
     pub(crate) fn set_state(&self, state: State) {
         self.state.send_if_modified(|present| {
             let changed = *present != state;
             *present = state;
+            changed
+        });
+    }
+
+    pub(crate) fn set_limits(&self, limits: &Limits) {
+        self.limits.send_if_modified(|present| {
+            let changed = present != limits;
+            if changed {
+                present.clone_from(limits);
+            }
             changed
         });
     }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use wa_binary::Jid;
 use wa_protobuf::e2e;
-use wa_store::AppStateKey;
+use wa_store::{AppStateKey, Limits};
 
 use crate::cause::{Cause, PairingFailure};
 use crate::content::Content;
@@ -54,6 +54,13 @@ pub enum Event {
         /// The LID, without device, where known.
         lid: Option<Jid>,
     },
+    /// The account goes by this name from now on: its owner gave it, or [`crate::Client::set_push_name`] did.
+    OwnName {
+        /// What recipients see beside the number.
+        name: String,
+    },
+    /// WhatsApp has changed whom the account may write to.
+    Limits(Limits),
     /// Internal traffic from the own phone that belongs to a later layer.
     Peer(PeerMessage),
     /// A notification that this client acknowledges but does not interpret.

@@ -87,11 +87,17 @@ pub(crate) enum Record {
     SamePerson { pn: CompactString, lid: CompactString },
     /// Somebody's identity has changed (users without server, one of them may be empty).
     IdentityChanged { pn: CompactString, lid: CompactString },
+    /// The account's own name.
+    OwnName(String),
+    /// Limits on whom the account may write to, as the store keeps them.
+    Limits(Bytes),
 }
 
 const MESSAGE: u8 = 1;
 const SAME_PERSON: u8 = 2;
 const IDENTITY_CHANGED: u8 = 3;
+const OWN_NAME: u8 = 10;
+const LIMITS: u8 = 11;
 
 impl Record {
     /// A tag, the length of the first part in four big-endian bytes, and the two parts.
@@ -100,6 +106,8 @@ impl Record {
             Self::Message { frame, plain } => (MESSAGE, frame, plain),
             Self::SamePerson { pn, lid } => (SAME_PERSON, pn.as_bytes(), lid.as_bytes()),
             Self::IdentityChanged { pn, lid } => (IDENTITY_CHANGED, pn.as_bytes(), lid.as_bytes()),
+            Self::OwnName(name) => (OWN_NAME, name.as_bytes(), b""),
+            Self::Limits(limits) => (LIMITS, limits, b""),
         };
         let length = u32::try_from(first.len()).unwrap_or(u32::MAX);
         let mut bytes = Vec::with_capacity(5 + first.len() + second.len());
@@ -121,6 +129,8 @@ impl Record {
             MESSAGE => Some(Self::Message { frame: bytes.slice_ref(first), plain: bytes.slice_ref(second) }),
             SAME_PERSON => Some(Self::SamePerson { pn: text(first)?, lid: text(second)? }),
             IDENTITY_CHANGED => Some(Self::IdentityChanged { pn: text(first)?, lid: text(second)? }),
+            OWN_NAME if second.is_empty() => Some(Self::OwnName(text(first)?.into())),
+            LIMITS if second.is_empty() => Some(Self::Limits(bytes.slice_ref(first))),
             _ => None,
         }
     }
@@ -202,6 +212,8 @@ mod tests {
                 .prop_map(|(frame, plain)| Record::Message { frame: frame.into(), plain: plain.into() }),
             (".*", ".*").prop_map(|(pn, lid)| Record::SamePerson { pn: pn.into(), lid: lid.into() }),
             (".*", ".*").prop_map(|(pn, lid)| Record::IdentityChanged { pn: pn.into(), lid: lid.into() }),
+            ".*".prop_map(Record::OwnName),
+            bytes().prop_map(|limits| Record::Limits(limits.into())),
         ]
     }
 

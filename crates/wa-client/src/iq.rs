@@ -7,6 +7,7 @@ use crate::request::RequestError;
 pub(crate) mod account;
 pub(crate) mod encrypt;
 pub(crate) mod session;
+pub(crate) mod trust;
 pub(crate) mod usync;
 
 /// An IQ to the server that asks for something; the id is set when it is sent.

@@ -23,6 +23,7 @@ mod send;
 // What goes on beside messages.
 mod keeper;
 mod query;
+mod standing;
 
 // Whose keys are believed.
 mod trust;
@@ -43,6 +44,7 @@ mod lid;
 mod missed;
 mod retry;
 mod sessions;
+mod tokens;
 
 // The wire.
 mod adv;
@@ -80,6 +82,7 @@ mod cause;
 mod clock;
 mod config;
 pub mod content;
+mod limit;
 mod transport;
 mod version;
 
@@ -89,7 +92,7 @@ pub use tokio;
 pub use wa_binary::Jid;
 pub use wa_noise::TrustRoot;
 pub use wa_protobuf::companion::device_props::PlatformType;
-pub use wa_store::{AppStateKey, Store, StoreError};
+pub use wa_store::{AppStateKey, Limits, NewChats, Store, StoreError, TimeLock};
 
 pub use batch::{AcceptError, Batch, Events};
 pub use builder::{ClientBuilder, Driver};
@@ -101,6 +104,7 @@ pub use event::{
     Event, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PasskeyAssertion, PasskeyStep,
     PeerMessage, QrCode, ReceiptKind, ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
+pub use limit::{Limit, LimitKind};
 pub use message::{Ack, MessageId, Outgoing, SendError};
 pub use received::ReceivedMessages;
 pub use request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};

@@ -12,6 +12,7 @@ use wa_crypto::PublicKey;
 
 use crate::command::{ReadReceipt, Reply};
 use crate::iq::encrypt::FetchedBundle;
+use crate::iq::trust::Told;
 use crate::iq::usync::KnownUser;
 use crate::message::SendError;
 use crate::request::{OnWhatsApp, RequestError};
@@ -67,6 +68,10 @@ pub(crate) enum Answered {
     Contacts { contacts: Result<Vec<OnWhatsApp>, RequestError>, reply: Reply<Vec<OnWhatsApp>> },
     /// For [`crate::Client::mark_read`].
     Privacy { answer: Result<Node<'static>, RequestError>, read: Box<ReadReceipt>, reply: Reply<()> },
+    /// What the server says of the account's limits: of its lock, and of new chats.
+    Limits(Box<[Result<Told, RequestError>; 2]>),
+    /// This person was given a token, as of these Unix seconds.
+    TokenGiven { user: Jid, at: i64, outcome: Result<(), RequestError> },
     /// The server's keys of ours have been looked after.
     Keys(Result<Supply, RequestError>),
     /// The last step of the login.

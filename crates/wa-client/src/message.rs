@@ -5,6 +5,7 @@ use wa_binary::Jid;
 
 use crate::cause::Cause;
 use crate::content::Draft;
+use crate::limit::Limit;
 use crate::request::RequestError;
 
 /// Id of a message, chosen by its sender. The same id sent twice is shown once.
@@ -120,6 +121,13 @@ pub enum SendError {
         /// The code.
         code: u32,
     },
+    /// WhatsApp is known to limit whom the account may write to, and this recipient isn't among them: nothing left this
+    /// machine.
+    #[error("{0}")]
+    Limited(Limit),
+    /// WhatsApp has refused the message because of such a limit. Sending it again makes it worse.
+    #[error("refused by the server: {0}")]
+    RefusedByLimit(Limit),
     /// A look-up that the message needs was refused or failed.
     #[error("look-up failed: {0}")]
     LookUp(String),

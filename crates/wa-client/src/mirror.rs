@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use compact_str::CompactString;
 use rand::{CryptoRng, RngExt};
 use tokio::task::JoinHandle;
@@ -6,13 +7,14 @@ use wa_crypto::{KeyPair, PrivateKey, PublicKey, Secret, Signature};
 use wa_signal::{LocalIdentity, PreKey, SignedPreKey};
 use wa_store::{
     Alias, Changes, Device, DeviceAddress, DeviceList, IdentityChange, IdentityChangeKind, LidMigration,
-    SentMessage, SignedPreKeyRecord, Store, StoreError,
+    Limits, SentMessage, SignedPreKeyRecord, Store, StoreError,
 };
 
 use crate::alias::Aliases;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::event::Event;
 use crate::inbox::{self, Inbox, Record};
 use crate::lid::Lids;
 use crate::missed::Missed;
@@ -20,6 +22,7 @@ use crate::request::Person;
 use crate::retry::RetryCounts;
 use crate::sent::RecentlySent;
 use crate::sessions::Sessions;
+use crate::tokens::Tokens;
 
 /// Device lists kept in memory per companion; the store has all.
 const CACHED_DEVICE_LISTS: usize = 256;
@@ -30,6 +33,9 @@ const REMEMBERED_ARRIVALS: usize = 256;
 /// Messages of ours that are known to have arrived, of the latest: more than are sent again after a change of identity.
 const REMEMBERED_DELIVERIES: usize = 1024;
 
+/// Longest name that is learnt, in bytes: WhatsApp takes 25 characters.
+const LONGEST_NAME: usize = 256;
+
 /// A companion's records in memory, beyond a single connection: the device record, bounded caches over the store,
 /// and what differs from what is stored.
 pub(crate) struct Mirror {
@@ -38,6 +44,12 @@ pub(crate) struct Mirror {
     pub(crate) sessions: Sessions,
     pub(crate) lids: Lids,
     aliases: Aliases,
+    /// Who trusts the account, and whom it trusts.
+    pub(crate) tokens: Tokens,
+    /// Whom WhatsApp lets the account write to.
+    pub(crate) limits: Limits,
+    /// Whether the account's name has changed and is not announced yet.
+    name_is_news: bool,
     pub(crate) sent: RecentlySent,
     pub(crate) retries: RetryCounts,
     /// One-time keys that are being made for the first upload.
@@ -70,7 +82,8 @@ impl Mirror {
             Some(device) => device,
             None => new_device(now / 1000, random),
         };
-        let mut mirror = Self::new(device, config);
+        let limits = store.limits().await?.unwrap_or_default();
+        let mut mirror = Self { limits, ..Self::new(device, config) };
         mirror.missed.load(store.missed().await?);
         Ok(mirror)
     }
@@ -83,6 +96,9 @@ impl Mirror {
             sessions: Sessions::new(config.session_cache),
             lids: Lids::new(),
             aliases: Aliases::new(),
+            tokens: Tokens::new(),
+            limits: Limits::default(),
+            name_is_news: false,
             sent: RecentlySent::new(config.recent_sent),
             retries: RetryCounts::default(),
             fresh_prekeys: None,
@@ -144,7 +160,10 @@ impl Mirror {
 
     /// Whether something waits for a commit that happens anyway.
     pub(crate) fn has_changes(&self) -> bool {
-        !self.changes.is_empty() || self.lids.has_unstored() || self.missed.has_changes()
+        !self.changes.is_empty()
+            || self.lids.has_unstored()
+            || self.tokens.has_unstored()
+            || self.missed.has_changes()
     }
 
     /// Everything that is to be stored now; what was received and is not accepted yet goes with it.
@@ -152,6 +171,7 @@ impl Mirror {
         let mut changes = std::mem::take(&mut self.changes);
         changes.sessions.extend(self.sessions.records());
         changes.lid_mappings = self.lids.take_unstored();
+        changes.privacy_tokens = self.tokens.take_unstored();
         changes.sent_messages = self.sent.take();
         changes.inbox.extend(self.inbox.unstored());
         changes.missed.extend(self.missed.take_changes());
@@ -169,6 +189,63 @@ impl Mirror {
     /// Whether a message was read lately, so that it need not be told again.
     pub(crate) fn has_arrived(&self, chat: &Jid, sender: &Jid, id: &str) -> bool {
         self.arrived.contains(&(chat.clone(), sender.clone(), CompactString::from(id)))
+    }
+
+    /// The account's owner calls it so.
+    pub(crate) fn learn_name(&mut self, name: &str) {
+        if !(1..=LONGEST_NAME).contains(&name.len()) || self.device.push_name == name {
+            return;
+        }
+        name.clone_into(&mut self.device.push_name);
+        self.name_changed(self.device.chosen_name.is_none());
+    }
+
+    /// This companion is to show a name of its own, or none but its owner's.
+    pub(crate) fn choose_name(&mut self, name: Option<String>) {
+        if self.device.chosen_name != name {
+            self.device.chosen_name = name;
+            self.name_changed(true);
+        }
+    }
+
+    fn name_changed(&mut self, is_shown: bool) {
+        self.device_changed();
+        self.must_commit();
+        if is_shown {
+            self.name_is_news = true;
+            let name = self.device.shown_name().to_owned();
+            self.inbox.push_once(Some(Event::OwnName { name: name.clone() }), Record::OwnName(name));
+        }
+    }
+
+    /// Whether the name is to be announced anew; true once.
+    pub(crate) fn take_name_news(&mut self) -> bool {
+        std::mem::take(&mut self.name_is_news)
+    }
+
+    /// The phone has shared the salt of the account's tokens.
+    pub(crate) fn learn_salt(&mut self, salt: Bytes) {
+        if self.device.nct_salt.as_ref() != Some(&salt) {
+            self.device.nct_salt = Some(salt);
+            self.device_changed();
+            self.must_commit();
+        }
+    }
+
+    /// WhatsApp has told the account's limits; a change is told on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        if limits == self.limits {
+            return;
+        }
+        let is_news =
+            (&limits.time_lock, &limits.new_chats) != (&self.limits.time_lock, &self.limits.new_chats);
+        self.changes.limits = Some(limits.clone());
+        if is_news {
+            self.must_commit();
+            let record = Record::Limits(limits.to_record().into());
+            self.inbox.push_once(Some(Event::Limits(limits.clone())), record);
+        }
+        self.limits = limits;
     }
 
     /// Remembers a message for retry receipts.
@@ -421,6 +498,7 @@ impl Mirror {
         changes.sessions.extend(self.sessions.release());
         self.lids.release();
         self.aliases.release();
+        self.tokens.release();
         drop(self.device_lists.take());
         drop(self.arrived.take());
         changes
@@ -483,6 +561,8 @@ fn new_device(now: i64, random: &mut impl CryptoRng) -> Device {
         lid: None,
         account: None,
         push_name: String::new(),
+        chosen_name: None,
+        nct_salt: None,
         platform: String::new(),
         business_name: None,
         routing_info: None,
@@ -495,7 +575,6 @@ fn new_device(now: i64, random: &mut impl CryptoRng) -> Device {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use bytes::Bytes;
     use rand::SeedableRng;
     use rand_chacha::ChaCha20Rng;
     use wa_signal::{Bundle, Session};

@@ -31,8 +31,9 @@ use crate::query::{self, Queries};
 use crate::receive::{self, Receiver};
 use crate::request::RequestError;
 use crate::requests::Call;
-use crate::send::{self, Sender};
+use crate::send::{self, Left, Sender};
 use crate::shared::{Random, Shared};
+use crate::standing::{self, Standing};
 
 /// Commands that are taken at once, so that they share a commit.
 const COMMANDS: usize = 64;
@@ -46,6 +47,7 @@ pub(crate) struct Online<'a> {
     sender: Sender,
     keeper: Keeper,
     queries: Queries,
+    standing: Standing,
     phase: Phase,
     leaving: Option<Box<Leaving>>,
     /// Who asked for the companion to be unlinked.
@@ -94,6 +96,7 @@ impl<'a> Online<'a> {
             receiver: Receiver::new(shared.config.delivery == Delivery::Shown),
             keeper: Keeper::default(),
             queries: Queries::default(),
+            standing: Standing::default(),
             phase: Phase::AwaitSuccess(Instant::now() + shared.config.login_timeout),
             leaving: None,
             unlinking: Vec::new(),
@@ -110,6 +113,7 @@ impl<'a> Online<'a> {
             Err(end) => end,
         };
         self.sender.abandon(&end.cause);
+        self.standing.abandon(&mut self.context);
         // The connection ended of itself before it could be left: the command is carried out without one.
         if let Some(leaving) = self.leaving {
             self.embedder.commands.postpone(leaving.command);
@@ -210,10 +214,16 @@ impl<'a> Online<'a> {
         match node.tag() {
             "ack" => {
                 let Some(ack) = self.context.requests.answer(node) else { return Ok(()) };
-                let refused = self.sender.on_ack(&mut self.context, &ack);
+                let left = self.sender.on_ack(&mut self.context, &ack).await?;
                 self.has_achieved_something();
-                match refused {
-                    Some(refused) => Box::pin(self.sender.send_otherwise(&mut self.context, refused)).await,
+                match left {
+                    Some(Left::WrongNameSpace(refused)) => {
+                        Box::pin(self.sender.send_otherwise(&mut self.context, refused)).await
+                    }
+                    Some(Left::Limited(reply, kind)) => {
+                        self.standing.on_refusal(&mut self.context, reply, kind);
+                        Ok(())
+                    }
                     None => Ok(()),
                 }
             }
@@ -258,6 +268,7 @@ impl<'a> Online<'a> {
 
     /// Hands out the next batch, unless the embedder has one; what holds nothing to tell is settled at once.
     async fn hand_out(&mut self) -> Result<(), End> {
+        self.embedder.set_limits(&self.context.mirror.limits);
         while self.embedder.outlet.is_free() && self.leaving.is_none() {
             if !self.receiver.is_up_to_date() {
                 Box::pin(self.receiver.read_waiting(&mut self.context, &mut self.keeper)).await?;
@@ -312,6 +323,10 @@ impl<'a> Online<'a> {
             Answered::Contacts { contacts, reply } => query::on_contacts(context, contacts, reply).await,
             Answered::Privacy { answer, read, reply } => {
                 self.queries.on_privacy(context, answer, &read, reply).await
+            }
+            Answered::Limits(answers) => self.standing.on_answers(context, *answers).await,
+            Answered::TokenGiven { user, at, outcome } => {
+                standing::on_given(context, &user, at, outcome).await
             }
             Answered::Keys(outcome) => self.keeper.done(context, outcome),
             Answered::LoggedIn(logged_in) => self.on_logged_in(logged_in).await,

@@ -215,7 +215,7 @@ pub(crate) async fn announce(context: &mut Context<'_>, presence: Presence) -> R
         Presence::Available => "available",
         Presence::Unavailable => "unavailable",
     };
-    let name = Some(context.mirror.device.push_name.clone()).filter(|name| !name.is_empty());
+    let name = Some(context.mirror.device.shown_name().to_owned()).filter(|name| !name.is_empty());
     let presence = Node::new("presence").attr("type", kind).opt_attr("name", name);
     Ok(context.link.send(&presence).await?)
 }

@@ -5,6 +5,7 @@ mod aggregate;
 mod backlog;
 mod decrypt;
 mod envelope;
+mod history;
 mod info;
 mod meaning;
 mod message;
@@ -25,6 +26,7 @@ use crate::connection::frame::{parsed, unpacked};
 use crate::context::Context;
 use crate::end::End;
 use crate::keeper::Keeper;
+use crate::standing;
 use backlog::Backlog;
 pub(crate) use receipt::proves_arrival;
 pub(crate) use replay::replay;
@@ -191,6 +193,11 @@ impl Receiver {
         }
         for answer in answers {
             context.link.feed(&answer).await?;
+        }
+        if context.mirror.take_name_news()
+            && let Some(announcement) = standing::name_announcement(context)
+        {
+            context.link.feed(&announcement).await?;
         }
         Ok(context.link.flush().await?)
     }

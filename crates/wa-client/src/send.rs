@@ -7,6 +7,7 @@ mod audience;
 mod encrypt;
 mod lanes;
 mod resend;
+mod rights;
 mod stanza;
 
 use std::sync::Arc;
@@ -15,16 +16,20 @@ use wa_binary::{Jid, Node};
 use wa_store::LidMigration;
 
 use crate::cause::Cause;
+use crate::command::SendReply;
 use crate::context::Context;
 use crate::end::End;
+use crate::limit::LimitKind;
 use crate::look_up::{Answered, Found};
 use crate::message::{Outgoing, SendError};
 use crate::mirror::Whereabouts;
 use crate::request::Person;
+use crate::standing;
 use acks::{Acks, Consequence, Try, Waiting};
 use audience::{Audience, NameSpace, Plan};
 use lanes::{Lanes, Queued};
 pub(crate) use resend::on_primaries;
+pub(crate) use rights::limit;
 
 /// Sends messages, those of one chat in the order of the calls, and says what became of them.
 #[derive(Debug)]
@@ -41,6 +46,14 @@ struct Prepared {
     audience: Arc<Audience>,
     message: Queued,
     attempt: Try,
+}
+
+/// What an ack leaves to do.
+pub(crate) enum Left {
+    /// To send the message in the other name space.
+    WrongNameSpace(Refused),
+    /// To tell who waits what is known of the limit that stands against the message.
+    Limited(SendReply, LimitKind),
 }
 
 /// A message that was refused because of how it names people.
@@ -133,6 +146,7 @@ impl Sender {
 
     /// Stores the sessions if their leases ran out, then lets everything leave together.
     async fn transmit(&mut self, context: &mut Context<'_>, prepared: Vec<Prepared>) -> Result<(), End> {
+        let prepared = rightful(context, prepared).await;
         // Full of sent messages: only retry receipts after a crash would miss them, yet not for ever.
         let stored = if context.mirror.sent.is_full() {
             context.commit().await
@@ -162,12 +176,17 @@ impl Sender {
         Ok(context.link.flush().await?)
     }
 
-    /// An `<ack>` of the server. A message that is to be sent in the other name space is returned.
-    pub(crate) fn on_ack(&mut self, context: &mut Context<'_>, ack: &Node<'_>) -> Option<Refused> {
+    /// An `<ack>` of the server.
+    pub(crate) async fn on_ack(
+        &mut self,
+        context: &mut Context<'_>,
+        ack: &Node<'_>,
+    ) -> Result<Option<Left>, End> {
         if !ack.attrs.get("class").is_some_and(|class| *class == "message") {
-            return None;
+            return Ok(None);
         }
-        let (audience, consequences) = self.acks.complete(ack)?;
+        let Some((audience, consequences)) = self.acks.complete(ack) else { return Ok(None) };
+        let mut left = None;
         let mirror = &mut *context.mirror;
         for consequence in consequences {
             match consequence {
@@ -183,10 +202,17 @@ impl Sender {
                     NameSpace::Lid => LidMigration::Done,
                     NameSpace::Pn => LidMigration::Pending,
                 }),
-                Consequence::WrongNameSpace(message) => return Some(Refused { message, audience }),
+                Consequence::WrongNameSpace(message) => {
+                    let audience = Arc::clone(&audience);
+                    left = Some(Left::WrongNameSpace(Refused { message, audience }));
+                }
+                Consequence::Limited(reply, kind) => left = Some(Left::Limited(reply, kind)),
             }
         }
-        None
+        if ack.attrs.number::<u32>("error").is_none_or(|code| code == Ok(0)) {
+            standing::give_token_when_due(context, &audience.chat).await?;
+        }
+        Ok(left)
     }
 
     /// Sends a message in the other name space than the one it was refused in (PROTOCOL.md 11.3).
@@ -236,10 +262,14 @@ async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, S
         return Err(SendError::TooLarge { size });
     }
     let user = message.to.to_user();
-    Ok(match context.whereabouts(&user).await? {
+    let lane = match context.whereabouts(&user).await? {
         Whereabouts::Ask(number) => Jid::pn(number),
         Whereabouts::Known(Person { pn, lid }) => lid.or(pn).unwrap_or(user),
-    })
+    };
+    match rights::limit(context, &lane).await? {
+        Some(limit) => Err(SendError::Limited(limit)),
+        None => Ok(lane),
+    }
 }
 
 /// Encrypts for all devices; tells the caller if that fails for all.
@@ -256,6 +286,21 @@ fn prepare(
             None
         }
     }
+}
+
+/// Lets messages show their right to arrive; those that have come to have none since they were sent are refused.
+async fn rightful(context: &mut Context<'_>, prepared: Vec<Prepared>) -> Vec<Prepared> {
+    let mut rightful = Vec::with_capacity(prepared.len());
+    for mut prepared in prepared {
+        match rights::shown(context, &prepared.audience.chat).await {
+            Ok(token) => {
+                prepared.node = prepared.node.with_children(token);
+                rightful.push(prepared);
+            }
+            Err(error) => drop(prepared.message.1.send(Err(error))),
+        }
+    }
+    rightful
 }
 
 #[allow(clippy::needless_pass_by_value)] // The shape that `map_err` wants.

@@ -6,8 +6,8 @@ use wa_binary::Jid;
 
 use crate::store::translate;
 use crate::{
-    Alias, AppStateKey, Batch, Device, DeviceAddress, DeviceList, IdentityChange, PeerData, Seal,
-    SenderKeyName, SentMessage, StoreError,
+    Alias, AppStateKey, Batch, Device, DeviceAddress, DeviceList, IdentityChange, Limits, PeerData,
+    PrivacyToken, Seal, SenderKeyName, SentMessage, StoreError,
 };
 
 /// Everything that one step of the companion changes. All of it is stored, or none.
@@ -40,6 +40,10 @@ pub struct Changes {
     pub app_state_keys: Vec<AppStateKey>,
     /// What the phone told, kept as it came. The store keeps the newest [`PeerData::KEPT`].
     pub peer_data: Vec<PeerData>,
+    /// Tokens by LID user.
+    pub privacy_tokens: Vec<(CompactString, PrivacyToken)>,
+    /// New limits, replacing the old ones.
+    pub limits: Option<Limits>,
     /// What was received and is not known to be recorded elsewhere, by a number that counts up. It stands in for what
     /// the sessions in the same change set can't decrypt a second time.
     pub inbox: Vec<(u64, Option<Bytes>)>,
@@ -88,6 +92,8 @@ impl Changes {
         self.sent_messages.extend(later.sent_messages);
         self.app_state_keys.extend(later.app_state_keys);
         self.peer_data.extend(later.peer_data);
+        self.privacy_tokens.extend(later.privacy_tokens);
+        self.limits = later.limits.or(self.limits.take());
         self.inbox.extend(later.inbox);
         self.identity_changes.extend(later.identity_changes);
         self.missed.extend(later.missed);
@@ -110,6 +116,8 @@ impl fmt::Debug for Changes {
             .field("sent_messages", &self.sent_messages.len())
             .field("app_state_keys", &self.app_state_keys.len())
             .field("peer_data", &self.peer_data.len())
+            .field("privacy_tokens", &self.privacy_tokens.len())
+            .field("limits", &self.limits)
             .field("inbox", &self.inbox.len())
             .field("identity_changes", &self.identity_changes.len())
             .field("missed", &self.missed.len())

@@ -33,8 +33,12 @@ pub struct Device {
     pub lid: Option<Jid>,
     /// `ADVSignedDeviceIdentity` protobuf, including the account signature key; sent along with prekey messages.
     pub account: Option<Bytes>,
-    /// The name that recipients see beside our number.
+    /// The name that the account's owner gave it, as far as it was learnt.
     pub push_name: String,
+    /// The name that this companion shows instead, if it was given one.
+    pub chosen_name: Option<String>,
+    /// Salt of the tokens by which the account may write to people it doesn't know.
+    pub nct_salt: Option<Bytes>,
     /// The phone's platform as pair-success told it (`android`, `iphone`, `smba`, …); empty until paired.
     pub platform: String,
     /// Name of a business account.
@@ -97,6 +101,11 @@ impl Device {
         self.jid.is_some()
     }
 
+    /// The name that recipients see beside our number; empty if none is known.
+    pub fn shown_name(&self) -> &str {
+        self.chosen_name.as_deref().unwrap_or(&self.push_name)
+    }
+
     /// The signed prekey with this id, current or rotated out.
     pub fn signed_prekey_by_id(&self, id: u32) -> Option<&SignedPreKeyRecord> {
         std::iter::once(&self.signed_prekey).chain(&self.previous_signed_prekeys).find(|key| key.id == id)
@@ -120,6 +129,8 @@ impl fmt::Debug for Device {
             lid,
             account: _,
             push_name: _,
+            chosen_name: _,
+            nct_salt: _,
             platform,
             business_name: _,
             routing_info: _,

@@ -20,6 +20,8 @@ use compact_str::CompactString;
 /// | 11 [`PEER_DATA`](Self::PEER_DATA) | time, sort, message id | what came, protobuf |
 /// | 12 [`INBOX`](Self::INBOX) | number, 16 hexadecimal digits | what was received, in the form of the client |
 /// | 13 [`ALIAS`](Self::ALIAS) | phone number as it was asked, digits only | the account's own number and when it was told, protobuf |
+/// | 15 [`PRIVACY_TOKEN`](Self::PRIVACY_TOKEN) | LID user | tokens received and given, protobuf |
+/// | 16 [`LIMITS`](Self::LIMITS) | empty: there is one | what the account may do, protobuf |
 /// | 17 [`MISSED`](Self::MISSED) | number, 16 hexadecimal digits | a message that could not be read, in the form of the client |
 /// | 18 [`IDENTITY_CHANGE`](Self::IDENTITY_CHANGE) | user JID | Unix milliseconds, 8 bytes, and how: 1 new keys, 2 another LID |
 ///
@@ -58,6 +60,11 @@ impl Kind {
     pub const IDENTITY_CHANGE: Self = Self(18);
     /// What could not be read and is asked for from the phone.
     pub const MISSED: Self = Self(17);
+
+    /// Tokens of people who trust the account, and of those whom it trusts.
+    pub const PRIVACY_TOKEN: Self = Self(15);
+    /// Limits on whom the account may write to.
+    pub const LIMITS: Self = Self(16);
 
     /// The kind with this number, be it known to this version or not.
     pub const fn from_number(number: u8) -> Self {

@@ -8,8 +8,8 @@ use wa_binary::Jid;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    Alias, AppStateKey, Ban, Device, DeviceList, LidMigration, ListedDevice, PeerData, PeerDataSort,
-    SentMessage, SignedPreKeyRecord,
+    Alias, AppStateKey, Ban, Device, DeviceList, LidMigration, Limits, ListedDevice, NewChats, PeerData,
+    PeerDataSort, PrivacyToken, SentMessage, SignedPreKeyRecord, TimeLock,
 };
 
 /// A stored record that can't be read.
@@ -50,6 +50,8 @@ impl Device {
             lid: self.lid.as_ref().map(Jid::to_string),
             account: self.account.clone(),
             push_name: self.push_name.clone(),
+            chosen_name: self.chosen_name.clone(),
+            nct_salt: self.nct_salt.clone(),
             platform: self.platform.clone(),
             business_name: self.business_name.clone(),
             routing_info: self.routing_info.clone(),
@@ -93,6 +95,8 @@ impl Device {
             lid: record.lid.as_deref().map(parse_jid).transpose()?,
             account: record.account.clone(),
             push_name: record.push_name.clone(),
+            chosen_name: record.chosen_name.clone(),
+            nct_salt: record.nct_salt.clone(),
             platform: record.platform.clone(),
             business_name: record.business_name.clone(),
             routing_info: record.routing_info.clone(),
@@ -228,6 +232,55 @@ impl PeerData {
     }
 }
 
+impl PrivacyToken {
+    /// The bytes to store; the user is in the key.
+    pub(crate) fn to_record(&self) -> Vec<u8> {
+        let record = PrivacyTokenRecord {
+            token: self.token.clone(),
+            received_at: self.received_at,
+            given_at: self.given_at,
+        };
+        record.encode_to_vec()
+    }
+
+    /// Reads what [`to_record`](Self::to_record) wrote.
+    pub(crate) fn from_record(bytes: Bytes) -> Result<Self, RecordError> {
+        let record = PrivacyTokenRecord::decode(bytes)
+            .map_err(|cause| RecordError { what: "privacy token", problem: cause.to_string() })?;
+        let PrivacyTokenRecord { token, received_at, given_at } = record;
+        Ok(Self { token, received_at, given_at })
+    }
+}
+
+impl Limits {
+    /// The bytes to store.
+    pub fn to_record(&self) -> Vec<u8> {
+        let lock = self.time_lock.as_ref();
+        let lock = lock.map(|lock| TimeLockParts { until: lock.until, kind: lock.kind.clone() });
+        let chats = self.new_chats.as_ref().map(|chats| NewChatsParts {
+            total: chats.total,
+            used: chats.used,
+            until: chats.until,
+            is_reached: chats.is_reached,
+        });
+        LimitsRecord { time_lock: lock, new_chats: chats, asked_at: self.asked_at }.encode_to_vec()
+    }
+
+    /// Reads what [`to_record`](Self::to_record) wrote.
+    pub fn from_record(bytes: &[u8]) -> Result<Self, RecordError> {
+        let record = LimitsRecord::decode(bytes)
+            .map_err(|cause| RecordError { what: "limits", problem: cause.to_string() })?;
+        let lock = record.time_lock.map(|lock| TimeLock { until: lock.until, kind: lock.kind });
+        let chats = record.new_chats.map(|chats| NewChats {
+            total: chats.total,
+            used: chats.used,
+            until: chats.until,
+            is_reached: chats.is_reached,
+        });
+        Ok(Self { time_lock: lock, new_chats: chats, asked_at: record.asked_at })
+    }
+}
+
 fn array<const N: usize>(bytes: &[u8], what: &str) -> Result<[u8; N], RecordError> {
     bytes
         .try_into()
@@ -280,6 +333,10 @@ struct DeviceRecord {
     ban: Option<BanParts>,
     #[prost(uint32, tag = "30")]
     lid_migration: u32,
+    #[prost(string, optional, tag = "25")]
+    chosen_name: Option<String>,
+    #[prost(bytes = "bytes", optional, tag = "26")]
+    nct_salt: Option<Bytes>,
 }
 
 impl DeviceRecord {
@@ -320,6 +377,53 @@ impl std::fmt::Debug for SignedPreKeyParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SignedPreKeyParts").finish_non_exhaustive()
     }
+}
+
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+struct PrivacyTokenRecord {
+    #[prost(bytes = "bytes", tag = "1")]
+    token: Bytes,
+    #[prost(int64, tag = "2")]
+    received_at: i64,
+    #[prost(int64, tag = "3")]
+    given_at: i64,
+}
+
+impl std::fmt::Debug for PrivacyTokenRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PrivacyTokenRecord").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LimitsRecord {
+    #[prost(message, optional, tag = "1")]
+    time_lock: Option<TimeLockParts>,
+    #[prost(message, optional, tag = "2")]
+    new_chats: Option<NewChatsParts>,
+    #[prost(int64, tag = "3")]
+    asked_at: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TimeLockParts {
+    #[prost(int64, optional, tag = "1")]
+    until: Option<i64>,
+    #[prost(string, tag = "2")]
+    kind: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NewChatsParts {
+    #[prost(uint32, optional, tag = "1")]
+    total: Option<u32>,
+    #[prost(uint32, optional, tag = "2")]
+    used: Option<u32>,
+    #[prost(int64, optional, tag = "3")]
+    until: Option<i64>,
+    #[prost(bool, tag = "4")]
+    is_reached: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -10,6 +10,7 @@ use crate::iq;
 use crate::look_up::Answered;
 use crate::query;
 use crate::request::RequestError;
+use crate::send;
 
 /// How long a graceful stop waits for what is in flight.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,6 +45,16 @@ impl Online<'_> {
             Command::WhoIs(user, reply) => self.queries.who_is(&mut self.context, *user, reply).await,
             Command::Presence(presence, reply) => {
                 self.announce(presence).await?;
+                let _ = reply.send(Ok(()));
+            }
+            Command::Limit(to, reply) => {
+                let limit = send::limit(&mut self.context, &to).await;
+                let _ = reply.send(limit.map_err(|error| RequestError::Store(error.to_string())));
+            }
+            Command::Name(name, reply) => {
+                self.context.mirror.choose_name(name);
+                self.context.commit_if_urgent().await?;
+                self.announce_name().await?;
                 let _ = reply.send(Ok(()));
             }
             other => other.refuse(&Cause::Network),

@@ -11,6 +11,7 @@ use crate::keeper::Flow;
 use crate::look_up::{Answered, LoggedIn};
 use crate::query;
 use crate::request::{Presence, RequestError};
+use crate::standing;
 use crate::state::State;
 
 impl Online<'_> {
@@ -53,6 +54,8 @@ impl Online<'_> {
         self.context.link.send(&session).await?;
         if self.context.shared.config.available {
             self.announce(Presence::Available).await?;
+        } else {
+            self.announce_name().await?;
         }
         self.phase = Phase::Ready;
         self.context.timers.in_use();
@@ -64,7 +67,17 @@ impl Online<'_> {
             self.context
                 .look_up(|asker| async move { Answered::Props(asker.ask(iq::account::props()).await) });
         }
+        self.standing.after_login(&mut self.context);
         self.sender.ask_phone(&mut self.context).await
+    }
+
+    /// Says by which name the account goes, without saying that anybody is there.
+    pub(super) async fn announce_name(&mut self) -> Result<(), End> {
+        self.context.mirror.take_name_news();
+        match standing::name_announcement(&self.context) {
+            Some(presence) => Ok(self.context.link.send(&presence).await?),
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn announce(&mut self, presence: Presence) -> Result<(), End> {

@@ -17,6 +17,7 @@ use crate::inbox::Record;
 use crate::iq;
 use crate::keeper::Keeper;
 use crate::look_up::Answered;
+use crate::mirror::Mirror;
 use crate::missed::MissedMessage;
 
 /// Nack codes (PROTOCOL.md 13).
@@ -109,6 +110,9 @@ impl Receiver {
     ) -> Result<(), End> {
         let mirror = &mut *context.mirror;
         mirror.arrived(&envelope.chat, &envelope.sender, &envelope.id);
+        if envelope.from_me && envelope.sender.device == 0 {
+            learn_name(mirror, node);
+        }
         let meaning = meaning::of(mirror, &context.shared.store, node, envelope, plain.clone()).await?;
         resent::take_in(context, envelope, &plain).await?;
         let mirror = &mut *context.mirror;
@@ -270,6 +274,13 @@ async fn is_recorded(context: &mut Context<'_>, node: &Node<'_>, envelope: &Enve
     let chat = envelope.chat.clone();
     let info = meaning::info(context.mirror, &shared.store, node, envelope, chat).await?;
     Ok(received.is_recorded(&info).await)
+}
+
+/// What the own phone sends goes under the name that the owner gave the account. `-` stands for none.
+fn learn_name(mirror: &mut Mirror, node: &Node<'_>) {
+    if let Some(name) = node.attrs.text("notify").filter(|name| *name != *"-") {
+        mirror.learn_name(&name);
+    }
 }
 
 /// The stanza says the same user's other address: remember both (PROTOCOL.md 16).

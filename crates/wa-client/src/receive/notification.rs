@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use wa_binary::{Jid, Node};
 
 use super::Receiver;
@@ -6,6 +7,7 @@ use crate::context::Context;
 use crate::end::End;
 use crate::event::{Event, Notification};
 use crate::keeper::Keeper;
+use crate::standing;
 use crate::trust;
 
 impl Receiver {
@@ -23,7 +25,15 @@ impl Receiver {
             ("encrypt", Some(from)) if from.is_server() => keeper.on_notification(context, node),
             ("encrypt", Some(from)) if node.get_child("identity").is_some() => {
                 trust::changed(context, &from).await?;
+                for user in both_addresses(context, &from).await? {
+                    standing::renew_token(context, &user).await?;
+                }
             }
+            ("privacy_token", Some(from)) => {
+                on_tokens(context, &from, node).await?;
+                context.mirror.inbox.push(passed_on(node, &kind));
+            }
+            ("mex", _) if standing::on_update(context, node) => {}
             ("devices", Some(from)) => on_devices(context, &from, node).await?,
             ("account_sync", _) => {
                 if node.get_child("devices").is_some() {
@@ -35,6 +45,28 @@ impl Receiver {
         }
         Ok(())
     }
+}
+
+/// A person lets the account write to them (PROTOCOL.md 22). Known by the LID, which the stanza may name.
+async fn on_tokens(context: &mut Context<'_>, from: &Jid, node: &Node<'_>) -> Result<(), End> {
+    if let Some(lid) = node.attrs.jid("sender_lid")
+        && from.is_pn()
+    {
+        context.learn_lid(&from.to_user(), &lid.to_user()).await?;
+    }
+    let store = &context.shared.store;
+    let Some(lid) = context.mirror.lids.lid_of(store, &from.to_user()).await? else { return Ok(()) };
+    let tokens = node.get_child("tokens").map_or(&[][..], Node::children);
+    for token in
+        tokens.iter().filter(|token| token.attrs.get("type").is_some_and(|kind| *kind == "trusted_contact"))
+    {
+        let (Some(bytes), Some(Ok(at))) = (token.bytes(), token.attrs.number("t")) else { continue };
+        let bytes = Bytes::copy_from_slice(&bytes);
+        if context.mirror.tokens.receive(store, &lid.user, bytes, at).await? {
+            context.mirror.must_commit();
+        }
+    }
+    Ok(())
 }
 
 async fn on_devices(context: &mut Context<'_>, from: &Jid, node: &Node<'_>) -> Result<(), End> {

@@ -8,10 +8,14 @@ use wa_protobuf::e2e::{AppStateSyncKeyShare, LidMigrationMappingSyncPayload, Pro
 use wa_store::{AppStateKey, LidMigration, PeerData, PeerDataSort, Store, StoreError};
 
 use super::envelope::Envelope;
+use super::history;
 use super::meaning::{Answer, Meaning};
 use crate::content::Content;
 use crate::event::{Event, PeerMessage};
 use crate::mirror::Mirror;
+
+/// Length of an app state key; one of another length opens nothing (PROTOCOL.md 18).
+const KEY_LENGTH: usize = 32;
 
 /// Pairs that one mapping sync may bring; more is not believed.
 const MAX_MAPPINGS: usize = 100_000;
@@ -47,6 +51,9 @@ pub(super) async fn of(
     }
     mirror.must_commit();
     learn_lids(mirror, store, protocol).await?;
+    if let Some(notification) = &protocol.history_sync_notification {
+        history::take_in(mirror, store, notification).await?;
+    }
     let answer = match kind {
         Some(Type::HistorySyncNotification) => Answer::HistoryReceipt,
         _ => Answer::Receipt,
@@ -95,7 +102,7 @@ fn keys(share: &AppStateSyncKeyShare) -> impl Iterator<Item = AppStateKey> {
         let fingerprint = data.fingerprint.as_ref().map(prost::Message::encode_to_vec);
         Some(AppStateKey {
             id: key.key_id.as_ref()?.key_id.clone()?,
-            data: data.key_data.clone()?,
+            data: data.key_data.clone().filter(|key| key.len() == KEY_LENGTH)?,
             fingerprint: fingerprint.unwrap_or_default().into(),
             timestamp: data.timestamp.unwrap_or(0),
         })

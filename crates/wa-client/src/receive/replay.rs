@@ -1,4 +1,4 @@
-use wa_store::StoreError;
+use wa_store::{Limits, StoreError};
 
 use super::envelope::Envelope;
 use super::meaning;
@@ -35,6 +35,8 @@ pub(super) async fn told(
     let (frame, plain) = match record {
         Record::SamePerson { pn, lid } => return Ok(Some(inbox::same_person(pn, lid))),
         Record::IdentityChanged { pn, lid } => return Ok(Some(inbox::identity_changed(pn, lid))),
+        Record::OwnName(name) => return Ok(Some(Event::OwnName { name: name.clone() })),
+        Record::Limits(limits) => return Ok(Some(Event::Limits(Limits::from_record(limits)?))),
         Record::Message { frame, plain } => (frame, plain),
     };
     let Some(data) = unpacked(frame, usize::MAX) else { return Ok(None) };

@@ -8,6 +8,7 @@ use wa_binary::{Node, phash};
 use super::audience::Audience;
 use super::lanes::Queued;
 use crate::command::SendReply;
+use crate::limit::LimitKind;
 use crate::message::{Ack, Outgoing, SendError};
 
 /// The error with which the server refuses a message that names people in the wrong name space (PROTOCOL.md 11.3).
@@ -54,6 +55,8 @@ pub(super) enum Consequence {
     NameSpaceFound,
     /// It is to be sent in the other name space.
     WrongNameSpace(Queued),
+    /// It was refused because of a limit, and who waits is to hear more than that.
+    Limited(SendReply, LimitKind),
 }
 
 impl Waiting {
@@ -100,7 +103,15 @@ impl Acks {
                 }
                 return Some((audience, consequences));
             }
-            Some(code) if code != 0 => Err(SendError::Refused { code }),
+            Some(code) if code != 0 => {
+                if let Some(kind) = LimitKind::of_code(code)
+                    && let Some(reply) = reply.take()
+                {
+                    self.unanswered -= 1;
+                    consequences.push(Consequence::Limited(reply, kind));
+                }
+                Err(SendError::Refused { code })
+            }
             _ => {
                 consequences.extend((attempt == Try::OtherNameSpace).then_some(Consequence::NameSpaceFound));
                 Ok(Ack { timestamp: timestamp(ack) })
@@ -221,8 +232,8 @@ mod tests {
         let mut acks = Acks::new(Duration::from_secs(75));
         let (first, second) = (sent(&mut acks, "A"), sent(&mut acks, "B"));
         assert!(completed(&mut acks, &ack("B")).is_empty());
-        assert!(completed(&mut acks, &ack("A").attr("error", 463_u32)).is_empty());
-        assert_eq!(first.await.unwrap(), Err(SendError::Refused { code: 463 }));
+        assert!(completed(&mut acks, &ack("A").attr("error", 479_u32)).is_empty());
+        assert_eq!(first.await.unwrap(), Err(SendError::Refused { code: 479 }));
         assert_eq!(second.await.unwrap(), Ok(Ack { timestamp: 17 }));
         assert!(acks.complete(&ack("A")).is_none());
     }
@@ -259,6 +270,18 @@ mod tests {
         let nameless = sent(&mut acks, "A");
         assert!(completed(&mut acks, &refused()).is_empty());
         assert_eq!(nameless.await.unwrap(), Err(SendError::Refused { code: 400 }));
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_left_to_who_knows_its_end() {
+        let mut acks = Acks::new(Duration::from_secs(75));
+        let mut waiting = sent(&mut acks, "A");
+        let consequences = completed(&mut acks, &ack("A").attr("error", 475_u32));
+        assert!(
+            matches!(consequences[..], [Consequence::Limited(_, LimitKind::NewChats)]),
+            "{consequences:?}"
+        );
+        assert!(acks.is_empty() && waiting.try_recv().is_err());
     }
 
     #[tokio::test]

@@ -53,4 +53,6 @@ mod strangers;
 #[cfg(test)]
 mod talking;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod unreadable;

@@ -18,9 +18,9 @@ async fn cast() -> (Stage, Phone, Phone, Companion) {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_told_with_its_code() {
     let (stage, alice, bob, companion) = cast().await;
-    stage.fault_for(&alice, FaultKind::RefuseSend { error: 463 });
+    stage.fault_for(&alice, FaultKind::RefuseSend { error: 479 });
     let refused = companion.client.send(Outgoing::text(bob.jid(), "no")).await;
-    assert_eq!(refused, Err(SendError::Refused { code: 463 }));
+    assert_eq!(refused, Err(SendError::Refused { code: 479 }));
     companion.send(bob.jid(), "yes").await;
 }
 

@@ -41,6 +41,13 @@ impl Stage {
         Self::as_told(Options { behaviour, ..Options::default() }).await
     }
 
+    /// With this done to the behaviour that the profile has.
+    pub(crate) async fn with_behaviour(change: impl FnOnce(&mut Behaviour)) -> Self {
+        let mut behaviour = Profile::from_environment().unwrap().behaviour();
+        change(&mut behaviour);
+        Self::behaving(behaviour).await
+    }
+
     async fn as_told(options: Options) -> Self {
         let clock = wa_simulator::Clock::starting_at(NOW);
         let options = Options { seed: Some([42; 32]), clock: Some(clock), ..options };

@@ -22,6 +22,8 @@ pub fn sample_device() -> Device {
         lid: Some("100000000000001:7@lid".parse().unwrap()),
         account: Some(Bytes::from_static(b"signed device identity")),
         push_name: "Zoë".into(),
+        chosen_name: Some("Zoë's shop".into()),
+        nct_salt: Some(Bytes::from_static(&[8; 32])),
         platform: "android".into(),
         business_name: Some("Zoë & Co".into()),
         routing_info: Some(Bytes::from_static(b"\x08\x02")),

@@ -9,7 +9,8 @@ use zeroize::Zeroize;
 use crate::file::FileRecords;
 use crate::{
     Alias, AppStateKey, Changes, Commit, Device, DeviceAddress, DeviceList, FileError, IdentityChange, Key,
-    Kind, MemoryRecords, PeerData, Plain, Records, Seal, SenderKeyName, SentMessage, StoreError,
+    Kind, Limits, MemoryRecords, PeerData, Plain, PrivacyToken, Records, Seal, SenderKeyName, SentMessage,
+    StoreError,
 };
 
 pub(crate) mod translate;
@@ -189,6 +190,18 @@ impl Store {
             Ok(PeerData::from_record(self.shared.seal.open(Kind::PEER_DATA, &key, sealed)?)?)
         };
         records.into_iter().map(data).collect()
+    }
+
+    /// The tokens exchanged with this LID user.
+    pub async fn privacy_token(&self, lid_user: &str) -> Result<Option<PrivacyToken>, StoreError> {
+        let value = self.value(Kind::PRIVACY_TOKEN, Key::new([lid_user])).await?;
+        value.map(|value| Ok(PrivacyToken::from_record(value)?)).transpose()
+    }
+
+    /// What WhatsApp last said of the account's limits.
+    pub async fn limits(&self) -> Result<Option<Limits>, StoreError> {
+        let value = self.value(Kind::LIMITS, Key::FIRST).await?;
+        value.map(|value| Ok(Limits::from_record(&value)?)).transpose()
     }
 
     /// What was received and not recorded, in the order of its numbers.

@@ -9,7 +9,17 @@ use super::*;
 use crate::conformance::{
     sample_device, sample_device_list, sample_peer_data, sample_sent_message, session_change,
 };
-use crate::{Batch, IdentityChangeKind, PeerDataSort};
+use crate::{Batch, IdentityChangeKind, NewChats, PeerDataSort, TimeLock};
+
+fn privacy_token() -> PrivacyToken {
+    PrivacyToken { token: Bytes::from_static(b"token"), received_at: 5, given_at: 7 }
+}
+
+fn limits() -> Limits {
+    let lock = TimeLock { until: Some(9), kind: "DEFAULT".into() };
+    let chats = NewChats { total: Some(50), used: Some(0), until: None, is_reached: true };
+    Limits { time_lock: Some(lock), new_chats: Some(chats), asked_at: 3 }
+}
 
 #[tokio::test]
 async fn device_record_round_trips() {
@@ -45,6 +55,8 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
             sent_messages: vec![sample_sent_message(&chat, "3EB0", 1)],
             app_state_keys: vec![app_state_key(1)],
             peer_data: vec![sample_peer_data("3EB1", 1)],
+            privacy_tokens: vec![("100000000000002".into(), privacy_token())],
+            limits: Some(limits()),
             inbox: vec![(1, Some(Bytes::from_static(b"text")))],
             identity_changes: vec![(chat.clone(), IdentityChange { at: 7, kind: IdentityChangeKind::Keys })],
             missed: vec![(1, Some(Bytes::from_static(b"what")))],
@@ -353,10 +365,12 @@ async fn every_value_is_sealed_for_its_place() {
         inbox: vec![(1, Some(Bytes::from_static(b"text")))],
         missed: vec![(1, Some(Bytes::from_static(b"what")))],
         peer_data: vec![sample_peer_data("3EB1", 1)],
+        privacy_tokens: vec![("100000000000002".into(), privacy_token())],
+        limits: Some(limits()),
         ..Changes::default()
     };
     store.commit(changes).await.unwrap();
-    for kind in (1..=12).chain([17]).map(Kind::from_number) {
+    for kind in (1..=12).chain(15..=17).map(Kind::from_number) {
         let all = records.scan(kind, Key::FIRST..Key::END, 9).await.unwrap();
         assert_eq!(all.len(), 1, "{kind:?}");
         assert!(all[0].1.starts_with(&Labels::label(kind, &all[0].0)), "{kind:?}");
@@ -371,6 +385,9 @@ async fn every_value_is_sealed_for_its_place() {
     assert_eq!(store.device_lists(std::slice::from_ref(&chat)).await.unwrap(), [Some(sample_device_list())]);
     assert!(store.sent_message(&chat, "3EB0").await.unwrap().is_some());
     assert_eq!(store.app_state_keys(&[app_state_key(1).id]).await.unwrap(), [Some(app_state_key(1))]);
+    assert_eq!(store.privacy_token("100000000000002").await.unwrap(), Some(privacy_token()));
+    assert_eq!(store.privacy_token("100000000000003").await.unwrap(), None);
+    assert_eq!(store.limits().await.unwrap(), Some(limits()));
     assert_eq!(store.peer_data(None, 9).await.unwrap(), [sample_peer_data("3EB1", 1)]);
     assert_eq!(store.inbox().await.unwrap(), [(1, Bytes::from_static(b"text"))]);
     assert_eq!(store.missed().await.unwrap(), [(1, Bytes::from_static(b"what"))]);

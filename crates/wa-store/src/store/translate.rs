@@ -27,6 +27,8 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         sent_messages,
         app_state_keys,
         peer_data,
+        privacy_tokens,
+        limits,
         inbox,
         identity_changes,
         missed,
@@ -70,6 +72,15 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
     sealed.put_all(Kind::PEER_DATA, &peer_data, peer_data_key, PeerData::to_record)?;
     if !peer_data.is_empty() {
         sealed.batch.keep_last(Kind::PEER_DATA, PeerData::KEPT);
+    }
+    sealed.put_all(
+        Kind::PRIVACY_TOKEN,
+        &privacy_tokens,
+        |(lid, _)| Key::new([lid.as_str()]),
+        |(_, token)| token.to_record(),
+    )?;
+    if let Some(limits) = limits {
+        sealed.put(Kind::LIMITS, Key::FIRST, &limits.to_record())?;
     }
     sealed.set_all(Kind::INBOX, inbox, |number| number_key(*number), |entry| entry)?;
     sealed.set_all(Kind::MISSED, missed, |number| number_key(*number), |message| message)?;

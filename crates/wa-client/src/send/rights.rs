@@ -1,0 +1,53 @@
+use wa_binary::{Jid, Node};
+use wa_crypto::mac::hmac_sha256;
+
+use super::store_failed;
+use crate::context::Context;
+use crate::limit::{Acquaintance, Limit, limit_on};
+use crate::message::SendError;
+use crate::tokens;
+
+/// The limit that forbids to write to this chat now, if any; such a message must not even be looked up.
+pub(crate) async fn limit(context: &mut Context<'_>, chat: &Jid) -> Result<Option<Limit>, SendError> {
+    let limits = &context.mirror.limits;
+    if limits.time_lock.is_none() && limits.new_chats.is_none() || context.mirror.is_own_user(chat) {
+        return Ok(None);
+    }
+    let whom = acquaintance(context, chat).await?;
+    Ok(limit_on(&context.mirror.limits, whom, context.server_millis()))
+}
+
+async fn acquaintance(context: &mut Context<'_>, chat: &Jid) -> Result<Acquaintance, SendError> {
+    let store = &context.shared.store;
+    let Some(lid) = context.mirror.lids.lid_of(store, &chat.to_user()).await.map_err(store_failed)? else {
+        return Ok(Acquaintance::Stranger);
+    };
+    let now = context.server_millis() / 1000;
+    let known = context.mirror.tokens.of(store, &lid.user).await.map_err(store_failed)?;
+    Ok(match () {
+        () if tokens::is_good(&known, now) => Acquaintance::Trusts,
+        () if known.given_at > 0 => Acquaintance::Known,
+        () => Acquaintance::Stranger,
+    })
+}
+
+/// What a message to this chat shows of its right to arrive (PROTOCOL.md 22): the token that the person gave, or else
+/// what follows from the account's salt. A limit may have come up since it was sent.
+pub(super) async fn shown(context: &mut Context<'_>, chat: &Jid) -> Result<Option<Node<'static>>, SendError> {
+    if let Some(limit) = limit(context, chat).await? {
+        return Err(SendError::Limited(limit));
+    }
+    if !chat.is_lid() || context.mirror.is_own_user(chat) {
+        return Ok(None);
+    }
+    let store = &context.shared.store;
+    let known = context.mirror.tokens.of(store, &chat.user).await.map_err(store_failed)?;
+    if tokens::is_good(&known, context.server_millis() / 1000) {
+        return Ok(Some(Node::new("tctoken").with_bytes(known.token.to_vec())));
+    }
+    let derived = |salt: &bytes::Bytes| {
+        let token = hmac_sha256(salt, &[chat.user.as_bytes(), b"@lid"]);
+        Node::new("cstoken").with_bytes(token.to_vec())
+    };
+    Ok(context.mirror.device.nct_salt.as_ref().map(derived))
+}
