@@ -1,5 +1,5 @@
 //! The one shape of every error answer:
-//! `{"error":{"code","message","field"?,"cause"?,"retryAfter"?}}`.
+//! `{"error":{"code","message","field"?,"cause"?,"retryAfter"?,"retryAt"?}}`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use services::ServiceError;
-use storage::FailureCause;
+use storage::{FailureCause, Timestamp};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
@@ -24,14 +24,21 @@ pub struct ApiError {
     message: String,
     field: Option<String>,
     cause: Option<String>,
-    retry_after: Option<Duration>,
+    retry: Option<Retry>,
+}
+
+/// When another try makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    After(Duration),
+    At(Timestamp),
 }
 
 impl ApiError {
     /// An error without field, cause or waiting time.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None, cause: None, retry_after: None }
+        Self { status, code, message: message.into(), field: None, cause: None, retry: None }
     }
 
     /// 400: the request's content is wrong.
@@ -88,10 +95,17 @@ impl ApiError {
         self
     }
 
+    /// Says at which time what stands against the request ends.
+    #[must_use]
+    pub fn with_retry_at(mut self, until: Option<Timestamp>) -> Self {
+        self.retry = until.map(Retry::At).or(self.retry);
+        self
+    }
+
     /// Says when another try makes sense.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.retry = Some(Retry::After(wait));
         self
     }
 }
@@ -126,6 +140,11 @@ impl ApiError {
             ServiceError::Refused { cause, .. } => {
                 let cause = cause.map_or(FAILED, FailureCause::as_str);
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message).with_cause(cause)
+            }
+            ServiceError::Limited { cause, until, .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "limited", message)
+                    .with_cause(cause.as_str())
+                    .with_retry_at(until)
             }
             ServiceError::Unauthorized { .. } => Self::unauthorized(message),
             ServiceError::Forbidden { .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
@@ -169,7 +188,11 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let retry_after = self.retry_after.map(whole_seconds);
+        let (retry_after, retry_at) = match self.retry {
+            None => (None, None),
+            Some(Retry::After(wait)) => (Some(whole_seconds(wait)), None),
+            Some(Retry::At(until)) => (None, Some(until)),
+        };
         let mut response = HttpResponse::build(self.status);
         if let Some(seconds) = retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));
@@ -184,6 +207,7 @@ impl ResponseError for ApiError {
                 field: self.field.as_deref(),
                 cause: self.cause.as_deref(),
                 retry_after,
+                retry_at,
             },
         })
     }
@@ -211,6 +235,10 @@ struct ErrorDetail<'a> {
     /// Whole seconds, as in the header `retry-after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    /// When what stands against it ends, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    retry_at: Option<Timestamp>,
 }
 
 /// How the API's description speaks of every answer that isn't a success.

@@ -11,6 +11,7 @@ pub(crate) fn flat(field: Field) -> &'static str {
         Field::Name => "name",
         Field::Description => "description",
         Field::DeviceName => "deviceName",
+        Field::PushName => "pushName",
         Field::EventRetention => "eventRetentionDays",
         Field::MessageRetention => "messageRetentionDays",
         Field::Proxy => "proxy",

@@ -1,7 +1,7 @@
 //! WhatsApp's words for what went wrong, in those that are stored and told.
 
 use storage::{CauseKind, ConnectionCause, Failure, FailureCause, Timestamp};
-use wa_client::{Cause, SendError};
+use wa_client::{Cause, Limit, LimitKind, SendError};
 
 /// Why a connection ended.
 pub(crate) fn connection_cause(cause: &Cause) -> ConnectionCause {
@@ -77,11 +77,13 @@ pub(crate) fn remedy(error: &SendError, look_ups: u32) -> Remedy {
         SendError::NoLid => (Cause::NoLid, None),
         SendError::NoDevice => (Cause::NoDevice, None),
         SendError::TooLarge { .. } => (Cause::TooLarge, None),
-        SendError::Refused { code: REACHOUT_TIMELOCK } => (Cause::ReachoutTimelock, Some(REACHOUT_TIMELOCK)),
+        SendError::Limited(limit) | SendError::RefusedByLimit(limit) => {
+            return Remedy::GiveUp(limited(*limit, error.to_string()));
+        }
         SendError::Refused { code } => (Cause::Refused, Some(*code)),
         _ => (Cause::SendFailed, None),
     };
-    Remedy::GiveUp(Failure { cause, code, message: error.to_string() })
+    Remedy::GiveUp(Failure { cause, code, message: error.to_string(), until: None })
 }
 
 /// Whether the server didn't say enough of the recipient, and may do so when it is asked again.
@@ -91,8 +93,15 @@ pub(crate) fn is_about_look_up(error: &SendError) -> bool {
 
 /// A message whose look-ups fail this often is given up: the server answers, and goes on refusing.
 const MAX_LOOK_UPS: u32 = 5;
-/// The code with which WhatsApp limits writing to people who never wrote back.
-const REACHOUT_TIMELOCK: u32 = 463;
+
+/// What a limit of WhatsApp's does to a message.
+pub(crate) fn limited(limit: Limit, message: String) -> Failure {
+    let cause = match limit.kind {
+        LimitKind::TimeLock => FailureCause::ReachoutTimelock,
+        LimitKind::NewChats => FailureCause::NewChatCap,
+    };
+    Failure { cause, code: Some(limit.kind.code()), message, until: limit.until }
+}
 
 #[cfg(test)]
 mod tests {
@@ -160,12 +169,20 @@ mod tests {
             (SendError::NotOnWhatsApp, FailureCause::NotOnWhatsApp, None),
             (SendError::NoDevice, FailureCause::NoDevice, None),
             (SendError::TooLarge { size: 9 }, FailureCause::TooLarge, None),
-            (SendError::Refused { code: 463 }, FailureCause::ReachoutTimelock, Some(463)),
             (SendError::Refused { code: 479 }, FailureCause::Refused, Some(479)),
         ];
         for (error, cause, code) in table {
             let message = error.to_string();
-            assert_eq!(remedy(&error, MAX_LOOK_UPS), Remedy::GiveUp(Failure { cause, code, message }));
+            assert_eq!(
+                remedy(&error, MAX_LOOK_UPS),
+                Remedy::GiveUp(Failure { cause, code, message, until: None })
+            );
+        }
+        let limit = Limit { kind: LimitKind::NewChats, until: Some(5) };
+        for error in [SendError::Limited(limit), SendError::RefusedByLimit(limit)] {
+            let Remedy::GiveUp(failure) = remedy(&error, 1) else { panic!("{error} is repeated") };
+            let told = (failure.cause, failure.code, failure.until);
+            assert_eq!(told, (FailureCause::NewChatCap, Some(475), Some(5)));
         }
     }
 }

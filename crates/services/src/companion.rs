@@ -9,8 +9,9 @@ use storage::{ConnectionSettings, DeviceIcon, DeviceLook, Epoch, InstanceId, Sto
 use tokio::sync::watch;
 use wa_binary::Jid;
 use wa_client::{
-    Appearance, Client, ClientBuilder, Event, Events, LogoutError, Outgoing, PairingCode, PasskeyAssertion,
-    Person, PlatformType, ReceivedMessages, RequestError, SendError, SentMessages, State, Store,
+    Appearance, Client, ClientBuilder, Event, Events, Limit, Limits, LogoutError, Outgoing, PairingCode,
+    PasskeyAssertion, Person, PlatformType, ReceivedMessages, RequestError, SendError, SentMessages, State,
+    Store,
 };
 
 /// A running companion: [`wa_client::Client`], or a stand-in in tests.
@@ -34,6 +35,15 @@ pub trait Companion: Send + Sync + 'static {
     fn server_millis(&self) -> Option<i64> {
         None
     }
+
+    /// Whom WhatsApp lets the account write to, as far as it said.
+    fn limits(&self) -> Limits;
+
+    /// The limit that forbids to write to this person now, if any. Nothing is asked of WhatsApp.
+    async fn limit_on(&self, to: &Jid) -> Result<Option<Limit>, RequestError>;
+
+    /// Shows this name instead of that of the account's owner; `None` ends that.
+    async fn set_push_name(&self, name: Option<&str>) -> Result<(), RequestError>;
 
     /// Unlinks the companion from the account.
     async fn logout(&self) -> Result<(), LogoutError>;
@@ -116,6 +126,18 @@ impl Companion for Client {
 
     fn server_millis(&self) -> Option<i64> {
         Some(Self::server_millis(self))
+    }
+
+    fn limits(&self) -> Limits {
+        Self::limits(self)
+    }
+
+    async fn limit_on(&self, to: &Jid) -> Result<Option<Limit>, RequestError> {
+        Self::limit_on(self, to).await
+    }
+
+    async fn set_push_name(&self, name: Option<&str>) -> Result<(), RequestError> {
+        Self::set_push_name(self, name).await
     }
 
     async fn logout(&self) -> Result<(), LogoutError> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{ConnectionCause, FailureCause, StorageError};
+use storage::{ConnectionCause, FailureCause, StorageError, Timestamp};
 use thiserror::Error;
 
 use crate::field::Field;
@@ -53,6 +53,16 @@ pub enum ServiceError {
         /// WhatsApp's code, where it gave one.
         code: Option<u32>,
         /// What WhatsApp refused, and why where that is known: a sentence as in [`ServiceError::Conflict`].
+        message: String,
+    },
+    /// WhatsApp limits whom the account may write to, and this person isn't among them. Trying makes it worse.
+    #[error("{message}")]
+    Limited {
+        /// Which limit it is.
+        cause: FailureCause,
+        /// When it ends, where that is known.
+        until: Option<Timestamp>,
+        /// The same for people: a sentence as in [`ServiceError::Conflict`].
         message: String,
     },
     /// No credential, or one that isn't good.

@@ -12,6 +12,8 @@ pub enum Field {
     Description,
     /// Name of an instance in the phone's list of linked devices.
     DeviceName,
+    /// Name that an account shows to others.
+    PushName,
     /// Days that an instance's events are kept.
     EventRetention,
     /// Days that an instance's messages are kept.
@@ -56,6 +58,7 @@ impl Field {
         Self::Name,
         Self::Description,
         Self::DeviceName,
+        Self::PushName,
         Self::EventRetention,
         Self::MessageRetention,
         Self::Proxy,
@@ -82,6 +85,7 @@ impl Field {
             Self::Name => "name",
             Self::Description => "description",
             Self::DeviceName => "device_name",
+            Self::PushName => "push_name",
             Self::EventRetention => "event_retention",
             Self::MessageRetention => "message_retention",
             Self::Proxy => "proxy",

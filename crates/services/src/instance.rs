@@ -13,7 +13,7 @@ use storage::{
     Webhook,
 };
 use tokio::time::{sleep, timeout};
-use wa_client::{LogoutError, PairingCode, RequestError, State};
+use wa_client::{Limits, LogoutError, PairingCode, RequestError, State};
 
 pub use passkey::ShownPasskey;
 pub use settings::{
@@ -56,6 +56,8 @@ pub struct InstanceView {
     pub webhook: Webhook,
     /// Where its connection stands now.
     pub connection: ConnectionStatus,
+    /// Whom WhatsApp lets its account write to, as far as it said and the instance runs here.
+    pub limits: Limits,
 }
 
 /// The answer to a wish for a QR code.
@@ -190,8 +192,8 @@ impl InstanceService {
     /// switched on.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` names the first field that can't be accepted; `Unavailable` when another process carries
-    /// the instance.
+    /// `NotFound`; `Invalid` names the first field that can't be accepted; `NotConnected` for a push name, which is
+    /// announced at once; `Unavailable` when another process carries the instance.
     pub async fn update(
         &self,
         caller: &Caller,
@@ -203,14 +205,14 @@ impl InstanceService {
             event_days: update.event_days.unwrap_or(instance.retention.event_days),
             message_days: update.message_days.unwrap_or(instance.retention.message_days),
         };
-        let before = instance.connection;
+        let before = instance.connection.clone();
         let connection = ConnectionSettings {
             proxy: update.proxy.map_or(before.proxy.clone(), |proxy| proxy.map(SecretText::new)),
             shows_delivery: update.shows_delivery.unwrap_or(before.shows_delivery),
         };
         let changes_connection = connection != before;
         let look = DeviceLook {
-            name: update.device_name.unwrap_or(instance.look.name),
+            name: update.device_name.unwrap_or(instance.look.name.clone()),
             icon: update.device_icon.unwrap_or(instance.look.icon),
         };
         let webhook = check_change(update.webhook, &present, &self.inner.guard)?;
@@ -223,6 +225,9 @@ impl InstanceService {
             look: Some(check_look(look)?),
             webhook: if changes_webhook { webhook } else { Default::default() },
         };
+        if let Some(name) = &update.push_name {
+            self.set_push_name(&instance, name.as_deref()).await?;
+        }
         if changes_connection {
             self.inner.supervisor.epoch(id)?;
         }
@@ -361,7 +366,25 @@ impl InstanceService {
 
     fn view(&self, instance: Instance, webhook: Webhook) -> InstanceView {
         let connection = self.inner.supervisor.status(&instance);
-        InstanceView { instance, webhook, connection }
+        let running = self.inner.supervisor.find(instance.owner, instance.id);
+        let limits = running.map(|running| running.companion.limits()).unwrap_or_default();
+        InstanceView { instance, webhook, connection, limits }
+    }
+
+    async fn set_push_name(&self, instance: &Instance, name: Option<&str>) -> Result<(), ServiceError> {
+        let Some(running) = self.inner.supervisor.find(instance.owner, instance.id) else {
+            return Err(self.not_connected(instance));
+        };
+        match running.companion.set_push_name(name).await {
+            Ok(()) => Ok(()),
+            Err(RequestError::NotConnected { .. } | RequestError::Stopped) => {
+                Err(ServiceError::not_connected(&ConnectionStatus::of_state(&running.state())))
+            }
+            Err(RequestError::Invalid(_)) => {
+                Err(ServiceError::invalid(Field::PushName, "must have 1 to 25 characters"))
+            }
+            Err(error) => Err(ServiceError::internal(error)),
+        }
     }
 
     fn not_connected(&self, instance: &Instance) -> ServiceError {

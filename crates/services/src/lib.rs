@@ -57,7 +57,9 @@ pub use instance::{
     CreateInstance, InstanceService, InstanceView, MAX_DESCRIPTION, MAX_DEVICE_NAME, MAX_INSTANCES, MAX_NAME,
     Qr, RETENTION_DAYS, ShownPasskey, UpdateInstance,
 };
-pub use messaging::{ACK_TIMEOUT, MAX_IDEMPOTENCY_KEY, MAX_TEXT, MessagingService, Progress, SendText, Sent};
+pub use messaging::{
+    ACK_TIMEOUT, MAX_IDEMPOTENCY_KEY, MAX_TEXT, MessagingService, OnLimit, Progress, SendText, Sent,
+};
 pub use page::MAX_PAGE;
 pub use recipient::{RecipientError, parse_chat, parse_recipient};
 pub use services::{Dependencies, Services};

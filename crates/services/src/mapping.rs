@@ -8,10 +8,11 @@ mod receipt;
 mod shown;
 
 use storage::{
-    Entry, EventData, ExpiryData, IdentityData, InstanceId, NewEvent, Outcome, StateChange, Timestamp,
+    Entry, EventData, ExpiryData, IdentityData, InstanceId, LimitsData, NewChatsData, NewEvent, Outcome,
+    StateChange, TimeLockData, Timestamp,
 };
 use wa_binary::Jid;
-use wa_client::Event;
+use wa_client::{Event, Limits};
 
 pub(crate) use connection::Facts;
 pub(crate) use names::ChatNames;
@@ -82,6 +83,21 @@ impl Mapped {
     }
 }
 
+/// Limits as they are told.
+fn limits_told(limits: &Limits) -> LimitsData {
+    let lock = limits.time_lock.as_ref();
+    let chats = limits.new_chats.as_ref();
+    LimitsData {
+        time_lock: lock.map(|lock| TimeLockData { until: lock.until, kind: lock.kind.clone() }),
+        new_chats: chats.map(|chats| NewChatsData {
+            total: chats.total,
+            used: chats.used,
+            until: chats.until,
+            is_reached: chats.is_reached,
+        }),
+    }
+}
+
 /// A batch that is being mapped.
 struct Mapping<'a> {
     instance: InstanceId,
@@ -105,6 +121,14 @@ impl Mapping<'_> {
             }
             Event::SamePerson { pn, lid } => {
                 self.same_person(&lid.to_user().to_string(), &pn.to_user().to_string())
+            }
+            Event::OwnName { name } => {
+                let named = StateChange { push_name: Some(Some(name.clone())), ..StateChange::default() };
+                self.change((named, None));
+            }
+            Event::Limits(limits) => {
+                let told = EventData::LimitsChanged(limits_told(limits));
+                self.mapped.entries.push(Entry::Event(NewEvent::new(None, told)));
             }
             Event::IdentityChanged { pn, lid } => self.identity_changed(pn.as_ref(), lid.as_ref()),
             Event::Receipt(receipt) => receipt::add(receipt, self.pending, &mut self.mapped),
@@ -155,7 +179,7 @@ impl Mapping<'_> {
     /// must not send them.
     fn give_up(&mut self, cause: storage::FailureCause) {
         let message = "the account was unlinked before it was sent".to_owned();
-        let failure = storage::Failure { cause, code: None, message };
+        let failure = storage::Failure { cause, code: None, message, until: None };
         for message in self.pending.open() {
             if self.mapped.finished.iter().any(|(id, _)| *id == message.message_id) {
                 continue;

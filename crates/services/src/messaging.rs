@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use storage::{Claim, Failure, FailureCause, InstanceId, Json, Message, MessageStatus, Storage, StoredClaim};
+use storage::{
+    Claim, Failure, FailureCause, InstanceId, Json, Message, MessageStatus, Storage, StoredClaim, Timestamp,
+};
 use tokio::time::{Instant, timeout, timeout_at};
 use wa_binary::Jid;
 use wa_client::content::Draft;
-use wa_client::{Person, SendError};
+use wa_client::{Limit, Person, SendError};
 
 use crate::auth::Caller;
+use crate::cause;
 use crate::clock::now;
 use crate::error::{ConflictCause, ServiceError};
 use crate::field::Field;
@@ -38,6 +41,18 @@ pub struct SendText {
     pub message: String,
     /// With a key, repeating the call sends nothing and gives the answer about the first message.
     pub idempotency_key: Option<String>,
+    /// What to do if WhatsApp doesn't let the account write to the recipient at present.
+    pub on_limit: OnLimit,
+}
+
+/// What to do with a message that WhatsApp, as far as is known, would refuse because of a limit. It is not tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLimit {
+    /// Refuse it: nothing is stored.
+    #[default]
+    Refuse,
+    /// Store it, and send it when the limit is over or the recipient has come to trust the account.
+    Hold,
 }
 
 impl std::fmt::Debug for SendText {
@@ -67,6 +82,11 @@ pub enum Progress {
     Sent,
     /// Stored or being stored, and not acknowledged yet. It goes on in the background, and after a restart.
     Pending,
+    /// Stored; it leaves once WhatsApp lets the account write to the recipient.
+    Held {
+        /// When that is, where it is known.
+        retry_at: Option<Timestamp>,
+    },
 }
 
 /// Use cases about sending. Clones are the same service.
@@ -98,8 +118,8 @@ impl MessagingService {
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for recipient, text or idempotency key; `NotConnected` with the cause, and
-    /// nothing was stored; `Conflict` when the key was used for something else; `Refused` when WhatsApp won't
-    /// have it.
+    /// nothing was stored; `Conflict` when the key was used for something else; `Limited` when WhatsApp doesn't let
+    /// the account write to the recipient, be it known before or said by WhatsApp; `Refused` when it won't have it.
     pub async fn send_text(
         &self,
         caller: &Caller,
@@ -121,10 +141,15 @@ impl MessagingService {
             return self.replay(caller, instance, claim, &earlier).await;
         }
         let running = self.online(caller, instance, running).await?;
-        self.send(caller, &running, &to, &Draft::text(send.message), claim).await
+        let limit = running.limit_on(&to).await;
+        if let (Some(limit), OnLimit::Refuse) = (limit, send.on_limit) {
+            return Err(refused_by_limit(cause::limited(limit, limit.to_string())));
+        }
+        self.send(caller, &running, &to, &Draft::text(send.message), claim, limit).await
     }
 
-    /// Hands a message to the instance, which stores and sends it, and waits for the end of its way.
+    /// Hands a message to the instance, which stores and sends it, and waits for the end of its way. Under a limit it is
+    /// stored only.
     async fn send(
         &self,
         caller: &Caller,
@@ -132,10 +157,18 @@ impl MessagingService {
         to: &Jid,
         draft: &Draft,
         claim: Option<Claim>,
+        limit: Option<Limit>,
     ) -> Result<Sent, ServiceError> {
         let deadline = Instant::now() + ACK_TIMEOUT;
-        let names = self.names(running, to, deadline).await?;
-        let message = pending(running, &names, draft);
+        let names = match limit {
+            // Nobody is even asked who that is.
+            Some(_) => ChatNames::new(to, to.is_pn().then_some(to), to.is_lid().then_some(to)),
+            None => self.names(running, to, deadline).await?,
+        };
+        let mut message = pending(running, &names, draft);
+        if limit.is_some() {
+            message.status = MessageStatus::Held;
+        }
         let (id, chat) = (message.message_id.clone(), Some(message.chat.clone()));
         let claim = claim.map(|claim| Claim { answer: answered(&id, chat.as_deref()), ..claim });
         let answer = running.recorder.submit(message, claim.clone()).map_err(|Full| {
@@ -148,6 +181,7 @@ impl MessagingService {
             },
             Ok(Ok(Answer::NotStored(error))) => Err(ServiceError::not_stored(error)),
             Ok(Ok(Answer::Settled(fate))) => sent(id, chat, fate, false),
+            Ok(Ok(Answer::Held)) => Ok(held(id, chat, limit, false)),
             // The run has ended: what is not stored by now never will be.
             Ok(Err(_)) => self.so_far(caller, running.instance, id, false).await,
             Err(_) => self.in_time(caller, running, id).await,
@@ -238,6 +272,7 @@ impl MessagingService {
         match waiting {
             Some(waiting) => match timeout(ACK_TIMEOUT, waiting).await {
                 Ok(Ok(Answer::Settled(fate))) => sent(id, chat, fate, true),
+                Ok(Ok(Answer::Held)) => Ok(held(id, chat, None, true)),
                 _ => self.so_far(caller, instance, id, true).await,
             },
             None => self.so_far(caller, instance, id, true).await,
@@ -257,6 +292,7 @@ impl MessagingService {
         let ours = messages.into_iter().find(|message| message.from_me);
         let chat = ours.as_ref().map(|message| message.chat.clone());
         match ours.map(|message| message.status) {
+            Some(MessageStatus::Held) => Ok(held(id, chat, None, replayed)),
             Some(MessageStatus::Pending) => Ok(Sent { id, chat, progress: Progress::Pending, replayed }),
             Some(MessageStatus::Failed) => Err(ServiceError::Refused {
                 cause: None,
@@ -286,7 +322,10 @@ fn sent(id: String, chat: Option<String>, fate: Fate, replayed: bool) -> Result<
         Fate::Failed(Failure { cause: FailureCause::TooLarge, .. }) => {
             Err(ServiceError::invalid(Field::Text, "is too large"))
         }
-        Fate::Failed(Failure { cause, code, message }) => {
+        Fate::Failed(
+            failure @ Failure { cause: FailureCause::ReachoutTimelock | FailureCause::NewChatCap, .. },
+        ) => Err(refused_by_limit(failure)),
+        Fate::Failed(Failure { cause, code, message, .. }) => {
             Err(ServiceError::Refused { cause: Some(cause), code, message })
         }
     }
@@ -296,6 +335,15 @@ fn sent(id: String, chat: Option<String>, fate: Fate, replayed: bool) -> Result<
 fn pending(running: &RunningInstance, names: &ChatNames, draft: &Draft) -> Message {
     let own_jid = running.recorder.own_jid().unwrap_or_default();
     mapping::pending(running.instance, own_jid, names, draft, running.recorder.server_now())
+}
+
+fn held(id: String, chat: Option<String>, limit: Option<Limit>, replayed: bool) -> Sent {
+    let retry_at = limit.and_then(|limit| limit.until).map(Timestamp::from_millis);
+    Sent { id, chat, progress: Progress::Held { retry_at }, replayed }
+}
+
+fn refused_by_limit(Failure { cause, message, until, .. }: Failure) -> ServiceError {
+    ServiceError::Limited { cause, until: until.map(Timestamp::from_millis), message }
 }
 
 /// The claim of a key for a request to this instance.
@@ -324,5 +372,7 @@ fn answered(id: &str, chat: Option<&str>) -> Json {
     Json::of(&Answered { id: id.to_owned(), chat: chat.map(str::to_owned) }).unwrap_or_default()
 }
 
+#[cfg(test)]
+mod limit_tests;
 #[cfg(test)]
 mod tests;

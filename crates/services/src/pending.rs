@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{Backoff, Claim, Failure, Message, StatusUpdate, StorageError, StoredClaim};
+use storage::{Backoff, Claim, Failure, Message, MessageStatus, StatusUpdate, StorageError, StoredClaim};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Most messages of one instance that are on their way. Their content is held in memory.
 pub(crate) const CAPACITY: usize = 1_024;
+/// Most of them that may be held. Their content is in memory, too, beside that of the others.
+const MOST_HELD: usize = 512;
 /// How long an acknowledgement may wait to be recorded together with something else: about as long as the commit takes
 /// that it saves.
 const LINGER: Duration = Duration::from_millis(5);
@@ -30,6 +32,8 @@ pub(crate) enum Answer {
     Settled(Fate),
     /// Its idempotency key was taken already: nothing was stored.
     Taken(StoredClaim),
+    /// It is stored, and waits until WhatsApp lets the account write to its recipient.
+    Held,
     /// It could not be stored, and is not sent.
     NotStored(Arc<StorageError>),
 }
@@ -49,6 +53,8 @@ pub(crate) struct PendingMessages {
     submitted: Vec<(String, Option<Claim>)>,
     /// Stored, and to be handed to the companion: ids by order.
     ready: BTreeMap<u64, String>,
+    /// Stored, and not allowed to leave: ids by order.
+    held: BTreeMap<u64, String>,
     /// Settled, and to be recorded.
     settled: Vec<StatusUpdate>,
     /// When what is settled is to be recorded at the latest.
@@ -77,6 +83,8 @@ enum Stage {
     Submitted,
     /// Durable; waits for a connection, or for its turn.
     Ready,
+    /// Durable; not allowed to leave, as far as is known.
+    Held,
     /// In the companion's hands.
     UnderWay,
     /// Settled; what became of it is not durable yet.
@@ -123,7 +131,9 @@ impl PendingMessages {
         message: Message,
         claim: Option<Claim>,
     ) -> Result<oneshot::Receiver<Answer>, Full> {
-        if self.messages.len() >= CAPACITY {
+        let is_held = message.status == MessageStatus::Held;
+        let waiting = self.held.len();
+        if is_held && waiting >= MOST_HELD || self.messages.len() - waiting >= CAPACITY {
             return Err(Full);
         }
         let id = message.message_id.clone();
@@ -155,6 +165,12 @@ impl PendingMessages {
                 let (sender, receiver) = oneshot::channel();
                 // The receiver is here.
                 let _ = sender.send(Answer::Settled(Fate::Sent));
+                Some(receiver)
+            }
+            Some(Pending { stage: Stage::Held, .. }) => {
+                let (sender, receiver) = oneshot::channel();
+                // The receiver is here.
+                let _ = sender.send(Answer::Held);
                 Some(receiver)
             }
             Some(_) => Some(self.add_waiter(id.to_owned())),
@@ -214,7 +230,28 @@ impl PendingMessages {
 
     /// The message is durable as pending.
     pub(crate) fn stored(&mut self, id: &str) {
-        self.become_ready(id, &Stage::Submitted);
+        let status = self.messages.get(id).map(|pending| pending.message.status);
+        match status {
+            Some(MessageStatus::Held) => self.become_held(id, &Stage::Submitted),
+            _ => self.become_ready(id, &Stage::Submitted),
+        }
+    }
+
+    /// The message may not leave yet.
+    pub(crate) fn hold(&mut self, id: &str) {
+        self.become_held(id, &Stage::UnderWay);
+    }
+
+    /// Whether messages are held.
+    pub(crate) fn has_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Those that are held may leave, as far as is known here.
+    pub(crate) fn release(&mut self) {
+        for id in std::mem::take(&mut self.held).into_values() {
+            self.become_ready(&id, &Stage::Held);
+        }
     }
 
     /// The message is not stored, and whoever wanted it is told why.
@@ -282,6 +319,7 @@ impl PendingMessages {
     pub(crate) fn finish(&mut self, id: &str, fate: &Fate) {
         if let Some(pending) = self.messages.remove(id) {
             self.ready.remove(&pending.order);
+            self.held.remove(&pending.order);
         }
         self.tell(id, fate);
     }
@@ -315,6 +353,18 @@ impl PendingMessages {
         }
     }
 
+    fn become_held(&mut self, id: &str, from: &Stage) {
+        let Some(pending) = self.messages.get_mut(id).filter(|pending| pending.stage == *from) else {
+            return;
+        };
+        pending.stage = Stage::Held;
+        self.held.insert(pending.order, id.to_owned());
+        for waiter in self.waiters.remove(id).into_iter().flatten() {
+            // Whoever has stopped waiting finds it in the store.
+            let _ = waiter.send(Answer::Held);
+        }
+    }
+
     fn add_waiter(&mut self, id: String) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
         if self.abandoned {
@@ -336,7 +386,7 @@ impl PendingMessages {
 
 impl Pending {
     fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Ready | Stage::UnderWay)
+        matches!(self.stage, Stage::Ready | Stage::Held | Stage::UnderWay)
     }
 }
 

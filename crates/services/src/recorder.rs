@@ -181,6 +181,21 @@ impl InstanceRecorder {
         self.pending.lock().postpone(message_id);
     }
 
+    /// The message may not leave yet.
+    pub(crate) fn hold(&self, message_id: &str) {
+        self.pending.lock().hold(message_id);
+    }
+
+    /// Whether messages are held.
+    pub(crate) fn has_held(&self) -> bool {
+        self.pending.lock().has_held()
+    }
+
+    /// Lets held messages be offered to the companion.
+    pub(crate) fn release(&self) {
+        self.pending.lock().release();
+    }
+
     /// The companion's last word about a message.
     pub(crate) fn settle(&self, update: StatusUpdate, fate: Fate) {
         self.pending.lock().settle(update, fate, Instant::now());
@@ -400,6 +415,15 @@ impl InstanceRecorder {
     }
 }
 
+/// Whether an event may let held messages leave: limits have changed, or somebody trusts the account.
+fn may_release(event: &Event) -> bool {
+    match event {
+        Event::Limits(_) => true,
+        Event::Notification(notification) => notification.kind == "privacy_token",
+        _ => false,
+    }
+}
+
 #[async_trait]
 impl Recorder for InstanceRecorder {
     async fn record(&self, events: &[Event]) -> Result<(), NotRecorded> {
@@ -415,6 +439,10 @@ impl Recorder for InstanceRecorder {
         let late = mapped.late(self.instance, events, &outcomes, now);
         // It holds from now on, whatever becomes of what is late.
         self.adopt(mapped);
+        if events.iter().any(may_release) {
+            self.release();
+            self.ready.notify_one();
+        }
         if !late.is_empty() {
             self.commit(Addition { state: None, entries: late }).await?;
         }

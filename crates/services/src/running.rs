@@ -8,12 +8,14 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FusedFuture, join};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use storage::{Backoff, Epoch, Failure, FailureCause, Instance, InstanceId, Journal, Message, UserId};
+use storage::{
+    Backoff, Epoch, Failure, FailureCause, Instance, InstanceId, Journal, Message, MessageStatus, UserId,
+};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use wa_binary::Jid;
 use wa_client::content::Draft;
-use wa_client::{Cause, MessageId, Outgoing, State};
+use wa_client::{Cause, Limit, MessageId, Outgoing, State};
 
 use crate::cause::{Remedy, is_about_look_up, remedy};
 use crate::companion::{Companion, Companions, Started};
@@ -23,6 +25,8 @@ use crate::recorder::InstanceRecorder;
 
 /// After a message could not be sent because the connection is gone, the next try is at least this much later.
 const BREATH: Duration = Duration::from_millis(100);
+/// How often held messages are offered to the companion, which knows without asking anybody whether they may leave.
+const OFFER_PAUSE: Duration = Duration::from_secs(60);
 /// How long a companion that is no longer wanted may take to end.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -92,6 +96,16 @@ impl RunningInstance {
         self.state.has_changed().is_ok() && *self.state.borrow() == State::Online
     }
 
+    /// The limit that forbids to write to this person now, if any.
+    pub(crate) async fn limit_on(&self, to: &Jid) -> Option<Limit> {
+        let limits = self.companion.limits();
+        if limits.time_lock.is_none() && limits.new_chats.is_none() {
+            return None;
+        }
+        // Whoever can't say is asked again when the message is handed over.
+        self.companion.limit_on(to).await.ok().flatten()
+    }
+
     /// Records and sends, until the companion ends.
     async fn work(&self) -> End {
         self.recorder.load().await;
@@ -124,6 +138,7 @@ impl RunningInstance {
     async fn send_while_it_runs<'a>(&'a self, under_way: &mut UnderWay<'a>) -> End {
         let mut state = self.state.clone();
         let mut next = Instant::now();
+        let mut next_offer = Instant::now();
         loop {
             let online = match &*state.borrow_and_update() {
                 State::Stopped(Cause::Fenced) => {
@@ -133,6 +148,10 @@ impl RunningInstance {
                 State::Stopped(cause) => return End::Stopped(cause.clone()),
                 state => *state == State::Online,
             };
+            if online && next_offer <= Instant::now() {
+                self.recorder.release();
+                next_offer = Instant::now() + OFFER_PAUSE;
+            }
             if online && next <= Instant::now() && self.send_ready(under_way) == Handed::Postponed {
                 next = Instant::now() + BREATH;
             }
@@ -144,6 +163,7 @@ impl RunningInstance {
                     next = Instant::now() + BREATH;
                 },
                 () = sleep_until(next), if waits => {}
+                () = sleep_until(next_offer), if online && self.recorder.has_held() => {}
             }
         }
     }
@@ -168,8 +188,10 @@ impl RunningInstance {
         let (Ok(to), Ok(content)) = (message.wire_chat.parse::<Jid>(), Draft::from_raw(message.raw.clone()))
         else {
             let text = "what was stored can't be read".to_owned();
-            return self
-                .fail(&message, Failure { cause: FailureCause::Unreadable, code: None, message: text });
+            return self.fail(
+                &message,
+                Failure { cause: FailureCause::Unreadable, code: None, message: text, until: None },
+            );
         };
         let id = message.message_id.as_str();
         let mut backoff = Backoff::default();
@@ -189,6 +211,10 @@ impl RunningInstance {
             if matches!(error, wa_client::SendError::Store(_)) {
                 // It was perhaps refused because another process holds the instance.
                 self.recorder.check_hold().await;
+            }
+            if matches!(error, wa_client::SendError::Limited(_)) && message.status == MessageStatus::Held {
+                self.recorder.hold(id);
+                return Handed::Settled;
             }
             look_ups += u32::from(is_about_look_up(&error));
             match remedy(&error, look_ups) {

@@ -13,10 +13,11 @@ use storage::{
 };
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use wa_binary::Jid;
 use wa_client::content::{Content, Draft};
 use wa_client::{
-    Cause, IncomingMessage, LogoutError, MessageInfo, Outgoing, PairingCode, PasskeyAssertion, RequestError,
-    SendError, State,
+    Cause, IncomingMessage, Limit, LimitKind, Limits, LogoutError, MessageInfo, Outgoing, PairingCode,
+    PasskeyAssertion, RequestError, SendError, State, TimeLock,
 };
 use webhook::Options;
 
@@ -244,6 +245,8 @@ impl Companions for ScriptedCompanions {
             ended: CancellationToken::new(),
             panics: Mutex::new(false),
             refuses: Mutex::new(false),
+            limits: Mutex::default(),
+            trusted: Mutex::default(),
         });
         self.started.lock().entry(instance).or_default().push(Arc::clone(&companion));
         let running = Arc::clone(&companion);
@@ -277,6 +280,8 @@ pub(crate) struct ScriptedCompanion {
     ended: CancellationToken,
     panics: Mutex<bool>,
     refuses: Mutex<bool>,
+    limits: Mutex<Limits>,
+    trusted: Mutex<Vec<Jid>>,
 }
 
 impl ScriptedCompanion {
@@ -322,6 +327,30 @@ impl ScriptedCompanion {
         *self.refuses.lock() = true;
     }
 
+    /// From now on it may write only to those who trust it.
+    pub(crate) fn lock(&self, until: i64) -> Limits {
+        let time_lock = Some(TimeLock { until: Some(until), kind: "DEFAULT".to_owned() });
+        *self.limits.lock() = Limits { time_lock, ..Limits::default() };
+        self.limits()
+    }
+
+    /// Lifts the lock.
+    pub(crate) fn unlock(&self) -> Limits {
+        *self.limits.lock() = Limits::default();
+        Limits::default()
+    }
+
+    /// This person trusts it.
+    pub(crate) fn is_trusted_by(&self, person: &str) {
+        self.trusted.lock().push(person.parse().unwrap());
+    }
+
+    fn limit_for(&self, to: &Jid) -> Option<Limit> {
+        let limits = self.limits.lock();
+        let lock = limits.time_lock.as_ref().filter(|_| !self.trusted.lock().contains(to))?;
+        Some(Limit { kind: LimitKind::TimeLock, until: lock.until })
+    }
+
     pub(crate) fn waiting(&self) -> usize {
         self.sends.lock().len()
     }
@@ -350,9 +379,30 @@ impl Companion for ScriptedCompanion {
         if std::mem::take(&mut *self.refuses.lock()) {
             return Err(SendError::NotConnected { cause: Cause::Network });
         }
+        if let Some(limit) = self.limit_for(&message.to) {
+            return Err(SendError::Limited(limit));
+        }
         let (reply, answer) = oneshot::channel();
         self.sends.lock().push_back((message, reply));
         answer.await.unwrap_or(Err(SendError::Stopped))
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits.lock().clone()
+    }
+
+    async fn limit_on(&self, to: &Jid) -> Result<Option<Limit>, RequestError> {
+        Ok(self.limit_for(to))
+    }
+
+    async fn set_push_name(&self, name: Option<&str>) -> Result<(), RequestError> {
+        self.note("set_push_name");
+        if *self.watcher.borrow() != State::Online {
+            return Err(RequestError::NotConnected { cause: Cause::Network });
+        }
+        let name = name.unwrap_or("Owner").to_owned();
+        self.tell([wa_client::Event::OwnName { name }]).await.unwrap();
+        Ok(())
     }
 
     async fn logout(&self) -> Result<(), LogoutError> {

@@ -18,8 +18,8 @@ pub use domain::device_look::{DeviceIcon, DeviceLook};
 pub use domain::event::{Chat, Event, EventId, EventKind, EventPage, EventQuery, EventStart, NewEvent};
 pub use domain::event_data::{
     ConnectedData, DisconnectedData, EventData, ExpiryData, Failure, IdentityData, InvalidEventData,
-    LimitData, MediaData, MessageData, QrData, StatusData, UndecryptableData, UndecryptableReason,
-    WebhookData,
+    LimitData, LimitsData, MediaData, MessageData, NewChatsData, QrData, StatusData, TimeLockData,
+    UndecryptableData, UndecryptableReason, WebhookData,
 };
 pub use domain::id::InvalidId;
 pub use domain::instance::{

@@ -203,7 +203,7 @@ pub trait Fleet: Send + Sync + 'static {
     /// What was taken with [`Urgency::Soon`] waits no longer: somebody came who waits for it.
     fn hurry(&self) {}
 
-    /// Outgoing messages that are still `pending`, in the order they were stored in. One that can't be read is left out:
+    /// Outgoing messages that are still `pending` or `held`, in the order they were stored in. One that can't be read is left out:
     /// it becomes `failed` without a word, and keeps no other from being sent.
     async fn pending_messages(&self, instance: InstanceId, limit: u64) -> Result<Vec<Message>, StorageError>;
 

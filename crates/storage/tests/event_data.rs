@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use storage::conformance::sample_event_data;
 use storage::{
-    CauseKind, ConnectedData, DisconnectedData, EventData, EventKind, FailureCause, InvalidEventData,
-    MediaData, MessageData, MessageKind, MessageStatus, QrData, StatusData, UndecryptableData,
-    UndecryptableReason, WebhookData,
+    CauseKind, ConnectedData, DisconnectedData, EventData, EventKind, Failure, FailureCause,
+    InvalidEventData, LimitsData, MediaData, MessageData, MessageKind, MessageStatus, QrData, StatusData,
+    UndecryptableData, UndecryptableReason, WebhookData,
 };
 
 const FORMAT_1: &str = include_str!("../testdata/event-data/format-1.jsonl");
@@ -99,6 +99,19 @@ fn values() -> Vec<EventData> {
             code: "2@ref,a,b,c".into(),
             attempt: 1,
             expires_at: Some(1_795_629_993_000),
+        }),
+        EventData::LimitsChanged(LimitsData::default()),
+        EventData::MessageStatus(StatusData {
+            message_id: "3EB0".into(),
+            status: MessageStatus::Failed,
+            from_me: true,
+            timestamp: 1_795_629_993,
+            failure: Some(Failure {
+                cause: FailureCause::NewChatCap,
+                code: Some(475),
+                message: "too many".into(),
+                until: Some(1_700_000_900_000),
+            }),
         }),
     ]);
     values

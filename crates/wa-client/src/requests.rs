@@ -1,3 +1,5 @@
+mod pace;
+
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
@@ -9,6 +11,7 @@ use wa_binary::Node;
 use crate::iq::{self, RequestIds};
 use crate::mirror::Mirror;
 use crate::request::RequestError;
+use pace::Pace;
 
 /// How often the server is asked before it is taken for silent. Every request may be repeated.
 const TRIES: u32 = 2;
@@ -19,6 +22,7 @@ pub(crate) struct Requests {
     ids: RequestIds,
     waiting: HashMap<String, oneshot::Sender<Node<'static>>>,
     calls: (mpsc::UnboundedSender<Call>, mpsc::UnboundedReceiver<Call>),
+    pace: Pace,
 }
 
 /// What a flow that runs beside the pump wants of it.
@@ -41,12 +45,13 @@ pub(crate) struct Question {
 
 impl Requests {
     pub(crate) fn new(prefix: [u8; 2]) -> Self {
-        Self { ids: RequestIds::new(prefix), waiting: HashMap::new(), calls: mpsc::unbounded_channel() }
+        let (waiting, calls) = (HashMap::new(), mpsc::unbounded_channel());
+        Self { ids: RequestIds::new(prefix), waiting, calls, pace: Pace::new() }
     }
 
     /// For flows that run beside the pump. They wait so long for an answer before they ask again.
     pub(crate) fn asker(&self, patience: Duration) -> Asker {
-        Asker { calls: self.calls.0.clone(), patience, tries: TRIES }
+        Asker { calls: self.calls.0.clone(), patience, tries: TRIES, pace: self.pace.clone() }
     }
 
     /// What such a flow wants next.
@@ -99,6 +104,7 @@ pub(crate) struct Asker {
     calls: mpsc::UnboundedSender<Call>,
     patience: Duration,
     tries: u32,
+    pace: Pace,
 }
 
 impl Asker {
@@ -107,8 +113,25 @@ impl Asker {
         Self { tries: 1, ..self }
     }
 
-    /// The positive answer to a request, which is asked again if there is none; a late one counts as well.
+    /// The positive answer to a request, which is asked again if there is none; a late one counts as well. Where the
+    /// server says that it was asked too often about other people, it is spared for a while.
     pub(crate) async fn ask(&self, node: Node<'static>) -> Result<Node<'static>, RequestError> {
+        if !pace::is_counted(&node) {
+            return self.ask_now(node).await;
+        }
+        for _ in 1..pace::TURNS {
+            self.pace.turn().await;
+            let answer = self.ask_now(node.clone()).await;
+            if !pace::is_refusal(&answer) {
+                return answer;
+            }
+            self.pace.slow_down();
+        }
+        self.pace.turn().await;
+        self.ask_now(node).await
+    }
+
+    async fn ask_now(&self, node: Node<'static>) -> Result<Node<'static>, RequestError> {
         let mut answers = FuturesUnordered::new();
         for _ in 0..self.tries {
             let (reply, answer) = oneshot::channel();

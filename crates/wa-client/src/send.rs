@@ -19,7 +19,7 @@ use crate::cause::Cause;
 use crate::command::SendReply;
 use crate::context::Context;
 use crate::end::End;
-use crate::limit::LimitKind;
+use crate::limit::{Limit, LimitKind};
 use crate::look_up::{Answered, Found};
 use crate::message::{Outgoing, SendError};
 use crate::mirror::Whereabouts;
@@ -29,7 +29,6 @@ use acks::{Acks, Consequence, Try, Waiting};
 use audience::{Audience, NameSpace, Plan};
 use lanes::{Lanes, Queued};
 pub(crate) use resend::on_primaries;
-pub(crate) use rights::limit;
 
 /// Sends messages, those of one chat in the order of the calls, and says what became of them.
 #[derive(Debug)]
@@ -261,15 +260,26 @@ async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, S
     if size > context.shared.config.max_stanza {
         return Err(SendError::TooLarge { size });
     }
-    let user = message.to.to_user();
-    let lane = match context.whereabouts(&user).await? {
-        Whereabouts::Ask(number) => Jid::pn(number),
-        Whereabouts::Known(Person { pn, lid }) => lid.or(pn).unwrap_or(user),
-    };
+    let lane = lane_to(context, &message.to).await?;
     match rights::limit(context, &lane).await? {
         Some(limit) => Err(SendError::Limited(limit)),
         None => Ok(lane),
     }
+}
+
+/// The chat with this user, by LID where that is known.
+async fn lane_to(context: &mut Context<'_>, to: &Jid) -> Result<Jid, SendError> {
+    let user = to.to_user();
+    Ok(match context.whereabouts(&user).await? {
+        Whereabouts::Ask(number) => Jid::pn(number),
+        Whereabouts::Known(Person { pn, lid }) => lid.or(pn).unwrap_or(user),
+    })
+}
+
+/// The limit that forbids to write to this user now, if any.
+pub(crate) async fn limit_on(context: &mut Context<'_>, to: &Jid) -> Result<Option<Limit>, SendError> {
+    let lane = lane_to(context, to).await?;
+    rights::limit(context, &lane).await
 }
 
 /// Encrypts for all devices; tells the caller if that fails for all.

@@ -13,6 +13,7 @@ use storage::{
     Timestamp, Webhook, WebhookPatch,
 };
 use utoipa::{IntoParams, ToSchema};
+use wa_client::Limits;
 
 use super::page::{Pagination, Window};
 use super::time::Time;
@@ -74,6 +75,11 @@ pub(crate) struct UpdateRequest {
     #[serde(default, with = "double_option")]
     #[schema(value_type = Option<String>)]
     description: Option<Option<String>>,
+    /// The name that those who are written to see instead of the one that the phone's owner gave the account; `null`
+    /// ends that. Needs a connected instance: it is announced at once.
+    #[serde(default, with = "double_option")]
+    #[schema(value_type = Option<String>)]
+    push_name: Option<Option<String>>,
     #[serde(default, with = "double_option")]
     #[schema(value_type = Option<String>)]
     device_name: Option<Option<String>>,
@@ -167,6 +173,7 @@ impl From<UpdateRequest> for UpdateInstance {
             description: request.description,
             device_name: request.device_name,
             device_icon: request.device_icon,
+            push_name: request.push_name,
             event_days: request.event_retention_days,
             message_days: request.message_retention_days,
             proxy: request.proxy,
@@ -280,25 +287,30 @@ struct InstanceSummary {
     name: String,
     description: Option<String>,
     status: &'static str,
+    /// The name that those who are written to see, once it is known.
+    push_name: Option<String>,
     webhook_url: Option<String>,
     webhook_enabled: bool,
     created_at: Time,
     updated_at: Time,
     connection_status: ConnectionResponse,
+    limits: LimitsResponse,
 }
 
 impl From<InstanceView> for InstanceSummary {
-    fn from(InstanceView { instance, webhook, connection }: InstanceView) -> Self {
+    fn from(InstanceView { instance, webhook, connection, limits }: InstanceView) -> Self {
         Self {
             id: instance.id.to_string(),
             name: instance.name,
             description: instance.description,
             status: connection.status.as_str(),
+            push_name: instance.push_name,
             webhook_url: webhook.url,
             webhook_enabled: webhook.enabled,
             created_at: instance.created_at.into(),
             updated_at: instance.updated_at.into(),
             connection_status: connection.into(),
+            limits: limits.into(),
         }
     }
 }
@@ -381,10 +393,11 @@ pub(crate) struct StatusResponse {
     has_qr: bool,
     last_activity: Option<Time>,
     connection_details: ConnectionResponse,
+    limits: LimitsResponse,
 }
 
 impl From<InstanceView> for StatusResponse {
-    fn from(InstanceView { instance, connection, .. }: InstanceView) -> Self {
+    fn from(InstanceView { instance, connection, limits, .. }: InstanceView) -> Self {
         Self {
             instance_id: instance.id.to_string(),
             status: connection.status.as_str(),
@@ -392,6 +405,54 @@ impl From<InstanceView> for StatusResponse {
             has_qr: connection.has_qr,
             last_activity: instance.last_activity.map(Time::from),
             connection_details: connection.into(),
+            limits: limits.into(),
+        }
+    }
+}
+
+/// Whom WhatsApp lets the account write to, as far as it said. What doesn't hold is left out.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LimitsResponse {
+    /// Only people who trust the account may be written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_lock: Option<TimeLockResponse>,
+    /// So many people may be written to for the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_chats: Option<NewChatsResponse>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TimeLockResponse {
+    /// WhatsApp's name for it.
+    kind: String,
+    /// When it ends; `null` if WhatsApp doesn't say.
+    until: Option<Time>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct NewChatsResponse {
+    total: Option<u32>,
+    used: Option<u32>,
+    /// When they are counted anew; `null` if WhatsApp doesn't say.
+    until: Option<Time>,
+    /// Whether there may be no more.
+    reached: bool,
+}
+
+impl From<Limits> for LimitsResponse {
+    fn from(limits: Limits) -> Self {
+        let time = |millis: Option<i64>| millis.map(|millis| Time::from(Timestamp::from_millis(millis)));
+        Self {
+            time_lock: limits
+                .time_lock
+                .map(|lock| TimeLockResponse { kind: lock.kind, until: time(lock.until) }),
+            new_chats: limits.new_chats.map(|chats| NewChatsResponse {
+                total: chats.total,
+                used: chats.used,
+                until: time(chats.until),
+                reached: chats.is_reached,
+            }),
         }
     }
 }

@@ -1,6 +1,6 @@
 use actix_web::web::Bytes;
 use serde::{Deserialize, Serialize};
-use services::ChatQuery;
+use services::{ChatQuery, OnLimit};
 use storage::{Message, MessageKind, MessageStatus, Page, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 use wa_client::content::Content;
@@ -16,6 +16,28 @@ use crate::extract::{FromQuery, Parameters};
 pub(crate) struct SendRequest {
     pub(crate) phone: String,
     pub(crate) message: String,
+    /// What to do if WhatsApp doesn't let the account write to the recipient at present, which is never tried: `refuse`
+    /// (429), or `hold` the message until it may leave.
+    #[serde(default, alias = "onLimit")]
+    pub(crate) on_limit: OnLimitRequest,
+}
+
+/// What to do with a message that may not leave yet.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnLimitRequest {
+    #[default]
+    Refuse,
+    Hold,
+}
+
+impl From<OnLimitRequest> for OnLimit {
+    fn from(request: OnLimitRequest) -> Self {
+        match request {
+            OnLimitRequest::Refuse => Self::Refuse,
+            OnLimitRequest::Hold => Self::Hold,
+        }
+    }
 }
 
 /// What a send answers: `status` only when WhatsApp hasn't acknowledged yet.
@@ -28,15 +50,22 @@ pub(crate) struct SendResponse {
     remote_jid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
+    /// When a held message may leave, where that is known.
+    #[serde(rename = "retryAt", skip_serializing_if = "Option::is_none")]
+    retry_at: Option<Time>,
 }
 
 impl SendResponse {
     pub(crate) fn acknowledged(id: String, remote_jid: Option<String>) -> Self {
-        Self { id, remote_jid, status: None }
+        Self { id, remote_jid, status: None, retry_at: None }
     }
 
     pub(crate) fn pending(id: String, remote_jid: Option<String>) -> Self {
-        Self { id, remote_jid, status: Some("pending") }
+        Self { id, remote_jid, status: Some("pending"), retry_at: None }
+    }
+
+    pub(crate) fn held(id: String, remote_jid: Option<String>, retry_at: Option<Timestamp>) -> Self {
+        Self { id, remote_jid, status: Some("held"), retry_at: retry_at.map(Time::from) }
     }
 }
 

@@ -25,7 +25,8 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
     request_body = SendRequest,
     responses(
         (status = 200, description = "WhatsApp has it.", body = SendResponse),
-        (status = 202, description = "WhatsApp did not say so within 10 s; it goes on.", body = SendResponse),
+        (status = 202, description = "WhatsApp did not say so within 10 s, and it goes on; or it is held.",
+            body = SendResponse),
         Refused
     )
 )]
@@ -37,7 +38,8 @@ pub(super) async fn send(
     // A key that isn't text can't be a good one; the service says so.
     let key = request.headers().get(IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default().to_owned());
     let given = services::parse_recipient(&body.phone).map(|jid| jid.to_string()).ok();
-    let text = SendText { phone: body.phone, message: body.message, idempotency_key: key };
+    let on_limit = body.on_limit.into();
+    let text = SendText { phone: body.phone, message: body.message, idempotency_key: key, on_limit };
     let send = |call: InstanceCall| async move {
         call.services().messages.send_text(&call.caller, call.subject, text).await
     };
@@ -47,6 +49,9 @@ pub(super) async fn send(
     Ok(match sent.progress {
         Progress::Sent => HttpResponse::Ok().json(SendResponse::acknowledged(sent.id, remote_jid)),
         Progress::Pending => HttpResponse::Accepted().json(SendResponse::pending(sent.id, remote_jid)),
+        Progress::Held { retry_at } => {
+            HttpResponse::Accepted().json(SendResponse::held(sent.id, remote_jid, retry_at))
+        }
     })
 }
 

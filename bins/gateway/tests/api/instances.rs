@@ -261,7 +261,7 @@ async fn the_status_follows_the_connection() {
     let status = client.get(&format!("/api/instances/{id}/status")).await.expect(200);
     assert_eq!(
         keys(&status),
-        ["connectionDetails", "hasQr", "instanceId", "lastActivity", "ready", "status"]
+        ["connectionDetails", "hasQr", "instanceId", "lastActivity", "limits", "ready", "status"]
     );
     assert_eq!(status["instanceId"], id);
     assert_eq!(status["status"], "connected");

@@ -20,6 +20,7 @@ mod first_version;
 mod health;
 mod instances;
 mod lifecycle;
+mod limits;
 mod messages;
 mod modules;
 mod nodes;

@@ -89,6 +89,11 @@ impl Phones {
         assert!(answer.status.is_success(), "{}", answer.body);
     }
 
+    /// Limits whom the account may write to, or lifts that.
+    pub async fn limit(&self, number: &str, limits: Value) {
+        self.post(&format!("/sim/phones/{number}/limits"), limits).await;
+    }
+
     pub async fn fault(&self, fault: Value) {
         self.post("/sim/faults", fault).await;
     }

@@ -166,7 +166,7 @@ async fn a_send_that_whatsapp_refuses_tells_the_cause() {
     let app = TestApp::start().await;
     let alice = app.paired(ALICE).await;
     app.phones().create(BOB).await;
-    app.phones().fault(json!({"kind": "refuse_send", "error": 463, "number": ALICE, "count": 1})).await;
+    app.phones().fault(json!({"kind": "refuse_send", "error": 479, "number": ALICE, "count": 1})).await;
     let refused = app.send(&alice, BOB, "unwanted").await;
     refused.expect_error(422, "refused");
     assert!(refused.body["error"]["cause"].is_string(), "{}", refused.body);

@@ -43,6 +43,8 @@ pub struct UpdateInstance {
     pub device_name: Option<Option<String>>,
     /// New icon there.
     pub device_icon: Option<Option<DeviceIcon>>,
+    /// Name that the account shows to others, instead of the one that its owner gave it.
+    pub push_name: Option<Option<String>>,
     /// New number of days that events are kept.
     pub event_days: Option<Option<u32>>,
     /// New number of days that messages are kept.

@@ -11,7 +11,12 @@ const PEER: &str = "79001234567";
 const CHAT: &str = "79001234567@s.whatsapp.net";
 
 fn text(message: &str) -> SendText {
-    SendText { phone: PEER.to_owned(), message: message.to_owned(), idempotency_key: None }
+    SendText {
+        phone: PEER.to_owned(),
+        message: message.to_owned(),
+        idempotency_key: None,
+        on_limit: Default::default(),
+    }
 }
 
 fn keyed(message: &str, key: &str) -> SendText {
@@ -162,7 +167,7 @@ async fn a_refusal_is_told_to_the_caller_and_in_the_log() {
     let world = World::new().await;
     let (instance, companion) = world.online().await;
     let table = [
-        (SendError::Refused { code: 463 }, "reachout_timelock"),
+        (SendError::Refused { code: 479 }, "refused"),
         (SendError::NotOnWhatsApp, "not_on_whatsapp"),
         (SendError::TooLarge { size: 9 }, "too_large"),
     ];

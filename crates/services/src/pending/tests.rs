@@ -19,7 +19,12 @@ fn sent(id: &str) -> StatusUpdate {
 }
 
 fn failed() -> Fate {
-    Fate::Failed(Failure { cause: FailureCause::Refused, code: Some(479), message: String::new() })
+    Fate::Failed(Failure {
+        cause: FailureCause::Refused,
+        code: Some(479),
+        message: String::new(),
+        until: None,
+    })
 }
 
 fn fresh() -> PendingMessages {

@@ -273,8 +273,12 @@ async fn a_send_that_could_not_be_stored_makes_sure_that_the_instance_is_still_h
     let world = World::serving().await;
     let (id, companion) = world.online().await;
     let (messages, caller) = (world.services.messages.clone(), world.caller);
-    let text =
-        crate::SendText { phone: "79001234567".to_owned(), message: "x".to_owned(), idempotency_key: None };
+    let text = crate::SendText {
+        phone: "79001234567".to_owned(),
+        message: "x".to_owned(),
+        idempotency_key: None,
+        on_limit: Default::default(),
+    };
     let sending = tokio::spawn(async move { messages.send_text(&caller, id, text).await });
     let (_, reply) = companion.next_send().await;
     world.storage.release(world.node, Some(id)).await.unwrap();

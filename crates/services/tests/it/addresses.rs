@@ -7,7 +7,12 @@ use wa_simulator::Phone;
 use crate::stage::Stage;
 
 async fn send(stage: &Stage, id: InstanceId, to: &str, text: &str) -> Sent {
-    let send = SendText { phone: to.to_owned(), message: text.to_owned(), idempotency_key: None };
+    let send = SendText {
+        phone: to.to_owned(),
+        message: text.to_owned(),
+        idempotency_key: None,
+        on_limit: Default::default(),
+    };
     stage.services.messages.send_text(&stage.caller, id, send).await.unwrap()
 }
 

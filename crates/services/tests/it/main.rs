@@ -3,6 +3,7 @@
 
 mod addresses;
 mod identities;
+mod limits;
 mod looks;
 mod messages;
 mod modules;

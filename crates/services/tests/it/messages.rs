@@ -104,6 +104,7 @@ async fn a_number_without_whatsapp_is_a_bad_recipient() {
         phone: "15559999999".to_owned(),
         message: "x".to_owned(),
         idempotency_key: None,
+        on_limit: Default::default(),
     };
     let error = stage.services.messages.send_text(&stage.caller, id, send).await.unwrap_err();
     assert_eq!(error.to_string(), "recipient is not on WhatsApp");
@@ -114,24 +115,17 @@ async fn whatsapps_refusal_is_passed_on_with_its_code() {
     let stage = Stage::new().await;
     let (own, peer) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let id = stage.linked(&own).await;
-    stage.simulator.add_fault(Fault::new(FaultKind::RefuseSend { error: 463 })).unwrap();
+    stage.simulator.add_fault(Fault::new(FaultKind::RefuseSend { error: 479 })).unwrap();
     let error = stage.send(id, &peer, "x").await.unwrap_err();
     assert!(
         matches!(
             error,
-            ServiceError::Refused {
-                cause: Some(storage::FailureCause::ReachoutTimelock),
-                code: Some(463),
-                ..
-            }
+            ServiceError::Refused { cause: Some(storage::FailureCause::Refused), code: Some(479), .. }
         ),
         "{error}"
     );
     let told = stage.statuses(id, 1).await.remove(0);
-    assert_eq!(
-        (told.status, told.failure.unwrap().cause),
-        (MessageStatus::Failed, FailureCause::ReachoutTimelock)
-    );
+    assert_eq!((told.status, told.failure.unwrap().cause), (MessageStatus::Failed, FailureCause::Refused));
 }
 
 #[tokio::test(start_paused = true)]

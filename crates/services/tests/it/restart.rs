@@ -36,6 +36,7 @@ async fn every_message_is_stored_once_and_shown_once_whatever_is_interrupted() {
                     phone: peer.number().to_owned(),
                     message: format!("out {round}.{n}"),
                     idempotency_key: Some(format!("{round}.{n}")),
+                    on_limit: Default::default(),
                 };
                 tokio::spawn(async move { messages.send_text(&caller, id, send).await })
             })
@@ -54,6 +55,7 @@ async fn every_message_is_stored_once_and_shown_once_whatever_is_interrupted() {
                 phone: peer.number().to_owned(),
                 message: format!("out {round}.{n}"),
                 idempotency_key: Some(format!("{round}.{n}")),
+                on_limit: Default::default(),
             };
             sent.insert(stage.services.messages.send_text(&stage.caller, id, send).await.unwrap().id);
         }
@@ -91,8 +93,12 @@ async fn a_second_process_leaves_the_companions_of_the_first_alone() {
         second.instances.status(&stage.caller, id).await.unwrap().ready().then_some(())
     })
     .await;
-    let send =
-        SendText { phone: peer.number().to_owned(), message: "mine now".to_owned(), idempotency_key: None };
+    let send = SendText {
+        phone: peer.number().to_owned(),
+        message: "mine now".to_owned(),
+        idempotency_key: None,
+        on_limit: Default::default(),
+    };
     second.messages.send_text(&stage.caller, id, send).await.unwrap();
     assert_eq!(own.devices().len(), 1, "the same companion");
 }

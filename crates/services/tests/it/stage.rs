@@ -71,6 +71,11 @@ impl Stage {
         services
     }
 
+    /// WhatsApp's time, in Unix seconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.unix_seconds()
+    }
+
     pub(crate) fn phone(&self, number: &str) -> Phone {
         self.simulator.create_phone(number, None).unwrap()
     }
@@ -116,8 +121,12 @@ impl Stage {
     }
 
     pub(crate) async fn send(&self, id: InstanceId, to: &Phone, text: &str) -> Result<Sent, ServiceError> {
-        let send =
-            SendText { phone: to.number().to_owned(), message: text.to_owned(), idempotency_key: None };
+        let send = SendText {
+            phone: to.number().to_owned(),
+            message: text.to_owned(),
+            idempotency_key: None,
+            on_limit: Default::default(),
+        };
         self.services.messages.send_text(&self.caller, id, send).await
     }
 

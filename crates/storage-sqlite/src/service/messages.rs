@@ -158,7 +158,7 @@ pub(super) fn by_id(
     found.into_iter().map(|(_, row)| row.open(instance)).collect()
 }
 
-/// Up to `most` messages that are still pending, in the order they were stored in; and the keys of those among them
+/// Up to `most` messages that are still pending or held, in the order they were stored in; and the keys of those among them
 /// that can't be read.
 pub(super) fn pending(
     db: &mut SqliteConnection,
@@ -166,14 +166,20 @@ pub(super) fn pending(
     instance: InstanceId,
     most: u64,
 ) -> Result<(Vec<Message>, Vec<i64>), Fault> {
-    // Literally as in the index `messages_pending`, which SQLite uses only then.
-    let rows = messages::table
-        .filter(messages::instance.eq(key))
-        .filter(sql::<Bool>("status = 'pending'"))
-        .order(messages::key)
-        .limit(limit(most))
-        .select((messages::key, MessageRow::as_select()))
-        .load::<(i64, MessageRow)>(db)?;
+    let mut rows = Vec::new();
+    // Literally as in the indexes `messages_pending` and `messages_held`, which SQLite uses only then.
+    for status in ["status = 'pending'", "status = 'held'"] {
+        let found = messages::table
+            .filter(messages::instance.eq(key))
+            .filter(sql::<Bool>(status))
+            .order(messages::key)
+            .limit(limit(most))
+            .select((messages::key, MessageRow::as_select()))
+            .load::<(i64, MessageRow)>(db)?;
+        rows.extend(found);
+    }
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    rows.truncate(usize::try_from(most).unwrap_or(usize::MAX));
     let (mut readable, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
     for (key, row) in rows {
         match row.open(instance) {

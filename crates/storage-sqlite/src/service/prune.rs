@@ -135,7 +135,7 @@ fn old_messages(
                 .filter(messages::chat.eq(&chat))
                 .filter(messages::amends.eq(amends))
                 .filter(messages::created_at.lt(before.millis()))
-                .filter(not(sql::<Bool>("status = 'pending'")))
+                .filter(not(sql::<Bool>("status IN ('pending', 'held')")))
                 .limit(limit(most - old.len() as u64))
                 .select(messages::key);
             old.extend(of_chat.load::<i64>(db)?);

@@ -140,7 +140,7 @@ impl Entering<'_> {
         let mut message = new.message.with_sound_times();
         // Nobody can know one of ours before it has left.
         let applied = match message.status {
-            MessageStatus::Pending => Vec::new(),
+            status if status.is_on_its_way() => Vec::new(),
             _ => early::apply(&mut self.tx.db, self.key, self.instance, &mut message)?,
         };
         if !messages::insert(&mut self.tx.db, self.key, &message)? {

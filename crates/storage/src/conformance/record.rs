@@ -165,13 +165,16 @@ pub async fn pending_messages_wait_until_acknowledged(mut backend: impl Backend)
         record.message(sample_outgoing(instance, PEER, &format!("A{n}"), 9_000 - n))
     });
     store.record(record).await.unwrap();
+    let held_back =
+        with(sample_outgoing(instance, PEER, "A5", 1), |new| new.message.status = MessageStatus::Held);
+    store.record(held.record().message(held_back)).await.unwrap();
     let sent = with(sample_outgoing(instance, PEER, "B1", 1), |new| new.message.status = MessageStatus::Sent);
     store.record(held.record().message(sent)).await.unwrap();
     drop(store);
     backend.reopen().await;
     let store = backend.storage().await;
 
-    assert_eq!(pending(&*store, &held, 10).await, ["A1", "A2", "A3", "A4"]);
+    assert_eq!(pending(&*store, &held, 10).await, ["A1", "A2", "A3", "A4", "A5"]);
     assert_eq!(pending(&*store, &held, 2).await, ["A1", "A2"]);
     let first = store.pending_messages(instance, 1).await.unwrap().remove(0);
     assert_eq!(first.raw, Bytes::from_static(b"bytes of A1"));
@@ -182,6 +185,8 @@ pub async fn pending_messages_wait_until_acknowledged(mut backend: impl Backend)
         .status(sample_receipt(PEER, "A2", MessageStatus::Sent, 2))
         .status(sample_receipt(PEER, "A4", MessageStatus::Failed, 2));
     store.record(acknowledged).await.unwrap();
+    assert_eq!(pending(&*store, &held, 10).await, ["A1", "A3", "A5"]);
+    store.record(held.record().status(sample_receipt(PEER, "A5", MessageStatus::Sent, 2))).await.unwrap();
     assert_eq!(pending(&*store, &held, 10).await, ["A1", "A3"]);
 }
 

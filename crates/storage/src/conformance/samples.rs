@@ -6,9 +6,10 @@ use crate::{
     AmendTarget, Amendment, ApiKey, CauseKind, Change, Chat, ConnectedData, ConnectionCause,
     ConnectionSettings, DeviceIcon, DeviceLook, DisconnectedData, Epoch, EventData, EventFilter, EventKind,
     ExpiryData, Failure, FailureCause, IdentityData, Instance, InstanceId, InstanceStatus, LimitData,
-    Message, MessageData, MessageKind, MessageStatus, NewEvent, NewMessage, NodeId, QrData, Retention, Role,
-    SecretText, StatusData, StatusUpdate, Storage, StorageError, StoredMessageId, Timestamp,
-    UndecryptableData, UndecryptableReason, User, UserId, Webhook, WebhookData, WebhookFormat,
+    LimitsData, Message, MessageData, MessageKind, MessageStatus, NewChatsData, NewEvent, NewMessage, NodeId,
+    QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage, StorageError, StoredMessageId,
+    TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, User, UserId, Webhook, WebhookData,
+    WebhookFormat,
 };
 
 /// The node that holds the instances of [`sample_leased`].
@@ -118,6 +119,7 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
                 cause: FailureCause::ReachoutTimelock,
                 code: Some(463),
                 message: "WhatsApp refused the message".into(),
+                until: None,
             }),
         }),
         EventKind::MessageUndecryptable => EventData::MessageUndecryptable(UndecryptableData {
@@ -154,6 +156,18 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
         EventKind::ClientExpiring => EventData::ClientExpiring(ExpiryData {
             version: "2.3000.1045649367".into(),
             expires_at: 1_700_000_900_000,
+        }),
+        EventKind::LimitsChanged => EventData::LimitsChanged(LimitsData {
+            time_lock: Some(TimeLockData {
+                until: Some(1_700_000_900_000),
+                kind: "WEB_COMPANION_ONLY".into(),
+            }),
+            new_chats: Some(NewChatsData {
+                total: Some(50),
+                used: Some(50),
+                until: Some(1_700_000_900_000),
+                is_reached: true,
+            }),
         }),
     }
 }

@@ -133,6 +133,8 @@ words! {
         TooLarge = "too_large",
         /// WhatsApp's limit on writing to people who never wrote back.
         ReachoutTimelock = "reachout_timelock",
+        /// WhatsApp's cap on how many people may be written to for the first time.
+        NewChatCap = "new_chat_cap",
         /// WhatsApp refused it.
         Refused = "refused",
         /// Recipient and devices could not be looked up.

@@ -32,6 +32,8 @@ words! {
         IdentityChanged = "identity_changed",
         /// WhatsApp will refuse this version of the client after a time.
         ClientExpiring = "client_expiring",
+        /// WhatsApp has changed whom the account may write to.
+        LimitsChanged = "limits_changed",
     }
 }
 

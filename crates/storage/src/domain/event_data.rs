@@ -35,6 +35,8 @@ pub enum EventData {
     IdentityChanged(IdentityData),
     /// WhatsApp will refuse this version of the client after a time.
     ClientExpiring(ExpiryData),
+    /// WhatsApp has changed whom the account may write to.
+    LimitsChanged(LimitsData),
 }
 
 impl EventData {
@@ -55,6 +57,7 @@ impl EventData {
             Self::WebhookUpdated(_) => EventKind::WebhookUpdated,
             Self::IdentityChanged(_) => EventKind::IdentityChanged,
             Self::ClientExpiring(_) => EventKind::ClientExpiring,
+            Self::LimitsChanged(_) => EventKind::LimitsChanged,
         }
     }
 
@@ -163,6 +166,9 @@ pub struct Failure {
     pub code: Option<u32>,
     /// What was refused and why, as a sentence in English.
     pub message: String,
+    /// When what stands against it ends, where that is known: Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
 }
 
 /// A message that can't be decrypted (yet).
@@ -266,6 +272,44 @@ pub struct LimitData {
     pub allowed: u64,
     /// How much was used.
     pub used: u64,
+}
+
+/// Whom WhatsApp lets the account write to. Without either part: everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsData {
+    /// Only people who gave the account a token may be written to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_lock: Option<TimeLockData>,
+    /// So many people may be written to for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_chats: Option<NewChatsData>,
+}
+
+/// A lock on writing to people who don't trust the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeLockData {
+    /// When it ends, where that is known: Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// WhatsApp's name for it; empty if it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+}
+
+/// A cap on new chats.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewChatsData {
+    /// How many there may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u32>,
+    /// How many there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<u32>,
+    /// When they are counted anew, where that is known: Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// Whether there may be no more.
+    pub is_reached: bool,
 }
 
 /// A webhook whose settings changed.

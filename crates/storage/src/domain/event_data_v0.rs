@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::event_data::{
-    ConnectedData, DisconnectedData, EventData, ExpiryData, Failure, IdentityData, LimitData, MediaData,
-    MessageData, QrData, StatusData, UndecryptableData, WebhookData,
+    ConnectedData, DisconnectedData, EventData, ExpiryData, Failure, IdentityData, LimitData, LimitsData,
+    MediaData, MessageData, QrData, StatusData, UndecryptableData, WebhookData,
 };
 use crate::{CauseKind, EventKind, FailureCause, MessageKind, MessageStatus, Webhook};
 
@@ -26,6 +26,7 @@ pub(super) fn decode(kind: EventKind, text: &str) -> Result<EventData, serde_jso
         }
         EventKind::ClientExpiring => EventData::ClientExpiring(serde_json::from_str::<ExpiryData>(text)?),
         EventKind::LimitExceeded => EventData::LimitExceeded(serde_json::from_str::<LimitData>(text)?),
+        EventKind::LimitsChanged => EventData::LimitsChanged(serde_json::from_str::<LimitsData>(text)?),
         EventKind::IdentityChanged => EventData::IdentityChanged(serde_json::from_str::<IdentityData>(text)?),
         EventKind::WebhookUpdated => {
             let (name, enabled, deleted) = (Webhook::DEFAULT.to_owned(), true, false);
@@ -125,6 +126,7 @@ impl From<Status> for StatusData {
             cause: failure_cause(&cause),
             code: None,
             message: old.error.unwrap_or_default(),
+            until: None,
         });
         Self {
             message_id: old.message_id,

@@ -16,6 +16,8 @@ words! {
     MessageStatus, "message status" {
         /// Ours, stored, not acknowledged by WhatsApp yet.
         Pending = "pending",
+        /// Ours, stored, and waits until WhatsApp lets the account write to the recipient.
+        Held = "held",
         /// Ours, acknowledged by WhatsApp.
         Sent = "sent",
         /// A device of the recipient has it.
@@ -32,13 +34,18 @@ words! {
 }
 
 impl MessageStatus {
+    /// Whether the message is ours and has not left yet, as far as is known.
+    pub const fn is_on_its_way(self) -> bool {
+        matches!(self, Self::Pending | Self::Held)
+    }
+
     /// Whether a message may go from this status to `next`. Never backwards, never to itself.
     ///
-    /// `Failed` is reached only from `Pending`, and left only when a receipt proves that the message did arrive.
+    /// `Failed` is reached only from `Pending` and `Held`, and left only when a receipt proves that the message did arrive.
     pub const fn may_become(self, next: Self) -> bool {
-        use MessageStatus::{Delivered, Failed, Pending, Played, Read, Received, Sent};
+        use MessageStatus::{Delivered, Failed, Held, Pending, Played, Read, Received, Sent};
         match self {
-            Pending => matches!(next, Sent | Delivered | Read | Played | Failed),
+            Pending | Held => matches!(next, Sent | Delivered | Read | Played | Failed),
             Sent | Failed => matches!(next, Delivered | Read | Played),
             Delivered | Received => matches!(next, Read | Played),
             Read => matches!(next, Played),
@@ -232,7 +239,7 @@ mod tests {
     #[test]
     fn failed_is_reached_from_pending_and_left_by_receipts_alone() {
         for status in MessageStatus::ALL {
-            assert_eq!(status.may_become(Failed), *status == Pending, "{status} to failed");
+            assert_eq!(status.may_become(Failed), status.is_on_its_way(), "{status} to failed");
             assert_eq!(
                 Failed.may_become(*status),
                 matches!(status, Delivered | Read | Played),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::messages::size;
 use super::{InstanceTables, Tables};
-use crate::{MessageStatus, Timestamp, Webhook};
+use crate::{Timestamp, Webhook};
 
 /// Forgets old events of all instances, at most `limit`; answers how many.
 pub(super) fn events(tables: &mut Tables, now: Timestamp, default: Option<Duration>, limit: u64) -> u64 {
@@ -48,7 +48,7 @@ impl InstanceTables {
         let old = self
             .messages
             .iter()
-            .filter(|(_, message)| message.created_at < before && message.status != MessageStatus::Pending);
+            .filter(|(_, message)| message.created_at < before && !message.status.is_on_its_way());
         let old: Vec<_> =
             old.take(size(limit)).map(|(key, message)| (*key, message.message_id.clone())).collect();
         for (key, message_id) in &old {

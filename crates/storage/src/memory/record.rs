@@ -3,9 +3,8 @@ use async_trait::async_trait;
 use super::messages::size;
 use super::{EarlyChange, InstanceTables, MemoryStorage, prune};
 use crate::{
-    Amendment, Entry, Epoch, Event, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus,
-    NewEvent, NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, StoredClaim, Timestamp,
-    Write,
+    Amendment, Entry, Epoch, Event, Fleet, Instance, InstanceCounts, InstanceId, Message, NewEvent,
+    NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, StoredClaim, Timestamp, Write,
 };
 
 #[async_trait]
@@ -67,7 +66,7 @@ impl Fleet for MemoryStorage {
     async fn pending_messages(&self, instance: InstanceId, limit: u64) -> Result<Vec<Message>, StorageError> {
         let tables = self.lock();
         let messages = tables.instance(instance)?.messages.values();
-        let pending = messages.filter(|message| message.status == MessageStatus::Pending);
+        let pending = messages.filter(|message| message.status.is_on_its_way());
         Ok(pending.take(size(limit)).cloned().collect())
     }
 
@@ -152,7 +151,7 @@ impl InstanceTables {
         known.push(key);
         let mut message = message.with_sound_times();
         // Nobody can know one of ours before it has left.
-        if message.status != MessageStatus::Pending {
+        if !message.status.is_on_its_way() {
             self.early.retain(|early| !early.apply(&mut message));
         }
         self.messages.insert(key, message);

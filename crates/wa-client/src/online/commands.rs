@@ -48,7 +48,7 @@ impl Online<'_> {
                 let _ = reply.send(Ok(()));
             }
             Command::Limit(to, reply) => {
-                let limit = send::limit(&mut self.context, &to).await;
+                let limit = send::limit_on(&mut self.context, &to).await;
                 let _ = reply.send(limit.map_err(|error| RequestError::Store(error.to_string())));
             }
             Command::Name(name, reply) => {

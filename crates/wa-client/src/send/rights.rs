@@ -8,7 +8,7 @@ use crate::message::SendError;
 use crate::tokens;
 
 /// The limit that forbids to write to this chat now, if any; such a message must not even be looked up.
-pub(crate) async fn limit(context: &mut Context<'_>, chat: &Jid) -> Result<Option<Limit>, SendError> {
+pub(super) async fn limit(context: &mut Context<'_>, chat: &Jid) -> Result<Option<Limit>, SendError> {
     let limits = &context.mirror.limits;
     if limits.time_lock.is_none() && limits.new_chats.is_none() || context.mirror.is_own_user(chat) {
         return Ok(None);

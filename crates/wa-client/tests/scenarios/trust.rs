@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use wa_client::{Event, Limit, LimitKind, Outgoing, SendError, State};
-use wa_simulator::{ChatCap, Fault, FaultKind, KeySharing, Phone, Restriction, TimeLock};
+use wa_simulator::{ChatCap, Fault, FaultKind, KeySharing, Phone, RateLimit, Restriction, TimeLock};
 
 use crate::stage::{NOW, Stage};
 
@@ -217,6 +217,21 @@ async fn a_refusal_tells_when_the_limit_ends() {
     companion.diary.texts(1).await;
     settled().await;
     companion.send(bob.jid(), "ah").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_asked_too_often_is_spared() {
+    let limit = RateLimit { requests: 6, period: Duration::from_secs(60) };
+    let stage = Stage::with_behaviour(|behaviour| behaviour.rate_limit = Some(limit)).await;
+    let alice = stage.phone("15550000001");
+    let companion = stage.companion(&alice).await;
+    let people: Vec<_> = (0..12).map(|n| stage.phone(&format!("1555000010{n:02}"))).collect();
+    let sends = people.iter().map(|person| companion.client.send(Outgoing::text(person.jid(), "hello")));
+    for sent in futures_util::future::join_all(sends).await {
+        sent.unwrap();
+    }
+    let refused = stage.seen("rate-overlimit");
+    assert!((1..=30).contains(&refused), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]

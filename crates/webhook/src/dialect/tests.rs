@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use storage::{
     CauseKind, Chat, ConnectedData, DisconnectedData, EventData, EventId, ExpiryData, Failure, FailureCause,
-    IdentityData, InstanceId, LimitData, MediaData, MessageData, MessageKind, MessageStatus, QrData,
-    StatusData, Timestamp, UndecryptableData, UndecryptableReason, WebhookData,
+    IdentityData, InstanceId, LimitData, LimitsData, MediaData, MessageData, MessageKind, MessageStatus,
+    QrData, StatusData, TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, WebhookData,
 };
 
 use super::*;
@@ -66,8 +66,12 @@ fn sent(kind: MessageKind) -> MessageData {
 }
 
 fn failed() -> StatusData {
-    let failure =
-        Failure { cause: FailureCause::Refused, code: Some(463), message: "WhatsApp refused it".to_owned() };
+    let failure = Failure {
+        cause: FailureCause::Refused,
+        code: Some(463),
+        message: "WhatsApp refused it".to_owned(),
+        until: None,
+    };
     StatusData {
         message_id: "3EB0".to_owned(),
         status: MessageStatus::Failed,
@@ -199,6 +203,13 @@ fn samples() -> Vec<(EventData, &'static str)> {
                 deleted: false,
             }),
             r#""timestamp":"2023-01-01T12:00:00.123Z","name":"default","enabled":true,"deleted":false"#,
+        ),
+        (
+            EventData::LimitsChanged(LimitsData {
+                time_lock: Some(TimeLockData { until: Some(1_672_574_400_000), kind: "DEFAULT".to_owned() }),
+                new_chats: None,
+            }),
+            r#""timeLock":{"kind":"DEFAULT","until":"2023-01-01T12:00:00.000Z"},"newChats":null"#,
         ),
         (
             EventData::IdentityChanged(IdentityData::default()),

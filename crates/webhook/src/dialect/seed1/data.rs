@@ -2,8 +2,8 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use storage::{
     CauseKind, ConnectedData, DisconnectedData, Event, EventData, ExpiryData, FailureCause, IdentityData,
-    InstanceId, LimitData, MessageData, MessageKind, MessageStatus, QrData, StatusData, Timestamp,
-    UndecryptableData, UndecryptableReason, WebhookData,
+    InstanceId, LimitData, LimitsData, MessageData, MessageKind, MessageStatus, QrData, StatusData,
+    Timestamp, UndecryptableData, UndecryptableReason, WebhookData,
 };
 
 /// The `data` of an event.
@@ -19,6 +19,7 @@ pub(crate) enum Data<'a> {
     Webhook(Webhook<'a>),
     Identity(Identity<'a>),
     Expiry(Expiry<'a>),
+    Limits(Limits<'a>),
 }
 
 impl<'a> Data<'a> {
@@ -40,6 +41,7 @@ impl<'a> Data<'a> {
             }),
             EventData::LimitExceeded(data) => Self::Limit(Limit::new(event, data)),
             EventData::WebhookUpdated(data) => Self::Webhook(Webhook::new(event, data)),
+            EventData::LimitsChanged(data) => Self::Limits(Limits::new(event, data)),
             EventData::IdentityChanged(IdentityData {}) => Self::Identity(Identity::new(event)),
             EventData::ClientExpiring(ExpiryData { version, expires_at }) => Self::Expiry(Expiry {
                 instance_id: event.instance,
@@ -207,6 +209,9 @@ pub(crate) struct Status<'a> {
     code: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
+    /// When what stands against it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
 }
 
 impl<'a> Status<'a> {
@@ -226,6 +231,7 @@ impl<'a> Status<'a> {
             cause: failure.map(|failure| failure.cause),
             code: failure.and_then(|failure| failure.code),
             error: failure.map(|failure| failure.message.as_str()),
+            until: failure.and_then(|failure| failure.until).map(Timestamp::from_millis),
         }
     }
 }
@@ -300,6 +306,48 @@ impl<'a> Limit<'a> {
             exceeded_limits: [&data.limit],
             usage: One(counted(&data.limit), data.used),
             limits: One(data.limit.clone(), data.allowed),
+        }
+    }
+}
+
+/// `limits_changed`: whom WhatsApp lets the account write to.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Limits<'a> {
+    instance_id: InstanceId,
+    /// `null` where there is no lock.
+    time_lock: Option<TimeLock<'a>>,
+    /// `null` where there is no cap.
+    new_chats: Option<NewChats>,
+}
+
+#[derive(Serialize)]
+struct TimeLock<'a> {
+    kind: &'a str,
+    until: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct NewChats {
+    total: Option<u32>,
+    used: Option<u32>,
+    until: Option<Timestamp>,
+    reached: bool,
+}
+
+impl<'a> Limits<'a> {
+    fn new(event: &Event, data: &'a LimitsData) -> Self {
+        let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+        let lock = data.time_lock.as_ref();
+        Self {
+            instance_id: event.instance,
+            time_lock: lock.map(|lock| TimeLock { kind: &lock.kind, until: time(lock.until) }),
+            new_chats: data.new_chats.as_ref().map(|chats| NewChats {
+                total: chats.total,
+                used: chats.used,
+                until: time(chats.until),
+                reached: chats.is_reached,
+            }),
         }
     }
 }
