@@ -120,12 +120,13 @@ impl Asker {
             return self.ask_now(node).await;
         }
         for _ in 1..pace::TURNS {
-            self.pace.turn().await;
+            let turn = self.pace.turn().await;
             let answer = self.ask_now(node.clone()).await;
             if !pace::is_refusal(&answer) {
+                self.pace.go_on();
                 return answer;
             }
-            self.pace.slow_down();
+            self.pace.slow_down(turn);
         }
         self.pace.turn().await;
         self.ask_now(node).await

@@ -6,8 +6,8 @@ use crate::request::RequestError;
 
 /// The code with which the server says that it was asked too often (PROTOCOL.md 8).
 const OVER_LIMIT: u32 = 429;
-/// How often one request is made while the server says so.
-pub(super) const TURNS: u32 = 7;
+/// How often one request is made while the server says so. Others that are made meanwhile use up what it allows.
+pub(super) const TURNS: u32 = 20;
 /// Pauses begin with this and double from refusal to refusal: servers count by the minute.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -29,6 +29,8 @@ struct State {
     pause: Duration,
     /// Until when requests leave one after another.
     slow_until: Option<Instant>,
+    /// How often the server had to refuse.
+    refusals: u64,
 }
 
 impl Pace {
@@ -36,34 +38,52 @@ impl Pace {
         Self { state: watch::Sender::new(State::default()) }
     }
 
-    /// Waits until a request may leave.
-    pub(super) async fn turn(&self) {
+    /// Waits until a request may leave. What is returned says to [`Self::slow_down`] when it left.
+    pub(super) async fn turn(&self) -> u64 {
+        loop {
+            let (turn, refusals) = self.reserve();
+            sleep_until(turn).await;
+            if self.state.borrow().refusals == refusals {
+                return refusals;
+            }
+        }
+    }
+
+    fn reserve(&self) -> (Instant, u64) {
         let now = Instant::now();
         let mut turn = now;
+        let mut refusals = 0;
         self.state.send_modify(|state| {
+            refusals = state.refusals;
             if state.slow_until.is_none_or(|until| until <= now) {
-                *state = State::default();
+                *state = State { refusals, ..State::default() };
                 return;
             }
             turn = state.next.map_or(now, |next| next.max(now));
             state.next = Some(turn + APART);
         });
-        sleep_until(turn).await;
+        (turn, refusals)
     }
 
-    /// The server was asked too often: nobody asks for a while.
-    pub(super) fn slow_down(&self) {
+    /// The server has answered: the next pause need not be longer than the last.
+    pub(super) fn go_on(&self) {
+        self.state.send_modify(|state| state.pause /= 2);
+    }
+
+    /// The server refuses what left at this turn, having been asked too often: nobody asks for a while.
+    pub(super) fn slow_down(&self, turn: u64) {
         let now = Instant::now();
         self.state.send_modify(|state| {
             // What was on its way when the first was refused is refused, too.
-            if state.slow_until.is_some() && state.next.is_some_and(|next| next > now + APART) {
+            if state.refusals != turn {
                 return;
             }
+            state.refusals += 1;
             state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             state.next = Some(now + state.pause);
             state.slow_until = Some(now + state.pause + SLOW_FOR);
         });
-        tracing::info!("the server was asked too often about other people; it is asked more slowly");
+        tracing::debug!("the server was asked too often about other people; it is asked more slowly");
     }
 }
 
@@ -86,16 +106,22 @@ mod tests {
     async fn pauses_grow_and_those_who_waited_come_one_after_another() {
         let pace = Pace::new();
         let start = Instant::now();
-        pace.turn().await;
+        let turn = pace.turn().await;
         assert_eq!(start.elapsed(), Duration::ZERO);
-        pace.slow_down();
-        pace.slow_down();
-        pace.turn().await;
+        pace.slow_down(turn);
+        pace.slow_down(turn);
+        let turn = pace.turn().await;
         assert_eq!(start.elapsed(), Duration::from_secs(5));
         pace.turn().await;
         assert_eq!(start.elapsed(), Duration::from_secs(6));
-        pace.slow_down();
-        pace.turn().await;
+        // Who waits when the next refusal comes goes on waiting.
+        let waiting = tokio::spawn({
+            let pace = pace.clone();
+            async move { pace.turn().await }
+        });
+        tokio::task::yield_now().await;
+        pace.slow_down(turn);
+        waiting.await.unwrap();
         assert_eq!(start.elapsed(), Duration::from_secs(16));
         tokio::time::sleep(SLOW_FOR).await;
         let start = Instant::now();
