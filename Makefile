@@ -15,7 +15,7 @@ BASELINE ?= $(TARGET)/baseline/target/release/trunkline
 PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-store wa-client wa-simulator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo run build test interop package bench fuzz fmt lint doc ci
+.PHONY: help demo run build test interop package bench soak fuzz fmt lint doc ci
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -29,8 +29,10 @@ run: ## the gateway, for real WhatsApp
 build:
 	$(CARGO) build --locked --bin trunkline
 
-test: build ## every test that needs nothing but the Rust toolchain
+test: build ## every test that needs nothing but the Rust toolchain; what meets the simulator, under both of its profiles
 	$(CARGO) test --locked --workspace
+	SIMULATOR_PROFILE=hostile $(CARGO) test --locked --workspace --test scenarios --test it
+	SIMULATOR_PROFILE=hostile $(CARGO) test --locked --workspace --test acceptance kill
 
 interop: build ## real clients (Baileys, from npm) against the simulator and the gateway
 	@command -v $(NPM) >/dev/null || { echo "interop: SKIPPED LOUDLY: npm (Node.js 20 or later) is not installed" >&2; exit 1; }
@@ -57,6 +59,9 @@ $(TARGET)/baseline/target/release/trunkline:
 	mkdir -p $(TARGET)/baseline
 	git archive $(FIRST) | tar -x -C $(TARGET)/baseline || { echo "bench: the history lacks $(FIRST); try BASELINE=" >&2; exit 1; }
 	cd $(TARGET)/baseline && CARGO_TARGET_DIR=$(TARGET)/baseline/target $(CARGO) build --locked --release --bin trunkline
+
+soak: build ## a fleet on a hostile simulator for SOAK_SECONDS (600): faults, restarts, jumping clocks; nothing lost
+	$(CARGO) run --locked -p trunkline-tests --bin soak
 
 fuzz: ## the hostile-input suite with a hundred times the cases; coverage-guided too where cargo-fuzz is installed
 	HOSTILE_CASES=10000000 $(CARGO) test --locked --release -p trunkline-tests hostile -- --nocapture

@@ -151,32 +151,18 @@ async fn every_message_is_stored_once(
     let expected = (MESSAGES, MESSAGES);
     assert_eq!((sent.len(), received.len()), expected, "distinct ids");
     until_within("all messages are stored", Duration::from_secs(120), || async {
-        let stored = stored_messages(gateway, id).await?;
+        let stored = gateway.messages(id, PEER).await?;
         let done = |m: &&Value| m["status"] != "pending";
         (stored.iter().filter(done).count() >= 2 * MESSAGES).then_some(())
     })
     .await;
-    let stored = stored_messages(gateway, id).await.expect("answered");
+    let stored = gateway.messages(id, PEER).await.expect("answered");
     let mut ours: Vec<_> = stored.iter().filter(|m| m["fromMe"] == true).map(message_id).collect();
     let mut theirs: Vec<_> = stored.iter().filter(|m| m["fromMe"] == false).map(message_id).collect();
     ours.sort_unstable();
     theirs.sort_unstable();
     assert!(ours.iter().eq(sent.iter()), "each send is stored exactly once");
     assert!(theirs.iter().eq(received.iter()), "each received message is stored exactly once");
-}
-
-async fn stored_messages(gateway: &Gateway, id: &str) -> Option<Vec<Value>> {
-    let mut all = Vec::new();
-    loop {
-        let path =
-            format!("/api/instances/{id}/chats/{PEER}@s.whatsapp.net/messages?limit=100&skip={}", all.len());
-        let (status, page) = gateway.call(Method::GET, &path, None).await?;
-        assert!(status.is_success(), "messages: {status} {page}");
-        all.extend(page["messages"].as_array().expect("messages").iter().cloned());
-        if page["pagination"]["hasMore"] == false {
-            return Some(all);
-        }
-    }
 }
 
 fn message_id(message: &Value) -> String {
@@ -212,7 +198,7 @@ async fn what_was_damaged_is_told(gateway: &Gateway, id: &str, receiver: &Webhoo
     let hooks = receiver.hooks();
     let damaged = events_by_message(&hooks, "message_undecryptable");
     assert!(!damaged.is_empty(), "some of the traffic arrived damaged");
-    let stored = stored_messages(gateway, id).await.expect("answered");
+    let stored = gateway.messages(id, PEER).await.expect("answered");
     let theirs = || stored.iter().filter(|message| message["fromMe"] == false);
     let (unread, read): (Vec<&Value>, Vec<&Value>) =
         theirs().partition(|message| message["messageType"] == "undecryptable");

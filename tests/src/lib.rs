@@ -12,6 +12,8 @@ pub mod bench;
 mod process;
 mod receiver;
 mod rest;
+pub mod soak;
+mod usage;
 
 pub use process::Trunkline;
 pub use receiver::{Hook, WebhookReceiver};

@@ -31,6 +31,12 @@ impl Simulator {
         Self::of(Trunkline::start(&["simulate", "--listen", "127.0.0.1:0", "--tls"], &[]))
     }
 
+    /// Starts a simulator on a free port that does all at once what WhatsApp does after weeks.
+    pub async fn start_hostile() -> Self {
+        let args = ["simulate", "--listen", "127.0.0.1:0", "--profile", "hostile"];
+        Self::of(Trunkline::start(&args, &[]))
+    }
+
     fn of(process: Trunkline) -> Self {
         let info: Value = serde_json::from_str(process.announcement()).expect("JSON");
         let certificate = info["certificate"].as_str();
@@ -74,6 +80,13 @@ impl Simulator {
     /// Places a fault.
     pub async fn fault(&self, fault: Value) {
         self.post("/sim/faults", fault).await;
+    }
+
+    /// One deletion through the control API. What has ended by itself is no failure.
+    pub async fn delete(&self, path: &str) {
+        let url = format!("{}{path}", self.process.url());
+        let status = self.client.delete(url).send().await.expect("simulator answers").status();
+        assert!(status.is_success() || status == StatusCode::NOT_FOUND, "DELETE {path}: {status}");
     }
 
     /// One call of the control API that must succeed.
@@ -197,6 +210,21 @@ impl Gateway {
             (body["ready"] == true).then_some(())
         })
         .await;
+    }
+
+    /// All stored messages of the chat with this number, newest first; `None` when the gateway did not answer.
+    pub async fn messages(&self, id: &str, number: &str) -> Option<Vec<Value>> {
+        let mut all = Vec::new();
+        loop {
+            let chat = format!("/api/instances/{id}/chats/{number}@s.whatsapp.net");
+            let path = format!("{chat}/messages?limit=100&skip={}", all.len());
+            let (status, page) = self.call(Method::GET, &path, None).await?;
+            assert!(status.is_success(), "messages: {status} {page}");
+            all.extend(page["messages"].as_array().expect("messages").iter().cloned());
+            if page["pagination"]["hasMore"] == false {
+                return Some(all);
+            }
+        }
     }
 
     /// One call; `None` when the gateway did not answer (it may be dead, that is what some tests are about).

@@ -43,7 +43,7 @@ impl Authority {
             // Baileys takes an absent issuer for a wrong one: zero is sent (PROTOCOL.md 2).
             issuer_serial: Some(issuer),
             key: Some(key.as_bytes().to_vec().into()),
-            not_before: Some(now.saturating_sub(DAY)),
+            not_before: Some(now.saturating_sub(10 * DAY)),
             not_after: Some(now + 30 * DAY),
         };
         let mut intermediate = details(INTERMEDIATE, 0, self.intermediate.public());

@@ -4,7 +4,6 @@ mod connection;
 mod load;
 mod report;
 mod side;
-mod usage;
 
 use std::path::PathBuf;
 use std::time::Duration;

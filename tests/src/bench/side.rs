@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use super::load::{Fleet, Round, settle};
 use super::report::{Figure, Samples};
-use super::usage::Usage;
 use crate::process::binary;
+use crate::usage::Usage;
 use crate::{Gateway, GatewayOptions, Simulator, WebhookReceiver};
 
 const SECRET: &str = "bench-webhook-secret";

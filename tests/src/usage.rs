@@ -2,23 +2,23 @@ use std::time::Duration;
 
 /// What a process has used so far, read from `/proc` (all zeros elsewhere than on Linux).
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// User and system time of all its threads.
-    pub(super) cpu: Duration,
+    pub(crate) cpu: Duration,
     /// Resident set.
-    pub(super) resident_kb: u64,
+    pub(crate) resident_kb: u64,
 }
 
 /// Clock ticks per second, as Linux reports CPU times on every architecture that it runs on today.
 const TICKS: f64 = 100.0;
 
 impl Usage {
-    pub(super) fn of(pid: u32) -> Self {
+    pub(crate) fn of(pid: u32) -> Self {
         Self::read(pid).unwrap_or_default()
     }
 
     /// CPU milliseconds between then and now.
-    pub(super) fn cpu_ms_since(self, then: Self) -> f64 {
+    pub(crate) fn cpu_ms_since(self, then: Self) -> f64 {
         self.cpu.saturating_sub(then.cpu).as_secs_f64() * 1e3
     }
 

@@ -1,0 +1,137 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use super::account::Account;
+use super::pause;
+use crate::{Gateway, GatewayOptions, Simulator};
+
+/// Between two troubles, in milliseconds.
+const PACE: std::ops::Range<u64> = 300..1_500;
+/// How long a condition lasts, in milliseconds.
+const LASTS: std::ops::Range<u64> = 500..6_000;
+/// One trouble in so many is a restart, and one a jump of the clock.
+const RARE: u32 = 40;
+/// How far WhatsApp's clock goes ahead of the machine's or falls behind it, in days: its certificates outlast that.
+const DAYS: std::ops::RangeInclusive<i64> = -9..=9;
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
+
+/// What happened how often.
+pub(super) type Counts = BTreeMap<String, usize>;
+
+/// Makes trouble.
+pub(super) struct Troubles<'a> {
+    simulator: &'a Arc<Simulator>,
+    accounts: &'a [Arc<Account>],
+    rng: ChaCha8Rng,
+    counts: Counts,
+}
+
+impl<'a> Troubles<'a> {
+    pub(super) fn new(simulator: &'a Arc<Simulator>, accounts: &'a [Arc<Account>], rng: ChaCha8Rng) -> Self {
+        Self { simulator, accounts, rng, counts: Counts::new() }
+    }
+
+    /// One after another until then; with a gateway, it is killed and restarted, too.
+    pub(super) async fn make_until(
+        &mut self,
+        end: Instant,
+        mut gateway: Option<(&mut Gateway, &GatewayOptions<'_>)>,
+    ) {
+        while Instant::now() < end {
+            pause(&mut self.rng, PACE).await;
+            match self.rng.random_range(0..RARE) {
+                0 => self.turn_clock().await,
+                1 => {
+                    if let Some((gateway, options)) = &mut gateway {
+                        self.restart(gateway, options);
+                    }
+                }
+                _ => self.strike().await,
+            }
+        }
+    }
+
+    /// Ends all that still lasts, and tells what there was.
+    pub(super) async fn over(self) -> Counts {
+        self.simulator.delete("/sim/faults").await;
+        self.simulator.post("/sim/clock", json!({ "offsetMs": 0 })).await;
+        self.counts
+    }
+
+    async fn turn_clock(&mut self) {
+        let offset = self.rng.random_range(DAYS) * DAY_MILLIS;
+        self.simulator.post("/sim/clock", json!({ "offsetMs": offset })).await;
+        self.count("jump of the clock");
+    }
+
+    fn restart(&mut self, gateway: &mut Gateway, options: &GatewayOptions<'_>) {
+        if self.rng.random() {
+            gateway.process().kill();
+            self.count("kill");
+        } else {
+            assert!(gateway.process().stop(), "the gateway stops cleanly");
+            self.count("restart");
+        }
+        gateway.start_again(self.simulator, options);
+    }
+
+    /// A fault for one of the accounts.
+    async fn strike(&mut self) {
+        let account = self.accounts.choose(&mut self.rng).expect("accounts");
+        let mut fault = once().choose(&mut self.rng).expect("faults").clone();
+        let lasts = self.rng.random_ratio(1, 4);
+        if lasts {
+            fault = lasting().choose(&mut self.rng).expect("faults").clone();
+        }
+        fault["number"] = json!(account.number);
+        self.count(fault["kind"].as_str().expect("kind"));
+        let placed = self.simulator.post("/sim/faults", fault).await;
+        if lasts {
+            pause(&mut self.rng, LASTS).await;
+            self.simulator.delete(&format!("/sim/faults/{}", placed["id"])).await;
+        }
+    }
+
+    fn count(&mut self, what: &str) {
+        *self.counts.entry(what.to_owned()).or_default() += 1;
+    }
+}
+
+/// Faults that strike a few times.
+fn once() -> Vec<Value> {
+    let moments = ["now", "login", "send", "sent", "deliver"];
+    let drops = moments.map(|when| json!({ "kind": "drop", "when": when }));
+    let mut faults = vec![
+        json!({ "kind": "stream_error", "code": 503, "when": "now" }),
+        json!({ "kind": "stream_error", "code": 515, "when": "deliver" }),
+        json!({ "kind": "failure", "reason": 503 }),
+        json!({ "kind": "duplicate", "count": 3 }),
+        json!({ "kind": "reorder", "window": 3 }),
+        json!({ "kind": "undecryptable", "count": 1 }),
+        json!({ "kind": "undecryptable", "count": 2 }),
+        json!({ "kind": "no_ack" }),
+        json!({ "kind": "wrong_phash" }),
+        json!({ "kind": "stanza", "tag": "status" }),
+        json!({ "kind": "stanza", "tag": "novelty" }),
+        json!({ "kind": "iq_silence", "xmlns": "encrypt" }),
+        json!({ "kind": "iq_error", "xmlns": "usync", "code": 500, "text": "internal-server-error" }),
+    ];
+    faults.extend(drops);
+    faults
+}
+
+/// Conditions, which last until they are ended.
+fn lasting() -> Vec<Value> {
+    vec![
+        json!({ "kind": "delay", "millis": 300 }),
+        json!({ "kind": "backlog" }),
+        json!({ "kind": "silence" }),
+        json!({ "kind": "empty_prekeys" }),
+    ]
+}
