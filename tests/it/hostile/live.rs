@@ -110,7 +110,7 @@ async fn a_hostile_server_cannot_crash_a_client_or_damage_its_sessions() {
 
 /// What a linked companion may try, as payloads.
 fn attacks(device: &Device, victim: Jid) -> Vec<Vec<u8>> {
-    let own = device.jid.clone().expect("paired");
+    let own = device.lid.clone().expect("paired");
     let enc = || Node::new("enc").attr("v", "2").attr("type", "msg").with_bytes(vec![0x33; 60]);
     let query = |namespace: &'static str, kind: &'static str| {
         Node::new("iq")

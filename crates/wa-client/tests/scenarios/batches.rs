@@ -12,7 +12,7 @@ use crate::stage::{Companion, Stage, patiently};
 
 /// A paired companion of alice's that was stopped after a text each way with bob, so that both know the session.
 async fn acquainted() -> (Stage, Phone, Phone, Store) {
-    let stage = Stage::new().await;
+    let stage = Stage::undisturbed().await;
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     bob.send(alice.number(), "sound").await.unwrap();

@@ -123,7 +123,7 @@ fn store_of(records: &Arc<MemoryRecords>) -> Store {
 }
 
 async fn cast() -> (Stage, Phone, Phone, Companion, Arc<MemoryRecords>) {
-    let stage = Stage::new().await;
+    let stage = Stage::undisturbed().await;
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let records = Arc::new(MemoryRecords::new());
     let companion = stage.start(store_of(&records));

@@ -48,6 +48,15 @@ impl Stage {
         Self::behaving(behaviour).await
     }
 
+    /// With the profile's behaviour, but for what comes by itself at every login: where it counts what is stored or told.
+    pub(crate) async fn undisturbed() -> Self {
+        Self::with_behaviour(|behaviour| {
+            behaviour.novelties = false;
+            behaviour.overlaps = false;
+        })
+        .await
+    }
+
     async fn as_told(options: Options) -> Self {
         let clock = wa_simulator::Clock::starting_at(NOW);
         let options = Options { seed: Some([42; 32]), clock: Some(clock), ..options };
