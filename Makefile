@@ -31,7 +31,7 @@ build:
 
 test: build ## every test that needs nothing but the Rust toolchain; what meets the simulator, under both of its profiles
 	$(CARGO) test --locked --workspace
-	SIMULATOR_PROFILE=hostile $(CARGO) test --locked --workspace --test scenarios --test it
+	SIMULATOR_PROFILE=hostile $(CARGO) test --locked --workspace --test scenarios --test services --test it
 	SIMULATOR_PROFILE=hostile $(CARGO) test --locked --workspace --test acceptance kill
 
 interop: build ## real clients (Baileys, from npm) against the simulator and the gateway
