@@ -200,7 +200,7 @@ pub trait Fleet: Send + Sync + 'static {
     /// `Fenced` when the record's epoch isn't the instance's.
     fn record(&self, record: Record) -> Write<Recorded>;
 
-    /// What was taken with [`Urgency::Soon`] waits no longer: somebody came who waits for it.
+    /// What was taken with [`Urgency::Soon`](crate::Urgency::Soon) waits no longer: somebody came who waits for it.
     fn hurry(&self) {}
 
     /// Outgoing messages that are still `pending` or `held`, in the order they were stored in. One that can't be read is left out:
@@ -284,7 +284,7 @@ pub trait DeliveryStore: Send + Sync + 'static {
 
     /// Stores what consumers have achieved: all of it, or none. Settlements of instances and webhooks that don't exist
     /// (any more) are left out, since the worker may be behind a deletion, and so are those under an old epoch. Answers
-    /// the instances of the latter. Nobody waits for it: it is as [`Urgency::Soon`].
+    /// the instances of the latter. Nobody waits for it: it is as [`Urgency::Soon`](crate::Urgency::Soon).
     fn settle(&self, settlements: Vec<Settlement>) -> Write<Vec<InstanceId>>;
 
     /// Deliveries of the owner's instance in a state, ascending by `seq`, each with its event where the log still has
