@@ -1,5 +1,7 @@
 //! Phones that are set up anew, devices that come and go, and devices in Meta's cloud.
 
+use std::time::Duration;
+
 use wa_client::{Event, UndecryptableReason};
 use wa_simulator::{Fault, FaultKind, Phone};
 
@@ -10,6 +12,20 @@ async fn cast() -> (Stage, Phone, Phone, Companion) {
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     (stage, alice, bob, companion)
+}
+
+/// Waits until the companion has taken in that a user's devices have changed, for the so manieth time.
+async fn told_of_devices(stage: &Stage, times: usize) {
+    let is_told = || {
+        let acknowledged = |xml: &str| xml.contains("<ack") && xml.contains("type=\"devices\"");
+        stage.sim.trace(None).iter().filter(|entry| acknowledged(&entry.xml)).count() >= times
+    };
+    let waiting = async {
+        while !is_told() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    patiently(waiting).await;
 }
 
 fn is_change(event: &Event, phone: &Phone) -> bool {
@@ -106,9 +122,10 @@ async fn a_change_that_was_recorded_is_not_told_again_after_a_restart() {
 
 #[tokio::test(start_paused = true)]
 async fn devices_that_come_and_go_in_the_middle_of_a_conversation_get_what_is_theirs() {
-    let (_stage, alice, bob, companion) = cast().await;
+    let (stage, alice, bob, companion) = cast().await;
     companion.send(bob.jid(), "to the phone").await;
     let tablet = bob.play_companion().unwrap();
+    told_of_devices(&stage, 1).await;
     companion.send(bob.jid(), "to both").await;
     let inbox = patiently(bob.wait_for_inbox_of(tablet, |inbox| inbox.len() == 1)).await.unwrap();
     assert_eq!(inbox[0].text.as_deref(), Some("to both"));
@@ -116,6 +133,7 @@ async fn devices_that_come_and_go_in_the_middle_of_a_conversation_get_what_is_th
     let message = companion.diary.messages(1).await.pop().unwrap();
     assert_eq!(message.info.sender, bob.lid().with_device(tablet));
     bob.unlink(tablet).unwrap();
+    told_of_devices(&stage, 2).await;
     companion.send(bob.jid(), "to the phone again").await;
     patiently(bob.wait_for_inbox(|inbox| inbox.len() == 4)).await;
     assert_eq!(changes(&companion, &bob), 0);
@@ -123,9 +141,10 @@ async fn devices_that_come_and_go_in_the_middle_of_a_conversation_get_what_is_th
 
 #[tokio::test(start_paused = true)]
 async fn an_own_device_that_is_linked_later_gets_copies() {
-    let (_stage, alice, bob, companion) = cast().await;
+    let (stage, alice, bob, companion) = cast().await;
     companion.send(bob.jid(), "before").await;
     let tablet = alice.play_companion().unwrap();
+    told_of_devices(&stage, 1).await;
     companion.send(bob.jid(), "after").await;
     let inbox = patiently(alice.wait_for_inbox_of(tablet, |inbox| inbox.len() == 1)).await.unwrap();
     assert!(inbox[0].from_me && inbox[0].text.as_deref() == Some("after"));
