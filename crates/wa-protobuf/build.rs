@@ -1,6 +1,6 @@
 //! Compiles `proto/*.proto` with protox, so that no protoc is needed.
 use prost_types::field_descriptor_proto::{Label, Type};
-use std::path::Path;
+use std::path::PathBuf;
 
 const FILES: [&str; 10] = [
     "adv.proto",
@@ -17,7 +17,8 @@ const FILES: [&str; 10] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // In the repository a link to the top-level folder; `cargo package` puts the files themselves there.
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+    // Asked now, not when this was compiled: folders of a target that is shared come and go.
+    let folder = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("proto");
     for file in FILES {
         println!("cargo:rerun-if-changed={}", folder.join(file).display());
     }
