@@ -2,6 +2,9 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+// SIMULATOR_PROFILE=hostile runs all of it on a WhatsApp that has known the accounts for weeks.
+const { PATH, HOME, SIMULATOR_PROFILE = 'plain' } = process.env;
+const inherited = { PATH, HOME, SIMULATOR_PROFILE };
 const binary = process.env.TRUNKLINE ?? fileURLToPath(new URL('../../../target/debug/trunkline', import.meta.url));
 
 /** A child that has printed the URL at which it listens. */
@@ -9,7 +12,7 @@ export class Service {
   static async start(args, env = {}) {
     const service = new Service();
     service.child = spawn(binary, args, {
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG: process.env.LOG ?? 'warn', ...env },
+      env: { ...inherited, LOG: process.env.LOG ?? 'warn', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     service.output = '';
