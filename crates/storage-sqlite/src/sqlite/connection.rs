@@ -1,10 +1,14 @@
 use std::path::Path;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use diesel::result::Error;
 use diesel::{Connection, ConnectionError, SqliteConnection};
 
 /// How long a statement waits for a lock of another program, a backup tool for instance, in milliseconds.
 const BUSY_TIMEOUT: u32 = 5_000;
+/// Between two tries where SQLite itself doesn't wait, in milliseconds.
+const BUSY_PAUSE: u32 = 5;
 /// Pages in the log before they are moved into the database: hot pages are moved once for many commits.
 const CHECKPOINT_PAGES: u32 = 4_000;
 /// The log file is cut down to this many bytes when it is reset.
@@ -23,7 +27,6 @@ pub(crate) fn open_writer(path: &Path) -> Result<SqliteConnection, ConnectionErr
         &mut connection,
         &format!(
             "PRAGMA busy_timeout = {BUSY_TIMEOUT};
-             PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -{WRITER_CACHE};
@@ -31,7 +34,27 @@ pub(crate) fn open_writer(path: &Path) -> Result<SqliteConnection, ConnectionErr
              PRAGMA journal_size_limit = {LOG_LIMIT};"
         ),
     )?;
+    write_ahead(&mut connection)?;
     Ok(connection)
+}
+
+/// Turns the database to write-ahead logging. Where that is done for the first time, SQLite doesn't wait for others who
+/// are about to do the same.
+fn write_ahead(connection: &mut SqliteConnection) -> Result<(), ConnectionError> {
+    let mut waited = 0;
+    loop {
+        match execute(connection, "PRAGMA journal_mode = WAL;") {
+            Err(error) if waited < BUSY_TIMEOUT && is_locked(&error) => {
+                std::thread::sleep(Duration::from_millis(BUSY_PAUSE.into()));
+                waited += BUSY_PAUSE;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_locked(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::CouldntSetupConfiguration(Error::DatabaseError(_, why)) if why.message().contains("locked"))
 }
 
 /// Opens a reading connection.
