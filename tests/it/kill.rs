@@ -1,7 +1,7 @@
 //! The gateway is killed twenty times while a thousand messages come and a thousand go. Nothing may be lost,
 //! nothing stored twice, nothing shown twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::until_within;
-use trunkline_tests::{Gateway, GatewayOptions, Hook, Simulator, WebhookReceiver, call};
+use trunkline_tests::{
+    Gateway, GatewayOptions, Simulator, WebhookReceiver, call, events_by_message, message_id,
+};
 
 const KILLS: usize = 20;
 const MESSAGES: usize = 1_000;
@@ -165,10 +167,6 @@ async fn every_message_is_stored_once(
     assert!(theirs.iter().eq(received.iter()), "each received message is stored exactly once");
 }
 
-fn message_id(message: &Value) -> String {
-    message["messageId"].as_str().expect("messageId").to_owned()
-}
-
 async fn every_event_arrived_with_a_stable_id(
     receiver: &WebhookReceiver,
     sent: &BTreeSet<String>,
@@ -210,14 +208,6 @@ async fn what_was_damaged_is_told(gateway: &Gateway, id: &str, receiver: &Webhoo
         assert!(message["content"].is_string() && received.contains_key(&message_id(message)), "{message}");
     }
     println!("arrived damaged: {}, never read: {}", damaged.len(), unread.len());
-}
-
-fn events_by_message(hooks: &[Hook], kind: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for hook in hooks.iter().filter(|hook| hook.event == kind) {
-        seen.entry(message_id(&hook.data)).or_default().insert(hook.id.clone());
-    }
-    seen
 }
 
 async fn every_send_is_shown_once(simulator: &Simulator, sent: &BTreeSet<String>) {

@@ -16,5 +16,5 @@ pub mod soak;
 mod usage;
 
 pub use process::Trunkline;
-pub use receiver::{Hook, WebhookReceiver};
+pub use receiver::{Hook, WebhookReceiver, events_by_message, message_id};
 pub use rest::{Gateway, GatewayOptions, Simulator, call};

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +21,20 @@ pub struct Hook {
     pub event: String,
     /// The event's `data`.
     pub data: Value,
+}
+
+/// Ids of the events of this kind, by the id of the message that they are about.
+pub fn events_by_message(hooks: &[Hook], kind: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut events: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for hook in hooks.iter().filter(|hook| hook.event == kind) {
+        events.entry(message_id(&hook.data)).or_default().insert(hook.id.clone());
+    }
+    events
+}
+
+/// WhatsApp's id of a message, as the API and webhooks tell of it.
+pub fn message_id(message: &Value) -> String {
+    message["messageId"].as_str().expect("messageId").to_owned()
 }
 
 /// A webhook receiver on loopback that checks the signature of every call.

@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::account::Account;
-use crate::{Gateway, Hook, Simulator, WebhookReceiver};
+use crate::{Gateway, Simulator, WebhookReceiver, events_by_message, message_id};
 use test_support::until_within;
 
 /// How long all that is under way may take to arrive once the troubles are over.
@@ -91,16 +91,16 @@ async fn everything_told(
     for (kind, messages) in expected {
         let what = format!("{kind} of {}", account.number);
         until_within(&what, AFTERMATH, || async {
-            let told = events(&receiver.hooks(), kind);
+            let told = events_by_message(&receiver.hooks(), kind);
             messages.iter().all(|id| told.contains_key(id)).then_some(())
         })
         .await;
-        let told = events(&receiver.hooks(), kind);
+        let told = events_by_message(&receiver.hooks(), kind);
         for id in messages {
             assert_eq!(told[id].len(), 1, "one stable event id for {kind} of {id}");
         }
     }
-    let damaged = events(&receiver.hooks(), "message_undecryptable");
+    let damaged = events_by_message(&receiver.hooks(), "message_undecryptable");
     received.iter().filter(|id| damaged.contains_key(*id)).count()
 }
 
@@ -118,19 +118,6 @@ async fn everything_shown(account: &Account, simulator: &Simulator, sent: &BTree
     ids.sort_unstable();
     assert!(ids.iter().eq(sent.iter()), "{}: each text is shown exactly once", account.number);
     shown.iter().map(|entry| entry["repeats"].as_u64().unwrap_or(0)).sum()
-}
-
-/// Ids of the events of this kind, by message.
-fn events(hooks: &[Hook], kind: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let mut events: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for hook in hooks.iter().filter(|hook| hook.event == kind) {
-        events.entry(message_id(&hook.data)).or_default().insert(hook.id.clone());
-    }
-    events
-}
-
-fn message_id(message: &Value) -> String {
-    message["messageId"].as_str().expect("messageId").to_owned()
 }
 
 fn set(ids: &[String]) -> BTreeSet<String> {
