@@ -1,26 +1,30 @@
 //! What is recorded of one running instance: what its companion tells, the messages that it is to send, and what became
 //! of them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod commit;
+mod look_up;
+
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use storage::{
-    Backoff, Claim, Entry, Epoch, Instance, InstanceId, InstanceStatus, Journal, Message, MessageStatus,
-    NewMessage, Outcome, Record, Recorded, StateChange, StatusUpdate, StorageError, Timestamp, Urgency,
-    Write,
+    Backoff, Claim, Epoch, Instance, InstanceId, InstanceStatus, Journal, Message, Record, StatusUpdate,
+    Timestamp,
 };
 use tokio::sync::{Notify, SetOnce, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use wa_binary::Jid;
-use wa_client::{Event, MessageInfo, Person, ReceivedMessages, SentContent, SentMessages};
+use wa_client::{Event, Person};
 
 use crate::clock::now;
 use crate::companion::{Companion, Companions, NotRecorded, Recorder};
 use crate::mapping::{self, Facts, Mapped};
 use crate::pending::{Answer, Fate, Full, PendingMessages};
 use crate::people::People;
+
+use commit::Addition;
 
 /// Pending messages that are read when an instance starts: more than one ever lets through.
 const MOST_PENDING: u64 = 10_000;
@@ -51,20 +55,6 @@ pub(crate) struct InstanceRecorder {
     unrecorded: Notify,
     /// Something is to be sent.
     ready: Notify,
-}
-
-/// What a batch adds to a record.
-#[derive(Default)]
-struct Addition {
-    state: Option<StateChange>,
-    entries: Vec<Entry>,
-}
-
-impl Addition {
-    /// Whether nobody waits for it: only for the words of others about what was sent.
-    fn is_patient(&self) -> bool {
-        self.state.is_none() && self.entries.iter().all(|entry| matches!(entry, Entry::Status(_)))
-    }
 }
 
 impl InstanceRecorder {
@@ -270,14 +260,6 @@ impl InstanceRecorder {
         self.unrecorded.notify_one();
     }
 
-    /// Records what is submitted and settled, now. Must not be dropped halfway.
-    pub(crate) async fn flush(&self) {
-        // In a box, so that the task of an idle instance holds no room for it.
-        if let Err(error) = Box::pin(self.commit(Addition::default())).await {
-            tracing::warn!(instance = %self.instance, %error, "what became of messages could not be stored");
-        }
-    }
-
     /// Returns when all that callers have been told is recorded, or could not be. Only waits for the instance's own
     /// task, so that a caller who hangs up drops no record.
     pub(crate) async fn catch_up(&self) {
@@ -287,107 +269,6 @@ impl InstanceRecorder {
             self.hurry();
             // It ends without a word.
             let _ = caught_up.await;
-        }
-    }
-
-    /// Makes one record of what is submitted, what is settled, and what a batch adds; answers the outcomes of the
-    /// latter. Runs in the instance's own task only, which outlives it.
-    async fn commit(&self, batch: Addition) -> Result<Vec<Outcome>, NotRecorded> {
-        let patient = batch.is_patient();
-        if !patient {
-            self.hurry();
-        }
-        let _turn = self.turn.lock().await;
-        let waiting = self.pending.lock().take_unrecorded();
-        let urgency = if patient && !waiting.is_awaited() { Urgency::Soon } else { Urgency::Now };
-        self.is_patient.store(urgency == Urgency::Soon, Ordering::Release);
-        let (keyed, plain): (Vec<_>, Vec<_>) =
-            waiting.submitted.into_iter().partition(|(_, claim)| claim.is_some());
-
-        let mut record =
-            Record { state: batch.state, ..Record::new(self.instance, self.epoch).urgency(urgency) };
-        record.entries.extend(waiting.settled.iter().cloned().map(Entry::Status));
-        record.entries.extend(plain.iter().map(|(message, _)| stored(message)));
-        let before = record.entries.len();
-        record.entries.extend(batch.entries);
-
-        // All are queued before the first is waited for, so that they share a commit.
-        let record =
-            (record.state.is_some() || !record.entries.is_empty()).then(|| self.journal.record(record));
-        let keyed: Vec<_> =
-            keyed.into_iter().map(|(message, claim)| (self.record_keyed(&message, claim), message)).collect();
-
-        let recorded = match record {
-            Some(record) => record.await,
-            None => Ok(Recorded::default()),
-        };
-        let outcomes = self.apply(recorded, waiting.settled, &plain, before);
-        for (write, message) in keyed {
-            self.apply_keyed(&message, write.await);
-        }
-        drop(waiting.readers);
-        outcomes
-    }
-
-    /// Lets a record that waits for others to share its commit wait no longer.
-    fn hurry(&self) {
-        if self.is_patient.swap(false, Ordering::AcqRel) {
-            self.journal.storage().hurry();
-        }
-    }
-
-    /// A message with an idempotency key is a record of its own: it is stored only if the key is free.
-    fn record_keyed(&self, message: &Arc<Message>, claim: Option<Claim>) -> Write<Recorded> {
-        let mut record = Record::new(self.instance, self.epoch).claim(claim);
-        record.entries.push(stored(message));
-        self.journal.record(record)
-    }
-
-    /// Takes note of what became of a record.
-    fn apply(
-        &self,
-        recorded: Result<Recorded, StorageError>,
-        settled: Vec<StatusUpdate>,
-        submitted: &[(Arc<Message>, Option<Claim>)],
-        before: usize,
-    ) -> Result<Vec<Outcome>, NotRecorded> {
-        let mut pending = self.pending.lock();
-        match recorded {
-            Ok(recorded) => {
-                pending.recorded(&settled);
-                for (message, _) in submitted {
-                    pending.stored(&message.message_id);
-                }
-                self.ready.notify_one();
-                Ok(recorded.outcomes.into_iter().skip(before).collect())
-            }
-            Err(error) => {
-                self.note(&error);
-                pending.put_back(settled, Instant::now());
-                self.unrecorded.notify_one();
-                let error = Arc::new(error);
-                for (message, _) in submitted {
-                    pending.refused(&message.message_id, Answer::NotStored(Arc::clone(&error)));
-                }
-                Err(NotRecorded(error))
-            }
-        }
-    }
-
-    fn apply_keyed(&self, message: &Message, recorded: Result<Recorded, StorageError>) {
-        let mut pending = self.pending.lock();
-        match recorded {
-            Ok(Recorded { taken: Some(earlier), .. }) => {
-                pending.refused(&message.message_id, Answer::Taken(earlier));
-            }
-            Ok(_) => {
-                pending.stored(&message.message_id);
-                self.ready.notify_one();
-            }
-            Err(error) => {
-                self.note(&error);
-                pending.refused(&message.message_id, Answer::NotStored(Arc::new(error)));
-            }
         }
     }
 
@@ -406,12 +287,6 @@ impl InstanceRecorder {
     #[cfg(test)]
     pub(crate) async fn hold_up(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.turn.lock().await
-    }
-
-    fn note(&self, error: &StorageError) {
-        if matches!(error, StorageError::Fenced) {
-            self.fence();
-        }
     }
 }
 
@@ -448,67 +323,6 @@ impl Recorder for InstanceRecorder {
         }
         Ok(())
     }
-}
-
-#[async_trait]
-impl SentMessages for InstanceRecorder {
-    async fn sent(&self, chat: &Jid, id: &str) -> Option<SentContent> {
-        // A device is given nothing of another chat, whichever id it names.
-        let mut names = vec![chat.to_user().to_string()];
-        if chat.is_lid() {
-            let number = self.companions.number_of(self.instance, &chat.user).await;
-            names.extend(number.map(|number| Jid::pn(number).to_string()));
-        }
-        let is_it = |message: &Message| {
-            message.from_me && names.iter().any(|name| *name == message.chat || *name == message.wire_chat)
-        };
-        let under_way = self.pending.lock().find(id).filter(|message| is_it(message)).map(sent_content);
-        if under_way.is_some() {
-            return under_way;
-        }
-        match self.journal.storage().fleet_messages_by_id(self.instance, id).await {
-            Ok(messages) => {
-                messages.iter().find(|message| is_it(message) && !message.raw.is_empty()).map(sent_content)
-            }
-            Err(error) => {
-                tracing::warn!(instance = %self.instance, %error, "a message that was sent can't be read");
-                None
-            }
-        }
-    }
-}
-
-fn sent_content(message: &Message) -> SentContent {
-    use MessageStatus::{Delivered, Played, Read};
-    SentContent {
-        message: message.raw.clone(),
-        timestamp: message.created_at.millis(),
-        is_delivered: matches!(message.status, Delivered | Read | Played),
-    }
-}
-
-#[async_trait]
-impl ReceivedMessages for InstanceRecorder {
-    async fn is_recorded(&self, message: &MessageInfo) -> bool {
-        let (chat, sender) = (message.chat.to_user().to_string(), message.sender.to_user().to_string());
-        // The chat of a copy of our own may be named inside it only.
-        let is_it = |stored: &Message| {
-            stored.sender == sender
-                && (message.from_me || stored.wire_chat == chat)
-                && !stored.kind.is_unread()
-        };
-        match self.journal.storage().fleet_messages_by_id(self.instance, message.id.as_str()).await {
-            Ok(messages) => messages.iter().any(is_it),
-            Err(error) => {
-                tracing::warn!(instance = %self.instance, %error, "a received message can't be looked up");
-                false
-            }
-        }
-    }
-}
-
-fn stored(message: &Arc<Message>) -> Entry {
-    Entry::Message(Box::new(NewMessage { message: Message::clone(message), event: None }))
 }
 
 #[cfg(test)]

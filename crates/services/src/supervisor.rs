@@ -1,36 +1,31 @@
 //! Owns all running instances.
 
+mod leases;
+mod runs;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
 use storage::{
-    Backoff, CauseKind, Epoch, Instance, InstanceId, InstanceStatus, Journal, Leased, Record, StateChange,
-    StorageError, UserId,
+    CauseKind, Epoch, Instance, InstanceId, InstanceStatus, Journal, Record, StateChange, StorageError,
+    UserId,
 };
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wa_client::Cause;
 use webhook::Dispatcher;
 
 use crate::companion::Companions;
 use crate::error::ServiceError;
 use crate::farewell::Buried;
-use crate::node::{Node, Others, RENEWAL};
-use crate::running::{End, Run, RunningInstance, STOP_TIMEOUT};
-use crate::status::{ConnectionStatus, resumes};
+use crate::node::Node;
+use crate::running::{RunningInstance, STOP_TIMEOUT};
+use crate::status::ConnectionStatus;
 use crate::versions::VersionStatus;
-
-/// Instances that are started per second when the gateway starts: 10,000 are under way after 20 s, and neither
-/// we nor WhatsApp are flooded.
-const STARTS_PER_SECOND: u32 = 500;
-/// A companion that ran this long before it died is started again as soon as one that never died before.
-const STABLE: Duration = Duration::from_secs(300);
 
 /// Runs one companion per instance that this process holds, records what they tell, and keeps the fate of one from the
 /// others. Clones are the same supervisor.
@@ -78,28 +73,6 @@ impl Supervisor {
             tasks: TaskTracker::new(),
         };
         Self { inner: Arc::new(inner) }
-    }
-
-    /// Takes every instance that no other process holds, schedules those that were running when they were last seen,
-    /// and returns at once. What others hold is taken later if they let go of it.
-    ///
-    /// # Errors
-    /// [`StorageError`] if the store can't tell which.
-    pub(crate) async fn resume(&self) -> Result<(), StorageError> {
-        let leased = self.inner.node.acquire(true).await?;
-        let others = self.inner.node.others().await?;
-        if let Others { count: 1.., until } = others {
-            let until = until.map(|until| until.to_string());
-            tracing::warn!(
-                count = others.count,
-                until,
-                "another process on this database carries instances; they stay with it unless it lets go of them"
-            );
-        }
-        self.take_up(leased);
-        let supervisor = self.clone();
-        self.accompany(async move { supervisor.keep_leases().await });
-        Ok(())
     }
 
     /// Stops all companions: what is in flight ends and is committed, sockets are closed, and other processes may have
@@ -248,42 +221,6 @@ impl Supervisor {
         self.inner.companions.number_of(instance, lid).await
     }
 
-    /// Serves what was acquired: its webhooks at once, its companions one after another. What is buried is unlinked.
-    fn take_up(&self, leased: Vec<Leased>) {
-        let (buried, leased): (Vec<_>, Vec<_>) =
-            leased.into_iter().partition(|leased| leased.buried_at.is_some());
-        for Leased { instance, epoch, buried_at } in buried {
-            let Instance { id, connection, .. } = instance;
-            let since = buried_at.unwrap_or_default();
-            self.bury(Buried { instance: id, connection, epoch, since });
-        }
-        for leased in &leased {
-            self.inner.dispatcher.serve(leased.instance.id, leased.epoch);
-        }
-        let due: Vec<_> = leased.into_iter().filter(|leased| resumes(&leased.instance)).collect();
-        if due.is_empty() {
-            return;
-        }
-        {
-            let mut slots = self.inner.slots();
-            for leased in &due {
-                slots.entry(leased.instance.id).or_insert(Slot::Scheduled);
-            }
-        }
-        let supervisor = self.clone();
-        self.accompany(async move { supervisor.start_staggered(due).await });
-    }
-
-    async fn start_staggered(&self, due: Vec<Leased>) {
-        let begin = Instant::now();
-        for (nth, leased) in (0u32..).zip(due) {
-            sleep_until(begin + Duration::from_secs(1) * nth / STARTS_PER_SECOND).await;
-            // Somebody may have started or deleted it while it waited.
-            let is_scheduled = |slot: Option<&Slot>| matches!(slot, Some(Slot::Scheduled));
-            self.launch_if(&leased.instance, leased.epoch, is_scheduled);
-        }
-    }
-
     /// Starts the instances again that WhatsApp refused for their version, whenever there is a newer one. Never ends.
     pub(crate) async fn revive_outdated(&self, mut versions: watch::Receiver<VersionStatus>) {
         let is_outdated =
@@ -310,161 +247,11 @@ impl Supervisor {
             None => Ok(()),
         }
     }
-
-    /// Renews the lease, gives up what was lost, and takes what others let go of. Never ends.
-    async fn keep_leases(&self) {
-        let mut renewals = interval(RENEWAL);
-        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            renewals.tick().await;
-            if let Err(error) = self.inner.node.renew(|instance| self.lose(instance)).await {
-                tracing::warn!(%error, "the lease of this process's instances could not be renewed");
-            }
-            match self.inner.node.acquire(false).await {
-                Ok(leased) if leased.is_empty() => {}
-                Ok(leased) => {
-                    tracing::info!(count = leased.len(), "instances that nobody held are carried on here");
-                    self.take_up(leased);
-                }
-                Err(error) => tracing::warn!(%error, "instances that nobody holds could not be taken"),
-            }
-        }
-    }
-
-    /// Another process has taken the instance: what runs of it here ends without a word.
-    fn lose(&self, instance: InstanceId) {
-        let mut slots = self.inner.slots();
-        if let Some(Slot::Running(running)) = slots.get(&instance) {
-            // Its task notices, and lets go.
-            running.recorder.fence();
-            return;
-        }
-        slots.remove(&instance);
-        drop(slots);
-        if let Some(epoch) = self.inner.node.epoch(instance) {
-            self.let_go(instance, epoch);
-        }
-    }
-
-    /// What was held under this epoch is another process's now.
-    fn let_go(&self, instance: InstanceId, epoch: Epoch) {
-        if self.inner.node.lose(instance, epoch) {
-            self.inner.dispatcher.release(instance);
-            tracing::warn!(%instance, "another process carries the instance now");
-        }
-    }
-
-    /// Starts an instance unless it runs, or this process is stopping.
-    fn launch(&self, instance: &Instance, epoch: Epoch) {
-        self.launch_if(instance, epoch, |slot| !matches!(slot, Some(Slot::Running(_))));
-    }
-
-    fn launch_if(&self, instance: &Instance, epoch: Epoch, may: impl FnOnce(Option<&Slot>) -> bool) {
-        // Under one lock with the start: a stop and an end find either nothing to start, or what was started.
-        let mut slots = self.inner.slots();
-        if self.inner.closing.is_cancelled() || !may(slots.get(&instance.id)) {
-            return;
-        }
-        let run = self.inner.run(instance, epoch);
-        slots.insert(instance.id, Slot::Running(Arc::clone(run.running())));
-        let supervisor = self.clone();
-        self.inner.tasks.spawn(async move { supervisor.serve(run).await });
-    }
-
-    /// Runs an instance until it ends, and starts it again if its companion died.
-    async fn serve(self, mut run: Run) {
-        let mut backoff = Backoff::default();
-        loop {
-            let running = Arc::clone(run.running());
-            let started = Instant::now();
-            // In a box of its own: the task is small while it waits for the next try.
-            let end = Box::pin(self.inner.run_leased(run)).await;
-            if end == End::Fenced {
-                self.let_go(running.instance, running.recorder.epoch());
-            }
-            let slot = match &end {
-                End::Stopped(Cause::Shutdown) => None,
-                End::Stopped(cause) => Some(Slot::Ended(ConnectionStatus::of_cause(cause))),
-                End::Vanished => Some(Slot::Scheduled),
-                // It was acquired again since.
-                End::Fenced if self.inner.node.epoch(running.instance).is_some() => Some(Slot::Scheduled),
-                End::Fenced => None,
-            };
-            let goes_on = matches!(slot, Some(Slot::Scheduled));
-            if !self.inner.replace(&running, slot) || !goes_on {
-                return;
-            }
-            tracing::error!(instance = %running.instance, ?end, "the companion is gone; it starts again in a moment");
-            if started.elapsed() >= STABLE {
-                backoff.reset();
-            }
-            let Some(next) = self.revive(running.instance, &mut backoff).await else { return };
-            run = next;
-        }
-    }
-
-    /// A new run in the place of one that died, unless somebody has ended or started the instance meanwhile.
-    async fn revive(&self, id: InstanceId, backoff: &mut Backoff) -> Option<Run> {
-        loop {
-            tokio::select! {
-                () = sleep(backoff.pause()) => {}
-                () = self.inner.closing.cancelled() => return None,
-            }
-            let instance = match self.inner.journal.storage().fleet_instance(id).await {
-                Ok(stored) => stored?,
-                Err(error) => {
-                    tracing::warn!(instance = %id, %error, "the instance stays down for now");
-                    continue;
-                }
-            };
-            let epoch = self.inner.node.epoch(id)?;
-            let mut slots = self.inner.slots();
-            if self.inner.closing.is_cancelled() || !matches!(slots.get(&id), Some(Slot::Scheduled)) {
-                return None;
-            }
-            let run = self.inner.run(&instance, epoch);
-            slots.insert(id, Slot::Running(Arc::clone(run.running())));
-            return Some(run);
-        }
-    }
 }
 
 impl Inner {
-    /// The companion of the run acts only while the lease is good: it may connect anew at any time.
-    fn run(&self, instance: &Instance, epoch: Epoch) -> Run {
-        let node = self.node.clone();
-        RunningInstance::start(instance, epoch, &self.companions, self.journal.clone())
-            .companion_through(|companion| node.while_leased(companion).boxed())
-    }
-
-    /// Runs an instance once the lease is good.
-    async fn run_leased(&self, run: Run) -> End {
-        tokio::select! {
-            () = self.node.until_leased() => {}
-            () = run.running().recorder.until_fenced() => {}
-            // Then it is stopped, too.
-            () = self.closing.cancelled() => {}
-        }
-        run.run().await
-    }
-
     fn refuse_if_closing(&self) -> Result<(), StorageError> {
         if self.closing.is_cancelled() { Err(StorageError::Closed) } else { Ok(()) }
-    }
-
-    /// Puts something else in the place of a running instance, unless its place is taken already. Returns whether it
-    /// was.
-    fn replace(&self, running: &Arc<RunningInstance>, slot: Option<Slot>) -> bool {
-        let mut slots = self.slots();
-        let current =
-            matches!(slots.get(&running.instance), Some(Slot::Running(it)) if Arc::ptr_eq(it, running));
-        if current {
-            match slot {
-                Some(slot) => slots.insert(running.instance, slot),
-                None => slots.remove(&running.instance),
-            };
-        }
-        current
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<InstanceId, Slot>> {

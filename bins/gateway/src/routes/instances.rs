@@ -1,11 +1,13 @@
 use actix_web::{HttpResponse, web};
 use services::{Qr, ShownPasskey};
 
+use crate::dto::connection::StatusResponse;
 use crate::dto::done::Done;
 use crate::dto::instance::{
-    CreateRequest, CreatedResponse, InstanceResponse, ListQuery, ListResponse, PairingCodeRequest,
-    PairingCodeResponse, PasskeyRequest, PasskeyResponse, QrResponse, StatusResponse, UpdateRequest,
-    UpdatedResponse,
+    CreateRequest, CreatedResponse, InstanceResponse, ListQuery, ListResponse, UpdateRequest, UpdatedResponse,
+};
+use crate::dto::linking::{
+    PairingCodeRequest, PairingCodeResponse, PasskeyRequest, PasskeyResponse, QrResponse,
 };
 use crate::dto::path::InstancePath;
 use crate::error::ApiError;

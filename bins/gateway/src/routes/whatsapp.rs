@@ -2,8 +2,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use services::{Progress, SendText};
 
 use super::instances;
+use crate::dto::connection::ConnectionResponse;
 use crate::dto::done::Done;
-use crate::dto::instance::{ConnectionResponse, QrResponse};
+use crate::dto::linking::QrResponse;
 use crate::dto::message::{SendRequest, SendResponse};
 use crate::dto::path::InstancePath;
 use crate::error::ApiError;

@@ -1,8 +1,8 @@
 use storage::{
-    EventData, EventLog as _, EventQuery, EventStart, InstanceStore as _, SecretText, WebhookData,
+    EventData, EventLog as _, EventQuery, EventStart, InstanceStore as _, Retention, SecretText, WebhookData,
     WebhookPatch,
 };
-use wa_client::{Cause, QrCode};
+use wa_client::{Cause, QrCode, State};
 
 use super::*;
 use crate::field::Field;

@@ -1,6 +1,6 @@
 use futures_util::FutureExt as _;
 use storage::conformance::{sample_leased, sample_outgoing, sample_user};
-use storage::{MemoryStorage, MessageStatus, Storage};
+use storage::{MemoryStorage, MessageStatus, Storage, StorageError};
 
 use super::*;
 use crate::testing::ScriptedCompanions;

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use storage::{ConnectionCause, EventData, InstanceStatus, InstanceStore as _, LeaseStore as _, NodeId};
 use tokio::time::Instant;
-use wa_client::{Event, State};
+use wa_client::{Cause, Event, State};
 
 use super::*;
-use crate::status::Status;
+use crate::status::{Status, resumes};
 use crate::testing::{ScriptedCompanions, World, disconnected, incoming, instance, until, webhook};
 
 /// Stores instances of an earlier life of this node.

@@ -1,0 +1,65 @@
+//! What is recorded of messages, for the companion's questions.
+
+use async_trait::async_trait;
+use storage::{Message, MessageStatus};
+use wa_binary::Jid;
+use wa_client::{MessageInfo, ReceivedMessages, SentContent, SentMessages};
+
+use super::InstanceRecorder;
+
+#[async_trait]
+impl SentMessages for InstanceRecorder {
+    async fn sent(&self, chat: &Jid, id: &str) -> Option<SentContent> {
+        // A device is given nothing of another chat, whichever id it names.
+        let mut names = vec![chat.to_user().to_string()];
+        if chat.is_lid() {
+            let number = self.companions.number_of(self.instance, &chat.user).await;
+            names.extend(number.map(|number| Jid::pn(number).to_string()));
+        }
+        let is_it = |message: &Message| {
+            message.from_me && names.iter().any(|name| *name == message.chat || *name == message.wire_chat)
+        };
+        let under_way = self.pending.lock().find(id).filter(|message| is_it(message)).map(sent_content);
+        if under_way.is_some() {
+            return under_way;
+        }
+        match self.journal.storage().fleet_messages_by_id(self.instance, id).await {
+            Ok(messages) => {
+                messages.iter().find(|message| is_it(message) && !message.raw.is_empty()).map(sent_content)
+            }
+            Err(error) => {
+                tracing::warn!(instance = %self.instance, %error, "a message that was sent can't be read");
+                None
+            }
+        }
+    }
+}
+
+fn sent_content(message: &Message) -> SentContent {
+    use MessageStatus::{Delivered, Played, Read};
+    SentContent {
+        message: message.raw.clone(),
+        timestamp: message.created_at.millis(),
+        is_delivered: matches!(message.status, Delivered | Read | Played),
+    }
+}
+
+#[async_trait]
+impl ReceivedMessages for InstanceRecorder {
+    async fn is_recorded(&self, message: &MessageInfo) -> bool {
+        let (chat, sender) = (message.chat.to_user().to_string(), message.sender.to_user().to_string());
+        // The chat of a copy of our own may be named inside it only.
+        let is_it = |stored: &Message| {
+            stored.sender == sender
+                && (message.from_me || stored.wire_chat == chat)
+                && !stored.kind.is_unread()
+        };
+        match self.journal.storage().fleet_messages_by_id(self.instance, message.id.as_str()).await {
+            Ok(messages) => messages.iter().any(is_it),
+            Err(error) => {
+                tracing::warn!(instance = %self.instance, %error, "a received message can't be looked up");
+                false
+            }
+        }
+    }
+}

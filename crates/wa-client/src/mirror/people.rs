@@ -1,0 +1,114 @@
+//! Who is who: numbers that were asked for, numbers of accounts, and LIDs.
+
+use crate::inbox::{self, Record};
+use crate::request::Person;
+use compact_str::CompactString;
+use wa_binary::{Jid, Server};
+use wa_store::{Alias, DeviceAddress, Store, StoreError};
+
+use super::Mirror;
+
+impl Mirror {
+    /// What is known of a user. `oldest` (Unix seconds): what was looked up by number before that counts no more.
+    pub(crate) async fn whereabouts(
+        &mut self,
+        store: &Store,
+        user: &Jid,
+        oldest: i64,
+    ) -> Result<Whereabouts, StoreError> {
+        let user = user.to_user();
+        if !user.is_pn() {
+            let pn = self.lids.pn_of(store, &user).await?;
+            return Ok(match pn {
+                Some(pn) if self.lids.is_stale(&pn.user) => Whereabouts::Ask(pn.user),
+                pn => Whereabouts::Known(Person { pn, lid: Some(user) }),
+            });
+        }
+        let alias = self.aliases.find(store, &user.user, oldest).await?;
+        let pn = Jid::pn(alias.as_ref().unwrap_or(&user.user).as_str());
+        let lid = self.lids.lid_of(store, &pn).await?;
+        let is_told = lid.is_some() || alias.is_some();
+        Ok(if is_told && !self.lids.is_stale(&pn.user) {
+            Whereabouts::Known(Person { pn: Some(pn), lid })
+        } else {
+            Whereabouts::Ask(pn.user)
+        })
+    }
+
+    /// The server says that the number `asked` is `pn`'s.
+    pub(crate) fn learn_alias(&mut self, asked: &CompactString, pn: &Jid, found_at: i64) {
+        let alias = Alias { number: pn.user.clone(), found_at };
+        self.aliases.remember(asked.clone(), alias.clone());
+        self.changes.aliases.push((asked.clone(), alias));
+    }
+
+    /// Learns that a phone number and a LID are the same user, tells so, and moves what is stored under the phone number
+    /// to the LID, under which sessions live from now on (PROTOCOL.md 16).
+    pub(crate) async fn learn_lid(&mut self, store: &Store, pn: &Jid, lid: &Jid) -> Result<(), StoreError> {
+        if !pn.is_pn() || !lid.is_lid() || self.lids.knows(&pn.user, &lid.user) {
+            return Ok(());
+        }
+        let known = self.lids.lid_of(store, &pn.to_user()).await?;
+        if known.is_some_and(|known| known.user == lid.user) {
+            self.lids.remember(&pn.user, &lid.user);
+            return Ok(());
+        }
+        self.lids.learn(&pn.user, &lid.user);
+        let record = Record::SamePerson { pn: pn.user.clone(), lid: lid.user.clone() };
+        self.inbox.push_once(Some(inbox::same_person(&pn.user, &lid.user)), record);
+        self.move_sessions(store, &pn.to_user(), &lid.to_user()).await
+    }
+
+    async fn move_sessions(&mut self, store: &Store, pn: &Jid, lid: &Jid) -> Result<(), StoreError> {
+        for (old, new) in [(pn.clone(), lid.clone()), (hosted(pn), hosted(lid))] {
+            self.move_named(store, &old.signal_name(), new.signal_name().into()).await?;
+        }
+        Ok(())
+    }
+
+    async fn move_named(
+        &mut self,
+        store: &Store,
+        old_name: &str,
+        new_name: CompactString,
+    ) -> Result<(), StoreError> {
+        let addresses = self.addresses(store, old_name).await?;
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        self.must_commit();
+        self.sessions.load(store, &addresses).await?;
+        let identities = self.identities(store, &addresses).await?;
+        for (old, identity) in addresses.into_iter().zip(identities) {
+            let new = DeviceAddress::new(new_name.clone(), old.device);
+            self.sessions.load(store, std::slice::from_ref(&new)).await?;
+            let session = self.sessions.delete(&old);
+            // What is already known under the LID is newer.
+            let known = self.identities(store, std::slice::from_ref(&new)).await?.pop().flatten();
+            let is_same = known.is_none() || known == identity;
+            if let Some(session) = session.filter(|_| is_same && !self.sessions.contains(&new)) {
+                self.sessions.put(&new, session);
+                if identity.is_some() {
+                    self.changes.identities.push((new, identity));
+                }
+            }
+            self.changes.identities.push((old, None));
+        }
+        Ok(())
+    }
+}
+
+/// What is known of a user before the server is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// Enough to write to them.
+    Known(Person),
+    /// The server has to be asked about this number.
+    Ask(CompactString),
+}
+
+/// The same user's devices in Meta's cloud.
+pub(crate) fn hosted(user: &Jid) -> Jid {
+    let server = if user.is_lid() { Server::HostedLid } else { Server::Hosted };
+    Jid { server, ..user.clone() }
+}
