@@ -33,7 +33,7 @@ pub(crate) struct Buried {
 
 /// How a try ended.
 #[derive(Debug)]
-enum Outcome {
+enum Attempted {
     /// No phone lists the companion.
     Unlinked,
     /// Another process has taken it over.
@@ -54,17 +54,17 @@ impl Buried {
                 break;
             }
             match self.attempt(companions).await {
-                Outcome::Unlinked => break,
-                Outcome::Fenced => return,
-                Outcome::NotYet => sleep(backoff.pause()).await,
+                Attempted::Unlinked => break,
+                Attempted::Fenced => return,
+                Attempted::NotYet => sleep(backoff.pause()).await,
             }
         }
         self.forget(storage).await;
     }
 
-    async fn attempt(&self, companions: &dyn Companions) -> Outcome {
+    async fn attempt(&self, companions: &dyn Companions) -> Attempted {
         if !companions.is_linked(self.instance, self.epoch).await {
-            return Outcome::Unlinked;
+            return Attempted::Unlinked;
         }
         let Started { companion, run } = companions.start(
             self.instance,
@@ -75,8 +75,8 @@ impl Buried {
         );
         let mut run = pin!(run);
         let outcome = tokio::select! {
-            outcome = timeout(TRY, log_out(&*companion)) => outcome.unwrap_or(Outcome::NotYet),
-            () = &mut run => Outcome::NotYet,
+            outcome = timeout(TRY, log_out(&*companion)) => outcome.unwrap_or(Attempted::NotYet),
+            () = &mut run => Attempted::NotYet,
         };
         // What hangs is dropped, as in a crash.
         let _ = timeout(STOP_TIMEOUT, join(companion.stop(), run)).await;
@@ -101,7 +101,7 @@ impl Buried {
 }
 
 /// Waits for the connection, and logs out.
-async fn log_out(companion: &dyn Companion) -> Outcome {
+async fn log_out(companion: &dyn Companion) -> Attempted {
     let mut state = companion.watch();
     let is_over = |state: &State| matches!(state, State::Online | State::Stopped(_));
     let ended = match state.wait_for(is_over).await {
@@ -109,17 +109,17 @@ async fn log_out(companion: &dyn Companion) -> Outcome {
             State::Stopped(cause) => Some(cause.clone()),
             _ => None,
         },
-        Err(_) => return Outcome::NotYet,
+        Err(_) => return Attempted::NotYet,
     };
     match ended {
-        Some(Cause::Fenced) => Outcome::Fenced,
-        Some(cause) if cause.wipes_credentials() => Outcome::Unlinked,
-        Some(_) => Outcome::NotYet,
+        Some(Cause::Fenced) => Attempted::Fenced,
+        Some(cause) if cause.wipes_credentials() => Attempted::Unlinked,
+        Some(_) => Attempted::NotYet,
         None => match companion.logout().await {
-            Ok(()) => Outcome::Unlinked,
+            Ok(()) => Attempted::Unlinked,
             Err(error) => {
                 tracing::debug!(%error, "a logout was not confirmed");
-                Outcome::NotYet
+                Attempted::NotYet
             }
         },
     }

@@ -40,7 +40,7 @@ const SORTED: &[&str] = &["users", "instances"];
 
 #[tokio::test]
 async fn every_statement_uses_an_index() {
-    set_default_instrumentation(|| Some(Box::new(Recorder))).unwrap();
+    set_default_instrumentation(|| Some(Box::new(QueryLog))).unwrap();
     run_suites().await;
     let statements = std::mem::take(&mut *STATEMENTS.lock());
     assert!(statements.len() > 60, "{} statements were seen", statements.len());
@@ -77,9 +77,9 @@ impl Step {
     }
 }
 
-struct Recorder;
+struct QueryLog;
 
-impl Instrumentation for Recorder {
+impl Instrumentation for QueryLog {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         if let InstrumentationEvent::StartQuery { query, .. } = event {
             let text = query.to_string();

@@ -37,7 +37,7 @@ impl Drop for Events {
 /// with back-off, and the same messages come again. After a crash they come again too, so recording must be
 /// idempotent by (chat, sender, id): one that can't be read ([`Event::Undecryptable`]) replaces nothing.
 ///
-/// All calls of [`crate::Client`] work while a batch is held. Further messages wait until it is settled.
+/// All calls of [`crate::Client`] work while a batch is held. Further messages wait until it is accepted or dropped.
 #[must_use = "a batch that is dropped is delivered again"]
 pub struct Batch {
     /// Which one it is.

@@ -172,12 +172,12 @@ impl Companion {
                 link = &mut dialling => return Ok(Box::new(link?)),
                 command = self.embedder.commands.next() => while_offline(command, &Cause::Network)?,
                 verdict = self.embedder.outlet.verdict() => {
-                    match settle(verdict, &shared, &mut self.embedder, &mut self.mirror).await {
+                    match on_verdict(verdict, &shared, &mut self.embedder, &mut self.mirror).await {
                         Err(end) if end.cause == Cause::HandlerFailed => {
                             self.embedder.outlet.pause();
                             distrust(&shared, &mut self.embedder, &mut self.mirror, &end.cause).await;
                         }
-                        settled => settled?,
+                        done => done?,
                     }
                 }
             }
@@ -204,7 +204,7 @@ async fn distrust(shared: &Shared, embedder: &mut Embedder, mirror: &mut Option<
 }
 
 /// The verdict on a batch while there is no connection on which anything could be acknowledged.
-async fn settle(
+async fn on_verdict(
     verdict: Verdict,
     shared: &Shared,
     embedder: &mut Embedder,

@@ -7,7 +7,7 @@ use crate::event::Event;
 /// What happened and is not known to be recorded by the embedder.
 ///
 /// The next batch is made of it. If something else has to be stored before that batch is accepted, then with it go
-/// the records of what the stored sessions can't decrypt a second time: after a crash they are handed out again.
+/// the sources of what the stored sessions can't decrypt a second time: after a crash they are handed out again.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     /// For the next batch, in their order.
@@ -22,7 +22,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug)]
 struct Entry {
-    record: Record,
+    source: EventSource,
     /// Under which it is stored, if it is.
     number: Option<u64>,
 }
@@ -35,17 +35,17 @@ impl Inbox {
 
     /// Adds an event (none if there is nothing to tell) that will not come again once what follows from it is
     /// stored.
-    pub(crate) fn push_once(&mut self, event: Option<Event>, record: Record) {
+    pub(crate) fn push_once(&mut self, event: Option<Event>, source: EventSource) {
         if let Some(event) = event {
             self.events.push(event);
-            self.entries.push(Entry { record, number: None });
+            self.entries.push(Entry { source, number: None });
         }
     }
 
     /// Adds what an earlier life of this companion has stored.
-    pub(crate) fn push_stored(&mut self, event: Event, number: u64, record: Record) {
+    pub(crate) fn push_stored(&mut self, event: Event, number: u64, source: EventSource) {
         self.events.push(event);
-        self.entries.push(Entry { record, number: Some(number) });
+        self.entries.push(Entry { source, number: Some(number) });
         self.next = self.next.max(number + 1);
     }
 
@@ -64,7 +64,7 @@ impl Inbox {
     pub(crate) fn unstored(&mut self) -> Vec<(u64, Option<Bytes>)> {
         let mut unstored = Vec::new();
         for entry in self.entries.iter_mut().filter(|entry| entry.number.is_none()) {
-            unstored.push((self.next, Some(entry.record.encode())));
+            unstored.push((self.next, Some(entry.source.encode())));
             entry.number = Some(self.next);
             self.next += 1;
         }
@@ -80,7 +80,7 @@ impl Inbox {
 
 /// What an event that would be lost with the process is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Record {
+pub(crate) enum EventSource {
     /// A message: its frame as it came, and what one `<enc>` of it decrypted to.
     Message { frame: Bytes, plain: Bytes },
     /// A phone number and a LID are the same person (users without server).
@@ -99,7 +99,7 @@ const IDENTITY_CHANGED: u8 = 3;
 const OWN_NAME: u8 = 10;
 const LIMITS: u8 = 11;
 
-impl Record {
+impl EventSource {
     /// A tag, the length of the first part in four big-endian bytes, and the two parts.
     fn encode(&self) -> Bytes {
         let (tag, first, second): (_, &[u8], &[u8]) = match self {
@@ -118,7 +118,7 @@ impl Record {
         bytes.into()
     }
 
-    /// `None` if the bytes are no record that this version knows.
+    /// `None` if the bytes are no source that this version knows.
     pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
         let (tag, rest) = bytes.split_first()?;
         let (length, rest) = rest.split_first_chunk()?;
@@ -155,14 +155,14 @@ mod tests {
 
     use super::*;
 
-    fn pair(number: u64) -> (Event, Record) {
+    fn pair(number: u64) -> (Event, EventSource) {
         let (pn, lid) = (format!("1555{number}"), number.to_string());
-        (same_person(&pn, &lid), Record::SamePerson { pn: pn.into(), lid: lid.into() })
+        (same_person(&pn, &lid), EventSource::SamePerson { pn: pn.into(), lid: lid.into() })
     }
 
     fn push(inbox: &mut Inbox, number: u64) {
-        let (event, record) = pair(number);
-        inbox.push_once(Some(event), record);
+        let (event, source) = pair(number);
+        inbox.push_once(Some(event), source);
     }
 
     #[test]
@@ -192,42 +192,43 @@ mod tests {
     #[test]
     fn numbers_go_on_behind_those_of_an_earlier_life() {
         let mut inbox = Inbox::default();
-        let (event, record) = pair(1);
-        inbox.push_stored(event, 7, record);
+        let (event, source) = pair(1);
+        inbox.push_stored(event, 7, source);
         push(&mut inbox, 2);
         assert_eq!(inbox.unstored()[0].0, 8);
     }
 
     #[test]
-    fn what_tells_nothing_needs_no_record() {
+    fn what_tells_nothing_needs_no_source() {
         let mut inbox = Inbox::default();
         inbox.push_once(None, pair(1).1);
         assert_eq!(inbox.unstored(), []);
     }
 
-    fn record() -> impl Strategy<Value = Record> {
+    fn source() -> impl Strategy<Value = EventSource> {
         let bytes = || prop::collection::vec(any::<u8>(), 0..50);
         prop_oneof![
             (bytes(), bytes())
-                .prop_map(|(frame, plain)| Record::Message { frame: frame.into(), plain: plain.into() }),
-            (".*", ".*").prop_map(|(pn, lid)| Record::SamePerson { pn: pn.into(), lid: lid.into() }),
-            (".*", ".*").prop_map(|(pn, lid)| Record::IdentityChanged { pn: pn.into(), lid: lid.into() }),
-            ".*".prop_map(Record::OwnName),
-            bytes().prop_map(|limits| Record::Limits(limits.into())),
+                .prop_map(|(frame, plain)| EventSource::Message { frame: frame.into(), plain: plain.into() }),
+            (".*", ".*").prop_map(|(pn, lid)| EventSource::SamePerson { pn: pn.into(), lid: lid.into() }),
+            (".*", ".*")
+                .prop_map(|(pn, lid)| EventSource::IdentityChanged { pn: pn.into(), lid: lid.into() }),
+            ".*".prop_map(EventSource::OwnName),
+            bytes().prop_map(|limits| EventSource::Limits(limits.into())),
         ]
     }
 
     proptest! {
         #[test]
-        fn records_come_back_as_they_were(record in record()) {
-            prop_assert_eq!(Record::decode(&record.encode()), Some(record));
+        fn sources_come_back_as_they_were(source in source()) {
+            prop_assert_eq!(EventSource::decode(&source.encode()), Some(source));
         }
 
         #[test]
         fn other_bytes_are_refused_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let bytes = Bytes::from(bytes);
-            if let Some(record) = Record::decode(&bytes) {
-                prop_assert_eq!(record.encode(), bytes);
+            if let Some(source) = EventSource::decode(&bytes) {
+                prop_assert_eq!(source.encode(), bytes);
             }
         }
     }

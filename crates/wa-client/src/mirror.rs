@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::Event;
-use crate::inbox::{Inbox, Record};
+use crate::inbox::{EventSource, Inbox};
 use crate::lid::Lids;
 use crate::missed::Missed;
 use crate::retry::RetryCounts;
@@ -178,8 +178,8 @@ impl Mirror {
         self.changes.limits = Some(limits.clone());
         if is_news {
             self.must_commit();
-            let record = Record::Limits(limits.to_record().into());
-            self.inbox.push_once(Some(Event::Limits(limits.clone())), record);
+            let source = EventSource::Limits(limits.to_record().into());
+            self.inbox.push_once(Some(Event::Limits(limits.clone())), source);
         }
         self.limits = limits;
     }

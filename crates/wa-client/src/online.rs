@@ -169,7 +169,7 @@ impl<'a> Online<'a> {
         self.receiver.has_room(is_awaited)
     }
 
-    /// Hands out the next batch, unless the embedder has one; what holds nothing to tell is settled at once.
+    /// Hands out the next batch, unless the embedder has one; what holds nothing to tell is stored at once.
     async fn hand_out(&mut self) -> Result<(), End> {
         self.embedder.set_limits(&self.context.mirror.limits);
         while self.embedder.outlet.is_free() && self.leaving.is_none() {
@@ -184,7 +184,7 @@ impl<'a> Online<'a> {
             if !self.receiver.has_answers() {
                 return Ok(());
             }
-            self.receiver.settle(&mut self.context).await?;
+            self.receiver.store_accepted(&mut self.context).await?;
             self.acknowledge().await?;
         }
         Ok(())
@@ -194,10 +194,10 @@ impl<'a> Online<'a> {
     async fn on_verdict(&mut self, verdict: Verdict) -> Result<(), End> {
         match verdict {
             Verdict::Accepted => {
-                let settled = self.receiver.settle(&mut self.context).await;
-                let outcome = settled.as_ref().copied().map_err(|_| AcceptError::NotStored);
+                let stored = self.receiver.store_accepted(&mut self.context).await;
+                let outcome = stored.as_ref().copied().map_err(|_| AcceptError::NotStored);
                 self.embedder.outlet.stored(outcome);
-                settled?;
+                stored?;
                 self.acknowledge().await
             }
             Verdict::Void => Ok(()),

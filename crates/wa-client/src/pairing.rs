@@ -118,8 +118,8 @@ impl<'a> Pairing<'a> {
                 frames = self.link.receive(self.shared.config.batch) => self.on_frames(frames?).await?,
                 command = self.embedder.commands.next() => self.on_command(command)?,
                 verdict = self.embedder.outlet.verdict() => self.on_verdict(verdict).await?,
-                outcome = self.by_code.next() => self.on_outcome(outcome),
-                outcome = self.passkey.next() => self.on_passkey_outcome(outcome),
+                outcome = self.by_code.next() => self.on_code_flow_end(outcome),
+                outcome = self.passkey.next() => self.on_passkey_flow_end(outcome),
                 call = self.requests.next_call() => self.on_call(call).await?,
                 () = sleep_until(self.deadline) => self.on_deadline()?,
             }

@@ -92,7 +92,7 @@ impl Receiver {
         !self.answers.is_empty()
     }
 
-    /// Keeps a frame until the batch that is with the embedder has been settled.
+    /// Keeps a frame until there is a verdict on the batch that is with the embedder.
     pub(crate) fn keep(&mut self, frame: Bytes) {
         self.waiting_bytes += frame.len();
         self.waiting.push_back(frame);
@@ -172,7 +172,7 @@ impl Receiver {
 
     /// The batch has been accepted, or there was nothing to tell: what follows from it is stored, and then
     /// acknowledged.
-    pub(crate) async fn settle(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+    pub(crate) async fn store_accepted(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         if context.mirror.accept() {
             context.commit().await?;
         } else if context.mirror.has_changes() {
@@ -182,7 +182,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// Lets the answers leave that waited for the batch to be settled.
+    /// Lets the answers leave that waited for the batch to be accepted.
     pub(crate) async fn acknowledge(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         if self.answers.is_empty() {
             return Ok(());

@@ -16,7 +16,7 @@ use wa_signal::{Ciphertext, DecryptError, Kind};
 const PATIENCE: usize = 3;
 
 #[derive(Clone, Copy, Debug)]
-enum Event {
+enum Happened {
     /// `side` encrypts, saves if it has to, and sends.
     Send { side: Side, lease: u32 },
     /// `side` receives one of the packets at the front, and saves.
@@ -69,39 +69,39 @@ impl World {
         }
     }
 
-    fn happen(&mut self, event: Event) {
+    fn happen(&mut self, event: Happened) {
         match event {
-            Event::Send { side, lease } => {
+            Happened::Send { side, lease } => {
                 let message = self.encrypt(side, lease);
                 self.send(side, message);
             }
-            Event::Deliver { side, pick, lease } => self.deliver(side, pick, lease),
-            Event::DieBeforeSending { side, lease } => {
+            Happened::Deliver { side, pick, lease } => self.deliver(side, pick, lease),
+            Happened::DieBeforeSending { side, lease } => {
                 self.encrypt(side, lease);
                 self.devices[side].reload();
             }
-            Event::DieBeforeSavingASend { side } => {
+            Happened::DieBeforeSavingASend { side } => {
                 if self.devices[side].session.is_some() {
                     self.devices[side].encrypt(b"never leaves");
                 }
                 self.devices[side].reload();
             }
-            Event::DieBeforeSavingADelivery { side, pick } => {
+            Happened::DieBeforeSavingADelivery { side, pick } => {
                 if let Some(at) = self.pick(side, pick) {
                     let packet = &self.queues[side][at];
                     let _ = self.devices[side].decrypt(&packet.message);
                 }
                 self.devices[side].reload();
             }
-            Event::Crash { side } => self.devices[side].reload(),
-            Event::Save { side, lease } => self.devices[side].save(lease),
-            Event::Drop { side, pick } => {
+            Happened::Crash { side } => self.devices[side].reload(),
+            Happened::Save { side, lease } => self.devices[side].save(lease),
+            Happened::Drop { side, pick } => {
                 if let Some(at) = self.pick(side, pick) {
                     self.queues[side].remove(at);
                 }
             }
-            Event::Duplicate { side, pick } => self.duplicate(side, pick),
-            Event::Initiate { side } => self.initiate(side),
+            Happened::Duplicate { side, pick } => self.duplicate(side, pick),
+            Happened::Initiate { side } => self.initiate(side),
         }
     }
 
@@ -175,7 +175,7 @@ impl World {
             self.deliver(1, 0, 64);
         }
         for side in [0, 1, 0, 1] {
-            self.happen(Event::Send { side, lease: 64 });
+            self.happen(Happened::Send { side, lease: 64 });
             self.deliver(1 - side, 0, 64);
         }
         let [alice, bob] = &mut self.devices;
@@ -196,24 +196,24 @@ fn message_key(message: &Ciphertext) -> (Vec<u8>, u32) {
     (body.ratchet_key.unwrap().to_vec(), body.counter.unwrap())
 }
 
-fn event() -> impl Strategy<Value = Event> {
+fn event() -> impl Strategy<Value = Happened> {
     let side = 0..2usize;
     let lease = prop_oneof![Just(0u32), 1..20u32];
     let pick = 0..PATIENCE;
     prop_oneof![
-        8 => (side.clone(), lease.clone()).prop_map(|(side, lease)| Event::Send { side, lease }),
+        8 => (side.clone(), lease.clone()).prop_map(|(side, lease)| Happened::Send { side, lease }),
         10 => (side.clone(), pick.clone(), lease.clone())
-            .prop_map(|(side, pick, lease)| Event::Deliver { side, pick, lease }),
+            .prop_map(|(side, pick, lease)| Happened::Deliver { side, pick, lease }),
         1 => (side.clone(), lease.clone())
-            .prop_map(|(side, lease)| Event::DieBeforeSending { side, lease }),
-        1 => side.clone().prop_map(|side| Event::DieBeforeSavingASend { side }),
+            .prop_map(|(side, lease)| Happened::DieBeforeSending { side, lease }),
+        1 => side.clone().prop_map(|side| Happened::DieBeforeSavingASend { side }),
         1 => (side.clone(), pick.clone())
-            .prop_map(|(side, pick)| Event::DieBeforeSavingADelivery { side, pick }),
-        2 => side.clone().prop_map(|side| Event::Crash { side }),
-        1 => (side.clone(), lease).prop_map(|(side, lease)| Event::Save { side, lease }),
-        1 => (side.clone(), pick.clone()).prop_map(|(side, pick)| Event::Drop { side, pick }),
-        2 => (side.clone(), pick).prop_map(|(side, pick)| Event::Duplicate { side, pick }),
-        1 => side.prop_map(|side| Event::Initiate { side }),
+            .prop_map(|(side, pick)| Happened::DieBeforeSavingADelivery { side, pick }),
+        2 => side.clone().prop_map(|side| Happened::Crash { side }),
+        1 => (side.clone(), lease).prop_map(|(side, lease)| Happened::Save { side, lease }),
+        1 => (side.clone(), pick.clone()).prop_map(|(side, pick)| Happened::Drop { side, pick }),
+        2 => (side.clone(), pick).prop_map(|(side, pick)| Happened::Duplicate { side, pick }),
+        1 => side.prop_map(|side| Happened::Initiate { side }),
     ]
 }
 
@@ -234,9 +234,9 @@ proptest! {
 }
 
 /// A conversation with turns on both sides, a monologue and a second session.
-fn conversation() -> Vec<Event> {
-    let send = |side| Event::Send { side, lease: 3 };
-    let deliver = |side, pick| Event::Deliver { side, pick, lease: 3 };
+fn conversation() -> Vec<Happened> {
+    let send = |side| Happened::Send { side, lease: 3 };
+    let deliver = |side, pick| Happened::Deliver { side, pick, lease: 3 };
     vec![
         send(0),
         send(0),
@@ -256,7 +256,7 @@ fn conversation() -> Vec<Event> {
         send(0),
         deliver(1, 0),
         deliver(0, 0),
-        Event::Initiate { side: 1 },
+        Happened::Initiate { side: 1 },
         send(1),
         send(0),
         deliver(0, 0),
@@ -276,11 +276,11 @@ fn a_crash_at_any_point_loses_and_repeats_nothing() {
     for at in 0..=events.len() {
         for side in [0, 1] {
             let crashes = [
-                Event::Crash { side },
-                Event::DieBeforeSending { side, lease: 3 },
-                Event::DieBeforeSavingASend { side },
-                Event::DieBeforeSavingADelivery { side, pick: 0 },
-                Event::DieBeforeSavingADelivery { side, pick: 1 },
+                Happened::Crash { side },
+                Happened::DieBeforeSending { side, lease: 3 },
+                Happened::DieBeforeSavingASend { side },
+                Happened::DieBeforeSavingADelivery { side, pick: 0 },
+                Happened::DieBeforeSavingADelivery { side, pick: 1 },
             ];
             for crash in crashes {
                 let mut world = World::new(at as u64);
@@ -299,10 +299,10 @@ fn crashing_all_the_time_still_works() {
     let mut world = World::new(5);
     for turn in 0..60 {
         let side = turn / 7 % 2;
-        world.happen(Event::Crash { side });
-        world.happen(Event::Send { side, lease: 64 });
-        world.happen(Event::Crash { side: 1 - side });
-        world.happen(Event::Deliver { side: 1 - side, pick: 0, lease: 64 });
+        world.happen(Happened::Crash { side });
+        world.happen(Happened::Send { side, lease: 64 });
+        world.happen(Happened::Crash { side: 1 - side });
+        world.happen(Happened::Deliver { side: 1 - side, pick: 0, lease: 64 });
     }
     world.settle();
 }

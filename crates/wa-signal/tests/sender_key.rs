@@ -206,7 +206,7 @@ fn debug_shows_no_secret() {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Event {
+enum Happened {
     Send { lease: u32 },
     Deliver { pick: prop::sample::Index },
     Repeat { pick: prop::sample::Index },
@@ -214,14 +214,14 @@ enum Event {
     ReceiverReloads,
 }
 
-fn event() -> impl Strategy<Value = Event> {
+fn event() -> impl Strategy<Value = Happened> {
     let pick = any::<prop::sample::Index>;
     prop_oneof![
-        4 => (0..20u32).prop_map(|lease| Event::Send { lease }),
-        4 => pick().prop_map(|pick| Event::Deliver { pick }),
-        1 => pick().prop_map(|pick| Event::Repeat { pick }),
-        1 => Just(Event::SenderCrashes),
-        1 => Just(Event::ReceiverReloads),
+        4 => (0..20u32).prop_map(|lease| Happened::Send { lease }),
+        4 => pick().prop_map(|pick| Happened::Deliver { pick }),
+        1 => pick().prop_map(|pick| Happened::Repeat { pick }),
+        1 => Just(Happened::SenderCrashes),
+        1 => Just(Happened::ReceiverReloads),
     ]
 }
 
@@ -238,7 +238,7 @@ proptest! {
         let (mut sent, mut under_way, mut read) = (HashSet::new(), Vec::new(), Vec::new());
         for event in events {
             match event {
-                Event::Send { lease } => {
+                Happened::Send { lease } => {
                     let message = ours.encrypt(b"text", &mut rng).unwrap();
                     if ours.needs_save() {
                         stored = ours.to_record(lease);
@@ -246,21 +246,21 @@ proptest! {
                     prop_assert!(sent.insert(body(&message).iteration), "an iteration was used twice");
                     under_way.push(message);
                 }
-                Event::Deliver { pick } if !under_way.is_empty() => {
+                Happened::Deliver { pick } if !under_way.is_empty() => {
                     let message = under_way.remove(pick.index(under_way.len()));
                     prop_assert_eq!(theirs.decrypt(&message).unwrap(), b"text");
                     read.push(message);
                 }
-                Event::Repeat { pick } if !read.is_empty() => {
+                Happened::Repeat { pick } if !read.is_empty() => {
                     let outcome = theirs.decrypt(&read[pick.index(read.len())]);
                     let repeated = matches!(outcome, Err(DecryptError::Duplicate { .. }));
                     prop_assert!(repeated);
                 }
-                Event::SenderCrashes => ours = SenderKeyRecord::from_record(&stored).unwrap(),
-                Event::ReceiverReloads => {
+                Happened::SenderCrashes => ours = SenderKeyRecord::from_record(&stored).unwrap(),
+                Happened::ReceiverReloads => {
                     theirs = SenderKeyRecord::from_record(&theirs.to_record(0)).unwrap();
                 }
-                Event::Deliver { .. } | Event::Repeat { .. } => {}
+                Happened::Deliver { .. } | Happened::Repeat { .. } => {}
             }
         }
         for message in under_way {

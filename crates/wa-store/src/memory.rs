@@ -11,13 +11,13 @@ use crate::{Batch, Commit, Key, Kind, Records, StoreError};
 /// The reference backend: everything in memory, lost with the last handle. For tests and experiments.
 #[derive(Default)]
 pub struct MemoryRecords {
-    companion: Arc<Mutex<Companion>>,
+    shared: Arc<Mutex<Shared>>,
     epoch: u64,
 }
 
 /// What all handles share.
 #[derive(Default)]
-struct Companion {
+struct Shared {
     table: Table,
     /// Of the latest owner.
     epoch: u64,
@@ -32,23 +32,23 @@ impl MemoryRecords {
     /// Another handle of the same owner.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self { companion: Arc::clone(&self.companion), epoch: self.epoch }
+        Self { shared: Arc::clone(&self.shared), epoch: self.epoch }
     }
 
     /// The handle of a new owner; the batches of all older owners are refused from now on.
     #[must_use]
     pub fn take_over(&self) -> Self {
-        let mut companion = self.companion.lock();
-        companion.epoch += 1;
-        Self { companion: Arc::clone(&self.companion), epoch: companion.epoch }
+        let mut shared = self.shared.lock();
+        shared.epoch += 1;
+        Self { shared: Arc::clone(&self.shared), epoch: shared.epoch }
     }
 
     fn apply_now(&self, batch: Batch) -> Result<(), StoreError> {
-        let mut companion = self.companion.lock();
-        if companion.epoch != self.epoch {
+        let mut shared = self.shared.lock();
+        if shared.epoch != self.epoch {
             return Err(StoreError::Fenced);
         }
-        batch.into_steps().into_iter().for_each(|step| companion.table.apply(step));
+        batch.into_steps().into_iter().for_each(|step| shared.table.apply(step));
         Ok(())
     }
 }
@@ -56,7 +56,7 @@ impl MemoryRecords {
 #[async_trait]
 impl Records for MemoryRecords {
     async fn get(&self, kind: Kind, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        Ok(self.companion.lock().table.get(kind, keys))
+        Ok(self.shared.lock().table.get(kind, keys))
     }
 
     async fn scan(
@@ -65,11 +65,11 @@ impl Records for MemoryRecords {
         range: Range<Key>,
         limit: usize,
     ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        Ok(self.companion.lock().table.scan(kind, range, limit))
+        Ok(self.shared.lock().table.scan(kind, range, limit))
     }
 
     async fn count(&self, kind: Kind) -> Result<u64, StoreError> {
-        Ok(self.companion.lock().table.count(kind))
+        Ok(self.shared.lock().table.count(kind))
     }
 
     fn apply(&self, batch: Batch) -> Commit {

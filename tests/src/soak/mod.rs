@@ -2,8 +2,8 @@
 //! messages arrive damaged, twice or in another order, the gateway is killed and restarted, and WhatsApp's clock jumps by
 //! days. At the end nothing is lost, nothing is there twice, no instance is stuck, and memory has not grown.
 
-mod account;
 mod report;
+mod talker;
 mod trouble;
 mod verdict;
 
@@ -16,8 +16,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::usage::Usage;
 use crate::{Gateway, GatewayOptions, Simulator, WebhookReceiver};
-use account::{Account, Door};
 pub use report::Report;
+use talker::{Door, Talker};
 use trouble::Troubles;
 
 const SECRET: &str = "soak-webhook-secret";
@@ -64,29 +64,29 @@ pub async fn run(plan: &Plan) -> Report {
     let mut gateway = Gateway::start(&simulator, &options).await;
     // The same address after every start, as a supervised service has.
     options.listen = gateway.url().trim_start_matches("http://").to_owned();
-    let accounts = linked(plan.instances, &simulator, &gateway, &receiver).await;
+    let talkers = linked(plan.instances, &simulator, &gateway, &receiver).await;
 
     let end = Instant::now() + plan.length;
     let door = Door::of(&gateway);
-    let talks: Vec<_> = accounts
+    let talks: Vec<_> = talkers
         .iter()
         .zip(1..)
-        .map(|(account, n)| {
+        .map(|(talker, n)| {
             let rng = ChaCha8Rng::seed_from_u64(plan.seed ^ (n << 32));
-            tokio::spawn(Arc::clone(account).talk(Arc::clone(&simulator), door.clone(), rng, end))
+            tokio::spawn(Arc::clone(talker).talk(Arc::clone(&simulator), door.clone(), rng, end))
         })
         .collect();
     let calm = end - plan.length.mul_f64(CALM);
-    let mut troubles = Troubles::new(&simulator, &accounts, ChaCha8Rng::seed_from_u64(plan.seed));
+    let mut troubles = Troubles::new(&simulator, &talkers, ChaCha8Rng::seed_from_u64(plan.seed));
     troubles.make_until(calm, Some((&mut gateway, &options))).await;
     let pid = gateway.process().pid();
     let memory = tokio::spawn(async move { resident_until(pid, end).await });
     troubles.make_until(end, None).await;
     let counts = troubles.over().await;
-    join_all(talks).await.into_iter().for_each(|talk| talk.expect("an account talks to its end"));
+    join_all(talks).await.into_iter().for_each(|talk| talk.expect("a talker talks to its end"));
     let memory = memory.await.expect("memory is read");
 
-    let verdict = verdict::of(&accounts, &simulator, &gateway, &receiver).await;
+    let verdict = verdict::of(&talkers, &simulator, &gateway, &receiver).await;
     Report { length: plan.length, instances: plan.instances, seed: plan.seed, counts, verdict, memory }
 }
 
@@ -96,16 +96,16 @@ async fn linked(
     simulator: &Simulator,
     gateway: &Gateway,
     receiver: &WebhookReceiver,
-) -> Vec<Arc<Account>> {
+) -> Vec<Arc<Talker>> {
     let url = receiver.url();
-    let mut accounts = Vec::new();
+    let mut talkers = Vec::new();
     let numbers: Vec<usize> = (0..count).collect();
     for some in numbers.chunks(LINKING) {
-        let linkings = some.iter().map(|n| Account::link(*n, simulator, gateway, (&url, SECRET)));
-        accounts.extend(join_all(linkings).await.into_iter().map(Arc::new));
+        let linkings = some.iter().map(|n| Talker::link(*n, simulator, gateway, (&url, SECRET)));
+        talkers.extend(join_all(linkings).await.into_iter().map(Arc::new));
     }
     eprintln!("soak: all are linked");
-    accounts
+    talkers
 }
 
 /// Looks at the process's memory until the end; kilobytes.

@@ -7,8 +7,8 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::account::Account;
 use super::pause;
+use super::talker::Talker;
 use crate::{Gateway, GatewayOptions, Simulator};
 
 /// Between two troubles, in milliseconds.
@@ -27,14 +27,14 @@ pub(super) type Counts = BTreeMap<String, usize>;
 /// Makes trouble.
 pub(super) struct Troubles<'a> {
     simulator: &'a Arc<Simulator>,
-    accounts: &'a [Arc<Account>],
+    talkers: &'a [Arc<Talker>],
     rng: ChaCha8Rng,
     counts: Counts,
 }
 
 impl<'a> Troubles<'a> {
-    pub(super) fn new(simulator: &'a Arc<Simulator>, accounts: &'a [Arc<Account>], rng: ChaCha8Rng) -> Self {
-        Self { simulator, accounts, rng, counts: Counts::new() }
+    pub(super) fn new(simulator: &'a Arc<Simulator>, talkers: &'a [Arc<Talker>], rng: ChaCha8Rng) -> Self {
+        Self { simulator, talkers, rng, counts: Counts::new() }
     }
 
     /// One after another until then; with a gateway, it is killed and restarted, too.
@@ -81,15 +81,15 @@ impl<'a> Troubles<'a> {
         gateway.start_again(self.simulator, options);
     }
 
-    /// A fault for one of the accounts.
+    /// A fault for one of the talkers.
     async fn strike(&mut self) {
-        let account = self.accounts.choose(&mut self.rng).expect("accounts");
+        let talker = self.talkers.choose(&mut self.rng).expect("talkers");
         let mut fault = once().choose(&mut self.rng).expect("faults").clone();
         let lasts = self.rng.random_ratio(1, 4);
         if lasts {
             fault = lasting().choose(&mut self.rng).expect("faults").clone();
         }
-        fault["number"] = json!(account.number);
+        fault["number"] = json!(talker.number);
         self.count(fault["kind"].as_str().expect("kind"));
         let placed = self.simulator.post("/sim/faults", fault).await;
         if lasts {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::account::Account;
+use super::talker::Talker;
 use crate::{Gateway, Simulator, WebhookReceiver, events_by_message, message_id};
 use test_support::until_within;
 
@@ -27,23 +27,23 @@ pub(super) struct Verdict {
 
 /// Looks at everything, everywhere.
 pub(super) async fn of(
-    accounts: &[Arc<Account>],
+    talkers: &[Arc<Talker>],
     simulator: &Simulator,
     gateway: &Gateway,
     receiver: &WebhookReceiver,
 ) -> Verdict {
-    for account in accounts {
-        gateway.connected(&account.instance).await;
+    for talker in talkers {
+        gateway.connected(&talker.instance).await;
     }
     let mut verdict =
         Verdict { sent: 0, received: 0, damaged: 0, never_read: 0, repeated_calls: 0, repeats: 0 };
-    for account in accounts {
-        let (sent, received) = (set(&account.sent.lock()), set(&account.received.lock()));
-        let stored = everything_stored(account, gateway, &sent, &received).await;
+    for talker in talkers {
+        let (sent, received) = (set(&talker.sent.lock()), set(&talker.received.lock()));
+        let stored = everything_stored(talker, gateway, &sent, &received).await;
         let unread = stored.iter().filter(|message| message["messageType"] == "undecryptable");
         let unread: BTreeSet<String> = unread.map(message_id).collect();
-        verdict.damaged += everything_told(account, receiver, &sent, &received, &unread).await;
-        verdict.repeats += everything_shown(account, simulator, &sent).await;
+        verdict.damaged += everything_told(talker, receiver, &sent, &received, &unread).await;
+        verdict.repeats += everything_shown(talker, simulator, &sent).await;
         verdict.never_read += unread.len();
         verdict.sent += sent.len();
         verdict.received += received.len();
@@ -56,14 +56,14 @@ pub(super) async fn of(
 
 /// Each message is in the chat exactly once, and none is pending.
 async fn everything_stored(
-    account: &Account,
+    talker: &Talker,
     gateway: &Gateway,
     sent: &BTreeSet<String>,
     received: &BTreeSet<String>,
 ) -> Vec<Value> {
-    let what = format!("all messages of {} are stored", account.number);
+    let what = format!("all messages of {} are stored", talker.number);
     let stored = until_within(&what, AFTERMATH, || async {
-        let stored = gateway.messages(&account.instance, &account.peer).await?;
+        let stored = gateway.messages(&talker.instance, &talker.peer).await?;
         let done = stored.iter().filter(|message| message["status"] != "pending").count();
         (done >= sent.len() + received.len()).then_some(stored)
     })
@@ -73,14 +73,14 @@ async fn everything_stored(
     for (stored, expected) in [(ours, sent), (theirs, received)] {
         let mut ids: Vec<String> = stored.into_iter().map(message_id).collect();
         ids.sort_unstable();
-        assert!(ids.iter().eq(expected.iter()), "{}: each is stored exactly once", account.number);
+        assert!(ids.iter().eq(expected.iter()), "{}: each is stored exactly once", talker.number);
     }
     stored
 }
 
 /// Each message is told under one event; tells how many were told as damaged.
 async fn everything_told(
-    account: &Account,
+    talker: &Talker,
     receiver: &WebhookReceiver,
     sent: &BTreeSet<String>,
     received: &BTreeSet<String>,
@@ -89,7 +89,7 @@ async fn everything_told(
     let read: BTreeSet<String> = received.difference(unread).cloned().collect();
     let expected = [("message_sent", sent), ("message_received", &read), ("message_undecryptable", unread)];
     for (kind, messages) in expected {
-        let what = format!("{kind} of {}", account.number);
+        let what = format!("{kind} of {}", talker.number);
         until_within(&what, AFTERMATH, || async {
             let told = events_by_message(&receiver.hooks(), kind);
             messages.iter().all(|id| told.contains_key(id)).then_some(())
@@ -105,10 +105,10 @@ async fn everything_told(
 }
 
 /// Each text is shown by the peer's phone exactly once; tells how many came again.
-async fn everything_shown(account: &Account, simulator: &Simulator, sent: &BTreeSet<String>) -> u64 {
-    let what = format!("the peer of {} shows every text", account.number);
+async fn everything_shown(talker: &Talker, simulator: &Simulator, sent: &BTreeSet<String>) -> u64 {
+    let what = format!("the peer of {} shows every text", talker.number);
     let shown = until_within(&what, AFTERMATH, || async {
-        let inbox = simulator.inbox(&account.peer).await;
+        let inbox = simulator.inbox(&talker.peer).await;
         let shown: Vec<Value> = inbox.into_iter().filter(|entry| entry["fromMe"] != true).collect();
         (shown.len() >= sent.len()).then_some(shown)
     })
@@ -116,7 +116,7 @@ async fn everything_shown(account: &Account, simulator: &Simulator, sent: &BTree
     let mut ids: Vec<String> =
         shown.iter().map(|entry| entry["id"].as_str().expect("id").to_owned()).collect();
     ids.sort_unstable();
-    assert!(ids.iter().eq(sent.iter()), "{}: each text is shown exactly once", account.number);
+    assert!(ids.iter().eq(sent.iter()), "{}: each text is shown exactly once", talker.number);
     shown.iter().map(|entry| entry["repeats"].as_u64().unwrap_or(0)).sum()
 }
 

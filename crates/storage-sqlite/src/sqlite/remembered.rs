@@ -17,11 +17,11 @@ use crate::schema::{events, instances};
 pub(super) struct Remembered {
     /// Of the database, when it was last asked.
     version: i64,
-    by_id: HashMap<InstanceId, Instance>,
+    by_id: HashMap<InstanceId, KnownInstance>,
 }
 
 /// What is known of one instance.
-pub(super) struct Instance {
+pub(super) struct KnownInstance {
     /// `instances.key`.
     pub(super) key: i64,
     pub(super) epoch: Epoch,
@@ -59,7 +59,7 @@ impl Remembered {
         &mut self,
         db: &mut SqliteConnection,
         id: InstanceId,
-    ) -> Result<&mut Instance, Fault> {
+    ) -> Result<&mut KnownInstance, Fault> {
         match self.by_id.entry(id) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => {
@@ -67,13 +67,13 @@ impl Remembered {
                 let row: Option<(i64, i64)> =
                     row.select((instances::key, instances::epoch)).first(db).optional()?;
                 let (key, epoch) = row.ok_or(Fault::NotFound("instance"))?;
-                Ok(unknown.insert(Instance { key, epoch: Epoch::new(epoch), log: None }))
+                Ok(unknown.insert(KnownInstance { key, epoch: Epoch::new(epoch), log: None }))
             }
         }
     }
 }
 
-impl Instance {
+impl KnownInstance {
     pub(super) fn log_end(&mut self, db: &mut SqliteConnection) -> Result<LogEnd, Fault> {
         if let Some(end) = self.log {
             return Ok(end);

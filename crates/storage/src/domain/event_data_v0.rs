@@ -11,9 +11,9 @@ use crate::{CauseKind, EventKind, FailureCause, MessageKind, MessageStatus, Webh
 pub(super) fn decode(kind: EventKind, text: &str) -> Result<EventData, serde_json::Error> {
     Ok(match kind {
         EventKind::MessageReceived => {
-            EventData::MessageReceived(serde_json::from_str::<Message>(text)?.into())
+            EventData::MessageReceived(serde_json::from_str::<OldMessage>(text)?.into())
         }
-        EventKind::MessageSent => EventData::MessageSent(serde_json::from_str::<Message>(text)?.into()),
+        EventKind::MessageSent => EventData::MessageSent(serde_json::from_str::<OldMessage>(text)?.into()),
         EventKind::MessageStatus => EventData::MessageStatus(serde_json::from_str::<Status>(text)?.into()),
         EventKind::Connected => EventData::Connected(serde_json::from_str::<Connected>(text)?.into()),
         EventKind::Disconnected => {
@@ -37,7 +37,7 @@ pub(super) fn decode(kind: EventKind, text: &str) -> Result<EventData, serde_jso
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Message {
+struct OldMessage {
     message_id: String,
     participant: Option<String>,
     #[serde(rename = "type")]
@@ -51,8 +51,8 @@ struct Message {
     status: MessageStatus,
 }
 
-impl From<Message> for MessageData {
-    fn from(old: Message) -> Self {
+impl From<OldMessage> for MessageData {
+    fn from(old: OldMessage) -> Self {
         let media = MediaData { mime_type: old.mime_type, file_name: old.file_name, size: None };
         Self {
             message_id: old.message_id,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use wa_store::{Ban, Changes, StoreError};
 
-use super::{Companion, Next, distrust, hand_out, settle};
+use super::{Companion, Next, distrust, hand_out, on_verdict};
 
 /// How long a companion that has been stopped, or unlinked, waits for the verdict on its last batch.
 const LAST_VERDICT: Duration = Duration::from_secs(5);
@@ -100,7 +100,7 @@ impl Companion {
                     return;
                 }
                 let verdict = self.embedder.outlet.verdict().await;
-                if settle(verdict, &self.shared, &mut self.embedder, &mut self.mirror).await.is_err() {
+                if on_verdict(verdict, &self.shared, &mut self.embedder, &mut self.mirror).await.is_err() {
                     return;
                 }
             }
@@ -137,7 +137,7 @@ impl Companion {
         if !has_waited && !self.embedder.outlet.is_free() {
             let verdict = timeout(LAST_VERDICT, self.embedder.outlet.verdict());
             if let Ok(verdict) = verdict.await {
-                let _ = settle(verdict, &self.shared, &mut self.embedder, &mut self.mirror).await;
+                let _ = on_verdict(verdict, &self.shared, &mut self.embedder, &mut self.mirror).await;
             }
         }
         end.answer();

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::sleep;
 
-use super::{Companion, Next, hand_out, settle};
+use super::{Companion, Next, hand_out, on_verdict};
 
 /// As how many failures the word of the server counts that there were too many connections, as in whatsapp-rust.
 const RATE_LIMIT_FAILURES: u32 = 5;
@@ -81,7 +81,7 @@ impl Companion {
         let outcome = tokio::select! {
             command = self.embedder.commands.next() => while_offline(command, cause),
             verdict = self.embedder.outlet.verdict() => {
-                settle(verdict, &self.shared, &mut self.embedder, &mut self.mirror).await
+                on_verdict(verdict, &self.shared, &mut self.embedder, &mut self.mirror).await
             }
         };
         match outcome {

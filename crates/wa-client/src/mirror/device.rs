@@ -1,7 +1,7 @@
 //! The companion's own record.
 
 use crate::event::Event;
-use crate::inbox::Record;
+use crate::inbox::EventSource;
 use bytes::Bytes;
 use rand::{CryptoRng, RngExt};
 use wa_binary::Jid;
@@ -60,7 +60,7 @@ impl Mirror {
         if is_shown {
             self.name_is_news = true;
             let name = self.device.shown_name().to_owned();
-            self.inbox.push_once(Some(Event::OwnName { name: name.clone() }), Record::OwnName(name));
+            self.inbox.push_once(Some(Event::OwnName { name: name.clone() }), EventSource::OwnName(name));
         }
     }
 

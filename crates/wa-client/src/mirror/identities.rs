@@ -1,6 +1,6 @@
 //! Whose keys a companion knows.
 
-use crate::inbox::{self, Record};
+use crate::inbox::{self, EventSource};
 use wa_binary::Jid;
 use wa_crypto::PublicKey;
 use wa_store::{DeviceAddress, IdentityChange, IdentityChangeKind, Store, StoreError};
@@ -26,7 +26,7 @@ impl Mirror {
         let user = |jid: Option<&Jid>| jid.map(|jid| jid.user.clone()).unwrap_or_default();
         let (pn, lid) = (user(pn), user(lid));
         let event = inbox::identity_changed(&pn, &lid);
-        self.inbox.push_once(Some(event), Record::IdentityChanged { pn, lid });
+        self.inbox.push_once(Some(event), EventSource::IdentityChanged { pn, lid });
     }
 
     fn note_identity_change(&mut self, user: Option<&Jid>, change: IdentityChange) {

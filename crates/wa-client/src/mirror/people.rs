@@ -1,6 +1,6 @@
 //! Who is who: numbers that were asked for, numbers of accounts, and LIDs.
 
-use crate::inbox::{self, Record};
+use crate::inbox::{self, EventSource};
 use crate::request::Person;
 use compact_str::CompactString;
 use wa_binary::{Jid, Server};
@@ -54,8 +54,8 @@ impl Mirror {
             return Ok(());
         }
         self.lids.learn(&pn.user, &lid.user);
-        let record = Record::SamePerson { pn: pn.user.clone(), lid: lid.user.clone() };
-        self.inbox.push_once(Some(inbox::same_person(&pn.user, &lid.user)), record);
+        let source = EventSource::SamePerson { pn: pn.user.clone(), lid: lid.user.clone() };
+        self.inbox.push_once(Some(inbox::same_person(&pn.user, &lid.user)), source);
         self.move_sessions(store, &pn.to_user(), &lid.to_user()).await
     }
 

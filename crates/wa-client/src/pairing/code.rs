@@ -52,7 +52,7 @@ pub(super) struct ByCode {
     codes: u32,
 }
 
-type Flow = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type Flow = Pin<Box<dyn Future<Output = FlowEnd> + Send>>;
 
 #[derive(Default)]
 enum Stage {
@@ -91,7 +91,7 @@ struct Hello {
 }
 
 /// How a flow ended.
-pub(super) enum Outcome {
+pub(super) enum FlowEnd {
     Accepted { nth: u32, shown: Result<Box<Accepted>, RequestError>, reply: Reply<PairingCode> },
     Finished { nth: u32, outcome: Result<(), RequestError> },
 }
@@ -104,7 +104,7 @@ pub(super) struct Accepted {
 
 impl ByCode {
     /// The next flow that ends; waits forever while there is none.
-    pub(super) async fn next(&mut self) -> Outcome {
+    pub(super) async fn next(&mut self) -> FlowEnd {
         match self.flows.next().await {
             Some(outcome) => outcome,
             None => std::future::pending().await,
@@ -207,12 +207,12 @@ impl Pairing<'_> {
         let (nth, asker) = (self.by_code.codes, self.requests.asker(PATIENCE));
         self.by_code
             .flows
-            .push(Box::pin(async move { Outcome::Finished { nth, outcome: finishing.run(&asker).await } }));
+            .push(Box::pin(async move { FlowEnd::Finished { nth, outcome: finishing.run(&asker).await } }));
     }
 
-    pub(super) fn on_outcome(&mut self, outcome: Outcome) {
+    pub(super) fn on_code_flow_end(&mut self, outcome: FlowEnd) {
         match outcome {
-            Outcome::Accepted { nth, shown: Ok(accepted), reply } if nth == self.by_code.codes => {
+            FlowEnd::Accepted { nth, shown: Ok(accepted), reply } if nth == self.by_code.codes => {
                 let Accepted { shown, told } = *accepted;
                 let asked = std::mem::replace(&mut self.by_code.stage, Stage::Shown(Box::new(shown)));
                 let _ = reply.send(Ok(told));
@@ -220,20 +220,20 @@ impl Pairing<'_> {
                     self.finish(*hello);
                 }
             }
-            Outcome::Accepted { nth, shown, reply } => {
+            FlowEnd::Accepted { nth, shown, reply } => {
                 if nth == self.by_code.codes {
                     self.by_code.stage = Stage::Idle;
                 }
                 let replaced = "another code was asked for meanwhile".to_owned();
                 let _ = reply.send(Err(shown.err().unwrap_or(RequestError::Invalid(replaced))));
             }
-            Outcome::Finished { nth, outcome: Err(error) } if nth == self.by_code.codes => {
+            FlowEnd::Finished { nth, outcome: Err(error) } if nth == self.by_code.codes => {
                 tracing::info!(%error, "the pairing by code could not be finished; the phone may try again");
                 if let Stage::Shown(shown) = &mut self.by_code.stage {
                     shown.success = None;
                 }
             }
-            Outcome::Finished { .. } => {}
+            FlowEnd::Finished { .. } => {}
         }
     }
 }
@@ -254,9 +254,9 @@ struct Asking {
 }
 
 impl Asking {
-    async fn run(self, reply: Reply<PairingCode>) -> Outcome {
+    async fn run(self, reply: Reply<PairingCode>) -> FlowEnd {
         let nth = self.nth;
-        Outcome::Accepted { nth, shown: self.ask().await.map(Box::new), reply }
+        FlowEnd::Accepted { nth, shown: self.ask().await.map(Box::new), reply }
     }
 
     async fn ask(self) -> Result<Accepted, RequestError> {

@@ -44,7 +44,7 @@ pub(super) struct ByPasskey {
     nth: u32,
 }
 
-type Flow = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type Flow = Pin<Box<dyn Future<Output = FlowEnd> + Send>>;
 
 /// From the request for a passkey on.
 struct Attempt {
@@ -61,7 +61,7 @@ enum Stage {
     /// The answer is on its way to the server. The phone may be faster than its reply.
     Opening { early: Option<PrimaryEphemeralIdentity> },
     /// The phone is to answer.
-    Open(Box<Session>),
+    Open(Box<Introduction>),
     /// The phone has answered, and is being answered.
     Continuing,
     /// A person is to compare.
@@ -71,7 +71,7 @@ enum Stage {
 }
 
 /// What was told to the phone of this companion's ephemeral identity, and what was not.
-pub(super) struct Session {
+pub(super) struct Introduction {
     ephemeral: KeyPair,
     nonce: [u8; 32],
     reference: String,
@@ -87,16 +87,16 @@ pub(super) struct Agreed {
 }
 
 /// How a flow ended.
-pub(super) enum Outcome {
+pub(super) enum FlowEnd {
     Options { nth: u32, options: Result<String, RequestError> },
-    Opened { nth: u32, session: Result<Box<Session>, RequestError>, reply: Reply<()> },
+    Opened { nth: u32, introduction: Result<Box<Introduction>, RequestError>, reply: Reply<()> },
     Agreed { nth: u32, agreed: Result<Box<Agreed>, RequestError> },
     Confirmed { nth: u32, outcome: Result<(), RequestError>, reply: Reply<()> },
 }
 
 impl ByPasskey {
     /// The next flow that ends; waits forever while there is none.
-    pub(super) async fn next(&mut self) -> Outcome {
+    pub(super) async fn next(&mut self) -> FlowEnd {
         match self.flows.next().await {
             Some(outcome) => outcome,
             None => std::future::pending().await,
@@ -132,7 +132,7 @@ impl Pairing<'_> {
                     let malformed =
                         || RequestError::Malformed("there is no request for a passkey".to_owned());
                     let options = answer.and_then(|answer| options_in(&answer).ok_or_else(malformed));
-                    Outcome::Options { nth, options }
+                    FlowEnd::Options { nth, options }
                 }));
             }
         }
@@ -161,13 +161,18 @@ impl Pairing<'_> {
         attempt.stage = Stage::Opening { early: None };
         let (handoff, until) = attempt.handoff;
         let handoff = (until > Instant::now()).then_some(handoff);
-        let session =
-            Session { ephemeral, nonce, reference: String::new(), device_type, is_proven: handoff.is_some() };
+        let introduction = Introduction {
+            ephemeral,
+            nonce,
+            reference: String::new(),
+            device_type,
+            is_proven: handoff.is_some(),
+        };
         let (nth, asker) = (self.passkey.nth, self.requests.asker(ANSWER));
         self.embedder.set_state(State::Passkey(PasskeyStep::Answered));
         self.passkey.flows.push(Box::pin(async move {
-            let session = session.open(&asker, &assertion, handoff).await.map(Box::new);
-            Outcome::Opened { nth, session, reply }
+            let introduction = introduction.open(&asker, &assertion, handoff).await.map(Box::new);
+            FlowEnd::Opened { nth, introduction, reply }
         }));
     }
 
@@ -179,18 +184,18 @@ impl Pairing<'_> {
         match (stage, identity) {
             (Some(Stage::Opening { early }), Some(identity)) => *early = Some(identity),
             (Some(stage @ Stage::Open(_)), Some(identity)) => {
-                if let Stage::Open(session) = std::mem::replace(stage, Stage::Continuing) {
-                    self.continue_with(*session, identity);
+                if let Stage::Open(introduction) = std::mem::replace(stage, Stage::Continuing) {
+                    self.continue_with(*introduction, identity);
                 }
             }
             _ => tracing::info!("the phone's part of a pairing with a passkey is malformed, or not awaited"),
         }
     }
 
-    fn continue_with(&mut self, session: Session, identity: PrimaryEphemeralIdentity) {
+    fn continue_with(&mut self, introduction: Introduction, identity: PrimaryEphemeralIdentity) {
         let (nth, asker) = (self.passkey.nth, self.requests.asker(ANSWER));
         self.passkey.flows.push(Box::pin(async move {
-            Outcome::Agreed { nth, agreed: session.agree(&asker, &identity).await.map(Box::new) }
+            FlowEnd::Agreed { nth, agreed: introduction.agree(&asker, &identity).await.map(Box::new) }
         }));
     }
 
@@ -214,23 +219,23 @@ impl Pairing<'_> {
         self.embedder.set_state(State::Passkey(PasskeyStep::Confirmed));
         self.passkey.flows.push(Box::pin(async move {
             let outcome = agreed.hand_over(&asker, &request, secret, iv).await;
-            Outcome::Confirmed { nth, outcome, reply }
+            FlowEnd::Confirmed { nth, outcome, reply }
         }));
     }
 
-    pub(super) fn on_passkey_outcome(&mut self, outcome: Outcome) {
+    pub(super) fn on_passkey_flow_end(&mut self, outcome: FlowEnd) {
         match outcome {
-            Outcome::Options { nth, options } if nth == self.passkey.nth => match options {
+            FlowEnd::Options { nth, options } if nth == self.passkey.nth => match options {
                 Ok(options) => self.ask_for_passkey(options),
                 Err(error) => {
                     tracing::warn!(%error, "a passkey is asked for, but not how");
                     self.deadline = Instant::now();
                 }
             },
-            Outcome::Opened { nth, session, reply } => {
-                let outcome = match session {
-                    Ok(session) if nth == self.passkey.nth => {
-                        self.opened(session);
+            FlowEnd::Opened { nth, introduction, reply } => {
+                let outcome = match introduction {
+                    Ok(introduction) if nth == self.passkey.nth => {
+                        self.opened(introduction);
                         Ok(())
                     }
                     Ok(_) => Err(RequestError::Invalid("another passkey is asked for by now".to_owned())),
@@ -241,33 +246,33 @@ impl Pairing<'_> {
                 };
                 let _ = reply.send(outcome);
             }
-            Outcome::Agreed { nth, agreed: Ok(agreed) } if nth == self.passkey.nth => {
+            FlowEnd::Agreed { nth, agreed: Ok(agreed) } if nth == self.passkey.nth => {
                 let step = PasskeyStep::Compare { code: agreed.code.clone(), is_optional: agreed.is_proven };
                 if let Some(attempt) = &mut self.passkey.attempt {
                     attempt.stage = Stage::Compared(agreed);
                     self.embedder.set_state(State::Passkey(step));
                 }
             }
-            Outcome::Agreed { nth, agreed: Err(error) } => {
+            FlowEnd::Agreed { nth, agreed: Err(error) } => {
                 tracing::warn!(%error, "the phone's part of a pairing with a passkey is no use");
                 self.ask_again(nth);
             }
-            Outcome::Confirmed { nth, outcome, reply } => {
+            FlowEnd::Confirmed { nth, outcome, reply } => {
                 if outcome.is_err() {
                     self.ask_again(nth);
                 }
                 let _ = reply.send(outcome);
             }
-            Outcome::Options { .. } | Outcome::Agreed { .. } => {}
+            FlowEnd::Options { .. } | FlowEnd::Agreed { .. } => {}
         }
     }
 
-    fn opened(&mut self, session: Box<Session>) {
+    fn opened(&mut self, introduction: Box<Introduction>) {
         let Some(attempt) = &mut self.passkey.attempt else { return };
         let before = std::mem::replace(&mut attempt.stage, Stage::Continuing);
         match before {
-            Stage::Opening { early: Some(identity) } => self.continue_with(*session, identity),
-            _ => attempt.stage = Stage::Open(session),
+            Stage::Opening { early: Some(identity) } => self.continue_with(*introduction, identity),
+            _ => attempt.stage = Stage::Open(introduction),
         }
     }
 
@@ -281,7 +286,7 @@ impl Pairing<'_> {
     }
 }
 
-impl Session {
+impl Introduction {
     /// Shows the assertion, and commits itself to what it will tell the phone.
     async fn open(
         mut self,

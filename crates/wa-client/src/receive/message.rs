@@ -13,7 +13,7 @@ use super::sender_key;
 use crate::context::Context;
 use crate::end::End;
 use crate::event::UndecryptableReason;
-use crate::inbox::Record;
+use crate::inbox::EventSource;
 use crate::iq;
 use crate::keeper::Keeper;
 use crate::look_up::Answered;
@@ -124,7 +124,7 @@ impl Receiver {
                 self.answers.push(receipt.attr("type", "hist_sync"));
             }
         }
-        mirror.inbox.push_once(meaning.event, Record::Message { frame: frame.clone(), plain });
+        mirror.inbox.push_once(meaning.event, EventSource::Message { frame: frame.clone(), plain });
         Ok(())
     }
 

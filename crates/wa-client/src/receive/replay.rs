@@ -4,19 +4,19 @@ use super::envelope::Envelope;
 use super::meaning;
 use crate::connection::frame::{parsed, unpacked};
 use crate::event::Event;
-use crate::inbox::{self, Record};
+use crate::inbox::{self, EventSource};
 use crate::mirror::Mirror;
 use crate::shared::Shared;
 
 /// Makes what an earlier life of this companion received, and nobody accepted, part of the next batch.
 pub(crate) async fn replay(mirror: &mut Mirror, shared: &Shared) -> Result<(), StoreError> {
     for (number, bytes) in shared.store.inbox().await? {
-        let told = match Record::decode(&bytes) {
-            Some(record) => told(mirror, shared, &record).await?.map(|event| (event, record)),
+        let told = match EventSource::decode(&bytes) {
+            Some(source) => told(mirror, shared, &source).await?.map(|event| (event, source)),
             None => None,
         };
         match told {
-            Some((event, record)) => mirror.inbox.push_stored(event, number, record),
+            Some((event, source)) => mirror.inbox.push_stored(event, number, source),
             None => {
                 tracing::error!("a received message is unreadable in the store; it is dropped");
                 mirror.changes.inbox.push((number, None));
@@ -26,18 +26,18 @@ pub(crate) async fn replay(mirror: &mut Mirror, shared: &Shared) -> Result<(), S
     Ok(())
 }
 
-/// What a record tells, if anything.
+/// What a source tells, if anything.
 pub(super) async fn told(
     mirror: &mut Mirror,
     shared: &Shared,
-    record: &Record,
+    source: &EventSource,
 ) -> Result<Option<Event>, StoreError> {
-    let (frame, plain) = match record {
-        Record::SamePerson { pn, lid } => return Ok(Some(inbox::same_person(pn, lid))),
-        Record::IdentityChanged { pn, lid } => return Ok(Some(inbox::identity_changed(pn, lid))),
-        Record::OwnName(name) => return Ok(Some(Event::OwnName { name: name.clone() })),
-        Record::Limits(limits) => return Ok(Some(Event::Limits(Limits::from_record(limits)?))),
-        Record::Message { frame, plain } => (frame, plain),
+    let (frame, plain) = match source {
+        EventSource::SamePerson { pn, lid } => return Ok(Some(inbox::same_person(pn, lid))),
+        EventSource::IdentityChanged { pn, lid } => return Ok(Some(inbox::identity_changed(pn, lid))),
+        EventSource::OwnName(name) => return Ok(Some(Event::OwnName { name: name.clone() })),
+        EventSource::Limits(limits) => return Ok(Some(Event::Limits(Limits::from_record(limits)?))),
+        EventSource::Message { frame, plain } => (frame, plain),
     };
     let Some(data) = unpacked(frame, usize::MAX) else { return Ok(None) };
     let Some(node) = parsed(&data) else { return Ok(None) };

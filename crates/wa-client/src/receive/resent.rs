@@ -9,7 +9,7 @@ use super::replay::told;
 use crate::content::Content;
 use crate::context::Context;
 use crate::end::End;
-use crate::inbox::Record;
+use crate::inbox::EventSource;
 
 /// Takes the messages in an answer of the phone as if their senders had sent them again. What was not asked for is not
 /// taken.
@@ -31,9 +31,9 @@ pub(super) async fn take_in(
         let Some(missed) = missed.take(&key.id.unwrap_or_default(), key.from_me.unwrap_or(false)) else {
             continue;
         };
-        let record = Record::Message { frame: missed.frame, plain: message };
-        let event = told(context.mirror, context.shared, &record).await?;
-        context.mirror.inbox.push_once(event, record);
+        let source = EventSource::Message { frame: missed.frame, plain: message };
+        let event = told(context.mirror, context.shared, &source).await?;
+        context.mirror.inbox.push_once(event, source);
     }
     context.mirror.must_commit();
     Ok(())

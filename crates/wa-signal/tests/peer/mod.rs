@@ -8,7 +8,7 @@ use wa_signal::{
     Bundle, LocalIdentity, PreKey, PreKeyMessage, Session, SignedPreKey, sender_key::SenderKeyRecord,
 };
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+type Tried<T> = Result<T, Box<dyn std::error::Error>>;
 
 pub(crate) struct Peer {
     rng: ChaCha20Rng,
@@ -33,7 +33,7 @@ impl Peer {
         self.carry_out(command).unwrap_or_else(|error| json!({ "error": error.to_string() }))
     }
 
-    fn carry_out(&mut self, command: &Value) -> Outcome<Value> {
+    fn carry_out(&mut self, command: &Value) -> Tried<Value> {
         match text(command, "do")? {
             "publish" => Ok(self.publish()),
             "initiate" => self.initiate(command),
@@ -70,7 +70,7 @@ impl Peer {
         })
     }
 
-    fn initiate(&mut self, bundle: &Value) -> Outcome<Value> {
+    fn initiate(&mut self, bundle: &Value) -> Tried<Value> {
         let signed = &bundle["signedPreKey"];
         let prekey = match &bundle["preKey"] {
             Value::Null => None,
@@ -89,13 +89,13 @@ impl Peer {
         Ok(Value::Null)
     }
 
-    fn encrypt(&mut self, text: &[u8]) -> Outcome<Value> {
+    fn encrypt(&mut self, text: &[u8]) -> Tried<Value> {
         let session = self.session.as_mut().ok_or("no session")?;
         let message = session.encrypt(&self.local, text)?;
         Ok(json!({ "kind": message.kind.as_str(), "bytes": hex::encode(message.bytes) }))
     }
 
-    fn decrypt(&mut self, kind: &str, message: &[u8]) -> Outcome<Value> {
+    fn decrypt(&mut self, kind: &str, message: &[u8]) -> Tried<Value> {
         let text = match kind {
             "pkmsg" => self.accept(message)?,
             _ => {
@@ -106,7 +106,7 @@ impl Peer {
         Ok(json!({ "text": hex::encode(text) }))
     }
 
-    fn accept(&mut self, message: &[u8]) -> Outcome<Vec<u8>> {
+    fn accept(&mut self, message: &[u8]) -> Tried<Vec<u8>> {
         let message = PreKeyMessage::parse(message)?;
         let prekey = self.prekeys.iter().find(|prekey| Some(prekey.id) == message.prekey_id);
         let (session, text, accepted) = Session::accept(
@@ -123,7 +123,7 @@ impl Peer {
     }
 
     /// Stores both records and goes on with what was stored.
-    fn reload(&mut self, lease: u32) -> Outcome<Value> {
+    fn reload(&mut self, lease: u32) -> Tried<Value> {
         if let Some(session) = &mut self.session {
             self.session = Some(Session::from_record(&session.to_record(lease))?);
         }
@@ -131,7 +131,7 @@ impl Peer {
         Ok(Value::Null)
     }
 
-    fn create(&mut self) -> Outcome<Value> {
+    fn create(&mut self) -> Tried<Value> {
         self.sender_key = SenderKeyRecord::create(&mut self.rng);
         Ok(Value::Null)
     }
@@ -141,18 +141,18 @@ fn public(key: &KeyPair) -> String {
     hex::encode(key.public().to_signal())
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> Outcome<&'a str> {
+fn text<'a>(value: &'a Value, name: &str) -> Tried<&'a str> {
     value[name].as_str().ok_or_else(|| format!("no {name}").into())
 }
 
-fn number(value: &Value, name: &str) -> Outcome<u32> {
+fn number(value: &Value, name: &str) -> Tried<u32> {
     Ok(u32::try_from(value[name].as_u64().ok_or_else(|| format!("no {name}"))?)?)
 }
 
-fn bytes(value: &Value, name: &str) -> Outcome<Vec<u8>> {
+fn bytes(value: &Value, name: &str) -> Tried<Vec<u8>> {
     Ok(hex::decode(text(value, name)?)?)
 }
 
-fn key(value: &Value, name: &str) -> Outcome<PublicKey> {
+fn key(value: &Value, name: &str) -> Tried<PublicKey> {
     Ok(PublicKey::from_signal(&bytes(value, name)?)?)
 }

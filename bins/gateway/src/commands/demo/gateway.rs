@@ -18,7 +18,7 @@ pub(super) struct Gateway {
 
 /// An instance that was created.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Instance {
+pub(super) struct CreatedInstance {
     pub(super) id: String,
 }
 
@@ -32,7 +32,7 @@ impl Gateway {
         name: &str,
         webhook: &str,
         secret: &str,
-    ) -> Result<Instance, DemoError> {
+    ) -> Result<CreatedInstance, DemoError> {
         let body = json!({
             "name": name,
             "webhookUrl": webhook,
@@ -45,7 +45,7 @@ impl Gateway {
     }
 
     /// The QR text, once there is one.
-    pub(super) async fn qr(&self, instance: &Instance) -> Result<String, DemoError> {
+    pub(super) async fn qr(&self, instance: &CreatedInstance) -> Result<String, DemoError> {
         let url = format!("{}/api/instances/{}/qr", self.base, instance.id);
         loop {
             let seen = self.http.get(&url).await?.success()?;
@@ -57,7 +57,7 @@ impl Gateway {
     }
 
     /// Returns when the instance can send.
-    pub(super) async fn until_ready(&self, instance: &Instance) -> Result<(), DemoError> {
+    pub(super) async fn until_ready(&self, instance: &CreatedInstance) -> Result<(), DemoError> {
         let url = format!("{}/api/instances/{}/status", self.base, instance.id);
         while self.http.get(&url).await?.success()?.body["ready"] != Value::Bool(true) {
             tokio::time::sleep(POLL).await;
@@ -68,7 +68,7 @@ impl Gateway {
     /// Sends a text; the answer is the message's id, given after WhatsApp has acknowledged it.
     pub(super) async fn send(
         &self,
-        instance: &Instance,
+        instance: &CreatedInstance,
         phone: &str,
         text: &str,
     ) -> Result<String, DemoError> {

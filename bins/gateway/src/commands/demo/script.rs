@@ -2,7 +2,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::DemoError;
-use super::gateway::{Gateway, Instance};
+use super::gateway::{CreatedInstance, Gateway};
 use super::http::Http;
 use super::phones::{Phone, Phones};
 use super::receiver::Receiver;
@@ -19,11 +19,11 @@ pub(super) struct Script {
 }
 
 /// One account: a person's phone and the instance that is linked to it.
-struct Account {
+struct Talker {
     /// Also the path of the account's webhook.
     name: &'static str,
     phone: Phone,
-    instance: Instance,
+    instance: CreatedInstance,
 }
 
 impl Script {
@@ -50,7 +50,7 @@ impl Script {
     }
 
     /// Creates an instance and lets a phone scan its QR code.
-    async fn link(&self, stage: &mut Stage, name: &'static str, number: &str) -> Result<Account, DemoError> {
+    async fn link(&self, stage: &mut Stage, name: &'static str, number: &str) -> Result<Talker, DemoError> {
         let began = Instant::now();
         let instance = self.gateway.create(name, &self.receiver.url(name), WEBHOOK_SECRET).await?;
         stage.step(Mark::Done, &format!("{name}: instance"), "POST /api/instances", began.elapsed())?;
@@ -67,15 +67,15 @@ impl Script {
         self.gateway.until_ready(&instance).await?;
         let linked = format!("phone +{} scanned it, connected", phone.number);
         stage.step(Mark::Done, &format!("{name}: linked"), &linked, began.elapsed())?;
-        Ok(Account { name, phone, instance })
+        Ok(Talker { name, phone, instance })
     }
 
     /// One text from one account to the other, followed to the recipient's webhook.
     async fn talk(
         &mut self,
         stage: &mut Stage,
-        from: &Account,
-        to: &Account,
+        from: &Talker,
+        to: &Talker,
         text: &str,
     ) -> Result<(), DemoError> {
         let began = Instant::now();

@@ -10,7 +10,7 @@ use storage::{
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Data<'a> {
-    Message(Message<'a>),
+    Message(MessageJson<'a>),
     Status(Status<'a>),
     Connected(Connected<'a>),
     Disconnected(Disconnected<'a>),
@@ -25,9 +25,9 @@ pub(crate) enum Data<'a> {
 impl<'a> Data<'a> {
     pub(crate) fn of(event: &'a Event) -> Self {
         match &event.data {
-            EventData::MessageReceived(data) => Self::Message(Message::readable(event, data, false)),
-            EventData::MessageSent(data) => Self::Message(Message::readable(event, data, true)),
-            EventData::MessageUndecryptable(data) => Self::Message(Message::undecryptable(event, data)),
+            EventData::MessageReceived(data) => Self::Message(MessageJson::readable(event, data, false)),
+            EventData::MessageSent(data) => Self::Message(MessageJson::readable(event, data, true)),
+            EventData::MessageUndecryptable(data) => Self::Message(MessageJson::undecryptable(event, data)),
             EventData::MessageStatus(data) => Self::Status(Status::new(event, data)),
             EventData::Connected(ConnectedData { jid }) => {
                 Self::Connected(Connected { instance_id: event.instance, jid: jid.as_deref() })
@@ -55,7 +55,7 @@ impl<'a> Data<'a> {
 /// `message_received`, `message_sent`, and `message_undecryptable`, which the API doesn't know.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Message<'a> {
+pub(crate) struct MessageJson<'a> {
     instance_id: InstanceId,
     message_id: &'a str,
     remote_jid: &'a str,
@@ -104,7 +104,7 @@ struct Metadata<'a> {
     timestamp: i64,
 }
 
-impl<'a> Message<'a> {
+impl<'a> MessageJson<'a> {
     fn readable(event: &'a Event, data: &'a MessageData, from_me: bool) -> Self {
         let media = data.media.as_ref();
         let known = Known {

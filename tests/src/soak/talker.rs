@@ -11,14 +11,14 @@ use super::pause;
 use crate::{Gateway, Simulator, call};
 use test_support::until_within;
 
-/// Between two texts of one account, in milliseconds: far below what anybody would call spam in a fleet, and enough for
+/// Between two texts of one talker, in milliseconds: far below what anybody would call spam in a fleet, and enough for
 /// every trouble to meet some.
 const PACE: std::ops::Range<u64> = 200..2_000;
 /// Longest that a text may take until the gateway has it, restarts and outages included.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// An instance, its number, and the one whom it talks to.
-pub(super) struct Account {
+pub(super) struct Talker {
     pub(super) instance: String,
     pub(super) number: String,
     pub(super) peer: String,
@@ -36,7 +36,7 @@ pub(super) struct Door {
     key: String,
 }
 
-impl Account {
+impl Talker {
     pub(super) async fn link(n: usize, simulator: &Simulator, gateway: &Gateway, hook: (&str, &str)) -> Self {
         let (number, peer) = (format!("1777{n:07}"), format!("1888{n:07}"));
         simulator.phone(&peer).await;
@@ -79,11 +79,11 @@ impl Door {
     }
 
     /// Sends a text, repeating the call under its key until it is answered.
-    async fn send(&self, account: &Account, n: u64) -> String {
-        let path = format!("/api/whatsapp/{}/send", account.instance);
-        let key = format!("soak-{}-{n}", account.number);
+    async fn send(&self, talker: &Talker, n: u64) -> String {
+        let path = format!("/api/whatsapp/{}/send", talker.instance);
+        let key = format!("soak-{}-{n}", talker.number);
         until_within("a text is taken", PATIENCE, || async {
-            let body = Some(json!({ "phone": account.peer, "message": format!("out {n}") }));
+            let body = Some(json!({ "phone": talker.peer, "message": format!("out {n}") }));
             let answer =
                 call(&self.client, &self.url, &self.key, Method::POST, &path, body, Some(&key)).await?;
             let (status, answer) = answer;
@@ -91,7 +91,7 @@ impl Door {
             if status.as_u16() == 409 || status.is_server_error() {
                 return None;
             }
-            assert!(status.is_success(), "send {n} of {}: {status} {answer}", account.number);
+            assert!(status.is_success(), "send {n} of {}: {status} {answer}", talker.number);
             Some(answer["id"].as_str().expect("id").to_owned())
         })
         .await
