@@ -97,6 +97,7 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use storage::Missing;
     use tokio::sync::{Semaphore, oneshot};
     use tokio::time::sleep;
 
@@ -162,6 +163,6 @@ mod tests {
     }
 
     fn not_found() -> ServiceError {
-        ServiceError::NotFound { what: "receiver" }
+        ServiceError::NotFound { what: Missing::Webhook }
     }
 }

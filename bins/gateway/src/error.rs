@@ -293,7 +293,7 @@ mod tests {
             let error = ApiError::from(error);
             (error.status.as_u16(), body(&error))
         };
-        let (status, shown) = of(ServiceError::NotFound { what: "instance" });
+        let (status, shown) = of(ServiceError::NotFound { what: storage::Missing::Instance });
         assert_eq!(
             (status, shown.as_str()),
             (404, r#"{"error":{"code":"not_found","message":"No such instance."}}"#)

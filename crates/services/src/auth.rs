@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
-use storage::{ApiKey, Role, SecretText, Storage, Timestamp, User, UserId};
+use storage::{ApiKey, Missing, Role, SecretText, Storage, Timestamp, User, UserId};
 use tokio::time::Instant;
 
 use crate::clock::now;
@@ -227,7 +227,7 @@ impl AuthService {
     /// # Errors
     /// `NotFound` if the user was deleted meanwhile.
     pub async fn me(&self, caller: &Caller) -> Result<User, ServiceError> {
-        self.inner.storage.user(caller.user).await?.ok_or(ServiceError::NotFound { what: "user" })
+        self.inner.storage.user(caller.user).await?.ok_or(ServiceError::NotFound { what: Missing::User })
     }
 
     /// Must be called after a user was changed: their old credentials stop working at once.

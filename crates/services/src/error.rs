@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{ConnectionCause, FailureCause, StorageError, Timestamp};
+use storage::{ConnectionCause, FailureCause, Missing, StorageError, Timestamp};
 use thiserror::Error;
 
 use crate::field::Field;
@@ -18,8 +18,8 @@ pub enum ServiceError {
     /// There is no such thing, or it belongs to someone else: the caller can't tell which.
     #[error("no such {what}")]
     NotFound {
-        /// What was looked for, in lower case.
-        what: &'static str,
+        /// What was looked for.
+        what: Missing,
     },
     /// The caller's fault: a value can't be accepted.
     #[error("{field} {message}")]
@@ -149,7 +149,7 @@ impl ServiceError {
     /// A write failed together with others.
     pub(crate) fn not_stored(error: Arc<StorageError>) -> Self {
         match &*error {
-            StorageError::NotFound { what } => Self::NotFound { what },
+            StorageError::NotFound { what } => Self::NotFound { what: *what },
             StorageError::Overloaded => StorageError::Overloaded.into(),
             StorageError::Closed => StorageError::Closed.into(),
             StorageError::Fenced => StorageError::Fenced.into(),
@@ -208,7 +208,10 @@ mod tests {
     #[test]
     fn storage_errors_keep_their_meaning() {
         let of = |error: StorageError| ServiceError::from(error);
-        assert!(matches!(of(StorageError::NotFound { what: "instance" }), ServiceError::NotFound { .. }));
+        assert!(matches!(
+            of(StorageError::NotFound { what: Missing::Instance }),
+            ServiceError::NotFound { .. }
+        ));
         assert!(matches!(of(StorageError::Overloaded), ServiceError::Unavailable { .. }));
         assert!(matches!(of(StorageError::Fenced), ServiceError::Unavailable { .. }));
         assert!(matches!(of(StorageError::backend("disk")), ServiceError::Internal(_)));

@@ -9,7 +9,7 @@ mod unlinking;
 use std::sync::Arc;
 
 use outbound::AddressGuard;
-use storage::{Instance, InstanceId, InstanceStatus, Journal, Page, Storage, StorageError, Webhook};
+use storage::{Instance, InstanceId, InstanceStatus, Journal, Missing, Page, Storage, StorageError, Webhook};
 use wa_client::Limits;
 
 pub use linking::Qr;
@@ -165,7 +165,7 @@ impl InstanceService {
 
     async fn stored(&self, caller: &Caller, id: InstanceId) -> Result<Instance, ServiceError> {
         let found = self.storage().instance(caller.user, id).await?;
-        found.ok_or(ServiceError::NotFound { what: "instance" })
+        found.ok_or(ServiceError::NotFound { what: Missing::Instance })
     }
 
     fn view(&self, instance: Instance, webhook: Webhook) -> InstanceView {

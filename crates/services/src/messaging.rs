@@ -6,7 +6,8 @@ use std::time::Duration;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use storage::{
-    Claim, Failure, FailureCause, InstanceId, Json, Message, MessageStatus, Storage, StoredClaim, Timestamp,
+    Claim, Failure, FailureCause, InstanceId, Json, Message, MessageStatus, Missing, Storage, StoredClaim,
+    Timestamp,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 use wa_binary::Jid;
@@ -128,7 +129,7 @@ impl MessagingService {
     ) -> Result<Sent, ServiceError> {
         let running = self.supervisor.find(caller.user, instance);
         if running.is_none() && self.storage.instance(caller.user, instance).await?.is_none() {
-            return Err(ServiceError::NotFound { what: "instance" });
+            return Err(ServiceError::NotFound { what: Missing::Instance });
         }
         let to = parse_recipient(&send.phone)
             .map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))?;
@@ -247,7 +248,7 @@ impl MessagingService {
             Some(running) => ConnectionStatus::of_state(&running.state()),
             None => {
                 let stored = self.storage.instance(caller.user, instance).await?;
-                self.supervisor.status(&stored.ok_or(ServiceError::NotFound { what: "instance" })?)
+                self.supervisor.status(&stored.ok_or(ServiceError::NotFound { what: Missing::Instance })?)
             }
         };
         Err(ServiceError::not_connected(&connection))
@@ -301,7 +302,7 @@ impl MessagingService {
             }),
             Some(_) => Ok(Sent { id, chat, progress: Progress::Sent, replayed }),
             // Kept shorter than its key, or not stored within the wait.
-            None if replayed => Err(ServiceError::NotFound { what: "message" }),
+            None if replayed => Err(ServiceError::NotFound { what: Missing::Message }),
             None => Err(ServiceError::Unavailable { message: "the message could not be stored in time" }),
         }
     }

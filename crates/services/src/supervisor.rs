@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
 use storage::{
-    CauseKind, Epoch, Instance, InstanceId, InstanceStatus, Journal, Record, StateChange, StorageError,
-    UserId,
+    CauseKind, Epoch, Instance, InstanceId, InstanceStatus, Journal, Missing, Record, StateChange,
+    StorageError, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -130,7 +130,7 @@ impl Supervisor {
     pub(crate) async fn check_holds(&self, owner: UserId, instance: InstanceId) -> Result<(), ServiceError> {
         let Err(elsewhere) = self.epoch(instance) else { return Ok(()) };
         let found = self.inner.journal.storage().instance(owner, instance).await?;
-        Err(if found.is_some() { elsewhere } else { ServiceError::NotFound { what: "instance" } })
+        Err(if found.is_some() { elsewhere } else { ServiceError::NotFound { what: Missing::Instance } })
     }
 
     /// Where the instance stands now.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use outbound::AddressGuard;
 use storage::{
-    EventData, InstanceId, Journal, NewEvent, Record, Storage, UserId, Webhook, WebhookData, WebhookPatch,
+    EventData, InstanceId, Journal, Missing, NewEvent, Record, Storage, UserId, Webhook, WebhookData,
+    WebhookPatch,
 };
 use webhook::Dispatcher;
 
@@ -68,7 +69,7 @@ impl WebhookService {
     ) -> Result<Webhook, ServiceError> {
         let webhooks = self.storage().webhooks(caller.user, instance).await?;
         let found = webhooks.into_iter().find(|webhook| webhook.name == name);
-        found.ok_or(ServiceError::NotFound { what: "webhook" })
+        found.ok_or(ServiceError::NotFound { what: Missing::Webhook })
     }
 
     /// Adds a webhook, which is told of what happens from now on. Fields that the patch leaves out get the documented

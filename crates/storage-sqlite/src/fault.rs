@@ -1,14 +1,14 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use storage::StorageError;
+use storage::{Missing, StorageError};
 use wa_store::StoreError;
 
 /// Why a read or a write of this crate failed; becomes the error of whichever trait was called.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("no such {0}")]
-    NotFound(&'static str),
+    NotFound(Missing),
     #[error("{0} is taken")]
     Conflict(&'static str),
     #[error("no more {0} are allowed")]

@@ -29,6 +29,7 @@ pub use domain::json::Json;
 pub use domain::lease::{Epoch, Leased, NodeId};
 pub use domain::message::{Message, MessageQuery, MessageStatus, NewMessage, StatusUpdate, StoredMessageId};
 pub use domain::message_kind::MessageKind;
+pub use domain::missing::Missing;
 pub use domain::page::Page;
 pub use domain::record::{Entry, Outcome, Record, Recorded, Urgency};
 pub use domain::secret::{ApiKey, SecretText};

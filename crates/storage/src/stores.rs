@@ -20,8 +20,8 @@ use async_trait::async_trait;
 
 use crate::{
     ApiKey, Consumer, ConsumerWork, Delivery, DeliveryState, Epoch, Event, EventPage, EventQuery, Instance,
-    InstanceId, InstancePatch, InstanceStatus, Leased, Message, MessageQuery, NodeId, Page, Record, Recorded,
-    SecretText, Settlement, StoredClaim, Timestamp, User, UserId, UserPatch, Webhook, WebhookPatch,
+    InstanceId, InstancePatch, InstanceStatus, Leased, Message, MessageQuery, Missing, NodeId, Page, Record,
+    Recorded, SecretText, Settlement, StoredClaim, Timestamp, User, UserId, UserPatch, Webhook, WebhookPatch,
 };
 
 /// A queued write; resolves when it is durable.
@@ -335,7 +335,7 @@ pub enum StorageError {
     #[error("no such {what}")]
     NotFound {
         /// What was looked for.
-        what: &'static str,
+        what: Missing,
     },
     /// A value that must be unique is taken.
     #[error("{what} is taken")]

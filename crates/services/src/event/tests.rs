@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use storage::{EventKind, EventStart, Fleet as _, NewMessage, Record, Webhook};
+use storage::{EventKind, EventStart, Fleet as _, Missing, NewMessage, Record, Webhook};
 use wa_client::{Cause, Event as ClientEvent, QrCode};
 
 use super::*;
@@ -70,7 +70,7 @@ async fn kinds_and_limits_are_respected() {
     let stranger = world.stranger().await;
     let error =
         events.events(&stranger, instance, &query(EventStart::Oldest, 2), Duration::ZERO).await.unwrap_err();
-    assert!(matches!(error, ServiceError::NotFound { what: "instance" }));
+    assert!(matches!(error, ServiceError::NotFound { what: Missing::Instance }));
 }
 
 fn message(instance: InstanceId, chat: &str, n: i64) -> NewMessage {

@@ -1,6 +1,6 @@
 use storage::{
-    EventData, EventLog as _, EventQuery, EventStart, InstanceStore as _, Retention, SecretText, WebhookData,
-    WebhookPatch,
+    EventData, EventLog as _, EventQuery, EventStart, InstanceStore as _, Missing, Retention, SecretText,
+    WebhookData, WebhookPatch,
 };
 use wa_client::{Cause, QrCode, State};
 
@@ -66,8 +66,9 @@ async fn users_do_not_see_each_others_instances() {
     let service = &world.services.instances;
     assert_eq!(service.list(&world.caller, 10, 0).await.unwrap().total, 1);
     assert_eq!(service.list(&stranger, 10, 0).await.unwrap().total, 0);
-    let not_found =
-        |result: Result<(), ServiceError>| matches!(result, Err(ServiceError::NotFound { what: "instance" }));
+    let not_found = |result: Result<(), ServiceError>| {
+        matches!(result, Err(ServiceError::NotFound { what: Missing::Instance }))
+    };
     assert!(not_found(service.find(&stranger, id).await.map(drop)));
     assert!(not_found(service.status(&stranger, id).await.map(drop)));
     assert!(not_found(service.update(&stranger, id, UpdateInstance::default()).await.map(drop)));

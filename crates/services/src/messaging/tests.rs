@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use storage::{EventData, Fleet as _, MessageKind};
+use storage::{EventData, Fleet as _, MessageKind, Missing};
 use wa_client::{Cause, ReceiptKind, ReceiptUpdate, SendError, State};
 
 use super::*;
@@ -134,7 +134,7 @@ async fn unknown_instances_and_those_of_others_do_not_exist() {
     let stranger = world.stranger().await;
     for (caller, id) in [(world.caller, InstanceId::generate()), (stranger, instance)] {
         let error = world.services.messages.send_text(&caller, id, text("x")).await.unwrap_err();
-        assert!(matches!(error, ServiceError::NotFound { what: "instance" }), "{error}");
+        assert!(matches!(error, ServiceError::NotFound { what: Missing::Instance }), "{error}");
     }
 }
 

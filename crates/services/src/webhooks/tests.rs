@@ -1,5 +1,5 @@
 use storage::{
-    Consumer, DeliveryStore as _, EventKind, EventLog as _, EventQuery, EventStart, LeaseStore as _,
+    Consumer, DeliveryStore as _, EventKind, EventLog as _, EventQuery, EventStart, LeaseStore as _, Missing,
 };
 
 use super::*;
@@ -41,7 +41,7 @@ async fn webhooks_are_created_changed_and_deleted_and_each_step_is_told() {
 
     service.delete(&world.caller, instance, "crm").await.unwrap();
     let gone = service.find(&world.caller, instance, "crm").await.unwrap_err();
-    assert!(matches!(gone, ServiceError::NotFound { what: "webhook" }), "{gone}");
+    assert!(matches!(gone, ServiceError::NotFound { what: Missing::Webhook }), "{gone}");
     let crm = |on, deleted| ("crm".to_owned(), on, deleted);
     assert_eq!(told(&world, instance).await, [crm(true, false), crm(false, false), crm(false, true)]);
 }
@@ -75,7 +75,7 @@ async fn what_is_wrong_is_named_and_nothing_is_told() {
     assert!(matches!(taken, ServiceError::Conflict { cause: ConflictCause::Taken, .. }), "{taken}");
     for (caller, instance) in [(stranger, instance), (world.caller, InstanceId::generate())] {
         let error = service.create(&caller, instance, "crm", with_url(URL)).await.unwrap_err();
-        assert!(matches!(error, ServiceError::NotFound { what: "instance" }), "{error}");
+        assert!(matches!(error, ServiceError::NotFound { what: Missing::Instance }), "{error}");
         assert!(service.list(&caller, instance).await.is_err());
         assert!(service.delete(&caller, instance, Webhook::DEFAULT).await.is_err());
     }

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
-use storage::InstanceId;
+use storage::{InstanceId, Missing};
 use wa_store::{Batch, Key, Kind, Step};
 
 use crate::fault::Fault;
@@ -19,7 +19,7 @@ pub(crate) mod old_tables;
 
 pub(crate) fn key_of(db: &mut SqliteConnection, id: InstanceId) -> Result<i64, Fault> {
     let row = instances::table.filter(instances::id.eq(&id.as_bytes()[..])).select(instances::key);
-    row.first(db).optional()?.ok_or(Fault::NotFound("instance"))
+    row.first(db).optional()?.ok_or(Fault::NotFound(Missing::Instance))
 }
 
 /// One prepared statement for all keys: a list of any length would be prepared anew each time.

@@ -3,8 +3,8 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 use storage::{
-    ConnectionSettings, DeviceLook, Epoch, Instance, InstanceId, InstancePatch, InstanceStore, NodeId, Page,
-    Retention, SecretText, StateChange, StorageError, Timestamp, UserId, Webhook, Write,
+    ConnectionSettings, DeviceLook, Epoch, Instance, InstanceId, InstancePatch, InstanceStore, Missing,
+    NodeId, Page, Retention, SecretText, StateChange, StorageError, Timestamp, UserId, Webhook, Write,
 };
 
 use super::ownership::{key_of, owned_key};
@@ -152,7 +152,7 @@ impl InstanceStore for SqliteDatabase {
                 let mut items = Vec::new();
                 for (key, instance) in page_of(db, owner, limit, skip, &sealer)? {
                     let webhook = webhooks::load(db, key, instance.id, Webhook::DEFAULT, &sealer)?;
-                    items.push((instance, webhook.ok_or(Fault::NotFound("webhook"))?));
+                    items.push((instance, webhook.ok_or(Fault::NotFound(Missing::Webhook))?));
                 }
                 Ok(Page { items, total })
             })
@@ -170,9 +170,9 @@ impl InstanceStore for SqliteDatabase {
         let sealer = self.sealer();
         self.write(move |tx| {
             let key = owned_key(&mut tx.db, owner, id)?;
-            let mut instance = load(&mut tx.db, key, &sealer)?.ok_or(Fault::NotFound("instance"))?;
+            let mut instance = load(&mut tx.db, key, &sealer)?.ok_or(Fault::NotFound(Missing::Instance))?;
             let webhook = webhooks::load(&mut tx.db, key, id, Webhook::DEFAULT, &sealer)?;
-            let mut webhook = webhook.ok_or(Fault::NotFound("webhook"))?;
+            let mut webhook = webhook.ok_or(Fault::NotFound(Missing::Webhook))?;
             patch.apply(&mut instance, &mut webhook, now);
             update(&mut tx.db, key, &instance, &sealer)?;
             webhooks::update(&mut tx.db, key, &webhook, &sealer)?;
@@ -204,7 +204,7 @@ impl InstanceStore for SqliteDatabase {
 fn insert(tx: &mut Tx, instance: Instance, limit: u64, sealer: &Sealer) -> Result<i64, Fault> {
     let db = &mut tx.db;
     let owner = users::table.find(&instance.owner.as_bytes()[..]).select(users::id);
-    owner.first::<Vec<u8>>(db).optional()?.ok_or(Fault::NotFound("user"))?;
+    owner.first::<Vec<u8>>(db).optional()?.ok_or(Fault::NotFound(Missing::User))?;
     if key_of(db, instance.id)?.is_some() {
         return Err(Fault::Conflict("id"));
     }
@@ -262,7 +262,7 @@ pub(super) fn change_state(
     state: StateChange,
     sealer: &Sealer,
 ) -> Result<(), Fault> {
-    let mut instance = load(db, key, sealer)?.ok_or(Fault::NotFound("instance"))?;
+    let mut instance = load(db, key, sealer)?.ok_or(Fault::NotFound(Missing::Instance))?;
     state.apply(&mut instance);
     update(db, key, &instance, sealer)
 }
@@ -277,7 +277,7 @@ fn update(db: &mut SqliteConnection, key: i64, instance: &Instance, sealer: &Sea
 fn bury(db: &mut SqliteConnection, key: i64, now: Timestamp, sealer: &Sealer) -> Result<Epoch, Fault> {
     let (epoch, node): (i64, Option<Vec<u8>>) =
         instances::table.find(key).select((instances::epoch, instances::node)).first(db)?;
-    let buried = load(db, key, sealer)?.ok_or(Fault::NotFound("instance"))?.buried();
+    let buried = load(db, key, sealer)?.ok_or(Fault::NotFound(Missing::Instance))?.buried();
     let credentials = records::credentials(db, key)?;
     delete(db, key)?;
     let (id, epoch) = (buried.id, Epoch::new(epoch).next());
@@ -288,7 +288,7 @@ fn bury(db: &mut SqliteConnection, key: i64, now: Timestamp, sealer: &Sealer) ->
         instances::buried_at.eq(now.millis()),
     );
     diesel::insert_into(instances::table).values(row).execute(db)?;
-    let key = key_of(db, id)?.ok_or(Fault::NotFound("instance"))?;
+    let key = key_of(db, id)?.ok_or(Fault::NotFound(Missing::Instance))?;
     records::put_credentials(db, key, credentials)?;
     Ok(epoch)
 }
@@ -297,7 +297,7 @@ fn bury(db: &mut SqliteConnection, key: i64, now: Timestamp, sealer: &Sealer) ->
 pub(super) fn forget_buried(tx: &mut Tx, id: InstanceId, epoch: Epoch) -> Result<(), Fault> {
     let key = tx.check_epoch(id, epoch)?;
     let buried_at: Option<i64> = instances::table.find(key).select(instances::buried_at).first(&mut tx.db)?;
-    buried_at.ok_or(Fault::NotFound("instance"))?;
+    buried_at.ok_or(Fault::NotFound(Missing::Instance))?;
     delete(&mut tx.db, key)?;
     tx.retire_instance();
     Ok(())

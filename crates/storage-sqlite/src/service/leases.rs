@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use storage::{Epoch, InstanceId, LeaseStore, Leased, NodeId, StorageError, Timestamp, Write};
+use storage::{Epoch, InstanceId, LeaseStore, Leased, Missing, NodeId, StorageError, Timestamp, Write};
 
 use super::{count, instance_id, instances as rows, limit, time};
 use crate::database::SqliteDatabase;
@@ -25,7 +25,8 @@ impl LeaseStore for SqliteDatabase {
             let mut leased = Vec::new();
             for key in free(&mut tx.db, node, now, limit)? {
                 let epoch = take(&mut tx.db, key, node)?;
-                let instance = rows::load(&mut tx.db, key, &sealer)?.ok_or(Fault::NotFound("instance"))?;
+                let instance =
+                    rows::load(&mut tx.db, key, &sealer)?.ok_or(Fault::NotFound(Missing::Instance))?;
                 let buried_at: Option<i64> =
                     instances::table.find(key).select(instances::buried_at).first(&mut tx.db)?;
                 leased.push(Leased { instance, epoch, buried_at: buried_at.map(time) });

@@ -1,5 +1,5 @@
 use diesel::prelude::*;
-use storage::{InstanceId, UserId};
+use storage::{InstanceId, Missing, UserId};
 
 use crate::fault::Fault;
 use crate::schema::instances;
@@ -10,7 +10,7 @@ pub(super) fn owned_key(db: &mut SqliteConnection, owner: UserId, id: InstanceId
         .filter(instances::id.eq(&id.as_bytes()[..]))
         .filter(instances::owner.eq(&owner.as_bytes()[..]))
         .select(instances::key);
-    owned.first(db).optional()?.ok_or(Fault::NotFound("instance"))
+    owned.first(db).optional()?.ok_or(Fault::NotFound(Missing::Instance))
 }
 
 /// The key of an instance, whoever owns it.

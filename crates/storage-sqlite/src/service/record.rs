@@ -3,8 +3,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{
-    Amendment, Entry, Epoch, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus, NewMessage,
-    Outcome, Record, Recorded, StatusUpdate, StorageError, Write,
+    Amendment, Entry, Epoch, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus, Missing,
+    NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, Write,
 };
 
 use super::events::Appender;
@@ -61,7 +61,7 @@ impl Fleet for SqliteDatabase {
 
     async fn pending_messages(&self, instance: InstanceId, limit: u64) -> Result<Vec<Message>, StorageError> {
         let pending = self.read(move |db| {
-            let key = key_of(db, instance)?.ok_or(Fault::NotFound("instance"))?;
+            let key = key_of(db, instance)?.ok_or(Fault::NotFound(Missing::Instance))?;
             messages::pending(db, key, instance, limit)
         });
         let (pending, unreadable) = pending.await?;
@@ -78,7 +78,7 @@ impl Fleet for SqliteDatabase {
     ) -> Result<Vec<Message>, StorageError> {
         let message_id = message_id.to_owned();
         let found = self.read(move |db| {
-            let key = key_of(db, instance)?.ok_or(Fault::NotFound("instance"))?;
+            let key = key_of(db, instance)?.ok_or(Fault::NotFound(Missing::Instance))?;
             messages::by_id(db, key, instance, &message_id)
         });
         Ok(found.await?)

@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
-use storage::{ApiKey, SecretText, StorageError, Timestamp, User, UserId, UserPatch, UserStore, Write};
+use storage::{
+    ApiKey, Missing, SecretText, StorageError, Timestamp, User, UserId, UserPatch, UserStore, Write,
+};
 
 use super::{time, user_id};
 use crate::database::SqliteDatabase;
@@ -121,7 +123,7 @@ impl UserStore for SqliteDatabase {
     fn update_user(&self, id: UserId, patch: UserPatch, now: Timestamp) -> Write<User> {
         let sealer = self.sealer();
         self.write(move |tx| {
-            let row = load(&mut tx.db, id)?.ok_or(Fault::NotFound("user"))?;
+            let row = load(&mut tx.db, id)?.ok_or(Fault::NotFound(Missing::User))?;
             let mut user = row.open(&sealer)?;
             patch.apply(&mut user, now);
             let row = UserRow::seal(&user, &sealer)?;

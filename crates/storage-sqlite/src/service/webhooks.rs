@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{
-    EventFilter, EventKind, InstanceId, SecretText, StorageError, Timestamp, UserId, Webhook, WebhookPatch,
-    WebhookStore, Write,
+    EventFilter, EventKind, InstanceId, Missing, SecretText, StorageError, Timestamp, UserId, Webhook,
+    WebhookPatch, WebhookStore, Write,
 };
 
 use super::ownership::{key_of, owned_key};
@@ -186,7 +186,7 @@ impl WebhookStore for SqliteDatabase {
     }
 }
 
-const NO_WEBHOOK: Fault = Fault::NotFound("webhook");
+const NO_WEBHOOK: Fault = Fault::NotFound(Missing::Webhook);
 
 pub(super) fn load(
     db: &mut SqliteConnection,

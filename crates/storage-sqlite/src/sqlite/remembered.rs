@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use diesel::prelude::*;
-use storage::{Epoch, InstanceId};
+use storage::{Epoch, InstanceId, Missing};
 
 use super::statement::DataVersion;
 use crate::fault::{CommitFailure, Fault};
@@ -66,7 +66,7 @@ impl Remembered {
                 let row = instances::table.filter(instances::id.eq(&id.as_bytes()[..]));
                 let row: Option<(i64, i64)> =
                     row.select((instances::key, instances::epoch)).first(db).optional()?;
-                let (key, epoch) = row.ok_or(Fault::NotFound("instance"))?;
+                let (key, epoch) = row.ok_or(Fault::NotFound(Missing::Instance))?;
                 Ok(unknown.insert(KnownInstance { key, epoch: Epoch::new(epoch), log: None }))
             }
         }

@@ -3,7 +3,7 @@
 use super::held::Held;
 use super::{Backend, sample_user, sample_webhook};
 use crate::{
-    Consumer, ConsumerWork, Delivery, DeliveryState, InstanceId, Settlement, StorageError, Timestamp,
+    Consumer, ConsumerWork, Delivery, DeliveryState, InstanceId, Missing, Settlement, StorageError, Timestamp,
 };
 
 /// A cursor starts absent, moves forward, survives a restart and ignores being moved back.
@@ -163,9 +163,9 @@ pub async fn another_users_deliveries_do_not_exist(backend: impl Backend) {
     let dead = Delivery { state: DeliveryState::Dead, ..delivery(&consumer, 1) };
     store.settle(vec![Settlement { put: vec![dead], ..held.settlement() }]).await.unwrap();
     let listed = store.deliveries(max.id, &consumer, DeliveryState::Dead, 10, 0).await;
-    assert!(matches!(listed, Err(StorageError::NotFound { what: "instance" })), "{listed:?}");
+    assert!(matches!(listed, Err(StorageError::NotFound { what: Missing::Instance })), "{listed:?}");
     let replayed = store.replay(max.id, consumer, None, Timestamp::from_millis(1)).await;
-    assert!(matches!(replayed, Err(StorageError::NotFound { what: "instance" })), "{replayed:?}");
+    assert!(matches!(replayed, Err(StorageError::NotFound { what: Missing::Instance })), "{replayed:?}");
 }
 
 fn delivery(consumer: &Consumer, seq: i64) -> Delivery {

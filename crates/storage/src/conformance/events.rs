@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::held::Held;
 use super::{Backend, sample_event, sample_user};
-use crate::{Chat, Event, EventKind, EventQuery, EventStart, NewEvent, StorageError, UserId};
+use crate::{Chat, Event, EventKind, EventQuery, EventStart, Missing, NewEvent, StorageError, UserId};
 
 /// Every kind, with and without a chat that has all its names, survives a restart as it was.
 pub async fn every_kind_of_event_round_trips(mut backend: impl Backend) {
@@ -139,7 +139,7 @@ pub async fn each_instance_has_its_own_log(backend: impl Backend) {
     assert_eq!(other.log(&*store).await.len(), 2);
     for stranger in [max.id, UserId::generate()] {
         let refused = store.events(stranger, instance, &query(EventStart::Oldest, &[], 3)).await;
-        assert!(matches!(refused, Err(StorageError::NotFound { what: "instance" })), "{refused:?}");
+        assert!(matches!(refused, Err(StorageError::NotFound { what: Missing::Instance })), "{refused:?}");
     }
 }
 

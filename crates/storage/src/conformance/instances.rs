@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     Claim, DeviceLook, Epoch, EventKind, Instance, InstanceCounts, InstanceId, InstancePatch, InstanceStatus,
-    Json, MessageQuery, Record, Retention, SecretText, Settlement, Storage, StorageError, Timestamp, UserId,
-    Webhook, WebhookPatch,
+    Json, MessageQuery, Missing, Record, Retention, SecretText, Settlement, Storage, StorageError, Timestamp,
+    UserId, Webhook, WebhookPatch,
 };
 
 /// Every field comes back, filled in or not; the last activity is that of the log.
@@ -42,7 +42,7 @@ pub async fn instances_round_trip(mut backend: impl Backend) {
     let again = create(&*store, &first).await;
     assert!(matches!(again, Err(StorageError::Conflict { what: "id" })), "{again:?}");
     let orphan = create(&*store, &sample_instance(UserId::generate(), "orphan")).await;
-    assert!(matches!(orphan, Err(StorageError::NotFound { what: "user" })), "{orphan:?}");
+    assert!(matches!(orphan, Err(StorageError::NotFound { what: Missing::User })), "{orphan:?}");
 }
 
 /// Oldest first, each with its default webhook; the total is that of the owner, the counts are those of all.
@@ -247,5 +247,5 @@ async fn create(store: &dyn Storage, instance: &Instance) -> Result<Epoch, Stora
 }
 
 fn not_found<T: std::fmt::Debug>(result: &Result<T, StorageError>) {
-    assert!(matches!(result, Err(StorageError::NotFound { what: "instance" })), "{result:?}");
+    assert!(matches!(result, Err(StorageError::NotFound { what: Missing::Instance })), "{result:?}");
 }

@@ -7,8 +7,8 @@ use super::{
     Backend, sample_amendment, sample_event, sample_incoming, sample_outgoing, sample_receipt, sample_user,
 };
 use crate::{
-    Amendment, Change, EventKind, Message, MessageKind, MessageQuery, MessageStatus, Outcome, Storage,
-    StorageError, Timestamp,
+    Amendment, Change, EventKind, Message, MessageKind, MessageQuery, MessageStatus, Missing, Outcome,
+    Storage, StorageError, Timestamp,
 };
 
 const PEER: &str = "15550000002";
@@ -408,9 +408,9 @@ pub async fn another_users_messages_do_not_exist(backend: impl Backend) {
     store.create_user(max.clone()).await.unwrap();
     store.record(held.record().message(sample_incoming(instance, PEER, "A1", 1))).await.unwrap();
     let listed = store.messages(max.id, instance, &MessageQuery::newest(CHAT, 10)).await;
-    assert!(matches!(listed, Err(StorageError::NotFound { what: "instance" })), "{listed:?}");
+    assert!(matches!(listed, Err(StorageError::NotFound { what: Missing::Instance })), "{listed:?}");
     let found = store.messages_by_id(max.id, instance, "A1").await;
-    assert!(matches!(found, Err(StorageError::NotFound { what: "instance" })), "{found:?}");
+    assert!(matches!(found, Err(StorageError::NotFound { what: Missing::Instance })), "{found:?}");
 }
 
 async fn one(store: &dyn Storage, held: &Held, message_id: &str) -> Message {

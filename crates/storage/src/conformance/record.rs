@@ -6,7 +6,8 @@ use super::held::Held;
 use super::{Backend, sample_event, sample_incoming, sample_outgoing, sample_receipt};
 use crate::{
     CauseKind, ConnectionCause, Epoch, Event, EventKind, InstanceId, InstanceStatus, MessageQuery,
-    MessageStatus, NewMessage, Outcome, Record, StateChange, StatusUpdate, Storage, StorageError, Timestamp,
+    MessageStatus, Missing, NewMessage, Outcome, Record, StateChange, StatusUpdate, Storage, StorageError,
+    Timestamp,
 };
 
 const PEER: &str = "15550000002";
@@ -272,7 +273,7 @@ pub async fn a_record_for_an_unknown_instance_changes_nothing(backend: impl Back
             Record::new(unknown, Epoch::default().next()).message(sample_incoming(unknown, PEER, "A1", 1)),
         )
         .await;
-    assert!(matches!(refused, Err(StorageError::NotFound { what: "instance" })), "{refused:?}");
+    assert!(matches!(refused, Err(StorageError::NotFound { what: Missing::Instance })), "{refused:?}");
     assert!(store.events_after(unknown, 0, 10).await.unwrap().is_empty());
 }
 

@@ -1,7 +1,7 @@
 //! Users and settings.
 
 use super::{Backend, sample_user};
-use crate::{ApiKey, Role, SecretText, StorageError, Timestamp, UserId, UserPatch};
+use crate::{ApiKey, Missing, Role, SecretText, StorageError, Timestamp, UserId, UserPatch};
 
 /// All three look-ups answer the whole user; emails match whatever the case; unknown ones answer nothing.
 pub async fn users_are_found_by_id_email_and_api_key(mut backend: impl Backend) {
@@ -71,7 +71,7 @@ pub async fn user_patches_change_only_what_they_name(backend: impl Backend) {
     let enabled = UserPatch { disabled_at: Some(None), ..UserPatch::default() };
     assert_eq!(store.update_user(zoe.id, enabled, now).await.unwrap().disabled_at, None);
     let missing = store.update_user(UserId::generate(), UserPatch::default(), now).await;
-    assert!(matches!(missing, Err(StorageError::NotFound { what: "user" })), "{missing:?}");
+    assert!(matches!(missing, Err(StorageError::NotFound { what: Missing::User })), "{missing:?}");
 }
 
 /// `init_setting` keeps the first value, `put_setting` the last.

@@ -3,8 +3,8 @@
 use super::held::Held;
 use super::{Backend, SAMPLE_NODE, sample_instance, sample_user, sample_webhook};
 use crate::{
-    Consumer, Delivery, DeliveryState, EventFilter, InstanceId, SecretText, Settlement, StorageError,
-    Timestamp, Webhook, WebhookFormat, WebhookPatch,
+    Consumer, Delivery, DeliveryState, EventFilter, InstanceId, Missing, SecretText, Settlement,
+    StorageError, Timestamp, Webhook, WebhookFormat, WebhookPatch,
 };
 
 /// Every field comes back, filled in or not; lists go by name.
@@ -97,7 +97,7 @@ pub async fn webhook_patches_change_only_what_they_name(backend: impl Backend) {
     let now = Timestamp::default();
     let missing =
         store.update_webhook(held.owner, held.instance, "third".into(), WebhookPatch::default(), now).await;
-    assert!(matches!(missing, Err(StorageError::NotFound { what: "webhook" })), "{missing:?}");
+    assert!(matches!(missing, Err(StorageError::NotFound { what: Missing::Webhook })), "{missing:?}");
 }
 
 /// What happened before it was made is not for it.
@@ -132,7 +132,7 @@ pub async fn deleting_a_webhook_removes_its_cursor_and_deliveries(backend: impl 
     assert_eq!(store.cursor(&held.webhook()).await.unwrap(), Some(2));
     assert_eq!(store.pending_deliveries(&held.webhook(), 0, 9).await.unwrap().len(), 1);
     let again = store.delete_webhook(held.owner, held.instance, "second".into()).await;
-    assert!(matches!(again, Err(StorageError::NotFound { what: "webhook" })), "{again:?}");
+    assert!(matches!(again, Err(StorageError::NotFound { what: Missing::Webhook })), "{again:?}");
 
     let end = held.log(&*store).await.last().unwrap().seq;
     store.create_webhook(held.owner, sample_webhook(held.instance, "second"), 9).await.unwrap();
@@ -173,5 +173,5 @@ fn owed(consumer: &Consumer) -> Delivery {
 }
 
 fn not_found<T: std::fmt::Debug>(result: &Result<T, StorageError>) {
-    assert!(matches!(result, Err(StorageError::NotFound { what: "instance" })), "{result:?}");
+    assert!(matches!(result, Err(StorageError::NotFound { what: Missing::Instance })), "{result:?}");
 }

@@ -14,6 +14,7 @@ pub(crate) mod json;
 pub(crate) mod lease;
 pub(crate) mod message;
 pub(crate) mod message_kind;
+pub(crate) mod missing;
 pub(crate) mod page;
 pub(crate) mod record;
 pub(crate) mod secret;

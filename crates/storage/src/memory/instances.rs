@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::messages::size;
 use super::{InstanceTables, MemoryStorage, Tables};
 use crate::{
-    Epoch, Instance, InstanceId, InstancePatch, InstanceStore, NodeId, Page, StorageError, Timestamp, UserId,
-    Webhook, Write,
+    Epoch, Instance, InstanceId, InstancePatch, InstanceStore, Missing, NodeId, Page, StorageError,
+    Timestamp, UserId, Webhook, Write,
 };
 
 #[async_trait]
@@ -20,7 +20,7 @@ impl InstanceStore for MemoryStorage {
     ) -> Write<Epoch> {
         self.write(|tables| {
             if !tables.users.contains_key(&instance.owner) {
-                return Err(StorageError::NotFound { what: "user" });
+                return Err(StorageError::NotFound { what: Missing::User });
             }
             if tables.instances.contains_key(&instance.id) {
                 return Err(StorageError::Conflict { what: "id" });

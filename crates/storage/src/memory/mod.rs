@@ -4,8 +4,8 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    AmendTarget, Change, Clock, Delivery, Epoch, Event, Instance, InstanceId, Message, NodeId, SecretText,
-    StorageError, StoredClaim, Timestamp, User, UserId, Webhook, Write,
+    AmendTarget, Change, Clock, Delivery, Epoch, Event, Instance, InstanceId, Message, Missing, NodeId,
+    SecretText, StorageError, StoredClaim, Timestamp, User, UserId, Webhook, Write,
 };
 
 mod claims;
@@ -127,7 +127,7 @@ impl InstanceTables {
     }
 }
 
-const NO_INSTANCE: StorageError = StorageError::NotFound { what: "instance" };
+const NO_INSTANCE: StorageError = StorageError::NotFound { what: Missing::Instance };
 
 #[cfg(test)]
 mod tests {

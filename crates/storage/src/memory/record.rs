@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use super::messages::size;
 use super::{EarlyChange, InstanceTables, MemoryStorage, prune};
 use crate::{
-    Amendment, Entry, Epoch, Event, Fleet, Instance, InstanceCounts, InstanceId, Message, NewEvent,
+    Amendment, Entry, Epoch, Event, Fleet, Instance, InstanceCounts, InstanceId, Message, Missing, NewEvent,
     NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, StoredClaim, Timestamp, Write,
 };
 
@@ -20,7 +20,7 @@ impl Fleet for MemoryStorage {
                 return Err(StorageError::Fenced);
             }
             if buried.buried_at.is_none() {
-                return Err(StorageError::NotFound { what: "instance" });
+                return Err(StorageError::NotFound { what: Missing::Instance });
             }
             tables.instances.remove(&id);
             Ok(())

@@ -2,7 +2,8 @@ use async_trait::async_trait;
 
 use super::{MemoryStorage, Tables};
 use crate::{
-    ApiKey, SecretText, SettingStore, StorageError, Timestamp, User, UserId, UserPatch, UserStore, Write,
+    ApiKey, Missing, SecretText, SettingStore, StorageError, Timestamp, User, UserId, UserPatch, UserStore,
+    Write,
 };
 
 #[async_trait]
@@ -39,7 +40,8 @@ impl UserStore for MemoryStorage {
 
     fn update_user(&self, id: UserId, patch: UserPatch, now: Timestamp) -> Write<User> {
         self.write(|tables| {
-            let mut user = tables.users.get(&id).cloned().ok_or(StorageError::NotFound { what: "user" })?;
+            let mut user =
+                tables.users.get(&id).cloned().ok_or(StorageError::NotFound { what: Missing::User })?;
             patch.apply(&mut user, now);
             tables.check_unique(&user)?;
             tables.users.insert(id, user.clone());

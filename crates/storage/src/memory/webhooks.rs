@@ -1,7 +1,9 @@
 use async_trait::async_trait;
 
 use super::{InstanceTables, MemoryStorage};
-use crate::{InstanceId, StorageError, Timestamp, UserId, Webhook, WebhookPatch, WebhookStore, Write};
+use crate::{
+    InstanceId, Missing, StorageError, Timestamp, UserId, Webhook, WebhookPatch, WebhookStore, Write,
+};
 
 #[async_trait]
 impl WebhookStore for MemoryStorage {
@@ -65,4 +67,4 @@ impl InstanceTables {
     }
 }
 
-const NO_WEBHOOK: StorageError = StorageError::NotFound { what: "webhook" };
+const NO_WEBHOOK: StorageError = StorageError::NotFound { what: Missing::Webhook };

@@ -2,7 +2,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use storage::StorageError;
+use storage::{Missing, StorageError};
 
 use super::*;
 
@@ -67,14 +67,14 @@ async fn a_failing_job_is_undone_alone() {
     });
     let refusing = queue.write::<()>(Urgency::Now, |tx| {
         insert(tx, 3, None)?;
-        Err(Fault::NotFound("instance"))
+        Err(Fault::NotFound(Missing::Instance))
     });
     let last = queue.write(Urgency::Now, |tx| insert(tx, 4, None));
     drop(release);
     held.await.unwrap();
     first.await.unwrap();
     assert!(matches!(failing.await, Err(StorageError::Backend(_))));
-    assert!(matches!(refusing.await, Err(StorageError::NotFound { what: "instance" })));
+    assert!(matches!(refusing.await, Err(StorageError::NotFound { what: Missing::Instance })));
     last.await.unwrap();
     assert_eq!(ids(&queue).await, [1, 4]);
 }
