@@ -100,36 +100,39 @@ impl Companion {
 
     /// One connection from dialling to its end.
     async fn connection(&mut self) -> End {
-        if self.mirror.is_none() {
-            match Box::pin(self.load_mirror()).await {
-                Ok(mirror) => self.mirror = Some(mirror),
-                Err(error) => return error.into(),
-            }
-        }
-        let mut link = match Box::pin(self.dial()).await {
+        let mut link = match Box::pin(self.reach()).await {
             Ok(link) => link,
             Err(end) => return end,
         };
-        // What was dropped meanwhile is handed out again on the connection.
-        if self.mirror.is_none() {
-            match Box::pin(self.load_mirror()).await {
-                Ok(mirror) => self.mirror = Some(mirror),
-                Err(error) => {
-                    link.close().await;
-                    return error.into();
-                }
-            }
-        }
         let Some(mirror) = &mut self.mirror else { return End::of(Cause::StoreFailed) };
         let (shared, random, embedder) = (&*self.shared, &mut self.random, &mut self.embedder);
         let end = if mirror.device.is_paired() {
             let backoff = &mut self.backoff;
-            Box::pin(Online::new(shared, mirror, &mut link, random, embedder, backoff).run()).await
+            Box::new(Online::new(shared, mirror, &mut link, random, embedder, backoff)).run().await
         } else {
             Box::pin(Pairing::new(shared, mirror, &mut link, random, embedder).run()).await
         };
         link.close().await;
         end
+    }
+
+    /// An open connection, with the mirror beside it.
+    async fn reach(&mut self) -> Result<Box<Link>, End> {
+        self.keep_mirror().await?;
+        let link = self.dial().await?;
+        // What was dropped meanwhile is handed out again on the connection.
+        if let Err(error) = self.keep_mirror().await {
+            link.close().await;
+            return Err(error.into());
+        }
+        Ok(link)
+    }
+
+    async fn keep_mirror(&mut self) -> Result<(), StoreError> {
+        if self.mirror.is_none() {
+            self.mirror = Some(self.load_mirror().await?);
+        }
+        Ok(())
     }
 
     /// The ban that an earlier life of this companion was told of, if it isn't over.

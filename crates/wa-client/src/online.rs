@@ -104,7 +104,7 @@ impl<'a> Online<'a> {
     }
 
     /// Logs in and serves until the connection ends.
-    pub(crate) async fn run(mut self) -> End {
+    pub(crate) async fn run(mut self: Box<Self>) -> End {
         let mut end = match self.serve().await {
             Ok(never) => match never {},
             Err(end) => end,
@@ -155,8 +155,8 @@ impl<'a> Online<'a> {
     async fn on_input(&mut self, input: Input) -> Result<(), End> {
         match input {
             Input::Frames(frames) => Box::pin(self.on_frames(frames)).await,
-            Input::Commands(commands) => self.on_commands(commands).await,
-            Input::Verdict(verdict) => self.on_verdict(verdict).await,
+            Input::Commands(commands) => Box::pin(self.on_commands(commands)).await,
+            Input::Verdict(verdict) => Box::pin(self.on_verdict(verdict)).await,
             Input::Answered(answered) => Box::pin(self.on_answered(*answered)).await,
             Input::Call(call) => self.on_call(call).await,
             Input::Time => Box::pin(self.on_time()).await,

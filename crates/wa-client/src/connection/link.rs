@@ -114,7 +114,7 @@ impl Link {
     }
 
     /// Says goodbye and closes.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(mut self: Box<Self>) {
         let _ = timeout(CLOSE_TIMEOUT, self.outgoing.close()).await;
     }
 }

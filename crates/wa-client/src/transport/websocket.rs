@@ -1,9 +1,10 @@
 //! WebSocket over TCP, with TLS for `wss`.
 
+mod socket;
+
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -17,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{ConnectRequest, Connection, Connector, TransportError};
+use socket::{Below, Socket};
 
 /// WhatsApp's own address.
 pub const WHATSAPP_URL: &str = "wss://web.whatsapp.com/ws/chat";
@@ -190,13 +192,11 @@ where
         .max_write_buffer_size(MAX_MESSAGE * 2)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config))
+    let (socket, _) = tokio_tungstenite::client_async_with_config(request, Below::new(stream), Some(config))
         .await
         .map_err(websocket)?;
-    let (sink, stream) = socket.split();
-    // In one piece, however large: no known client divides a message over frames.
-    let outgoing =
-        sink.with(|message: Bytes| future::ready(Ok(Message::Binary(message)))).sink_map_err(websocket);
+    let (sink, stream) = Socket::new(socket).split();
+    let outgoing = sink.sink_map_err(websocket);
     // Text messages carry nothing in this protocol, and tungstenite itself answers pings.
     let incoming = stream.filter_map(|item| {
         future::ready(match item {
@@ -235,6 +235,7 @@ fn configuration(error: impl std::fmt::Display) -> TransportError {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
