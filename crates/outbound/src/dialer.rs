@@ -8,9 +8,9 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::guard::{AddressGuard, Reach, Refused};
+use crate::guard::{AddressGuard, Range, Reach, Refused};
 use crate::proxy::{Proxy, ProxyError};
-use crate::resolver::Resolver;
+use crate::resolver::{NamedBy, ResolveError, Resolver};
 
 /// Opens connections. With a proxy, all of them go through it: one that fails is an error, never a reason to connect
 /// directly.
@@ -19,6 +19,7 @@ pub struct Dialer {
     guard: AddressGuard,
     resolver: Resolver,
     via: Option<Via>,
+    address_timeout: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -34,7 +35,10 @@ pub enum DialError {
     /// The guard does not let it through.
     #[error("the address {0}")]
     Refused(#[from] Refused),
-    /// The name is unknown, or nobody answers there.
+    /// The name leads nowhere.
+    #[error("{0}")]
+    Name(#[from] ResolveError),
+    /// Nobody answers there.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// There is no way through the proxy.
@@ -45,7 +49,7 @@ pub enum DialError {
     ProxyRefused(#[source] Refused),
 }
 
-/// How long one address may take to answer, where there are others to try.
+/// How long one address may take to answer, unless it is said otherwise.
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the proxy may take to open the way.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -53,13 +57,19 @@ const PROXY_TIMEOUT: Duration = Duration::from_secs(20);
 impl Dialer {
     /// Direct connections to what the guard lets through.
     pub fn new(guard: AddressGuard, resolver: Resolver) -> Self {
-        Self { guard, resolver, via: None }
+        Self { guard, resolver, via: None, address_timeout: ADDRESS_TIMEOUT }
+    }
+
+    /// The same, with this much time for each address to answer.
+    #[must_use]
+    pub fn within(self, address_timeout: Duration) -> Self {
+        Self { address_timeout, ..self }
     }
 
     /// The same through a proxy that the gateway's own configuration names, wherever that is.
     #[must_use]
     pub fn through(self, proxy: Proxy) -> Self {
-        Self { via: Some(Via { proxy, reach: Reach::Trusted }), ..self }
+        Self { via: Some(Via { proxy, reach: Reach::Named }), ..self }
     }
 
     /// The same through a proxy that a user names, and that the guard judges too.
@@ -91,7 +101,7 @@ impl Dialer {
             return Err(io::Error::from(io::ErrorKind::NotConnected).into());
         };
         let judged = match reach {
-            Reach::Trusted => Ok(Reach::Trusted),
+            Reach::Named | Reach::Trusted => Ok(*reach),
             Reach::Guarded => self.guard.reach(proxy.host(), proxy.port()),
         };
         let reach = judged.map_err(DialError::ProxyRefused)?;
@@ -105,22 +115,78 @@ impl Dialer {
     async fn connect(&self, host: &str, port: u16, reach: Reach) -> Result<TcpStream, DialError> {
         let found = match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.resolver.resolve(host, port).await?,
+            Err(_) => {
+                let by = if reach == Reach::Guarded { NamedBy::User } else { NamedBy::Configuration };
+                self.resolver.resolve(host, port, by).await?
+            }
         };
         let permitted = self.guard.permitted(reach, found)?;
-        let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        self.check_not_ours(&permitted, port, reach).await?;
+        let mut failed: Option<io::Error> = None;
         for address in permitted {
-            match timeout(ADDRESS_TIMEOUT, TcpStream::connect(address)).await {
+            match timeout(self.address_timeout, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true)?;
                     return Ok(stream);
                 }
-                Ok(Err(error)) => failed = error,
-                Err(_) => failed = io::ErrorKind::TimedOut.into(),
+                // What an address says of itself counts for more than that we could not reach another.
+                Ok(Err(error)) if failed.as_ref().is_none_or(is_local) => failed = Some(error),
+                Ok(Err(_)) => {}
+                Err(_) => failed = Some(io::ErrorKind::TimedOut.into()),
             }
         }
-        Err(failed.into())
+        Err(failed.unwrap_or_else(|| io::ErrorKind::NotFound.into()).into())
     }
+
+    /// A host of ours is not reached under another name either.
+    async fn check_not_ours(&self, found: &[SocketAddr], port: u16, reach: Reach) -> Result<(), Refused> {
+        // Only what is inside may be ours: of public hosts, nobody needs to be asked for more than one.
+        let is_inside = found.iter().any(|address| Range::of(address.ip()).is_some());
+        if reach == Reach::Named || !is_inside {
+            return Ok(());
+        }
+        for ours in self.guard.closed_names(port) {
+            let known = self.resolver.resolve(&ours, port, NamedBy::Configuration).await.unwrap_or_default();
+            if known.iter().any(|known| found.contains(known)) {
+                return Err(Refused::Ours);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DialError {
+    /// Whether it says something about this gateway or the machine that it runs on, and nothing about the destination.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::Name(ResolveError::Failed(_)) => true,
+            Self::Io(error) | Self::Proxy(ProxyError::Io(error)) => is_local(error),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the system refused a connection before anything left the machine: no descriptor, memory, port or network.
+fn is_local(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        AddrInUse, AddrNotAvailable, NetworkDown, NetworkUnreachable, OutOfMemory, PermissionDenied,
+        QuotaExceeded, ResourceBusy, WouldBlock,
+    };
+    /// ENFILE and EMFILE, and ENOBUFS of Linux and of the BSDs: they have no kind.
+    const CODES: [i32; 4] = [23, 24, 105, 55];
+    let is_kind = matches!(
+        error.kind(),
+        AddrInUse
+            | AddrNotAvailable
+            | NetworkDown
+            | NetworkUnreachable
+            | OutOfMemory
+            | PermissionDenied
+            | QuotaExceeded
+            | ResourceBusy
+            | WouldBlock
+    );
+    is_kind || error.raw_os_error().is_some_and(|code| CODES.contains(&code))
 }
 
 #[cfg(test)]
@@ -159,6 +225,62 @@ mod tests {
         }
         assert!(listener.accept().now_or_never().is_none(), "nobody came");
         assert!(dialer("127.0.0.1").dial("inside.example", port).await.is_ok());
+    }
+
+    #[test]
+    fn what_the_machine_lacks_says_nothing_about_the_destination() {
+        let io = |code| DialError::from(io::Error::from_raw_os_error(code));
+        // EMFILE, ENFILE, ENOMEM, EADDRNOTAVAIL, ENETUNREACH; then ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH.
+        #[cfg(target_os = "linux")]
+        for (code, ours) in [
+            (24, true),
+            (23, true),
+            (12, true),
+            (99, true),
+            (101, true),
+            (111, false),
+            (104, false),
+            (110, false),
+            (113, false),
+        ] {
+            assert_eq!(io(code).is_ours(), ours, "{code}");
+        }
+        assert!(io(24).is_ours());
+        assert!(DialError::from(ResolveError::Failed(String::new())).is_ours());
+        assert!(!DialError::from(ResolveError::Unknown).is_ours());
+        assert!(!DialError::from(Refused::Ours).is_ours());
+    }
+
+    #[tokio::test]
+    async fn this_gateway_is_refused_under_every_name() {
+        let (listener, port) = listen().await;
+        let dialer = dialer("127.0.0.0/8, inside.example");
+        dialer.guard.close(SocketAddr::from(([127, 0, 0, 1], port)));
+        for host in
+            ["inside.example", "other.example", "127.0.0.1", "127.9.9.9", "0.0.0.0", "[::ffff:127.0.0.1]"]
+        {
+            let refused = dialer.dial(host, port).await;
+            assert!(
+                matches!(refused, Err(DialError::Refused(Refused::Ours | Refused::Address { .. }))),
+                "{host}: {refused:?}"
+            );
+        }
+        assert!(listener.accept().now_or_never().is_none(), "nobody came");
+    }
+
+    #[tokio::test]
+    async fn a_closed_host_is_refused_by_its_address_too() {
+        let (listener, port) = listen().await;
+        let closed = format!("ws://simulator.example:{port}/");
+        let dialer = dialer("127.0.0.0/8");
+        dialer.guard.close_host(&closed.parse().unwrap());
+        for host in ["simulator.example", "127.0.0.1", "alias.example"] {
+            let refused = dialer.dial(host, port).await;
+            assert!(matches!(refused, Err(DialError::Refused(Refused::Ours))), "{host}: {refused:?}");
+        }
+        assert!(listener.accept().now_or_never().is_none(), "nobody came");
+        let (_other, port) = listen().await;
+        assert!(dialer.dial("alias.example", port).await.is_ok(), "another port is somebody else's");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The address guard: which URLs and which addresses outgoing requests may reach.
 
 mod allow;
+mod closed;
 mod range;
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +11,8 @@ use thiserror::Error;
 use url::Url;
 
 use crate::proxy::Proxy;
+
+use closed::Closed;
 
 pub use allow::{AllowError, OutboundAllow};
 pub use range::Range;
@@ -37,6 +40,7 @@ pub const MAX_URL_LENGTH: usize = 2048;
 #[derive(Clone, Debug, Default)]
 pub struct AddressGuard {
     allow: Arc<OutboundAllow>,
+    closed: Arc<Closed>,
 }
 
 /// A URL that passed [`AddressGuard::check`].
@@ -50,8 +54,10 @@ pub struct Destination {
 pub(crate) enum Reach {
     /// Public addresses and allowed networks only.
     Guarded,
-    /// Configuration names this very host: wherever it points.
+    /// Configuration names this very host: wherever it points, but to the gateway itself.
     Trusted,
+    /// Configuration names this very host and port: wherever it points.
+    Named,
 }
 
 /// Why a URL or an address is refused.
@@ -79,12 +85,35 @@ pub enum Refused {
         /// What kind of address it is.
         range: Range,
     },
+    /// It is this gateway, or the WhatsApp that it is connected to.
+    #[error(
+        "points to this gateway itself or to its WhatsApp server, which only host:port in OUTBOUND_ALLOW opens"
+    )]
+    Ours,
 }
 
 impl AddressGuard {
     /// A guard that lets through what is public and what `allow` lists.
     pub fn new(allow: OutboundAllow) -> Self {
-        Self { allow: Arc::new(allow) }
+        Self { allow: Arc::new(allow), closed: Arc::default() }
+    }
+
+    /// Closes the address and port that this gateway listens on, by every address of this machine, whatever networks and
+    /// hosts are allowed; only an allowed host with this very port opens it. Holds for all clones.
+    pub fn close(&self, listening: SocketAddr) {
+        self.closed.add_listener(listening);
+    }
+
+    /// Closes the host and port of this URL in the same way.
+    pub fn close_host(&self, url: &Url) {
+        if let (Some(host), Some(port)) = (url.host_str(), port_of(url)) {
+            self.closed.add_host(host, port);
+        }
+    }
+
+    /// The names of closed hosts with this port.
+    pub(crate) fn closed_names(&self, port: u16) -> Vec<String> {
+        self.closed.names(port)
     }
 
     /// Judges what can be judged without asking DNS.
@@ -113,15 +142,21 @@ impl AddressGuard {
     #[must_use]
     pub fn opening(&self, url: &Url) -> Self {
         let mut allow = (*self.allow).clone();
-        if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) {
+        if let (Some(host), Some(port)) = (url.host_str(), port_of(url)) {
             allow.open(host, port);
         }
-        Self::new(allow)
+        Self { allow: Arc::new(allow), closed: Arc::clone(&self.closed) }
     }
 
     /// Judges a host by its text, in the form that a parsed URL shows it.
     pub(crate) fn reach(&self, host: &str, port: u16) -> Result<Reach, Refused> {
-        if self.allow.has_host(host, port) {
+        if self.allow.has_endpoint(host, port) {
+            return Ok(Reach::Named);
+        }
+        if self.closed.has_host(host, port) {
+            return Err(Refused::Ours);
+        }
+        if self.allow.has_host(host) {
             return Ok(Reach::Trusted);
         }
         self.check_literal(host)?;
@@ -133,13 +168,13 @@ impl AddressGuard {
     /// # Errors
     /// If there is none among them: why the first was refused.
     pub(crate) fn permitted(&self, reach: Reach, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
-        if reach == Reach::Trusted {
+        if reach == Reach::Named {
             return Ok(found);
         }
         let mut refused = None;
         let mut permitted = Vec::new();
         for address in found {
-            match self.check_address(address.ip()) {
+            match self.check_found(reach, address) {
                 Ok(()) => permitted.push(address),
                 Err(error) => refused = refused.or(Some(error)),
             }
@@ -148,6 +183,13 @@ impl AddressGuard {
             Some(refused) if permitted.is_empty() => Err(refused),
             _ => Ok(permitted),
         }
+    }
+
+    fn check_found(&self, reach: Reach, address: SocketAddr) -> Result<(), Refused> {
+        if self.closed.has_address(address) {
+            return Err(Refused::Ours);
+        }
+        if reach == Reach::Trusted { Ok(()) } else { self.check_address(address.ip()) }
     }
 
     /// Judges a proxy that a user names, as far as its text shows where it is.
@@ -182,6 +224,11 @@ impl AddressGuard {
         }
         Ok(())
     }
+}
+
+/// The port that a URL leads to, also for the schemes of WebSockets.
+fn port_of(url: &Url) -> Option<u16> {
+    url.port_or_known_default()
 }
 
 impl Destination {
@@ -282,8 +329,8 @@ mod tests {
             let url = guard.check(url).unwrap().url;
             guard.reach(url.host_str().unwrap(), url.port_or_known_default().unwrap())
         };
-        assert_eq!(reach("http://127.0.0.1:9000/x"), Ok(Reach::Trusted));
-        assert_eq!(reach("http://2130706433:9000/x"), Ok(Reach::Trusted));
+        assert_eq!(reach("http://127.0.0.1:9000/x"), Ok(Reach::Named));
+        assert_eq!(reach("http://2130706433:9000/x"), Ok(Reach::Named));
         assert!(guard.check("http://127.0.0.1:9001/x").is_err());
         assert_eq!(reach("http://10.1.2.3/"), Ok(Reach::Guarded));
         assert!(guard.check("http://10.2.0.1/").is_err());
@@ -297,6 +344,48 @@ mod tests {
         let guard = guard("").opening(&"ws://127.0.0.1:4000/ws/chat".parse().unwrap());
         assert!(guard.check("http://127.0.0.1:4000/sw.js").is_ok());
         assert!(guard.check("http://127.0.0.1:4001/").is_err());
+    }
+
+    #[test]
+    fn this_gateway_is_opened_by_host_and_port_only() {
+        let listening = SocketAddr::from(([0, 0, 0, 0], 3000));
+        for allow in ["", "127.0.0.0/8, ::1, 0.0.0.0/8", "127.0.0.1, localhost, 0.0.0.0"] {
+            let guard = guard(allow);
+            guard.clone().close(listening);
+            for host in [
+                "127.0.0.1",
+                "127.1.2.3",
+                "0.0.0.0",
+                "[::1]",
+                "[::ffff:7f00:1]",
+                "localhost",
+                "hooks.localhost",
+            ] {
+                assert!(guard.check(&format!("http://{host}:3000/")).is_err(), "{allow}: {host}");
+            }
+        }
+        let guard = guard("127.0.0.0/8, localhost:3000");
+        guard.close(listening);
+        assert!(guard.check("http://localhost:3000/").is_ok(), "named with its port");
+        assert_eq!(guard.check("http://127.0.0.1:3000/").unwrap_err(), Refused::Ours);
+        assert!(guard.check("http://127.0.0.1:3001/").is_ok(), "another port");
+    }
+
+    #[test]
+    fn the_whatsapp_server_is_opened_by_host_and_port_only() {
+        let guard = guard("127.0.0.0/8, simulator.internal");
+        guard.close_host(&"ws://127.0.0.1:4000/ws/chat".parse().unwrap());
+        guard.close_host(&"wss://Simulator.internal/ws/chat".parse().unwrap());
+        for url in [
+            "http://127.0.0.1:4000/sim/reset",
+            "https://simulator.internal./",
+            "http://simulator.internal:443/",
+        ] {
+            assert_eq!(guard.check(url).unwrap_err(), Refused::Ours, "{url}");
+        }
+        assert!(guard.check("http://127.0.0.1:4001/").is_ok());
+        let opened = guard.opening(&"ws://127.0.0.1:4000/ws/chat".parse().unwrap());
+        assert!(opened.check("http://127.0.0.1:4000/sw.js").is_ok());
     }
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {

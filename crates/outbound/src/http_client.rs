@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use crate::connector::Connector;
 use crate::dialer::{DialError, Dialer};
 use crate::guard::{Destination, Refused};
+use crate::resolver::ResolveError;
 use crate::tls::{Authorities, SetupError};
 
 /// Sends requests over connections of a [`Dialer`], and keeps those for later requests to the same host. It follows no
@@ -44,6 +45,12 @@ pub enum HttpError {
     /// No connection could be opened.
     #[error("could not connect: {0}")]
     Connect(String),
+    /// Its name could not be looked up, which says nothing about it.
+    #[error("{0}")]
+    Unresolved(String),
+    /// This machine could not even try, which says nothing about the destination.
+    #[error("this machine could not connect: {0}")]
+    Local(String),
     /// It ended in the middle of the request or of the answer.
     #[error("the connection failed: {0}")]
     Broken(String),
@@ -53,6 +60,10 @@ pub enum HttpError {
 }
 
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
+/// Connections to one host that are kept for later requests; each holds a descriptor.
+const IDLE_PER_HOST: usize = 64;
+/// Longest head of an answer, in bytes: what a stranger can make us hold.
+const MAX_HEAD: usize = 64 << 10;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("Trunkline/", env!("CARGO_PKG_VERSION")));
 
 impl HttpClient {
@@ -64,6 +75,8 @@ impl HttpClient {
         let connector = Connector::new(dialer, authorities.client_config()?);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .http1_max_buf_size(MAX_HEAD)
             .pool_timer(TokioTimer::new())
             .build(connector);
         Ok(Self { client })
@@ -142,8 +155,13 @@ impl Response {
 fn failure(error: &(dyn Error + 'static), is_connect: bool) -> HttpError {
     let mut source = Some(error);
     while let Some(cause) = source {
-        if let Some(DialError::Refused(refused)) = cause.downcast_ref::<DialError>() {
-            return HttpError::Refused(refused.clone());
+        match cause.downcast_ref::<DialError>() {
+            Some(DialError::Refused(refused)) => return HttpError::Refused(refused.clone()),
+            Some(DialError::Name(error @ ResolveError::Failed(_))) => {
+                return HttpError::Unresolved(error.to_string());
+            }
+            Some(error) if error.is_ours() => return HttpError::Local(error.to_string()),
+            _ => {}
         }
         source = cause.source();
     }

@@ -10,6 +10,7 @@ mod connector;
 
 mod dialer;
 
+mod dns;
 mod guard;
 mod proxy;
 mod resolver;
@@ -19,6 +20,6 @@ pub use dialer::{DialError, Dialer};
 pub use guard::{AddressGuard, AllowError, Destination, MAX_URL_LENGTH, OutboundAllow, Range, Refused};
 pub use http_client::{HttpClient, HttpError, Response};
 pub use proxy::{InvalidProxy, Proxy, ProxyError};
-pub use resolver::{Lookup, Resolver};
+pub use resolver::{Lookup, ResolveError, Resolver};
 pub use tls::{Authorities, CaError, SetupError};
 pub use url::Url;

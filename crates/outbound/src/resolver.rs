@@ -1,56 +1,94 @@
 //! Names to addresses.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Asks for the addresses of a name.
-pub type Lookup = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
+use crate::dns;
 
-/// Looks names up, a few at a time. Clones share the bound.
+/// Asks for the addresses of a name.
+pub type Lookup = dyn Fn(String) -> BoxFuture<'static, Result<Vec<SocketAddr>, ResolveError>> + Send + Sync;
+
+/// Looks names up, a few at a time. Clones share the bounds.
 #[derive(Clone)]
 pub struct Resolver {
     lookup: Arc<Lookup>,
-    permits: Arc<Semaphore>,
+    configured: Arc<Semaphore>,
+    foreign: Arc<Semaphore>,
 }
 
-/// Look-ups under way at once: the system's resolver takes a thread for each, and a name server that doesn't answer must not
-/// take all of them.
-const AT_ONCE: usize = 64;
-/// How long one may take, the wait for its turn included.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Why a name led nowhere.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ResolveError {
+    /// Its name servers say that it doesn't exist, or has no address.
+    #[error("the name has no address")]
+    Unknown,
+    /// Nobody could say: no answer in time, a failure of a name server, no way to one. It says nothing about whoever the
+    /// name belongs to.
+    #[error("the name could not be looked up: {0}")]
+    Failed(String),
+}
+
+/// Who has named a host. Each has look-ups of its own, so that names of users which nobody answers for don't keep the gateway
+/// from what its configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NamedBy {
+    Configuration,
+    User,
+}
+
+/// Look-ups under way at once: each may have a few sockets open.
+const AT_ONCE: usize = 128;
+/// How long one may wait for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one may take.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Resolver {
-    /// The system's resolver.
+    /// Asks those name servers that the system's configuration names, after its file of hosts. Neither takes a thread.
     pub fn system() -> Self {
-        let system = |name: String| -> BoxFuture<'static, _> {
-            Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
-        };
-        Self::new(Arc::new(system))
+        Self::new(dns::system())
+    }
+
+    /// Asks these name servers only, after the system's file of hosts.
+    pub fn of_servers(servers: &[SocketAddr]) -> Self {
+        Self::new(dns::of_servers(servers))
     }
 
     /// Another one; the ports of what it answers don't matter.
     pub fn new(lookup: Arc<Lookup>) -> Self {
-        Self { lookup, permits: Arc::new(Semaphore::new(AT_ONCE)) }
+        let bound = || Arc::new(Semaphore::new(AT_ONCE));
+        Self { lookup, configured: bound(), foreign: bound() }
     }
 
     /// The addresses of a name with this port; at least one.
     ///
     /// # Errors
-    /// When the resolver fails, takes too long, or knows none.
-    pub(crate) async fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let looking = async {
-            let _permit = self.permits.acquire().await.map_err(io::Error::other)?;
-            (self.lookup)(name.to_owned()).await
+    /// [`ResolveError`], after a few seconds at the latest.
+    pub(crate) async fn resolve(
+        &self,
+        name: &str,
+        port: u16,
+        by: NamedBy,
+    ) -> Result<Vec<SocketAddr>, ResolveError> {
+        let permits = match by {
+            NamedBy::Configuration => &self.configured,
+            NamedBy::User => &self.foreign,
         };
-        let found = timeout(LOOKUP_TIMEOUT, looking).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let turn = timeout(TURN_TIMEOUT, permits.acquire()).await;
+        let Ok(Ok(_permit)) = turn else {
+            return Err(ResolveError::Failed("too many other names are being looked up".to_owned()));
+        };
+        let found = timeout(LOOKUP_TIMEOUT, (self.lookup)(name.to_owned())).await;
+        let found =
+            found.map_err(|_| ResolveError::Failed("no name server answered in time".to_owned()))??;
         if found.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+            return Err(ResolveError::Unknown);
         }
         Ok(found.into_iter().map(|address| SocketAddr::new(address.ip(), port)).collect())
     }
@@ -68,30 +106,42 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_name_server_that_never_answers_is_given_up() {
-        let resolver = Resolver::new(Arc::new(|_| Box::pin(std::future::pending())));
-        let error = resolver.resolve("slow.example", 80).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_so_many_are_looked_up_at_once() {
+    fn silent() -> (Resolver, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let counter = asked.clone();
         let resolver = Resolver::new(Arc::new(move |_| {
             counter.fetch_add(1, Ordering::SeqCst);
             Box::pin(std::future::pending())
         }));
-        let all = (0..2 * AT_ONCE).map(|_| resolver.resolve("slow.example", 80));
+        (resolver, asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_server_that_never_answers_is_given_up() {
+        let (resolver, _) = silent();
+        let error = resolver.resolve("slow.example", 80, NamedBy::User).await.unwrap_err();
+        assert!(matches!(error, ResolveError::Failed(_)), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_so_many_are_looked_up_at_once_and_configuration_has_its_own() {
+        let (resolver, asked) = silent();
+        let all = (0..2 * AT_ONCE).map(|_| resolver.resolve("slow.example", 80, NamedBy::User));
         let waiting = timeout(LOOKUP_TIMEOUT / 2, futures_util::future::join_all(all)).await;
         assert!(waiting.is_err() && asked.load(Ordering::SeqCst) == AT_ONCE);
+
+        let _all = resolver.foreign.acquire_many(AT_ONCE.try_into().unwrap()).await.unwrap();
+        let refused = resolver.resolve("slow.example", 80, NamedBy::User).await;
+        assert!(matches!(refused, Err(ResolveError::Failed(_))), "{refused:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), AT_ONCE, "its turn never came");
+        let _ = resolver.resolve("whatsapp.example", 80, NamedBy::Configuration).await;
+        assert_eq!(asked.load(Ordering::SeqCst), AT_ONCE + 1);
     }
 
     #[tokio::test]
     async fn a_name_without_addresses_is_an_error() {
         let resolver = Resolver::new(Arc::new(|_| Box::pin(async { Ok(Vec::new()) })));
-        let error = resolver.resolve("none.example", 80).await.unwrap_err();
-        assert_eq!(error.to_string(), "the name has no address");
+        let error = resolver.resolve("none.example", 80, NamedBy::User).await.unwrap_err();
+        assert_eq!(error, ResolveError::Unknown);
     }
 }

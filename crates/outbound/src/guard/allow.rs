@@ -46,10 +46,14 @@ impl OutboundAllow {
         inside(address) || inner.is_some_and(inside)
     }
 
-    /// True if this host, in the form a parsed URL shows it, is allowed by name, alone or with this port.
-    pub(super) fn has_host(&self, host: &str, port: u16) -> bool {
-        let host = canonical(host);
-        self.hosts.contains(&host) || self.endpoints.contains(&(host, port))
+    /// True if this host, in the form a parsed URL shows it, is allowed by name with any port.
+    pub(super) fn has_host(&self, host: &str) -> bool {
+        self.hosts.contains(&canonical(host))
+    }
+
+    /// True if this host, in the form a parsed URL shows it, is allowed by name with this very port.
+    pub(super) fn has_endpoint(&self, host: &str, port: u16) -> bool {
+        self.endpoints.contains(&(canonical(host), port))
     }
 
     /// Allows this host, in the form a parsed URL shows it, with this port.
@@ -99,7 +103,7 @@ fn host_name(host: &str) -> Option<String> {
 }
 
 /// Lower case, without the root dot and without the brackets that URLs put around IPv6.
-fn canonical(host: &str) -> String {
+pub(super) fn canonical(host: &str) -> String {
     host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase()
 }
 
@@ -117,10 +121,10 @@ mod tests {
             assert!(allow.has_address(address.parse().unwrap()), "{address}");
         }
         assert!(!allow.has_address("192.0.2.8".parse().unwrap()));
-        assert!(allow.has_host("HOOKS.internal.", 1));
-        assert!(allow.has_host("api.internal", 8080) && !allow.has_host("api.internal", 8081));
-        assert!(allow.has_host("[::1]", 9000) && !allow.has_host("[::1]", 9001));
-        assert!(allow.has_host("127.0.0.1", 81) && !allow.has_host("127.0.0.1", 80));
+        assert!(allow.has_host("HOOKS.internal.") && !allow.has_host("api.internal"));
+        assert!(allow.has_endpoint("api.internal", 8080) && !allow.has_endpoint("api.internal", 8081));
+        assert!(allow.has_endpoint("[::1]", 9000) && !allow.has_endpoint("[::1]", 9001));
+        assert!(allow.has_endpoint("127.0.0.1", 81) && !allow.has_endpoint("127.0.0.1", 80));
     }
 
     #[test]

@@ -84,18 +84,24 @@ pub(super) fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-const V4: [(Ipv4Addr, u32, Range); 16] = [
+// What the IANA registries of special-purpose addresses (IPv4 and IPv6) list as not globally reachable, or as serving a
+// protocol and no host, and one address that a cloud uses as if it were link-local.
+const V4: [(Ipv4Addr, u32, Range); 19] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8, Range::Unspecified),
     (Ipv4Addr::new(10, 0, 0, 0), 8, Range::Private),
     (Ipv4Addr::new(100, 64, 0, 0), 10, Range::SharedNat),
     (Ipv4Addr::new(127, 0, 0, 0), 8, Range::Loopback),
+    // Where Azure's virtual machines reach the agent of their host.
+    (Ipv4Addr::new(168, 63, 129, 16), 32, Range::LinkLocal),
     (Ipv4Addr::new(169, 254, 0, 0), 16, Range::LinkLocal),
     (Ipv4Addr::new(172, 16, 0, 0), 12, Range::Private),
     (Ipv4Addr::new(192, 0, 0, 0), 24, Range::Reserved),
     (Ipv4Addr::new(192, 0, 2, 0), 24, Range::Reserved),
     (Ipv4Addr::new(192, 31, 196, 0), 24, Range::Reserved),
+    (Ipv4Addr::new(192, 52, 193, 0), 24, Range::Reserved),
     (Ipv4Addr::new(192, 88, 99, 0), 24, Range::Reserved),
     (Ipv4Addr::new(192, 168, 0, 0), 16, Range::Private),
+    (Ipv4Addr::new(192, 175, 48, 0), 24, Range::Reserved),
     (Ipv4Addr::new(198, 18, 0, 0), 15, Range::Reserved),
     (Ipv4Addr::new(198, 51, 100, 0), 24, Range::Reserved),
     (Ipv4Addr::new(203, 0, 113, 0), 24, Range::Reserved),
@@ -104,7 +110,7 @@ const V4: [(Ipv4Addr, u32, Range); 16] = [
 ];
 
 // Longest prefixes first where ranges nest. What is outside 2000::/3 and unnamed is reserved.
-const V6: [(Ipv6Addr, u32, Range); 12] = [
+const V6: [(Ipv6Addr, u32, Range); 13] = [
     (Ipv6Addr::UNSPECIFIED, 128, Range::Unspecified),
     (Ipv6Addr::LOCALHOST, 128, Range::Loopback),
     (Ipv6Addr::UNSPECIFIED, 96, Range::Tunnel),
@@ -112,6 +118,7 @@ const V6: [(Ipv6Addr, u32, Range); 12] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, Range::Tunnel),
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, Range::Reserved),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, Range::Reserved),
+    (Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0), 48, Range::Reserved),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, Range::Reserved),
     (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, Range::Private),
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, Range::LinkLocal),
@@ -158,6 +165,17 @@ mod tests {
             ("239.255.255.255", Some(Range::Multicast)),
             ("240.0.0.1", Some(Range::Reserved)),
             ("255.255.255.255", Some(Range::Reserved)),
+            ("168.63.129.15", None),
+            ("168.63.129.16", Some(Range::LinkLocal)),
+            ("168.63.129.17", None),
+            ("192.31.196.1", Some(Range::Reserved)),
+            ("192.52.192.255", None),
+            ("192.52.193.0", Some(Range::Reserved)),
+            ("192.52.193.255", Some(Range::Reserved)),
+            ("192.52.194.0", None),
+            ("192.175.47.255", None),
+            ("192.175.48.1", Some(Range::Reserved)),
+            ("192.175.49.0", None),
             ("8.8.8.8", None),
         ];
         for (address, expected) in table {
@@ -186,7 +204,12 @@ mod tests {
             ("2001:10::1", Some(Range::Reserved)),
             ("2001:db8::1", Some(Range::Reserved)),
             ("2001:200::1", None),
+            ("2620:4f:7fff::1", None),
+            ("2620:4f:8000::1", Some(Range::Reserved)),
+            ("2620:4f:8001::1", None),
             ("3fff::1", Some(Range::Reserved)),
+            ("5f00::1", Some(Range::Reserved)),
+            ("::ffff:168.63.129.16", Some(Range::LinkLocal)),
             ("2606:4700::1111", None),
             ("fc00::1", Some(Range::Private)),
             ("fdff::1", Some(Range::Private)),
