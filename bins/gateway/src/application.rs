@@ -100,11 +100,14 @@ impl Application {
         install_crypto();
         let backend = Backend::open(&config).await?;
         let node = Node::of(&config.data_dir)?;
-        let services = services(&config, &backend, &node).await?;
+        // Webhooks are judged by it; it learns where the gateway itself is as soon as that is known.
+        let guard = AddressGuard::new(config.outbound_allow.clone());
+        let services = services(&config, &backend, &node, &guard).await?;
         let first_start = first_start(&services, &config.admin).await?;
         let document = openapi::document(config.public_url.as_ref());
         let state = web::Data::new(AppState::new(services, &backend, &config, document));
         let (server, address) = listen(config.listen, state.clone())?;
+        guard.close(address);
         Ok(Self { server, address, state, backend, node, first_start })
     }
 
@@ -189,19 +192,27 @@ async fn wait(
     }
 }
 
-async fn services(config: &Config, backend: &Backend, node: &Node) -> Result<Services, StartError> {
+async fn services(
+    config: &Config,
+    backend: &Backend,
+    node: &Node,
+    guard: &AddressGuard,
+) -> Result<Services, StartError> {
     let storage = backend.storage();
     let auth = AuthConfig {
         jwt_secret: jwt_secret(config, &*storage).await?,
         token_lifetime: config.jwt.life_span,
         bcrypt_cost: config.bcrypt_cost,
     };
-    let resolver = Resolver::system();
-    let route = Route::new(config, resolver.clone())?;
+    let resolver = match &config.dns_servers[..] {
+        [] => Resolver::system(),
+        servers => Resolver::of_servers(servers),
+    };
+    let route = Route::new(config, guard, resolver.clone())?;
     let versions = route.versions(&config.whatsapp, Arc::clone(&storage))?;
     let companions = route.companions(backend.clone(), versions.clone())?;
     let webhooks = webhook::Options {
-        guard: AddressGuard::new(config.outbound_allow.clone()),
+        guard: guard.clone(),
         resolver,
         authorities: whatsapp::authorities("WEBHOOK_CA_FILE", config.webhook_ca_file.as_deref())?,
         ..webhook::Options::default()

@@ -48,17 +48,22 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// The way that is configured.
+    /// The way that is configured. It is closed for others that `guard` judges: what a user names may not lead there.
     ///
     /// # Errors
     /// When the certificate authority can't be used.
-    pub(crate) fn new(config: &Config, resolver: Resolver) -> Result<Self, OutboundError> {
+    pub(crate) fn new(
+        config: &Config,
+        guard: &AddressGuard,
+        resolver: Resolver,
+    ) -> Result<Self, OutboundError> {
         let WhatsAppConfig { url, trust, ca_file, proxy, .. } = &config.whatsapp;
         let url = match url {
             Some(url) => url.clone(),
             None => WHATSAPP_URL.parse().map_err(|_| OutboundError::Url)?,
         };
-        let guard = AddressGuard::new(config.outbound_allow.clone()).opening(&url);
+        guard.close_host(&url);
+        let guard = guard.opening(&url);
         let direct = Dialer::new(guard.clone(), resolver);
         let dialer = match proxy {
             Some(proxy) => direct.through(proxy.clone()),
@@ -172,7 +177,8 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let mut config = Config::in_folder(folder.path());
         config.whatsapp.ca_file = Some(file);
-        let error = Route::new(&config, Resolver::system()).err().unwrap().to_string();
+        let error =
+            Route::new(&config, &AddressGuard::default(), Resolver::system()).err().unwrap().to_string();
         assert!(error.starts_with("WHATSAPP_CA_FILE") && error.contains("ca.pem"), "{error}");
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage::{
-    Delivery, Event, EventPage, EventQuery, InstanceId, Message, MessageQuery, Page, Storage, Timestamp,
+    Consumer, Delivery, DeliveryState, Event, EventPage, EventQuery, InstanceId, Message, MessageQuery, Page,
+    Storage, Timestamp,
 };
 use tokio::time::{Instant, timeout_at};
 use webhook::Dispatcher;
@@ -37,13 +38,22 @@ pub struct ChatQuery {
     pub skip: u64,
 }
 
-/// An event that could not be delivered, with the event itself where the log still has it.
+/// An event that a webhook has not had, with the event itself where the log still has it.
 #[derive(Clone, Debug)]
-pub struct DeadLetter {
-    /// How and why it failed.
+pub struct Owed {
+    /// How often it was tried, why it failed, and when it is tried again, if it is.
     pub delivery: Delivery,
     /// What wasn't delivered.
     pub event: Option<Event>,
+}
+
+/// What a replay has made due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Dead letters, with all their retries before them.
+    pub dead: u64,
+    /// Pending deliveries that would have been tried later.
+    pub pending: u64,
 }
 
 /// Use cases about what has happened. Clones are the same service.
@@ -145,38 +155,42 @@ impl EventService {
         }
     }
 
-    /// Events whose delivery to a webhook was given up, oldest first.
+    /// Events whose delivery to a webhook was given up, or is still to be tried again, oldest first.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a limit of 0 or above [`crate::MAX_PAGE`].
-    pub async fn dead_letters(
+    pub async fn owed(
         &self,
         caller: &Caller,
-        instance: InstanceId,
-        webhook: &str,
+        consumer: &Consumer,
+        state: DeliveryState,
         limit: u64,
         skip: u64,
-    ) -> Result<Page<DeadLetter>, ServiceError> {
+    ) -> Result<Page<Owed>, ServiceError> {
         check_limit(limit, MAX_PAGE)?;
         let Page { items, total } =
-            self.dispatcher.dead_letters(caller.user, instance, webhook, limit, skip).await?;
-        let items = items.into_iter().map(|(delivery, event)| DeadLetter { delivery, event }).collect();
+            self.dispatcher.deliveries(caller.user, consumer, state, limit, skip).await?;
+        let items = items.into_iter().map(|(delivery, event)| Owed { delivery, event }).collect();
         Ok(Page { items, total })
     }
 
-    /// Delivers dead letters of a webhook again, those named by their position in the log or all; answers how many.
+    /// Delivers dead letters of a webhook again, those named by their position in the log or all, and, if so wished, what
+    /// is pending at once.
     ///
     /// # Errors
     /// `NotFound`; `Unavailable` when another process carries the instance.
     pub async fn replay(
         &self,
         caller: &Caller,
-        instance: InstanceId,
-        webhook: &str,
+        consumer: &Consumer,
         seqs: Option<Vec<i64>>,
-    ) -> Result<u64, ServiceError> {
-        self.supervisor.check_holds(caller.user, instance).await?;
-        Ok(self.dispatcher.replay(caller.user, instance, webhook, seqs).await?)
+        with_pending: bool,
+    ) -> Result<Replayed, ServiceError> {
+        self.supervisor.check_holds(caller.user, consumer.instance).await?;
+        // It comes first because it knows whose instance it is.
+        let dead = self.dispatcher.replay(caller.user, consumer, seqs).await?;
+        let pending = if with_pending { self.dispatcher.hasten(consumer).await? } else { 0 };
+        Ok(Replayed { dead, pending })
     }
 }
 

@@ -50,7 +50,7 @@ pub use companion::{
     Companion, CompanionStores, Companions, ConfigureClient, NotRecorded, Recorder, Started, WhatsApp,
 };
 pub use error::{ConflictCause, ServiceError};
-pub use event::{ChatQuery, DeadLetter, EventService, MAX_WAIT};
+pub use event::{ChatQuery, EventService, MAX_WAIT, Owed, Replayed};
 pub use field::Field;
 pub use housekeeping::{IDEMPOTENCY_LIFETIME, KeepFor};
 pub use instance::{
@@ -68,4 +68,4 @@ pub use supervisor::Supervisor;
 pub use versions::{VersionKeeper, VersionOrigin, VersionSource, VersionStatus};
 /// What [`InstanceService::pairing_code`] and [`InstanceService::passkey`] answer.
 pub use wa_client::{PairingCode, PasskeyStep};
-pub use webhooks::{MAX_RETRIES, MAX_SECRET, MAX_WEBHOOK_NAME, MAX_WEBHOOKS, RETRY_INTERVAL, WebhookService};
+pub use webhooks::{MAX_RETRIES, MAX_WEBHOOK_NAME, MAX_WEBHOOKS, RETRY_INTERVAL, SECRET, WebhookService};

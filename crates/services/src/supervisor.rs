@@ -147,7 +147,7 @@ impl Supervisor {
     /// Starts an instance that was created under this epoch.
     pub(crate) fn take_in(&self, instance: &Instance, epoch: Epoch) -> Result<(), ServiceError> {
         self.inner.node.hold(instance.id, epoch);
-        self.inner.dispatcher.serve(instance.id, epoch);
+        self.inner.dispatcher.serve(instance.id, instance.owner, epoch);
         self.inner.refuse_if_closing()?;
         self.launch(instance, epoch);
         Ok(())

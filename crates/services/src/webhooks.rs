@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use outbound::AddressGuard;
 use storage::{
-    EventData, InstanceId, Journal, Missing, NewEvent, Record, Storage, UserId, Webhook, WebhookData,
-    WebhookPatch,
+    Consumer, EventData, InstanceId, Journal, Missing, NewEvent, Record, Storage, UserId, Webhook,
+    WebhookData, WebhookPatch,
 };
-use webhook::Dispatcher;
+use webhook::{Dispatcher, Reachability};
 
-pub use settings::{MAX_RETRIES, MAX_SECRET, MAX_WEBHOOK_NAME, RETRY_INTERVAL};
+pub use settings::{MAX_RETRIES, MAX_WEBHOOK_NAME, RETRY_INTERVAL, SECRET};
 pub(crate) use settings::{check_change, check_new, is_on, patched};
 
 use crate::auth::Caller;
@@ -70,6 +70,11 @@ impl WebhookService {
         let webhooks = self.storage().webhooks(caller.user, instance).await?;
         let found = webhooks.into_iter().find(|webhook| webhook.name == name);
         found.ok_or(ServiceError::NotFound { what: Missing::Webhook })
+    }
+
+    /// What this process knows of the place where the calls of a caller's webhook go; `None` before it has tried it.
+    pub fn reachability(&self, caller: &Caller, webhook: &Webhook) -> Option<Reachability> {
+        self.inner.dispatcher.reachability(caller.user, webhook.url.as_deref()?)
     }
 
     /// Adds a webhook, which is told of what happens from now on. Fields that the patch leaves out get the documented
@@ -149,9 +154,13 @@ impl WebhookService {
         Ok(self.inner.dispatcher.skip_to_newest(owner, present.instance, &present.name).await?)
     }
 
-    /// To be called after a change is stored: the deliveries follow it, and the log tells of it.
+    /// To be called after a change is stored: the deliveries follow it, those that wait for another try at once, and the
+    /// log tells of it.
     pub(crate) async fn tell(&self, webhook: &Webhook, deleted: bool) -> Result<(), ServiceError> {
+        let consumer = Consumer::webhook(webhook.instance, webhook.name.as_str());
+        let hastened = self.inner.dispatcher.hasten(&consumer).await;
         self.inner.dispatcher.changed(webhook.instance);
+        hastened?;
         let told = WebhookData { name: webhook.name.clone(), enabled: webhook.enabled, deleted };
         let epoch = self.inner.supervisor.epoch(webhook.instance)?;
         let event = NewEvent::new(None, EventData::WebhookUpdated(told));

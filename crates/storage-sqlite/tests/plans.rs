@@ -125,6 +125,7 @@ async fn run_suites() {
     service::deliveries::settlements_insert_replace_and_remove(Fixture::start()).await;
     service::deliveries::work_lists_backlogs_and_pending_deliveries(Fixture::start()).await;
     service::deliveries::dead_deliveries_are_replayed(Fixture::start()).await;
+    service::deliveries::pending_deliveries_are_hastened(Fixture::start()).await;
     service::claims::a_key_is_taken_once_together_with_its_record(Fixture::start()).await;
     service::claims::old_claims_are_forgotten(Fixture::start()).await;
     companion::later_steps_win(Companions::start()).await;

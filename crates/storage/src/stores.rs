@@ -298,10 +298,22 @@ pub trait DeliveryStore: Send + Sync + 'static {
         skip: u64,
     ) -> Result<Page<(Delivery, Option<Event>)>, StorageError>;
 
-    /// Makes dead deliveries pending again, due at `now` with no attempts counted: those named, or all when `seqs` is
-    /// `None`. Answers how many. `NotFound` when the instance isn't the owner's.
-    fn replay(&self, owner: UserId, consumer: Consumer, seqs: Option<Vec<i64>>, now: Timestamp)
-    -> Write<u64>;
+    /// Makes dead deliveries after a position pending again, due at `now` with no attempts counted: those named, or all when
+    /// `seqs` is `None`, at most `limit` of them. Answers which, ascending by `seq`, so that the caller goes on after the
+    /// last one. `NotFound` when the instance isn't the owner's.
+    fn replay(
+        &self,
+        owner: UserId,
+        consumer: Consumer,
+        seqs: Option<Vec<i64>>,
+        after_seq: i64,
+        limit: u64,
+        now: Timestamp,
+    ) -> Write<Vec<i64>>;
+
+    /// Makes pending deliveries after a position due at `now` that are due later, at most `limit` of them; nothing else
+    /// about them changes. Answers which, as above.
+    fn hasten(&self, consumer: Consumer, after_seq: i64, limit: u64, now: Timestamp) -> Write<Vec<i64>>;
 }
 
 /// Idempotency keys. They are taken by [`Fleet::record`].

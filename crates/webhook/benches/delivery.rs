@@ -103,7 +103,7 @@ impl Gateway {
             };
             let epoch =
                 storage.create_instance(instance, vec![webhook], SAMPLE_NODE, u64::MAX).await.unwrap();
-            dispatcher.serve(id, epoch);
+            dispatcher.serve(id, user.id, epoch);
             ids.push((id, epoch));
         }
         let listener: Arc<dyn Listener> = Arc::new(dispatcher);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use outbound::AddressGuard;
 use storage::{Event, Storage};
-use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::courier::{Courier, Failure};
+use crate::gate::Gate;
 use crate::target::Target;
 
 pub(crate) struct Context {
@@ -14,8 +15,11 @@ pub(crate) struct Context {
     pub(crate) guard: AddressGuard,
     /// Calls under way at once for one webhook; at least 1.
     pub(crate) per_webhook: usize,
+    /// Lets so many calls of all webhooks be under way.
+    pub(crate) gate: Gate,
+    /// Cancelled when calls that are under way are given up.
+    pub(crate) abandoned: CancellationToken,
     courier: Courier,
-    permits: Semaphore,
 }
 
 impl Context {
@@ -26,14 +30,18 @@ impl Context {
         per_webhook: usize,
         in_flight: usize,
     ) -> Self {
-        let permits = Semaphore::new(in_flight.max(1));
-        Self { storage, guard, per_webhook: per_webhook.max(1), courier, permits }
+        Self {
+            storage,
+            guard,
+            per_webhook: per_webhook.max(1),
+            gate: Gate::new(in_flight),
+            abandoned: CancellationToken::new(),
+            courier,
+        }
     }
 
-    /// One attempt, when its turn has come among those of all webhooks.
+    /// One attempt.
     pub(crate) async fn deliver(&self, target: &Target, event: &Event, attempt: u32) -> Result<(), Failure> {
-        // The semaphore is never closed; if it were, the attempt would go ahead.
-        let _permit = self.permits.acquire().await.ok();
         target.deliver(&self.courier, event, attempt).await
     }
 }

@@ -10,14 +10,16 @@ use outbound::{Destination, HttpClient, HttpError, Refused};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::headers::HeaderError;
+use crate::gate::Shown;
 use crate::policy::parse_retry_after;
 
 /// From connecting to the end of the response head.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one address of a receiver may take to accept a connection.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A response body is read up to here, so that the connection can serve the next request; a longer one costs
 /// the connection.
-const MAX_RESPONSE: usize = 64 * 1024;
+const MAX_RESPONSE: usize = 4 * 1024;
 /// The body says nothing that we need, so nobody waits long for it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -32,12 +34,16 @@ pub(crate) struct Courier {
 pub(crate) enum Failure {
     #[error("the URL {0}")]
     Refused(#[from] Refused),
-    #[error("custom headers: {0}")]
-    Headers(#[from] HeaderError),
     #[error("no answer within {} s", ATTEMPT_TIMEOUT.as_secs())]
     TimedOut,
     #[error("could not connect: {0}")]
     Connect(String),
+    /// Not an attempt: nobody could say where the receiver is.
+    #[error("not tried: {0}")]
+    Unresolved(String),
+    /// Not an attempt: this machine could not make one.
+    #[error("not tried: {0}")]
+    Local(String),
     #[error("the connection failed: {0}")]
     Broken(String),
     #[error("HTTP {status}")]
@@ -49,6 +55,21 @@ impl Failure {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+
+    /// Whether it says nothing about the receiver, so that it doesn't count against it.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self, Self::Unresolved(_) | Self::Local(_))
+    }
+
+    /// What it shows of the destination.
+    pub(crate) fn shows(&self) -> Shown {
+        match self {
+            Self::Status { .. } => Shown::Answer,
+            // A name that nobody answers for is asked for as rarely as a host that doesn't answer.
+            Self::TimedOut | Self::Connect(_) | Self::Broken(_) | Self::Unresolved(_) => Shown::Silence,
+            Self::Refused(_) | Self::Local(_) => Shown::Nothing,
         }
     }
 
@@ -90,6 +111,8 @@ impl From<HttpError> for Failure {
             HttpError::Refused(refused) => Self::Refused(refused),
             HttpError::TimedOut => Self::TimedOut,
             HttpError::Connect(reason) => Self::Connect(reason),
+            HttpError::Unresolved(reason) => Self::Unresolved(reason),
+            HttpError::Local(reason) => Self::Local(format!("this machine could not connect: {reason}")),
             other => Self::Broken(other.to_string()),
         }
     }

@@ -1,5 +1,6 @@
 //! The webhooks of all instances that this node holds.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +8,20 @@ use chrono::Utc;
 use outbound::{AddressGuard, Authorities, Dialer, HttpClient, Resolver, SetupError};
 use storage::{
     Consumer, Delivery, DeliveryState, Epoch, Event, EventQuery, EventStart, InstanceId, Listener, Page,
-    Recorded, Settlement, Storage, StorageError, UserId,
+    Recorded, Settlement, Storage, StorageError, UserId, Write,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::context::Context;
-use crate::courier::Courier;
+use crate::courier::{CONNECT_TIMEOUT, Courier};
+use crate::gate::Reachability;
 use crate::roster::Roster;
+
+/// How long calls that are under way may take when the process stops, before they are given up: no receiver may hold up a
+/// stop, and what was given up is delivered again after the next start.
+pub const CALLS_GRACE: Duration = Duration::from_millis(1500);
+/// Deliveries that one write makes due: others write in between.
+const PIECE: u64 = 500;
 
 /// How much may happen at once, and where to.
 #[derive(Clone, Debug)]
@@ -63,16 +71,17 @@ impl Dispatcher {
     /// [`SetupError`] if the HTTP client can't be built.
     pub fn new(storage: Arc<dyn Storage>, options: Options) -> Result<Self, SetupError> {
         let Options { guard, resolver, authorities, in_flight, per_webhook } = options;
-        let http = HttpClient::new(Dialer::new(guard.clone(), resolver), &authorities)?;
+        let http =
+            HttpClient::new(Dialer::new(guard.clone(), resolver).within(CONNECT_TIMEOUT), &authorities)?;
         let courier = Courier::new(http);
         let context = Context::new(storage, guard, courier, per_webhook, in_flight);
         Ok(Self { roster: Arc::new(Roster::new(context)) })
     }
 
-    /// Says that this node holds the instance from now on, under this epoch. Takes up what was left undone before. Needs
+    /// Says that this node holds the owner's instance from now on, under this epoch. Takes up what was left undone before. Needs
     /// a Tokio runtime.
-    pub fn serve(&self, instance: InstanceId, epoch: Epoch) {
-        self.roster.serve(instance, epoch);
+    pub fn serve(&self, instance: InstanceId, owner: UserId, epoch: Epoch) {
+        self.roster.serve(instance, owner, epoch);
     }
 
     /// Says that this node lets go of the instance, or that the instance is gone. Requests under way may end; what they
@@ -87,38 +96,71 @@ impl Dispatcher {
         self.roster.changed(instance);
     }
 
-    /// Dead letters of a webhook of the owner's instance, oldest first, each with its event where the log still has it.
+    /// Deliveries of a webhook of the owner's instance that are given up, or still to be tried, oldest first, each with its
+    /// event where the log still has it.
     ///
     /// # Errors
     /// `NotFound` when the instance isn't the owner's.
-    pub async fn dead_letters(
+    pub async fn deliveries(
         &self,
         owner: UserId,
-        instance: InstanceId,
-        webhook: &str,
+        consumer: &Consumer,
+        state: DeliveryState,
         limit: u64,
         skip: u64,
     ) -> Result<Page<(Delivery, Option<Event>)>, StorageError> {
-        let consumer = Consumer::webhook(instance, webhook);
-        self.storage().deliveries(owner, &consumer, DeliveryState::Dead, limit, skip).await
+        self.storage().deliveries(owner, consumer, state, limit, skip).await
     }
 
     /// Makes dead letters of a webhook pending again, those named by their `seq` or all, and returns how many. They are
-    /// delivered under their old ids, in the order of the log, with all retries before them.
+    /// delivered under their old ids, in the order of the log, with all retries before them. They are revived in pieces,
+    /// so that other writes go on meanwhile; when one fails, those before it are revived.
     ///
     /// # Errors
     /// `NotFound` when the instance isn't the owner's.
     pub async fn replay(
         &self,
         owner: UserId,
-        instance: InstanceId,
-        webhook: &str,
+        consumer: &Consumer,
         seqs: Option<Vec<i64>>,
     ) -> Result<u64, StorageError> {
-        let consumer = Consumer::webhook(instance, webhook);
-        let replayed = self.storage().replay(owner, consumer, seqs, Utc::now().into()).await?;
-        self.changed(instance);
-        Ok(replayed)
+        let now = Utc::now().into();
+        let piece = |after| self.storage().replay(owner, consumer.clone(), seqs.clone(), after, PIECE, now);
+        self.in_pieces(consumer, piece).await
+    }
+
+    /// Makes deliveries of a webhook due now that are to be tried later, and returns how many. Their attempts stay counted.
+    ///
+    /// # Errors
+    /// When the store fails; then some of them may be due.
+    pub async fn hasten(&self, consumer: &Consumer) -> Result<u64, StorageError> {
+        let now = Utc::now().into();
+        let piece = |after| self.storage().hasten(consumer.clone(), after, PIECE, now);
+        self.in_pieces(consumer, piece).await
+    }
+
+    async fn in_pieces(
+        &self,
+        consumer: &Consumer,
+        piece: impl Fn(i64) -> Write<Vec<i64>>,
+    ) -> Result<u64, StorageError> {
+        let (mut changed, mut after) = (0, 0);
+        let outcome = loop {
+            match piece(after).await.map(|seqs| (seqs.len() as u64, seqs.last().copied())) {
+                Ok((count, Some(last))) => (changed, after) = (changed + count, last),
+                Ok((_, None)) => break Ok(changed),
+                Err(error) => break Err(error),
+            }
+        };
+        if changed > 0 {
+            self.changed(consumer.instance);
+        }
+        outcome
+    }
+
+    /// What is known of the place where calls to this URL go for this owner; `None` when this process has not tried it.
+    pub fn reachability(&self, owner: UserId, url: &str) -> Option<Reachability> {
+        self.roster.reachability(owner, url)
     }
 
     /// Passes over everything in the log of the owner's instance, before the webhook is switched on: what happened while
@@ -142,10 +184,17 @@ impl Dispatcher {
         if stale.is_empty() { Ok(()) } else { Err(StorageError::Fenced) }
     }
 
-    /// Stops: requests under way may end, for at most `grace`; nothing new is sent; achievements are committed. Returns
-    /// whether everything ended in time. What didn't is delivered again after the next start.
+    /// Stops: requests under way may end, for at most [`CALLS_GRACE`], then they are given up, which counts as no attempt;
+    /// nothing new is sent; achievements are committed. All that for at most `grace`. Returns whether everything ended in
+    /// time. What didn't is delivered again after the next start.
     pub async fn stop(&self, grace: Duration) -> bool {
-        timeout(grace, self.roster.stop()).await.is_ok()
+        let deadline = Instant::now() + grace;
+        let mut stopping = pin!(self.roster.stop());
+        if timeout(grace.min(CALLS_GRACE), stopping.as_mut()).await.is_ok() {
+            return true;
+        }
+        self.roster.abandon();
+        timeout_at(deadline, stopping).await.is_ok()
     }
 
     fn storage(&self) -> &Arc<dyn Storage> {

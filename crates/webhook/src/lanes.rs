@@ -140,6 +140,16 @@ impl<E> Lanes<E> {
         first.map(|row| (lane, row))
     }
 
+    /// Makes the first delivery of a blocked lane due now, if it is such a one.
+    pub(crate) fn hasten(&mut self, lane: &Lane, now: Timestamp, is_meant: impl Fn(i64) -> bool) {
+        let Some(State::Blocked { rows }) = self.lanes.get_mut(lane) else { return };
+        if let Some(first) = rows.front_mut().filter(|first| first.due > now && is_meant(first.seq)) {
+            self.due.remove(&(first.due, lane.clone()));
+            first.due = now;
+            self.due.insert((now, lane.clone()));
+        }
+    }
+
     /// The delivery that was tried is settled: the next one of the lane becomes due.
     pub(crate) fn retried(&mut self, lane: Lane) {
         let Some(State::Retrying { mut rows }) = self.lanes.remove(&lane) else { return };
@@ -223,6 +233,20 @@ mod tests {
         }
         assert_eq!((lanes.stored(), lanes.take_due(at(99))), (0, None));
         assert_eq!(admit(&mut lanes, "a", 6), Admission::Send(6));
+    }
+
+    #[test]
+    fn the_first_delivery_of_a_lane_can_be_hastened() {
+        let mut lanes = Lanes::new();
+        admit(&mut lanes, "a", 1);
+        admit(&mut lanes, "a", 2);
+        lanes.fail(lane("a"), row(1, 1, 60), |seq| *seq);
+        lanes.hasten(&lane("a"), at(5), |seq| seq == 2);
+        lanes.hasten(&lane("b"), at(5), |_| true);
+        assert_eq!(lanes.take_due(at(5)), None);
+        lanes.hasten(&lane("a"), at(5), |seq| seq == 1);
+        assert_eq!(lanes.take_due(at(5)), Some((lane("a"), row(1, 1, 5))));
+        assert_eq!((lanes.take_due(at(99)), lanes.next_due()), (None, None), "once");
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod progress;
 mod context;
 
 mod courier;
+mod gate;
+mod perishable;
 mod target;
 
 mod dialect;
@@ -28,7 +30,8 @@ mod signature;
 
 pub use courier::ATTEMPT_TIMEOUT;
 pub use dialect::{Call, Dialect, Seed0, Seed1, dialect};
-pub use dispatcher::{Dispatcher, Options};
+pub use dispatcher::{CALLS_GRACE, Dispatcher, Options};
+pub use gate::Reachability;
 pub use headers::{HeaderError, MAX_HEADER_VALUE, MAX_HEADERS, custom_headers};
-pub use policy::{MAX_DELAY, RetryPolicy, Verdict};
+pub use policy::{MAX_DELAY, MAX_RETRY_AFTER, RetryPolicy, Verdict};
 pub use signature::Signer;

@@ -4,8 +4,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-/// No wait is longer than this, whatever the settings or the receiver's `Retry-After` ask for.
+/// No wait is longer than this, whatever the settings ask for.
 pub const MAX_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// No wait is longer than this because a receiver's `Retry-After` asks for it: it holds up a chat.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
+/// How long a delivery waits that this gateway could not even try.
+pub(crate) const OUR_PAUSE: Duration = Duration::from_secs(5);
+/// Longest wait before an event is tried again that is worth something for a minute only.
+pub(crate) const PERISHABLE_PAUSE: Duration = Duration::from_secs(3);
 
 /// Part of the delay that chance may add, so that deliveries which failed together do not return together.
 const JITTER: f64 = 0.25;
@@ -31,8 +37,9 @@ pub enum Verdict {
 impl RetryPolicy {
     /// Judges the failure of attempt number `attempt` (from 1).
     ///
-    /// The delay is `interval · 2^(attempt-1)`, plus up to a quarter of it as `jitter` (0 to 1) says; at
-    /// least what the receiver asked for in `Retry-After`; at most [`MAX_DELAY`].
+    /// The delay is `interval · 2^(attempt-1)`, at most [`MAX_DELAY`], plus up to a quarter of it as `jitter` (0 to 1)
+    /// says. What the receiver asks for in `Retry-After` lengthens it, but to no more than [`MAX_RETRY_AFTER`] or the
+    /// longest delay that the settings lead to.
     ///
     /// ```
     /// use std::time::Duration;
@@ -46,10 +53,15 @@ impl RetryPolicy {
         if attempt > self.max_retries {
             return Verdict::GiveUp;
         }
+        let delay = self.step(attempt).mul_f64(1.0 + JITTER * jitter.clamp(0.0, 1.0));
+        let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER).min(self.step(self.max_retries));
+        Verdict::Retry(delay.max(asked).min(MAX_DELAY))
+    }
+
+    /// The delay after attempt number `attempt`, without chance.
+    fn step(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
-        let base = self.interval.saturating_mul(1 << doublings).min(MAX_DELAY);
-        let delay = base.mul_f64(1.0 + JITTER * jitter.clamp(0.0, 1.0));
-        Verdict::Retry(delay.max(retry_after.unwrap_or_default()).min(MAX_DELAY))
+        self.interval.saturating_mul(1 << doublings).min(MAX_DELAY)
     }
 }
 
@@ -104,15 +116,18 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_lengthens_but_never_shortens_the_delay() {
-        let policy = RetryPolicy { max_retries: 9, interval: secs(60) };
-        let table = [(0, 60), (30, 60), (90, 90), (86_400, 86_400), (10_000_000, 86_400)];
+    fn retry_after_lengthens_the_delay_within_bounds_and_never_shortens_it() {
+        let table = [(0, 60), (30, 60), (90, 90), (900, 900), (901, 900), (86_400, 900), (10_000_000, 900)];
+        assert_retry_after(9, &table);
+        // The longest delay of these settings is 120 s.
+        assert_retry_after(2, &[(90, 90), (120, 120), (900, 120), (86_400, 120)]);
+    }
+
+    fn assert_retry_after(max_retries: u32, table: &[(u64, u64)]) {
+        let policy = RetryPolicy { max_retries, interval: secs(60) };
         for (asked, expected) in table {
-            assert_eq!(
-                policy.after_failure(1, Some(secs(asked)), 0.0),
-                Verdict::Retry(secs(expected)),
-                "{asked}"
-            );
+            let verdict = policy.after_failure(1, Some(secs(*asked)), 0.0);
+            assert_eq!(verdict, Verdict::Retry(secs(*expected)), "{asked}");
         }
     }
 

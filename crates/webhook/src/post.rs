@@ -24,6 +24,8 @@ pub(crate) struct Post {
     predecessor: Option<CancellationToken>,
     state: Mutex<State>,
     bell: Notify,
+    /// Cancelled when no further call is to begin.
+    finishing: CancellationToken,
     ended: CancellationToken,
 }
 
@@ -85,6 +87,7 @@ impl Post {
             predecessor,
             state: Mutex::new(State::Resting(None)),
             bell: Notify::new(),
+            finishing: CancellationToken::new(),
             ended: CancellationToken::new(),
         }
     }
@@ -139,6 +142,7 @@ impl Post {
             State::Working(mail) => {
                 mail.finish = true;
                 drop(state);
+                self.finishing.cancel();
                 self.bell.notify_one();
                 None
             }
@@ -187,11 +191,9 @@ impl Post {
         self.bell.notified().await;
     }
 
-    /// Resolves when the worker is to finish.
+    /// Resolves when the worker is to finish: what waits then, no longer does.
     pub(crate) async fn finishing(&self) {
-        while matches!(&*self.state.lock(), State::Working(Mail { finish: false, .. })) {
-            self.bell.notified().await;
-        }
+        self.finishing.cancelled().await;
     }
 
     /// The worker has nothing to do and stands at `position`. Answers whether it may go: it may not when it was told

@@ -6,14 +6,17 @@ use std::mem;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use storage::{Backoff, Consumer, Epoch, InstanceId, Recorded, Storage, StorageError, Webhook, Write};
+use storage::{
+    Backoff, Consumer, Epoch, InstanceId, Recorded, Storage, StorageError, UserId, Webhook, Write,
+};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::context::Context;
+use crate::gate::Reachability;
 use crate::post::{Post, Start};
-use crate::target::Target;
+use crate::target::{self, Target};
 use crate::worker::{self, End};
 
 /// Puts up a post for each webhook that is switched on, and workers where there is something to do.
@@ -26,6 +29,7 @@ pub(crate) struct Roster {
 
 /// An instance that this node holds.
 struct Served {
+    owner: UserId,
     epoch: Epoch,
     phase: Phase,
 }
@@ -79,15 +83,15 @@ impl Roster {
         (self.served.lock().len(), self.tasks.len())
     }
 
-    pub(crate) fn serve(self: &Arc<Self>, instance: InstanceId, epoch: Epoch) {
+    pub(crate) fn serve(self: &Arc<Self>, instance: InstanceId, owner: UserId, epoch: Epoch) {
         let mut served = self.served.lock();
         let before = match served.get_mut(&instance) {
-            Some(Served { epoch: known, phase: Phase::Looking { .. } | Phase::Known(_) })
+            Some(Served { epoch: known, phase: Phase::Looking { .. } | Phase::Known(_), .. })
                 if *known == epoch =>
             {
                 return;
             }
-            Some(Served { epoch: known, phase: Phase::Looking { again, .. } }) => {
+            Some(Served { epoch: known, phase: Phase::Looking { again, .. }, .. }) => {
                 (*known, *again) = (epoch, true);
                 return;
             }
@@ -95,7 +99,7 @@ impl Roster {
             None => Arc::default(),
         };
         let phase = self.look(instance, before);
-        served.insert(instance, Served { epoch, phase });
+        served.insert(instance, Served { owner, epoch, phase });
     }
 
     pub(crate) fn changed(self: &Arc<Self>, instance: InstanceId) {
@@ -129,6 +133,17 @@ impl Roster {
                 self.work(post, start);
             }
         }
+    }
+
+    /// Gives up what is under way. Only after [`Self::stop`] was called.
+    pub(crate) fn abandon(&self) {
+        self.context.abandoned.cancel();
+    }
+
+    /// What is known of the place where an owner's calls to this URL go.
+    pub(crate) fn reachability(&self, owner: UserId, url: &str) -> Option<Reachability> {
+        let destination = self.context.guard.check(url).ok()?;
+        self.context.gate.reachability(&target::route(owner, &destination))
     }
 
     /// Ends all posts, and resolves when nothing is under way any more.
@@ -190,9 +205,12 @@ impl Roster {
         &self,
         instance: InstanceId,
     ) -> Result<(Vec<(String, Target)>, Vec<String>), StorageError> {
+        let Some(owner) = self.served.lock().get(&instance).map(|served| served.owner) else {
+            return Ok(Default::default());
+        };
         let webhooks = self.context.storage.fleet_webhooks(instance).await?;
         let target = |webhook: Webhook| {
-            let target = Target::new(&webhook, &self.context.guard)?;
+            let target = Target::new(&webhook, owner, &self.context.guard)?;
             Some((webhook.name, target))
         };
         let targets: Vec<_> = webhooks.into_iter().filter_map(target).collect();
@@ -211,7 +229,7 @@ impl Roster {
         busy: &[String],
     ) -> bool {
         let mut served = self.served.lock();
-        let Some(Served { epoch, phase }) = served.get_mut(&instance) else { return true };
+        let Some(Served { epoch, phase, .. }) = served.get_mut(&instance) else { return true };
         let Phase::Looking { before, rang, again } = phase else { return true };
         if mem::take(again) {
             return false;

@@ -1,15 +1,18 @@
 //! One webhook, ready to be called: everything that is the same for each of its deliveries is computed once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::Utc;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use outbound::{AddressGuard, Destination};
-use storage::{Event, EventData, EventFilter, Webhook};
+use storage::{Event, EventData, EventFilter, UserId, Webhook};
 
 use crate::courier::{Courier, Failure};
 use crate::dialect::{Call, Dialect, dialect};
-use crate::headers::custom_headers;
+use crate::gate::Route;
+use crate::headers::saved_headers;
 use crate::policy::RetryPolicy;
 use crate::signature::Signer;
 
@@ -18,12 +21,13 @@ const EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-webhook-attempt");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
+const SIGNATURE_V2: HeaderName = HeaderName::from_static("x-webhook-signature-v2");
 
 /// A webhook's settings, as they were read.
 pub(crate) struct Target {
     dialect: &'static dyn Dialect,
     filter: EventFilter,
-    destination: Result<Destination, Failure>,
+    destination: Result<(Destination, Arc<Route>), Failure>,
     headers: HeaderMap,
     signer: Option<Signer>,
     policy: RetryPolicy,
@@ -31,20 +35,19 @@ pub(crate) struct Target {
 
 impl Target {
     /// `None` when the webhook is off.
-    pub(crate) fn new(webhook: &Webhook, guard: &AddressGuard) -> Option<Self> {
+    pub(crate) fn new(webhook: &Webhook, owner: UserId, guard: &AddressGuard) -> Option<Self> {
         let url = webhook.url.as_deref().filter(|_| webhook.enabled)?;
-        let custom =
-            custom_headers(webhook.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let destination = guard.check(url).map_err(Failure::Refused);
-        let (destination, mut headers) = match custom {
-            Ok(headers) => (destination, headers),
-            Err(error) => (Err(Failure::Headers(error)), HeaderMap::new()),
-        };
+        let mut headers =
+            saved_headers(webhook.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let destination = guard.check(url).map(|destination| {
+            let route = Arc::new(route(owner, &destination));
+            (destination, route)
+        });
         Some(Self {
             dialect: dialect(webhook.format),
             filter: webhook.filter.clone(),
-            destination,
+            destination: destination.map_err(Failure::Refused),
             headers,
             signer: webhook.secret.as_ref().map(|secret| Signer::new(secret.expose())),
             policy: RetryPolicy {
@@ -52,6 +55,11 @@ impl Target {
                 interval: Duration::from_millis(webhook.retry_interval),
             },
         })
+    }
+
+    /// Where the calls go; `None` when they may go nowhere.
+    pub(crate) fn route(&self) -> Option<&Arc<Route>> {
+        self.destination.as_ref().ok().map(|(_, route)| route)
     }
 
     pub(crate) fn wants(&self, event: &Event) -> bool {
@@ -73,7 +81,7 @@ impl Target {
         event: &Event,
         attempt: u32,
     ) -> Result<(), Failure> {
-        let destination = self.destination.as_ref().map_err(Clone::clone)?;
+        let (destination, _) = self.destination.as_ref().map_err(Clone::clone)?;
         let call = self.dialect.webhook(event);
         let headers = self.request_headers(event, attempt, &call);
         courier.post(destination, headers, call.body).await
@@ -87,6 +95,10 @@ impl Target {
             (ID, Some(event.id.to_string())),
             (TIMESTAMP, Some(event.timestamp.to_string())),
             (SIGNATURE, self.signer.as_ref().map(|signer| signer.sign(&call.body))),
+            (
+                SIGNATURE_V2,
+                self.signer.as_ref().map(|signer| signer.sign_at(&call.body, Utc::now().timestamp())),
+            ),
         ];
         for (name, text) in texts {
             if let Some(value) = text.and_then(|text| HeaderValue::from_maybe_shared(Bytes::from(text)).ok())
@@ -96,4 +108,9 @@ impl Target {
         }
         headers
     }
+}
+
+/// The scheme is part of it: what fails on a port with TLS may work without.
+pub(crate) fn route(owner: UserId, destination: &Destination) -> Route {
+    Route { owner, origin: destination.url().origin().ascii_serialization() }
 }

@@ -1,8 +1,9 @@
 //! The deliveries of one webhook, for as long as there is something to do.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -14,9 +15,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::context::Context;
 use crate::courier::Failure;
+use crate::gate::Shown;
 use crate::lanes::{Admission, Lane, Lanes, Row};
 use crate::ledger::{Ledger, Position};
-use crate::policy::Verdict;
+use crate::perishable::{is_perishable, is_void, replaces_codes};
+use crate::policy::{OUR_PAUSE, PERISHABLE_PAUSE, Verdict};
 use crate::post::{Heard, News, Post, Start};
 
 /// Events read at once.
@@ -83,6 +86,10 @@ struct Worker {
     lanes: Lanes<Arc<Event>>,
     ledger: Ledger,
     ready: VecDeque<(Lane, Arc<Event>)>,
+    /// Stored deliveries of events that lose their worth.
+    perishing: HashSet<i64>,
+    /// Position of the newest event that replaces codes.
+    replaced: Arc<AtomicI64>,
     calls: FuturesUnordered<BoxFuture<'static, Finished>>,
     /// The commit under way: while there is one, achievements gather for the next.
     commit: Option<Write<Vec<InstanceId>>>,
@@ -101,7 +108,26 @@ enum Work {
 struct Finished {
     lane: Lane,
     work: Work,
-    result: Result<Result<(), Failure>, StorageError>,
+    /// What was tried, where it came so far.
+    event: Option<Arc<Event>>,
+    outcome: Result<Outcome, StorageError>,
+}
+
+/// What became of an attempt.
+enum Outcome {
+    Delivered,
+    /// There is nothing to deliver: the event is gone from the log, or of no use any more.
+    Void,
+    Failed(Failure),
+    /// It was given up before or while it took place: nothing is said of the receiver.
+    Abandoned,
+}
+
+/// What follows a failure.
+enum Next {
+    Retry(Duration),
+    GiveUp,
+    Drop,
 }
 
 impl Worker {
@@ -145,6 +171,8 @@ impl Worker {
             lanes,
             ledger: Ledger::new(post.consumer.clone(), post.epoch, position),
             ready: VecDeque::new(),
+            perishing: HashSet::new(),
+            replaced: Arc::default(),
             calls: FuturesUnordered::new(),
             commit: None,
             caught_up: true,
@@ -211,8 +239,11 @@ impl Worker {
         Ok(())
     }
 
+    /// While the receiver doesn't answer, events wait in the log rather than in memory.
     fn has_room(&self) -> bool {
-        self.ledger.open() < WINDOW && self.lanes.stored() < MAX_STORED
+        let is_paused = self.post.target.route().is_some_and(|route| self.context.gate.is_paused(route));
+        let window = if is_paused { self.context.per_webhook } else { WINDOW };
+        self.ledger.open() < window && self.lanes.stored() < MAX_STORED
     }
 
     fn admit(&mut self, heard: Heard, now: Timestamp) {
@@ -222,13 +253,23 @@ impl Worker {
         };
         let (seq, lane) = (event.seq, event.lane().map(Arc::from));
         self.ledger.begin(seq, Lane::clone(&lane));
+        if replaces_codes(&event) {
+            self.replaced.store(seq, Ordering::Relaxed);
+            self.lanes.hasten(&lane, now, |seq| self.perishing.contains(&seq));
+        }
         match self.lanes.admit(&lane, seq, now, event) {
             Admission::Send(event) => self.ready.push_back((lane, event)),
             Admission::Queued => {}
-            Admission::Store(_) => {
-                self.ledger.stored(&lane, Row::behind(seq, now), DeliveryState::Pending, None, now);
-            }
+            Admission::Store(event) => self.store_behind(&lane, &event, now),
         }
+    }
+
+    /// The event becomes a stored delivery behind others of its chat.
+    fn store_behind(&mut self, lane: &Lane, event: &Event, now: Timestamp) {
+        if is_perishable(event) {
+            self.perishing.insert(event.seq);
+        }
+        self.ledger.stored(lane, Row::behind(event.seq, now), DeliveryState::Pending, None, now);
     }
 
     /// Starts attempts as far as the webhook's share allows.
@@ -239,8 +280,12 @@ impl Worker {
             let stored = self.lanes.take_due(now).map(|(lane, row)| (lane, Work::Stored(row)));
             let fresh = || self.ready.pop_front().map(|(lane, event)| (lane, Work::Fresh(event)));
             let Some((lane, work)) = stored.or_else(fresh) else { break };
-            let attempt = attempt(Arc::clone(&self.context), Arc::clone(&self.post), lane, work);
-            self.calls.push(Box::pin(attempt));
+            let attempt = Attempt {
+                context: Arc::clone(&self.context),
+                post: Arc::clone(&self.post),
+                replaced: Arc::clone(&self.replaced),
+            };
+            self.calls.push(Box::pin(attempt.run(lane, work)));
         }
     }
 
@@ -284,46 +329,83 @@ impl Worker {
     }
 
     fn settle(&mut self, finished: Finished) -> Result<(), StorageError> {
-        let Finished { lane, work, result } = finished;
-        match (work, result?) {
-            (Work::Fresh(event), Ok(())) => {
-                self.ledger.delivered(event.seq);
-                self.proceed(lane);
-            }
-            (Work::Stored(row), Ok(())) => {
-                self.ledger.removed(row.seq);
-                self.lanes.retried(lane);
-            }
-            (work, Err(failure)) => self.fail(lane, &work, &failure),
+        let Finished { lane, work, event, outcome } = finished;
+        match outcome? {
+            Outcome::Delivered | Outcome::Void => self.done(lane, &work),
+            Outcome::Failed(failure) => self.fail(lane, &work, event.as_deref(), &failure),
+            // The worker finishes: what is in the log or stored stays there.
+            Outcome::Abandoned => {}
         }
         Ok(())
     }
 
-    fn fail(&mut self, lane: Lane, work: &Work, failure: &Failure) {
+    fn done(&mut self, lane: Lane, work: &Work) {
+        match work {
+            Work::Fresh(event) => {
+                self.ledger.delivered(event.seq);
+                self.proceed(lane);
+            }
+            Work::Stored(row) => {
+                self.perishing.remove(&row.seq);
+                self.ledger.removed(row.seq);
+                self.lanes.retried(lane);
+            }
+        }
+    }
+
+    fn fail(&mut self, lane: Lane, work: &Work, event: Option<&Event>, failure: &Failure) {
         let now = now();
         let mut row = match work {
             Work::Fresh(event) => Row::behind(event.seq, now),
             Work::Stored(row) => *row,
         };
-        row.attempts += 1;
-        let policy = self.post.target.policy();
-        let verdict = policy.after_failure(row.attempts, failure.retry_after(), rand::random());
-        let Verdict::Retry(delay) = verdict else {
-            self.ledger.stored(&lane, row, DeliveryState::Dead, Some(failure), now);
-            return match work {
-                Work::Fresh(_) => self.proceed(lane),
-                Work::Stored(_) => self.lanes.retried(lane),
-            };
+        row.attempts += u32::from(!failure.is_ours());
+        let delay = match self.next(row, event, failure, now) {
+            Next::Retry(delay) => delay,
+            Next::GiveUp => return self.give_up(lane, work, row, failure, now),
+            Next::Drop => return self.done(lane, work),
         };
         row.due = now.plus_millis(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
+        if event.is_some_and(is_perishable) {
+            self.perishing.insert(row.seq);
+        }
         self.ledger.stored(&lane, row, DeliveryState::Pending, Some(failure), now);
         match work {
             Work::Stored(_) => self.lanes.retry_again(lane, row),
             Work::Fresh(_) => {
                 for event in self.lanes.fail(lane.clone(), row, |event| event.seq) {
-                    self.ledger.stored(&lane, Row::behind(event.seq, now), DeliveryState::Pending, None, now);
+                    self.store_behind(&lane, &event, now);
                 }
             }
+        }
+    }
+
+    /// What is ours is tried again without an end, what loses its worth is tried soon or not at all.
+    fn next(&self, row: Row, event: Option<&Event>, failure: &Failure, now: Timestamp) -> Next {
+        let verdict = if failure.is_ours() {
+            Verdict::Retry(OUR_PAUSE)
+        } else {
+            let policy = self.post.target.policy();
+            policy.after_failure(row.attempts, failure.retry_after(), rand::random())
+        };
+        match (verdict, event.filter(|event| is_perishable(event))) {
+            (Verdict::GiveUp, _) => Next::GiveUp,
+            (Verdict::Retry(delay), None) => Next::Retry(delay),
+            (Verdict::Retry(delay), Some(event)) => {
+                let delay = delay.min(PERISHABLE_PAUSE);
+                let then = now.plus_millis(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
+                let is_void = is_void(event, self.replaced.load(Ordering::Relaxed), then);
+                if is_void { Next::Drop } else { Next::Retry(delay) }
+            }
+        }
+    }
+
+    fn give_up(&mut self, lane: Lane, work: &Work, row: Row, failure: &Failure, now: Timestamp) {
+        self.perishing.remove(&row.seq);
+        self.ledger.stored(&lane, row, DeliveryState::Dead, Some(failure), now);
+        match work {
+            Work::Fresh(_) => self.proceed(lane),
+            Work::Stored(_) => self.lanes.retried(lane),
         }
     }
 
@@ -333,7 +415,7 @@ impl Worker {
         }
     }
 
-    /// Lets the calls under way end, starts nothing new, commits. What waited and was overtaken by events of other chats
+    /// Lets the calls under way end (those that wait for their turn do at once), starts nothing new, commits. What waited and was overtaken by events of other chats
     /// is stored, so that the cursor can pass it and nothing is delivered twice.
     async fn finish(mut self) -> Result<End, StorageError> {
         while let Some(finished) = self.calls.next().await {
@@ -352,17 +434,60 @@ impl Worker {
     }
 }
 
-async fn attempt(context: Arc<Context>, post: Arc<Post>, lane: Lane, work: Work) -> Finished {
-    let result = match &work {
-        Work::Fresh(event) => Ok(context.deliver(&post.target, event, 1).await),
-        Work::Stored(row) => match context.storage.event(post.consumer.instance, row.seq).await {
-            Ok(Some(event)) => Ok(context.deliver(&post.target, &event, row.attempts + 1).await),
-            // The event is gone from the log, so there is nothing to deliver.
-            Ok(None) => Ok(Ok(())),
-            Err(error) => Err(error),
-        },
-    };
-    Finished { lane, work, result }
+/// One attempt at one delivery.
+struct Attempt {
+    context: Arc<Context>,
+    post: Arc<Post>,
+    replaced: Arc<AtomicI64>,
+}
+
+impl Attempt {
+    async fn run(self, lane: Lane, work: Work) -> Finished {
+        let (event, outcome) = self.when_admitted(&work).await;
+        Finished { lane, work, event, outcome }
+    }
+
+    /// Waits for its turn, which a webhook without a destination doesn't need.
+    async fn when_admitted(&self, work: &Work) -> (Option<Arc<Event>>, Result<Outcome, StorageError>) {
+        let Some(route) = self.post.target.route() else { return self.deliver(work).await };
+        let failed_before = matches!(work, Work::Stored(row) if row.attempts > 0);
+        let permit = tokio::select! {
+            biased;
+            () = self.post.finishing() => return (None, Ok(Outcome::Abandoned)),
+            permit = self.context.gate.admit(route, failed_before) => permit,
+        };
+        let (event, outcome) = tokio::select! {
+            biased;
+            delivered = self.deliver(work) => delivered,
+            () = self.context.abandoned.cancelled() => (None, Ok(Outcome::Abandoned)),
+        };
+        permit.finish(match &outcome {
+            Ok(Outcome::Delivered) => Shown::Answer,
+            Ok(Outcome::Failed(failure)) => failure.shows(),
+            Ok(Outcome::Void | Outcome::Abandoned) | Err(_) => Shown::Nothing,
+        });
+        (event, outcome)
+    }
+
+    async fn deliver(&self, work: &Work) -> (Option<Arc<Event>>, Result<Outcome, StorageError>) {
+        let (found, attempt) = match work {
+            Work::Fresh(event) => (Ok(Some(Arc::clone(event))), 1),
+            Work::Stored(row) => {
+                let found = self.context.storage.event(self.post.consumer.instance, row.seq).await;
+                (found.map(|event| event.map(Arc::new)), row.attempts.saturating_add(1))
+            }
+        };
+        let event = match found {
+            Ok(Some(event)) => event,
+            Ok(None) => return (None, Ok(Outcome::Void)),
+            Err(error) => return (None, Err(error)),
+        };
+        if is_void(&event, self.replaced.load(Ordering::Relaxed), now()) {
+            return (Some(event), Ok(Outcome::Void));
+        }
+        let delivered = self.context.deliver(&self.post.target, &event, attempt).await;
+        (Some(event), Ok(delivered.map_or_else(Outcome::Failed, |()| Outcome::Delivered)))
+    }
 }
 
 /// The answer of the commit under way; never, if there is none.

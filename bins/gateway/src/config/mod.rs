@@ -51,6 +51,8 @@ pub struct Config {
     pub allowed_ips: Vec<IpNet>,
     /// Private hosts and networks that webhooks may go to nevertheless.
     pub outbound_allow: OutboundAllow,
+    /// Name servers that are asked instead of the system's; empty means the system's.
+    pub dns_servers: Vec<SocketAddr>,
     /// PEM file with further certificate authorities for webhook receivers.
     pub webhook_ca_file: Option<PathBuf>,
     /// Log filter, as `LOG` has it.
@@ -154,6 +156,7 @@ impl Config {
             message_retention: None,
             allowed_ips: Vec::new(),
             outbound_allow: OutboundAllow::default(),
+            dns_servers: Vec::new(),
             webhook_ca_file: None,
             log: DEFAULT_LOG.to_owned(),
             log_format: LogFormat::Text,

@@ -1,6 +1,6 @@
 //! The values' own syntax. Each function answers with the end of a sentence that begins with the variable's name.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -58,6 +58,21 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
             })
         })
         .collect()
+}
+
+/// Addresses with or without a port, separated by commas; at least one.
+pub(super) fn name_servers(text: &str) -> Result<Vec<SocketAddr>, String> {
+    const USUAL_PORT: u16 = 53;
+    let server = |entry: &str| {
+        let with_usual_port = |address: IpAddr| SocketAddr::new(address, USUAL_PORT);
+        entry.parse().or_else(|_| entry.parse().map(with_usual_port)).map_err(|_| entry.to_owned())
+    };
+    let wrong = |entry: &str| {
+        format!("must list addresses such as 192.0.2.53 or [2001:db8::53]:5353, not {entry:?}.")
+    };
+    let servers: Vec<_> =
+        entries(text).map(server).collect::<Result<_, _>>().map_err(|entry| wrong(&entry))?;
+    if servers.is_empty() { Err(wrong(text)) } else { Ok(servers) }
 }
 
 /// The non-empty parts of a comma-separated list.
@@ -133,6 +148,16 @@ mod tests {
         assert_eq!(networks.len(), 3);
         assert!(super::networks("10.0.0.0/33").is_err());
         assert!(super::networks("example.org").is_err());
+    }
+
+    #[test]
+    fn name_server_lists() {
+        let servers = name_servers("192.0.2.53, [2001:db8::53]:5353,2001:db8::1").unwrap();
+        let texts: Vec<_> = servers.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["192.0.2.53:53", "[2001:db8::53]:5353", "[2001:db8::1]:53"]);
+        for wrong in ["", " , ", "dns.example", "192.0.2.53:x"] {
+            assert!(name_servers(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl Config {
             message_retention: parsed(environment, "MESSAGE_RETENTION", parse::retention)?.unwrap_or(None),
             allowed_ips: parsed(environment, "ALLOWED_IPS", parse::networks)?.unwrap_or_default(),
             outbound_allow: parsed(environment, "OUTBOUND_ALLOW", outbound_allow)?.unwrap_or_default(),
+            dns_servers: parsed(environment, "DNS_SERVERS", parse::name_servers)?.unwrap_or_default(),
             webhook_ca_file: file(environment, "WEBHOOK_CA_FILE")?,
             log: parsed(environment, "LOG", parse::log_filter)?.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: parsed(environment, "LOG_FORMAT", log_format)?.unwrap_or_default(),

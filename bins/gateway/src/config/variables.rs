@@ -101,6 +101,11 @@ pub const VARIABLES: &[Variable] = &[
         "public addresses only",
         "Private hosts and CIDR ranges that webhooks may go to, separated by commas.",
     ),
+    plain(
+        "DNS_SERVERS",
+        "the system's",
+        "Name servers to ask: addresses, with a port where it isn't 53, separated by commas.",
+    ),
     plain("LOG", "info", "off, error, warn, info, debug, trace, or target=level pairs, separated by commas."),
     plain("LOG_FORMAT", "text", "text or json; logs go to stderr."),
 ];

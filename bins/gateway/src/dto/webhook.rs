@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
-use services::DeadLetter;
+use services::{Owed, Replayed};
 use storage::{EventKind, Json, Page, SecretText, Webhook, WebhookFormat, WebhookPatch};
 use utoipa::ToSchema;
-use webhook::{Dialect as _, Seed1};
+use webhook::{Dialect as _, Reachability, Seed1};
 
 use super::page::{Pagination, Window};
 use super::time::Time;
@@ -148,6 +148,58 @@ pub(crate) struct WebhookResponse {
     headers: BTreeMap<String, String>,
     created_at: Time,
     updated_at: Time,
+    /// What is known of the receiver; `null` before this process has called it, and where the webhook isn't asked for by
+    /// itself.
+    receiver: Option<ReceiverResponse>,
+}
+
+/// Whether a receiver answers, as far as this process has called it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ReceiverResponse {
+    state: ReceiverState,
+    /// Attempts in a row that were not answered, those of other webhooks of the caller to the same host and port
+    /// included.
+    failures_in_a_row: u32,
+    /// When the next attempt is made at the earliest, while the state is `paused`.
+    next_attempt: Option<Time>,
+    /// How many attempts wait for their turn.
+    waiting: u64,
+}
+
+/// Whether a receiver answers.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ReceiverState {
+    /// It answered the last attempt, whatever it said.
+    Answering,
+    /// It did not answer the last attempt.
+    Failing,
+    /// It did not answer so often that only one attempt at a time is made, after growing pauses.
+    Paused,
+}
+
+impl From<Reachability> for ReceiverResponse {
+    fn from(known: Reachability) -> Self {
+        let state = match (known.is_paused, known.failures) {
+            (true, _) => ReceiverState::Paused,
+            (false, 1..) => ReceiverState::Failing,
+            (false, 0) => ReceiverState::Answering,
+        };
+        Self {
+            state,
+            failures_in_a_row: known.failures,
+            next_attempt: known.next_attempt.map(Time::from),
+            waiting: u64::try_from(known.waiting).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl WebhookResponse {
+    /// The same with what is known of the receiver.
+    pub(crate) fn with(self, known: Option<Reachability>) -> Self {
+        Self { receiver: known.map(ReceiverResponse::from), ..self }
+    }
 }
 
 impl From<Webhook> for WebhookResponse {
@@ -169,6 +221,7 @@ impl From<Webhook> for WebhookResponse {
             headers: webhook.headers,
             created_at: webhook.created_at.into(),
             updated_at: webhook.updated_at.into(),
+            receiver: None,
         }
     }
 }
@@ -201,14 +254,14 @@ struct DeadLetterResponse {
 }
 
 impl DeadLettersResponse {
-    pub(crate) fn new(page: Page<DeadLetter>, window: Window) -> Self {
+    pub(crate) fn new(page: Page<Owed>, window: Window) -> Self {
         let pagination = Pagination::of(&page, window);
         Self { dead_letters: page.items.into_iter().map(DeadLetterResponse::from).collect(), pagination }
     }
 }
 
-impl From<DeadLetter> for DeadLetterResponse {
-    fn from(DeadLetter { delivery, event }: DeadLetter) -> Self {
+impl From<Owed> for DeadLetterResponse {
+    fn from(Owed { delivery, event }: Owed) -> Self {
         Self {
             id: delivery.seq.to_string(),
             event_id: event.as_ref().map(|event| event.id.to_string()),
@@ -223,15 +276,75 @@ impl From<DeadLetter> for DeadLetterResponse {
     }
 }
 
+/// Deliveries that are still to be tried, oldest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PendingResponse {
+    pending: Vec<PendingDelivery>,
+    pagination: Pagination,
+}
+
+/// A delivery that failed, or that waits behind one of its chat that did. What is told of the event is `null` where the
+/// log has it no more.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PendingDelivery {
+    id: String,
+    /// The id that the webhook carries.
+    event_id: Option<String>,
+    #[schema(value_type = Option<String>)]
+    event: Option<EventKind>,
+    timestamp: Option<Time>,
+    /// The JID of the chat, whose later events wait behind this one.
+    chat: Option<String>,
+    /// How often it was tried; what this gateway could not try doesn't count.
+    attempts: u32,
+    /// When it is tried next at the earliest.
+    next_attempt: Time,
+    last_status: Option<u16>,
+    last_error: Option<String>,
+}
+
+impl PendingResponse {
+    pub(crate) fn new(page: Page<Owed>, window: Window) -> Self {
+        let pagination = Pagination::of(&page, window);
+        Self { pending: page.items.into_iter().map(PendingDelivery::from).collect(), pagination }
+    }
+}
+
+impl From<Owed> for PendingDelivery {
+    fn from(Owed { delivery, event }: Owed) -> Self {
+        Self {
+            id: delivery.seq.to_string(),
+            event_id: event.as_ref().map(|event| event.id.to_string()),
+            event: event.as_ref().map(storage::Event::kind),
+            timestamp: event.as_ref().map(|event| event.timestamp.into()),
+            chat: delivery.chat,
+            attempts: delivery.attempts,
+            next_attempt: delivery.next_attempt.into(),
+            last_status: delivery.status_code,
+            last_error: delivery.last_error,
+        }
+    }
+}
+
 /// `POST …/dead-letters/replay`: those named, or all.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplayRequest {
     ids: Option<Vec<String>>,
+    /// Whether what is pending is due at once, too; an empty `ids` leaves it at that.
+    #[serde(default)]
+    #[schema(required = false)]
+    pending: bool,
 }
 
 impl ReplayRequest {
     const MAX_IDS: usize = 1000;
+
+    pub(crate) fn with_pending(&self) -> bool {
+        self.pending
+    }
 
     pub(crate) fn into_seqs(self) -> Result<Option<Vec<i64>>, ApiError> {
         let Some(ids) = self.ids else { return Ok(None) };
@@ -250,10 +363,14 @@ pub(crate) struct ReplayResponse {
     success: bool,
     /// How many letters are due again.
     replayed: u64,
+    /// How many pending deliveries are due now that would have been tried later; only where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<u64>,
 }
 
 impl ReplayResponse {
-    pub(crate) fn new(replayed: u64) -> Self {
-        Self { success: true, replayed }
+    pub(crate) fn new(replayed: Replayed, with_pending: bool) -> Self {
+        let Replayed { dead, pending } = replayed;
+        Self { success: true, replayed: dead, pending: with_pending.then_some(pending) }
     }
 }

@@ -1,5 +1,5 @@
 use actix_web::{FromRequest as _, HttpRequest, web};
-use storage::InstanceId;
+use storage::{Consumer, InstanceId};
 
 use crate::error::ApiError;
 
@@ -44,6 +44,13 @@ impl Subject for ChatOf {
 pub(crate) struct WebhookOf {
     pub(crate) instance: InstanceId,
     pub(crate) name: String,
+}
+
+impl WebhookOf {
+    /// The same as a reader of the event log.
+    pub(crate) fn consumer(&self) -> Consumer {
+        Consumer::webhook(self.instance, self.name.as_str())
+    }
 }
 
 impl Subject for WebhookOf {

@@ -43,6 +43,7 @@ routes! {
     "/instances/{id}/chats/{chat}/messages" { get events::chat }
     "/instances/{id}/webhooks" { get webhooks::list, post webhooks::create }
     "/instances/{id}/webhooks/{name}" { get webhooks::find, put webhooks::update, delete webhooks::delete }
+    "/instances/{id}/webhooks/{name}/pending" { get webhooks::pending }
     "/instances/{id}/webhooks/{name}/dead-letters" { get webhooks::dead_letters }
     "/instances/{id}/webhooks/{name}/dead-letters/replay" { post webhooks::replay }
     "/instances/{id}/webhook/dead-letters" { get webhooks::default_dead_letters }

@@ -1,12 +1,12 @@
 use actix_web::{HttpResponse, web};
-use storage::{InstanceId, Webhook};
+use storage::{DeliveryState, InstanceId, Webhook};
 
 use crate::dto::done::Done;
 use crate::dto::page::Window;
 use crate::dto::path::{InstancePath, WebhookPath};
 use crate::dto::webhook::{
-    DeadLettersResponse, NewWebhookRequest, ReplayRequest, ReplayResponse, WebhookRequest, WebhookResponse,
-    WebhooksResponse,
+    DeadLettersResponse, NewWebhookRequest, PendingResponse, ReplayRequest, ReplayResponse, WebhookRequest,
+    WebhookResponse, WebhooksResponse,
 };
 use crate::error::ApiError;
 use crate::error::Refused;
@@ -47,7 +47,7 @@ pub(super) async fn create(
     Ok(HttpResponse::Created().json(WebhookResponse::from(webhook)))
 }
 
-/// A webhook.
+/// A webhook, with what is known of its receiver.
 #[utoipa::path(
     get,
     path = "/api/instances/{id}/webhooks/{name}",
@@ -57,8 +57,10 @@ pub(super) async fn create(
 )]
 pub(super) async fn find(call: Call<WebhookOf>) -> Result<web::Json<WebhookResponse>, ApiError> {
     let WebhookOf { instance, name } = &call.subject;
-    let webhook = call.services().webhooks.find(&call.caller, *instance, name).await?;
-    Ok(web::Json(WebhookResponse::from(webhook)))
+    let webhooks = &call.services().webhooks;
+    let webhook = webhooks.find(&call.caller, *instance, name).await?;
+    let reachability = webhooks.reachability(&call.caller, &webhook);
+    Ok(web::Json(WebhookResponse::from(webhook).with(reachability)))
 }
 
 /// Changes a webhook: what isn't named stays as it is, `null` removes.
@@ -100,6 +102,24 @@ pub(super) async fn delete(call: Call<WebhookOf>) -> Result<web::Json<Done>, Api
     Ok(web::Json(Done::new()))
 }
 
+/// Deliveries to a webhook that failed or wait behind one that did, and that are still to be tried, oldest first.
+#[utoipa::path(
+    get,
+    path = "/api/instances/{id}/webhooks/{name}/pending",
+    tag = "webhooks",
+    params(WebhookPath, Window),
+    responses((status = 200, description = "A page of them.", body = PendingResponse), Refused)
+)]
+pub(super) async fn pending(
+    call: Call<WebhookOf>,
+    Query(window): Query<Window>,
+) -> Result<web::Json<PendingResponse>, ApiError> {
+    let (consumer, Window { limit, skip }) = (call.subject.consumer(), window);
+    let events = &call.services().events;
+    let page = events.owed(&call.caller, &consumer, DeliveryState::Pending, limit, skip).await?;
+    Ok(web::Json(PendingResponse::new(page, window)))
+}
+
 /// Deliveries to a webhook that were given up, oldest first.
 #[utoipa::path(
     get,
@@ -112,13 +132,13 @@ pub(super) async fn dead_letters(
     call: Call<WebhookOf>,
     Query(window): Query<Window>,
 ) -> Result<web::Json<DeadLettersResponse>, ApiError> {
-    let WebhookOf { instance, name } = &call.subject;
-    let Window { limit, skip } = window;
-    let page = call.services().events.dead_letters(&call.caller, *instance, name, limit, skip).await?;
+    let (consumer, Window { limit, skip }) = (call.subject.consumer(), window);
+    let events = &call.services().events;
+    let page = events.owed(&call.caller, &consumer, DeliveryState::Dead, limit, skip).await?;
     Ok(web::Json(DeadLettersResponse::new(page, window)))
 }
 
-/// Makes given-up deliveries to a webhook due again: those named, or all.
+/// Makes given-up deliveries to a webhook due again, those named or all, and with `pending` what would be tried later.
 #[utoipa::path(
     post,
     path = "/api/instances/{id}/webhooks/{name}/dead-letters/replay",
@@ -131,13 +151,13 @@ pub(super) async fn replay(
     call: Call<WebhookOf>,
     JsonBody(request): JsonBody<ReplayRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let with_pending = request.with_pending();
     let seqs = request.into_seqs()?;
     let replay = |call: Call<WebhookOf>| async move {
-        let WebhookOf { instance, name } = &call.subject;
-        call.services().events.replay(&call.caller, *instance, name, seqs).await
+        call.services().events.replay(&call.caller, &call.subject.consumer(), seqs, with_pending).await
     };
     let replayed = call.complete(replay).await?;
-    Ok(HttpResponse::Accepted().json(ReplayResponse::new(replayed)))
+    Ok(HttpResponse::Accepted().json(ReplayResponse::new(replayed, with_pending)))
 }
 
 /// Deliveries to the webhook `default` that were given up, oldest first.
@@ -155,7 +175,8 @@ pub(super) async fn default_dead_letters(
     dead_letters(call.about(default_of), query).await
 }
 
-/// Makes given-up deliveries to the webhook `default` due again: those named, or all.
+/// Makes given-up deliveries to the webhook `default` due again, those named or all, and with `pending` what would be tried
+/// later.
 #[utoipa::path(
     post,
     path = "/api/instances/{id}/webhook/dead-letters/replay",

@@ -147,7 +147,7 @@ async fn an_update_changes_what_it_names_and_merges_the_rest() {
         "description": "to be removed",
         "webhookUrl": "http://127.0.0.1:9/before",
         "webhookEnabled": true,
-        "webhookSecret": "kept",
+        "webhookSecret": "kept as it was before",
         "headers": {"A": "1", "B": "2"},
     });
     let created = client.post("/api/instances", body).await.expect(201);
@@ -169,7 +169,7 @@ async fn an_update_changes_what_it_names_and_merges_the_rest() {
     assert_eq!(settings["notifyReceived"], true);
     assert_eq!(settings["notifyRead"], true);
     assert_eq!(settings["maxRetries"], 5);
-    assert_eq!(settings["secret"], "kept");
+    assert_eq!(settings["secret"], "kept as it was before");
     assert_eq!(settings["headers"]["C"], "3");
     app.stop().await;
 }

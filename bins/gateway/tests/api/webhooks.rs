@@ -109,7 +109,7 @@ async fn webhooks_are_added_changed_and_removed_by_name() {
 
     let body = json!({
         "name": "crm", "url": "http://127.0.0.1:9/crm", "format": "seed0", "events": ["message_received"],
-        "notifySent": false, "maxRetries": 7, "retryInterval": 500, "secret": "s", "headers": {"A": "1"},
+        "notifySent": false, "maxRetries": 7, "retryInterval": 500, "secret": "sixteen bytes at least", "headers": {"A": "1"},
     });
     let created = client.post(&path, body).await.expect(201);
     assert_eq!(
@@ -127,6 +127,7 @@ async fn webhooks_are_added_changed_and_removed_by_name() {
             "notifyRead",
             "notifyReceived",
             "notifySent",
+            "receiver",
             "retryInterval",
             "secret",
             "updatedAt",
@@ -187,7 +188,11 @@ async fn wrong_webhooks_are_refused_by_name() {
         ("maxRetries", json!(1_000)),
         ("retryInterval", json!(1)),
         ("secret", json!("x".repeat(1_000))),
+        ("secret", json!("x".repeat(15))),
         ("headers", json!({"Host": "mine"})),
+        ("headers", json!({"X_Webhook_Id": "mine"})),
+        ("headers", json!({"Proxy": "http://example.org/"})),
+        ("headers", json!({"A": "é"})),
     ] {
         client.post(&path, with(field, value)).await.expect_error(400, "invalid_request").about(field);
     }
@@ -249,6 +254,43 @@ async fn dead_letters_are_kept_for_each_webhook() {
     let replayed = client.post(&format!("{path}/crm/dead-letters/replay"), json!({})).await.expect(202);
     assert!(replayed["replayed"].as_u64().unwrap() >= 1);
     until("it is delivered", || async { (receiver.count("webhook_updated") > told).then_some(()) }).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_pending_is_shown_and_can_be_made_due() {
+    let (app, receiver) = (TestApp::start().await, Receiver::start());
+    let client = app.client();
+    let id = app.create("pending").await;
+    receiver.answer(503);
+    let path = format!("/api/instances/{id}/webhooks");
+    let body = json!({
+        "name": "crm", "url": receiver.url(), "retryInterval": 86_400_000, "events": ["webhook_updated"],
+    });
+    client.post(&path, body).await.expect(201);
+    client.put(&format!("{path}/default"), json!({"maxRetries": 1})).await.expect(200);
+    let pending = async || client.get(&format!("{path}/crm/pending?limit=10")).await.expect(200);
+    let page = until("a pending delivery", || async {
+        let page = pending().await;
+        (page["pending"][0]["attempts"] == 1).then_some(page)
+    })
+    .await;
+    let delivery = &page["pending"][0];
+    assert_eq!((&delivery["event"], &delivery["lastStatus"]), (&json!("webhook_updated"), &json!(503)));
+    assert_eq!((&delivery["lastError"], &delivery["chat"]), (&json!("HTTP 503"), &Value::Null));
+    assert!(delivery["eventId"].is_string() && page["pagination"]["total"].as_u64() >= Some(1), "{page}");
+    crate::answer::assert_time(&delivery["nextAttempt"]);
+    let shown = client.get(&format!("{path}/crm")).await.expect(200);
+    assert_eq!(shown["receiver"]["state"], "answering", "503 is an answer, too");
+
+    receiver.answer(200);
+    let due =
+        client.post(&format!("{path}/crm/dead-letters/replay"), json!({"ids": [], "pending": true})).await;
+    let due = due.expect(202);
+    assert!(due["replayed"] == 0 && due["pending"].as_u64() >= Some(1), "{due}");
+    until("nothing is pending", || async { (pending().await["pagination"]["total"] == 0).then_some(()) })
+        .await;
+    client.get(&format!("{path}/crm/pending?limit=0")).await.expect_error(400, "invalid_request");
     app.stop().await;
 }
 

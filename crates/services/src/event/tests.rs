@@ -146,7 +146,7 @@ async fn pages_and_times_bound_a_chat() {
 
 #[tokio::test]
 async fn dead_letters_come_with_their_events_and_can_be_replayed() {
-    use storage::{Consumer, DeliveryStore as _, Settlement};
+    use storage::{Consumer, DeliveryState, DeliveryStore as _, Settlement};
     let world = World::new().await;
     let (instance, companion) = world.online().await;
     let newest = world.log(instance).await.last().unwrap().clone();
@@ -167,17 +167,20 @@ async fn dead_letters_come_with_their_events_and_can_be_replayed() {
     let settlement = Settlement {
         cursor: Some(newest.seq),
         put: vec![dead],
-        ..Settlement::new(consumer, companion.epoch)
+        ..Settlement::new(consumer.clone(), companion.epoch)
     };
     assert!(world.storage.settle(vec![settlement]).await.unwrap().is_empty());
-    let (events, name) = (&world.services.events, Webhook::DEFAULT);
-    let page = events.dead_letters(&world.caller, instance, name, 10, 0).await.unwrap();
+    let events = &world.services.events;
+    let letters = async |caller| events.owed(caller, &consumer, DeliveryState::Dead, 10, 0).await;
+    let page = letters(&world.caller).await.unwrap();
     assert_eq!((page.total, page.items[0].event.as_ref()), (1, Some(&newest)));
     let seqs = Some(vec![newest.seq]);
-    assert_eq!(events.replay(&world.caller, instance, name, seqs).await.unwrap(), 1);
-    assert_eq!(events.dead_letters(&world.caller, instance, name, 10, 0).await.unwrap().total, 0);
+    let replayed = events.replay(&world.caller, &consumer, seqs, false).await.unwrap();
+    assert_eq!(replayed, Replayed { dead: 1, pending: 0 });
+    assert_eq!(letters(&world.caller).await.unwrap().total, 0);
     let stranger = world.stranger().await;
-    assert!(events.dead_letters(&stranger, instance, name, 10, 0).await.is_err());
+    assert!(letters(&stranger).await.is_err());
+    assert!(events.replay(&stranger, &consumer, Some(Vec::new()), true).await.is_err());
 }
 
 fn asking(

@@ -35,8 +35,10 @@ fn cause_of<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> String {
 #[tokio::test]
 async fn a_new_instance_connects_at_once() {
     let world = World::new().await;
-    let webhook =
-        WebhookPatch { secret: Some(Some(SecretText::new("s"))), ..with_url("https://example.com/") };
+    let webhook = WebhookPatch {
+        secret: Some(Some(SecretText::new("sixteen bytes are the least"))),
+        ..with_url("https://example.com/")
+    };
     let wish = CreateInstance { webhook, ..create("主要") };
     let view = world.services.instances.create(&world.caller, wish).await.unwrap();
     assert_eq!((view.connection.status, view.connection.ready()), (Status::Connecting, false));

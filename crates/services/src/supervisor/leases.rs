@@ -46,7 +46,7 @@ impl Supervisor {
             self.bury(Buried { instance: id, connection, epoch, since });
         }
         for leased in &leased {
-            self.inner.dispatcher.serve(leased.instance.id, leased.epoch);
+            self.inner.dispatcher.serve(leased.instance.id, leased.instance.owner, leased.epoch);
         }
         let due: Vec<_> = leased.into_iter().filter(|leased| resumes(&leased.instance)).collect();
         if due.is_empty() {

@@ -1,7 +1,7 @@
 //! What an owner may set of a webhook, and within which bounds.
 
 use outbound::AddressGuard;
-use storage::{Webhook, WebhookPatch};
+use storage::{SecretText, Webhook, WebhookPatch};
 use webhook::custom_headers;
 
 use crate::error::ServiceError;
@@ -9,8 +9,8 @@ use crate::field::Field;
 
 /// Longest name of a webhook, in characters.
 pub const MAX_WEBHOOK_NAME: usize = 64;
-/// Longest secret, in bytes.
-pub const MAX_SECRET: usize = 256;
+/// Shortest and longest secret, in bytes. A shorter one could be found by trying.
+pub const SECRET: std::ops::RangeInclusive<usize> = 16..=256;
 /// Most retries of a delivery.
 pub const MAX_RETRIES: u32 = 50;
 /// Shortest and longest first delay between two tries, in milliseconds.
@@ -25,7 +25,7 @@ pub(crate) fn check_new(
     webhook: &Webhook,
     guard: &AddressGuard,
 ) -> Result<WebhookPatch, ServiceError> {
-    let patch = check_values(patch, guard)?;
+    let patch = check_values(patch, webhook, guard)?;
     let has_url = matches!(patch.url, Some(Some(_)));
     let patch = WebhookPatch { enabled: Some(patch.enabled.unwrap_or(has_url)), ..patch };
     check_enabled(patch, webhook)
@@ -40,7 +40,7 @@ pub(crate) fn check_change(
     present: &Webhook,
     guard: &AddressGuard,
 ) -> Result<WebhookPatch, ServiceError> {
-    let patch = check_values(patch, guard)?;
+    let patch = check_values(patch, present, guard)?;
     let loses_url = patch.url == Some(None);
     let patch = WebhookPatch { enabled: patch.enabled.or(loses_url.then_some(false)), ..patch };
     check_enabled(patch, present)
@@ -68,7 +68,11 @@ pub(crate) fn check_name(name: &str) -> Result<(), ServiceError> {
     Err(ServiceError::invalid(Field::WebhookName, message))
 }
 
-fn check_values(patch: WebhookPatch, guard: &AddressGuard) -> Result<WebhookPatch, ServiceError> {
+fn check_values(
+    patch: WebhookPatch,
+    present: &Webhook,
+    guard: &AddressGuard,
+) -> Result<WebhookPatch, ServiceError> {
     let url = patch.url.map(|url| check_url(url, guard)).transpose()?;
     if patch.max_retries.is_some_and(|retries| retries > MAX_RETRIES) {
         return Err(ServiceError::invalid(Field::WebhookRetries, format!("must be 0 to {MAX_RETRIES}")));
@@ -78,9 +82,8 @@ fn check_values(patch: WebhookPatch, guard: &AddressGuard) -> Result<WebhookPatc
         let message = format!("must be {least} to {most} milliseconds");
         return Err(ServiceError::invalid(Field::WebhookInterval, message));
     }
-    if matches!(&patch.secret, Some(Some(secret)) if secret.expose().len() > MAX_SECRET) {
-        let message = format!("must have at most {MAX_SECRET} bytes");
-        return Err(ServiceError::invalid(Field::WebhookSecret, message));
+    if let Some(Some(secret)) = &patch.secret {
+        check_secret(secret, present)?;
     }
     if let Some(headers) = &patch.headers {
         custom_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
@@ -94,6 +97,17 @@ fn check_values(patch: WebhookPatch, guard: &AddressGuard) -> Result<WebhookPatc
     let secret =
         patch.secret.filter(|secret| secret.as_ref().is_none_or(|secret| !secret.expose().is_empty()));
     Ok(WebhookPatch { url, secret, ..patch })
+}
+
+/// An empty one is none, and the present one may stay, also where it is from a time when shorter ones were accepted: forms
+/// send both.
+fn check_secret(secret: &SecretText, present: &Webhook) -> Result<(), ServiceError> {
+    let length = secret.expose().len();
+    if length == 0 || SECRET.contains(&length) || present.secret.as_ref() == Some(secret) {
+        return Ok(());
+    }
+    let message = format!("must have {} to {} bytes", SECRET.start(), SECRET.end());
+    Err(ServiceError::invalid(Field::WebhookSecret, message))
 }
 
 /// An empty URL is none: forms send that.
@@ -117,7 +131,7 @@ fn check_enabled(patch: WebhookPatch, present: &Webhook) -> Result<WebhookPatch,
 mod tests {
     use std::collections::BTreeMap;
 
-    use storage::{InstanceId, SecretText, Timestamp};
+    use storage::{InstanceId, Timestamp};
 
     use super::*;
 
@@ -167,9 +181,19 @@ mod tests {
             (Field::WebhookInterval, "must be 100 to 86400000 milliseconds", |p| {
                 p.retry_interval = Some(u64::MAX);
             }),
-            (Field::WebhookSecret, "must have at most 256 bytes", |p| {
+            (Field::WebhookSecret, "must have 16 to 256 bytes", |p| {
                 p.secret = Some(Some(SecretText::new("x".repeat(257))));
             }),
+            (Field::WebhookSecret, "must have 16 to 256 bytes", |p| {
+                p.secret = Some(Some(SecretText::new("x".repeat(15))));
+            }),
+            (
+                Field::WebhookHeaders,
+                "`X_Webhook_Signature` is set by the gateway and can't be replaced",
+                |p| {
+                    p.headers = Some(BTreeMap::from([("X_Webhook_Signature".to_owned(), "x".to_owned())]));
+                },
+            ),
             (Field::WebhookHeaders, "`Host` is set by the gateway and can't be replaced", |p| {
                 p.headers = Some(BTreeMap::from([("Host".to_owned(), "x".to_owned())]));
             }),
@@ -215,7 +239,10 @@ mod tests {
         let with = |secret| WebhookPatch { secret: Some(secret), ..WebhookPatch::default() };
         assert_eq!(changed(with(None)).unwrap().secret, None);
         assert_eq!(changed(with(Some(SecretText::new("")))).unwrap().secret.unwrap().expose(), "old");
-        assert_eq!(changed(with(Some(SecretText::new("new")))).unwrap().secret.unwrap().expose(), "new");
+        let (new, short) = ("a new secret of 24 bytes", "a short one");
+        assert_eq!(changed(with(Some(SecretText::new(new)))).unwrap().secret.unwrap().expose(), new);
+        assert!(changed(with(Some(SecretText::new(short)))).is_err());
+        assert_eq!(changed(with(Some(SecretText::new("old")))).unwrap().secret.unwrap().expose(), "old");
     }
 
     #[test]

@@ -173,21 +173,43 @@ impl DeliveryStore for SqliteDatabase {
         owner: UserId,
         consumer: Consumer,
         seqs: Option<Vec<i64>>,
+        after_seq: i64,
+        count: u64,
         now: Timestamp,
-    ) -> Write<u64> {
+    ) -> Write<Vec<i64>> {
         self.write(move |tx| {
             let key = owned_key(&mut tx.db, owner, consumer.instance)?;
-            let seqs = match seqs {
-                Some(seqs) => seqs,
-                None => in_state(key, &consumer.name, DeliveryState::Dead)
-                    .select(deliveries::seq)
-                    .load(&mut tx.db)?,
+            let dead = in_state(key, &consumer.name, DeliveryState::Dead)
+                .filter(deliveries::seq.gt(after_seq))
+                .order(deliveries::seq)
+                .limit(limit(count))
+                .select(deliveries::seq);
+            let dead: Vec<i64> = match seqs {
+                Some(seqs) => dead.filter(deliveries::seq.eq_any(seqs)).load(&mut tx.db)?,
+                None => dead.load(&mut tx.db)?,
             };
-            let mut replayed = 0;
-            for seq in seqs {
-                replayed += revive(&mut tx.db, key, &consumer.name, seq, now)?;
+            for seq in &dead {
+                revive(&mut tx.db, key, &consumer.name, *seq, now)?;
             }
-            Ok(replayed as u64)
+            Ok(dead)
+        })
+    }
+
+    fn hasten(&self, consumer: Consumer, after_seq: i64, count: u64, now: Timestamp) -> Write<Vec<i64>> {
+        self.write(move |tx| {
+            let Some(key) = key_of(&mut tx.db, consumer.instance)? else { return Ok(Vec::new()) };
+            let later: Vec<i64> = in_state(key, &consumer.name, DeliveryState::Pending)
+                .filter(deliveries::seq.gt(after_seq))
+                .filter(deliveries::next_attempt.gt(now.millis()))
+                .order(deliveries::seq)
+                .limit(limit(count))
+                .select(deliveries::seq)
+                .load(&mut tx.db)?;
+            for seq in &later {
+                let row = deliveries::table.find((key, &consumer.name, *seq));
+                diesel::update(row).set(deliveries::next_attempt.eq(now.millis())).execute(&mut tx.db)?;
+            }
+            Ok(later)
         })
     }
 }
@@ -214,16 +236,15 @@ fn settle(db: &mut SqliteConnection, key: i64, settlement: Settlement) -> Result
     Ok(())
 }
 
-fn revive(db: &mut SqliteConnection, key: i64, name: &str, seq: i64, now: Timestamp) -> Result<usize, Fault> {
-    let dead =
-        deliveries::table.find((key, name, seq)).filter(deliveries::state.eq(DeliveryState::Dead.as_str()));
-    let revived = diesel::update(dead).set((
+fn revive(db: &mut SqliteConnection, key: i64, name: &str, seq: i64, now: Timestamp) -> Result<(), Fault> {
+    let revived = diesel::update(deliveries::table.find((key, name, seq))).set((
         deliveries::state.eq(DeliveryState::Pending.as_str()),
         deliveries::attempts.eq(0),
         deliveries::next_attempt.eq(now.millis()),
         deliveries::updated_at.eq(now.millis()),
     ));
-    Ok(revived.execute(db)?)
+    revived.execute(db)?;
+    Ok(())
 }
 
 /// Puts a consumer's cursor somewhere, wherever it was.

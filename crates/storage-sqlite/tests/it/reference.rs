@@ -125,7 +125,10 @@ impl Stage {
             }
             Action::Replay(seqs) => {
                 let (consumer, now) = (Consumer::webhook(instance, "default"), Timestamp::from_millis(99));
-                same!(self, store => store.replay(owner, consumer.clone(), seqs.clone(), now).await.unwrap());
+                same!(self, store => store.replay(owner, consumer.clone(), seqs.clone(), 1, 2, now).await.unwrap());
+                same!(self, store => store.replay(owner, consumer.clone(), seqs.clone(), 0, 99, now).await.unwrap());
+                let earlier = Timestamp::from_millis(50);
+                same!(self, store => store.hasten(consumer.clone(), 0, 2, earlier).await.unwrap());
             }
             Action::Webhook(webhook, action) => self.change_webhook(WEBHOOKS[webhook], action).await,
             Action::Lease(node, action) => self.lease(NODES[node], action).await,

@@ -126,6 +126,8 @@ pub async fn work_lists_backlogs_and_pending_deliveries(backend: impl Backend) {
     assert_eq!(store.work(InstanceId::generate()).await.unwrap(), []);
 }
 
+const NONE: [i64; 0] = [];
+
 /// Replaying makes dead deliveries due at once, all or those named; pending ones stay as they are.
 pub async fn dead_deliveries_are_replayed(backend: impl Backend) {
     let store = backend.storage().await;
@@ -137,7 +139,8 @@ pub async fn dead_deliveries_are_replayed(backend: impl Backend) {
     store.settle(vec![Settlement { put, ..held.settlement() }]).await.unwrap();
     let now = Timestamp::from_millis(6_000);
     let named = Some(vec![2, 4, 99]);
-    assert_eq!(store.replay(owner, consumer.clone(), named, now).await.unwrap(), 1);
+    let replay = |seqs, after, limit| store.replay(owner, consumer.clone(), seqs, after, limit, now);
+    assert_eq!(replay(named, 0, 10).await.unwrap(), [2]);
     let pending = store.pending_deliveries(&consumer, 0, 10).await.unwrap();
     let replayed = Delivery {
         state: DeliveryState::Pending,
@@ -147,9 +150,33 @@ pub async fn dead_deliveries_are_replayed(backend: impl Backend) {
         ..dead(2)
     };
     assert_eq!(pending, [replayed, delivery(&consumer, 4)]);
-    assert_eq!(store.replay(owner, consumer.clone(), None, now).await.unwrap(), 2);
-    assert_eq!(store.replay(owner, consumer.clone(), None, now).await.unwrap(), 0);
+    assert_eq!(replay(None, 1, 0).await.unwrap(), NONE);
+    assert_eq!(replay(None, 0, 1).await.unwrap(), [1], "a piece");
+    assert_eq!(replay(None, 3, 10).await.unwrap(), NONE);
+    assert_eq!(replay(None, 1, 10).await.unwrap(), [3]);
+    assert_eq!(replay(None, 0, 10).await.unwrap(), NONE);
     assert_eq!(store.pending_deliveries(&consumer, 0, 10).await.unwrap().len(), 4);
+}
+
+/// Pending deliveries become due, in pieces; their attempts stay, and dead ones stay dead.
+pub async fn pending_deliveries_are_hastened(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = Held::new(&*store).await;
+    let consumer = held.webhook();
+    held.append(&*store, 5).await;
+    let due = |seq, at| Delivery { next_attempt: Timestamp::from_millis(at), ..delivery(&consumer, seq) };
+    let dead = Delivery { state: DeliveryState::Dead, ..due(4, 9_000) };
+    let put = vec![due(1, 9_000), due(2, 5_000), due(3, 8_000), dead, due(5, 7_000)];
+    store.settle(vec![Settlement { put, ..held.settlement() }]).await.unwrap();
+    let now = Timestamp::from_millis(6_000);
+    let hasten = |after, limit| store.hasten(consumer.clone(), after, limit, now);
+    assert_eq!(hasten(0, 1).await.unwrap(), [1]);
+    assert_eq!(hasten(1, 10).await.unwrap(), [3, 5]);
+    assert_eq!(hasten(0, 10).await.unwrap(), NONE);
+    let pending = store.pending_deliveries(&consumer, 0, 10).await.unwrap();
+    assert_eq!(pending, [due(1, 6_000), due(2, 5_000), due(3, 6_000), due(5, 6_000)]);
+    let elsewhere = Consumer::webhook(InstanceId::generate(), "default");
+    assert_eq!(store.hasten(elsewhere, 0, 10, now).await.unwrap(), NONE);
 }
 
 /// Nobody but the owner sees or replays deliveries.
@@ -164,7 +191,7 @@ pub async fn another_users_deliveries_do_not_exist(backend: impl Backend) {
     store.settle(vec![Settlement { put: vec![dead], ..held.settlement() }]).await.unwrap();
     let listed = store.deliveries(max.id, &consumer, DeliveryState::Dead, 10, 0).await;
     assert!(matches!(listed, Err(StorageError::NotFound { what: Missing::Instance })), "{listed:?}");
-    let replayed = store.replay(max.id, consumer, None, Timestamp::from_millis(1)).await;
+    let replayed = store.replay(max.id, consumer, None, 0, 10, Timestamp::from_millis(1)).await;
     assert!(matches!(replayed, Err(StorageError::NotFound { what: Missing::Instance })), "{replayed:?}");
 }
 

@@ -225,6 +225,7 @@ macro_rules! conformance_tests {
                 settlements_under_a_stale_epoch_are_left_out
                 work_lists_backlogs_and_pending_deliveries
                 dead_deliveries_are_replayed
+                pending_deliveries_are_hastened
                 another_users_deliveries_do_not_exist
             }
             claims {

@@ -87,23 +87,35 @@ impl DeliveryStore for MemoryStorage {
         owner: UserId,
         consumer: Consumer,
         seqs: Option<Vec<i64>>,
+        after_seq: i64,
+        limit: u64,
         now: Timestamp,
-    ) -> Write<u64> {
+    ) -> Write<Vec<i64>> {
         self.write(|tables| {
             let tables = tables.owned_mut(owner, consumer.instance)?;
-            let named = |delivery: &Delivery| seqs.as_ref().is_none_or(|seqs| seqs.contains(&delivery.seq));
-            let dead = tables.deliveries.values_mut().filter(|delivery| {
-                delivery.consumer == consumer && delivery.state == DeliveryState::Dead && named(delivery)
-            });
-            let mut replayed = 0;
-            for delivery in dead {
+            let named = |seq: i64| seqs.as_ref().is_none_or(|seqs| seqs.contains(&seq));
+            let dead = tables.deliveries_after(&consumer, DeliveryState::Dead, after_seq);
+            let revive = |delivery: &mut Delivery| {
                 delivery.state = DeliveryState::Pending;
                 delivery.attempts = 0;
                 delivery.next_attempt = now;
                 delivery.updated_at = now;
-                replayed += 1;
-            }
-            Ok(replayed)
+                delivery.seq
+            };
+            Ok(dead.filter(|delivery| named(delivery.seq)).take(size(limit)).map(revive).collect())
+        })
+    }
+
+    fn hasten(&self, consumer: Consumer, after_seq: i64, limit: u64, now: Timestamp) -> Write<Vec<i64>> {
+        self.write(|tables| {
+            let Ok(tables) = tables.instance_mut(consumer.instance) else { return Ok(Vec::new()) };
+            let pending = tables.deliveries_after(&consumer, DeliveryState::Pending, after_seq);
+            let hasten = |delivery: &mut Delivery| {
+                delivery.next_attempt = now;
+                delivery.seq
+            };
+            let later = pending.filter(|delivery| delivery.next_attempt > now);
+            Ok(later.take(size(limit)).map(hasten).collect())
         })
     }
 }
@@ -131,6 +143,17 @@ impl InstanceTables {
     ) -> impl Iterator<Item = &'a Delivery> {
         let all = self.deliveries.values();
         all.filter(move |delivery| delivery.consumer.name == name && delivery.state == state)
+    }
+
+    /// Ascending by `seq`.
+    fn deliveries_after<'a>(
+        &'a mut self,
+        consumer: &'a Consumer,
+        state: DeliveryState,
+        seq: i64,
+    ) -> impl Iterator<Item = &'a mut Delivery> {
+        let all = self.deliveries.values_mut();
+        all.filter(move |found| found.consumer == *consumer && found.state == state && found.seq > seq)
     }
 
     fn settle(&mut self, settlement: Settlement) {

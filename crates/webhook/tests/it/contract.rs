@@ -10,7 +10,7 @@ use storage::{
 };
 use webhook::Signer;
 
-use crate::fixture::{Fixture, chat, connected, eager, message, named, open_options, text};
+use crate::fixture::{Fixture, chat, connected, eager, message, named, now, open_options, text};
 use crate::receiver::{Receiver, until};
 
 #[tokio::test]
@@ -55,6 +55,12 @@ async fn body_headers_and_signature_are_as_documented() {
     assert!(call.header("user-agent").starts_with("Trunkline/"));
     let signature = call.header("x-webhook-signature");
     assert!(Signer::new("s3cret").verify(&call.body, signature));
+    let dated = call.header("x-webhook-signature-v2");
+    let (time, tag) =
+        dated.strip_prefix("t=").and_then(|dated| dated.split_once(",v1=")).expect("both parts");
+    let signed = [time.as_bytes(), b".", &call.body].concat();
+    assert!(Signer::new("s3cret").verify(&signed, tag));
+    assert!((now().millis() / 1000 - time.parse::<i64>().unwrap()).abs() < 600, "the time of the attempt");
     assert!(signature.len() == 64 && signature.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
 }
 

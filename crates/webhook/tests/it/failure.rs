@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use storage::Webhook;
+use storage::{DeliveryState, Webhook};
 
 use crate::fixture::{Fixture, eager, now};
 use crate::receiver::{Answer, Body, Receiver, until};
@@ -64,7 +64,7 @@ async fn dead_letters_are_replayed_one_or_all_in_order() {
 
     let letters = fixture
         .dispatcher
-        .dead_letters(fixture.owner, fixture.instance, Webhook::DEFAULT, 2, 0)
+        .deliveries(fixture.owner, &fixture.consumer(), DeliveryState::Dead, 2, 0)
         .await
         .unwrap();
     assert_eq!((letters.items.len(), letters.total), (2, 4));
@@ -72,7 +72,7 @@ async fn dead_letters_are_replayed_one_or_all_in_order() {
     assert_eq!(event.as_ref().map(|event| event.seq), Some(letter.seq));
     let second = letter.seq;
     let replay = async |seqs: Option<Vec<i64>>| {
-        fixture.dispatcher.replay(fixture.owner, fixture.instance, Webhook::DEFAULT, seqs).await.unwrap()
+        fixture.dispatcher.replay(fixture.owner, &fixture.consumer(), seqs).await.unwrap()
     };
     assert_eq!(replay(Some(vec![second, 999])).await, 1);
     fixture.until_settled().await;
@@ -94,21 +94,25 @@ async fn another_users_dead_letters_do_not_exist() {
     let fixture = Fixture::new(eager(&receiver.url())).await;
     let stranger = storage::UserId::generate();
     let (dispatcher, instance, webhook) = (&fixture.dispatcher, fixture.instance, Webhook::DEFAULT);
-    assert!(dispatcher.dead_letters(stranger, instance, webhook, 10, 0).await.is_err());
-    assert!(dispatcher.replay(stranger, instance, webhook, None).await.is_err());
+    let consumer = fixture.consumer();
+    assert!(dispatcher.deliveries(stranger, &consumer, DeliveryState::Dead, 10, 0).await.is_err());
+    assert!(dispatcher.replay(stranger, &consumer, None).await.is_err());
     assert!(dispatcher.skip_to_newest(stranger, instance, webhook).await.is_err());
 }
 
 #[tokio::test]
-async fn retry_after_is_respected() {
-    let receiver = Receiver::start().await;
-    receiver.answer(|_| Answer { headers: vec![("retry-after", "3600".to_owned())], ..429.into() });
-    let fixture = Fixture::new(eager(&receiver.url())).await;
-    let before = now();
-    fixture.record([("a", 1)]).await;
-    let due = until("a row", || async { fixture.pending().await.first().map(|row| row.next_attempt) }).await;
-    assert!(due >= before.plus_millis(3_600_000) && due <= now().plus_millis(3_600_000), "{due}");
-    assert_eq!(receiver.calls().len(), 1);
+async fn retry_after_is_respected_for_a_quarter_of_an_hour_at_most() {
+    for (asked, granted) in [("600", 600_000), ("86400", 900_000)] {
+        let receiver = Receiver::start().await;
+        receiver.answer(move |_| Answer { headers: vec![("retry-after", asked.to_owned())], ..429.into() });
+        let fixture = Fixture::new(eager(&receiver.url())).await;
+        let before = now();
+        fixture.record([("a", 1)]).await;
+        let due =
+            until("a row", || async { fixture.pending().await.first().map(|row| row.next_attempt) }).await;
+        assert!(due >= before.plus_millis(granted) && due <= now().plus_millis(granted), "{due}");
+        assert_eq!(receiver.calls().len(), 1);
+    }
 }
 
 #[tokio::test]

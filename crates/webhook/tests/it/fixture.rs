@@ -63,7 +63,7 @@ impl Fixture {
         let webhooks = webhooks.into_iter().map(|webhook| Webhook { instance, ..webhook }).collect();
         let epoch = storage.create_instance(new, webhooks, SAMPLE_NODE, 9).await.expect("created");
         let dispatcher = Dispatcher::new(Arc::clone(&storage), options).expect("an HTTP client");
-        dispatcher.serve(instance, epoch);
+        dispatcher.serve(instance, owner, epoch);
         Self { storage, owner, instance, epoch, dispatcher }
     }
 
@@ -148,7 +148,7 @@ impl Fixture {
         let [leased] = &leased[..] else { panic!("one instance") };
         self.epoch = leased.epoch;
         self.dispatcher = Dispatcher::new(Arc::clone(&self.storage), open_options()).expect("an HTTP client");
-        self.dispatcher.serve(self.instance, self.epoch);
+        self.dispatcher.serve(self.instance, self.owner, self.epoch);
     }
 
     pub(crate) async fn stop(&self) {

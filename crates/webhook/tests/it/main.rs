@@ -3,10 +3,13 @@
 
 mod contract;
 mod cursor;
+mod dead_host;
 mod failure;
 mod fixture;
 mod guard;
 mod order;
+mod ours;
+mod perishable;
 mod receiver;
 mod restart;
 mod several;

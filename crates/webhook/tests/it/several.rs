@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage::conformance::SAMPLE_NODE;
-use storage::{EventFilter, EventKind, MemoryStorage, NodeId, Webhook};
+use storage::{Consumer, EventFilter, EventKind, MemoryStorage, NodeId, Webhook};
 use webhook::Dispatcher;
 
 use crate::fixture::{Fixture, connected, eager, named, open_options};
@@ -28,7 +28,11 @@ async fn a_webhook_that_fails_holds_up_no_other() {
     );
 
     bad.answer(|_| 200.into());
-    let replayed = fixture.dispatcher.replay(fixture.owner, fixture.instance, "failing", None).await.unwrap();
+    let replayed = fixture
+        .dispatcher
+        .replay(fixture.owner, &Consumer::webhook(fixture.instance, "failing"), None)
+        .await
+        .unwrap();
     assert_eq!(replayed, 20);
     fixture.until_settled().await;
     assert_eq!((bad.calls().len(), good.calls().len()), (40, 20));
@@ -100,7 +104,7 @@ async fn a_dispatcher_that_lost_the_instance_stops() {
     .await;
     assert_eq!(fixture.cursor().await, events.remove(0).seq, "its settlement was refused");
 
-    winner.serve(fixture.instance, leased[0].epoch);
+    winner.serve(fixture.instance, fixture.owner, leased[0].epoch);
     fixture.until_settled().await;
     assert_eq!(receiver.ns(), [1, 2, 2], "the event comes again from the one that holds the instance");
 }
@@ -117,10 +121,10 @@ async fn an_instance_that_is_let_go_is_served_no_more_and_can_be_taken_back() {
     fixture.until_idle().await;
     assert_eq!(receiver.calls().len(), calls);
 
-    fixture.dispatcher.serve(fixture.instance, fixture.epoch);
+    fixture.dispatcher.serve(fixture.instance, fixture.owner, fixture.epoch);
     fixture.until_settled().await;
     assert_eq!(receiver.ns(), [1, 2]);
-    fixture.dispatcher.serve(fixture.instance, fixture.epoch);
+    fixture.dispatcher.serve(fixture.instance, fixture.owner, fixture.epoch);
     fixture.until_idle().await;
     assert_eq!(receiver.ns(), [1, 2], "to hear it again changes nothing");
 }

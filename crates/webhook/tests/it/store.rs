@@ -143,9 +143,15 @@ impl DeliveryStore for Watched {
         owner: UserId,
         consumer: Consumer,
         seqs: Option<Vec<i64>>,
+        after_seq: i64,
+        limit: u64,
         now: Timestamp,
-    ) -> Write<u64> {
-        self.inner.replay(owner, consumer, seqs, now)
+    ) -> Write<Vec<i64>> {
+        self.inner.replay(owner, consumer, seqs, after_seq, limit, now)
+    }
+
+    fn hasten(&self, consumer: Consumer, after_seq: i64, limit: u64, now: Timestamp) -> Write<Vec<i64>> {
+        self.inner.hasten(consumer, after_seq, limit, now)
     }
 }
 
