@@ -117,7 +117,7 @@ impl<W: Waits> Shares<W> {
             watched: false,
         });
         destination.waiters.push_back(waiter);
-        if destination.waiters.len() % SWEEP == 0 {
+        if destination.waiters.len().is_multiple_of(SWEEP) {
             destination.waiters.retain(|waiter| !waiter.is_gone());
         }
         self.queue(route, now)

@@ -22,7 +22,7 @@ async fn attempts_become_rare_and_only_those_that_are_made_count() {
     let url = nowhere().await;
     let webhook = Webhook { max_retries: 6, ..eager(&url) };
     let fixture = Fixture::new(webhook).await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     fixture.record([("a", 1)]).await;
     fixture.until_settled().await;
     let dead = fixture.dead().await;
@@ -64,7 +64,7 @@ async fn webhooks_that_wait_for_it_hold_up_no_other_receiver() {
     let options = Options { in_flight: 8, ..open_options() };
     let webhooks = holes.chain([eager(&receiver.url())]);
     let fixture = Fixture::with(Arc::new(MemoryStorage::default()), webhooks, options).await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     fixture.record((0..50).map(|n| (["a", "b"][(n % 2) as usize], n))).await;
     assert_eq!(receiver.wait_for(50).await.len(), 50);
     assert!(begun.elapsed() < webhook::ATTEMPT_TIMEOUT, "none of the silent calls was waited for");
@@ -113,7 +113,7 @@ async fn an_answer_that_drips_or_never_ends_costs_one_attempt_of_limited_time() 
             }
         });
         let fixture = Fixture::new(Webhook { max_retries: 0, ..eager(&url) }).await;
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         fixture.record([("a", 1)]).await;
         fixture.until_settled().await;
         let dead = fixture.dead().await;

@@ -90,7 +90,7 @@ async fn a_stop_gives_up_what_is_under_way_and_counts_no_attempt() {
     let mut fixture = Fixture::new(Webhook { max_retries: 0, ..eager(&receiver.url()) }).await;
     fixture.record([("a", 1), ("a", 2), ("b", 3)]).await;
     receiver.wait_for(2).await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     assert!(fixture.dispatcher.stop(Duration::from_secs(60)).await, "in time");
     assert!(begun.elapsed() < webhook::ATTEMPT_TIMEOUT, "the receiver was not waited for");
     assert!(fixture.dead().await.is_empty());
