@@ -16,6 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let (client, mut events) = builder.start();
     while let Some(batch) = events.next().await {
+        let mut end = None;
         for event in batch.events() {
             match event {
                 Event::Qr(qr) => println!("{}", qr.text),
@@ -26,10 +27,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
                         eprintln!("no echo: {error}");
                     }
                 }
+                Event::Disconnected { cause, will_reconnect: false, .. } => end = Some(cause.clone()),
                 _ => {}
             }
         }
-        batch.accept().await?;
+        // What could not be accepted comes again.
+        if let Err(error) = batch.accept().await {
+            eprintln!("not accepted: {error}");
+        }
+        if let Some(cause) = end {
+            client.stop().await;
+            return Err(format!("the client has ended: {cause}").into());
+        }
     }
-    Ok(())
+    Err("the client has ended".into())
 }

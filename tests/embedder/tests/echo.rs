@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use wa_client::tokio;
-use wa_simulator::{Options, Phone, Simulator};
+use wa_simulator::{Fault, FaultKind, Options, Phone, Simulator};
 
 /// Long enough for a slow machine and a back-off or two.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,9 +25,20 @@ async fn an_echo_bot_pairs_echoes_and_remembers() {
     echoed(&friend, &owner, "hello").await;
     drop(bot);
 
-    let _bot = Bot::start(&simulator, &file);
+    let mut bot = Bot::start(&simulator, &file);
     echoed(&friend, &owner, "hello again").await;
-    assert_eq!(owner.devices().len(), 1, "it is the same companion");
+    let devices = owner.devices();
+    assert_eq!(devices.len(), 1, "it is the same companion");
+
+    // An echo that WhatsApp refuses ends nothing.
+    let refusal = Fault::new(FaultKind::RefuseSend { error: 500 });
+    simulator.add_fault(refusal.number(owner.number()).device(devices[0].id)).unwrap();
+    friend.send(owner.number(), "not this one").await.unwrap();
+    echoed(&friend, &owner, "but this one").await;
+    assert!(simulator.faults().is_empty(), "one was refused");
+
+    owner.unlink(devices[0].id).unwrap();
+    assert!(!bot.end().success(), "it says that it has ended");
 }
 
 /// Sends a text to the bot's account, and waits for the same to come back.
@@ -60,6 +71,11 @@ impl Bot {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         line.trim().to_owned()
+    }
+
+    /// Waits for its end.
+    fn end(&mut self) -> ExitStatus {
+        self.process.wait().unwrap()
     }
 }
 

@@ -228,6 +228,12 @@ pub(super) async fn reconnect(call: InstanceCall) -> Result<web::Json<Done>, Api
 )]
 pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
     let id = call.subject;
-    call.complete(|call| async move { call.services().instances.logout(&call.caller, id).await }).await?;
+    unlink(call).await?;
     Ok(web::Json(Done::saying(format!("Instance {id} logged out"))))
+}
+
+/// What both logouts do; they differ in what they say.
+pub(super) async fn unlink(call: InstanceCall) -> Result<(), ApiError> {
+    let id = call.subject;
+    Ok(call.complete(|call| async move { call.services().instances.logout(&call.caller, id).await }).await?)
 }

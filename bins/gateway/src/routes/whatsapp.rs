@@ -94,9 +94,6 @@ pub(super) async fn qr(call: InstanceCall) -> Result<HttpResponse, ApiError> {
     responses((status = 200, description = "It is unlinked.", body = Done), Refused)
 )]
 pub(super) async fn logout(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
-    let logout = |call: InstanceCall| async move {
-        call.services().instances.logout(&call.caller, call.subject).await
-    };
-    call.complete(logout).await?;
+    instances::unlink(call).await?;
     Ok(web::Json(Done::new()))
 }
