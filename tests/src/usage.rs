@@ -5,7 +5,7 @@ use std::time::Duration;
 pub(crate) struct Usage {
     /// User and system time of all its threads.
     pub(crate) cpu: Duration,
-    /// Resident set.
+    /// Resident set, in kilobytes.
     pub(crate) resident_kb: u64,
 }
 

@@ -70,7 +70,7 @@ pub enum StartError {
     /// The address can't be listened on.
     #[error("LISTEN names an address that can't be listened on: {address}")]
     Listen {
-        /// The address.
+        /// The address that could not be bound.
         address: SocketAddr,
         /// What the system said.
         #[source]

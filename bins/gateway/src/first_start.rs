@@ -11,7 +11,7 @@ use thiserror::Error;
 /// The administrator that the first start created.
 #[derive(Clone)]
 pub struct FirstStart {
-    /// The e-mail.
+    /// What the administrator logs in with.
     pub email: String,
     /// The password, if it was generated and not configured.
     pub password: Option<String>,

@@ -237,7 +237,7 @@ impl Destination {
         self.url.as_str()
     }
 
-    /// The URL.
+    /// What was judged, as it was parsed.
     pub fn url(&self) -> &Url {
         &self.url
     }

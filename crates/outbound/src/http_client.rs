@@ -129,12 +129,12 @@ impl HttpClient {
 }
 
 impl Response {
-    /// Its status.
+    /// The status that the receiver answered with.
     pub fn status(&self) -> StatusCode {
         self.head.status
     }
 
-    /// Its headers.
+    /// The headers of the answer, as they came.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }

@@ -62,7 +62,7 @@ const MAX_HEAD: usize = 8 << 10;
 const MAX_FIELD: usize = 255;
 
 impl Proxy {
-    /// Where it is.
+    /// Its host: a name, or an address without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }

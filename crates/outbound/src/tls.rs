@@ -34,7 +34,7 @@ impl Authorities {
         Self { roots: RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() } }
     }
 
-    /// None at all.
+    /// None at all: whoever is to be believed is added.
     pub fn none() -> Self {
         Self { roots: RootCertStore::empty() }
     }

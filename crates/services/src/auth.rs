@@ -79,9 +79,9 @@ pub struct FirstAdmin {
     pub email: String,
     /// Password; one is generated when there is none.
     pub password: Option<SecretText>,
-    /// Given name.
+    /// Given name: any text, which nothing depends on.
     pub first_name: String,
-    /// Family name.
+    /// Family name: any text, which nothing depends on.
     pub last_name: String,
 }
 

@@ -43,7 +43,7 @@ pub struct ChatQuery {
 pub struct Owed {
     /// How often it was tried, why it failed, and when it is tried again, if it is.
     pub delivery: Delivery,
-    /// What wasn't delivered.
+    /// The event that wasn't delivered; `None` once it is no longer kept.
     pub event: Option<Event>,
 }
 

@@ -19,7 +19,7 @@ use crate::running::STOP_TIMEOUT;
 const GIVE_UP_AFTER: Duration = Duration::from_secs(14 * 24 * 3600);
 /// How long one try may take, reconnections included.
 const TRY: Duration = Duration::from_secs(600);
-/// Pauses between tries.
+/// Pauses between tries: the first, and the longest that doubling leads to.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
 /// A deleted instance whose companion may still be in its phone's list of linked devices.
@@ -38,7 +38,7 @@ enum Attempted {
     Unlinked,
     /// Another process has taken it over.
     Fenced,
-    /// Nobody knows.
+    /// WhatsApp could not be asked, or did not say so: the companion may still be listed.
     NotYet,
 }
 

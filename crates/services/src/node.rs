@@ -40,7 +40,7 @@ struct Inner {
 /// What other nodes hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Others {
-    /// How many instances.
+    /// How many instances they hold.
     pub(crate) count: u64,
     /// When the last of their leases ends, unless it is renewed.
     pub(crate) until: Option<Timestamp>,

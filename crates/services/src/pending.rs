@@ -19,7 +19,7 @@ const LINGER: Duration = Duration::from_millis(5);
 /// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// WhatsApp has it.
+    /// WhatsApp has acknowledged it: it is delivered without us from now on.
     Sent,
     /// It will never be sent.
     Failed(Failure),
@@ -79,7 +79,7 @@ struct Pending {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Not durable yet.
+    /// Taken from a caller, and not durable yet: it may still be withdrawn.
     Submitted,
     /// Durable; waits for a connection, or for its turn.
     Ready,

@@ -261,7 +261,7 @@ impl Run {
         Self { companion: around(self.companion), ..self }
     }
 
-    /// What is driven.
+    /// The instance that this run drives, as callers find it while it runs.
     pub(crate) fn running(&self) -> &Arc<RunningInstance> {
         &self.running
     }

@@ -47,7 +47,7 @@ impl fmt::Display for Status {
 /// Where an instance's connection stands now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionStatus {
-    /// Where it stands.
+    /// Where it stands, in one word.
     pub status: Status,
     /// Why it isn't connected, where that is known.
     pub cause: Option<ConnectionCause>,

@@ -23,7 +23,7 @@ const SETTING: &str = "whatsapp_version";
 /// Finds out which version of WhatsApp Web is the newest.
 #[async_trait]
 pub trait VersionSource: Send + Sync + 'static {
-    /// The newest one.
+    /// The newest version that WhatsApp's page serves.
     async fn newest(&self) -> Result<Version, Box<dyn std::error::Error + Send + Sync>>;
 }
 
@@ -53,7 +53,7 @@ struct News {
 /// The version that is announced, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionStatus {
-    /// The version.
+    /// What is announced at the next login.
     pub version: Version,
     /// Where it comes from.
     pub origin: VersionOrigin,
@@ -70,7 +70,7 @@ pub enum VersionOrigin {
     Compiled,
     /// WhatsApp's page names it.
     Fetched,
-    /// Configuration says so.
+    /// `WHATSAPP_VERSION` says so, whatever is newer.
     Configured,
 }
 
@@ -86,7 +86,7 @@ impl VersionOrigin {
 }
 
 impl VersionKeeper {
-    /// Always this version.
+    /// Announces this version for ever, and never asks for a newer one.
     pub fn fixed(version: Version) -> Self {
         Self::with(version, VersionOrigin::Configured, None)
     }

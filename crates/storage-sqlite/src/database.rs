@@ -75,7 +75,7 @@ impl SqliteDatabase {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The database file.
+    /// The database file, as it was opened; its log lies beside it as `-wal`.
     pub fn path(&self) -> &Path {
         &self.shared.path
     }

@@ -79,7 +79,7 @@ pub enum MasterKeyError {
     /// The file can't be read or written.
     #[error("the master key file {path} is not accessible")]
     File {
-        /// The file.
+        /// The key file that can't be used.
         path: PathBuf,
         /// What exactly failed.
         #[source]

@@ -21,7 +21,7 @@ pub enum OpenError {
     /// The folder can't be made.
     #[error("{path} can't be created")]
     Folder {
-        /// Which folder.
+        /// The folder that could not be made.
         path: PathBuf,
         /// What exactly failed.
         #[source]

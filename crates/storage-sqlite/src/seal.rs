@@ -21,7 +21,7 @@ pub(crate) struct Sealer {
 
 /// Where a sealed value lies. A value moved to another place doesn't open there.
 pub(crate) struct Place<'a> {
-    /// Table and column.
+    /// Where the value lies, as `table.column`: a sealed value opens in no other place.
     pub(crate) column: &'static str,
     /// The columns that identify the row.
     pub(crate) row: &'a [&'a [u8]],

@@ -8,7 +8,7 @@ pub struct DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The database file.
+    /// The file that it names, relative to the working directory unless it says otherwise.
     pub fn path(&self) -> &Path {
         &self.path
     }

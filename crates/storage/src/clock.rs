@@ -23,7 +23,7 @@ impl Clock {
         })
     }
 
-    /// The present time.
+    /// The present time, in whole milliseconds.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }

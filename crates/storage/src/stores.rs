@@ -228,7 +228,7 @@ pub trait Fleet: Send + Sync + 'static {
 /// How many instances do what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstanceCounts {
-    /// All of them.
+    /// All that are stored, whatever their status; buried ones don't count.
     pub total: u64,
     /// By what each was last known to do.
     pub by_status: BTreeMap<InstanceStatus, u64>,
@@ -379,7 +379,7 @@ pub enum StorageError {
     /// The store has been closed.
     #[error("the database is closed")]
     Closed,
-    /// The database failed.
+    /// The database failed; what the call was to store is not known to be stored.
     #[error("the database failed")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -1,18 +1,22 @@
-//! What was ever written to an event log is read back: `testdata/event-data` pins the texts, one per line. A line is never
-//! changed; what a format gains is added behind.
+//! What was ever written to an event log is read back: `testdata/event-data` pins the texts, one per line, those of each
+//! kind in one file and those with each word of a vocabulary in another. A line is never changed; what a format gains is
+//! added behind.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
+
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use storage::conformance::sample_event_data;
 use storage::{
     CauseKind, ConnectedData, DisconnectedData, EventData, EventKind, Failure, FailureCause,
-    InvalidEventData, LimitsData, MediaData, MessageData, MessageKind, MessageStatus, QrData, StatusData,
-    UndecryptableData, UndecryptableReason, WebhookData,
+    InvalidEventData, LimitsData, MediaData, MessageData, MessageKind, MessageStatus, NewChatsData, QrData,
+    StatusData, TimeLockData, UndecryptableData, UndecryptableReason, WebhookData,
 };
 
 const FORMAT_1: &str = include_str!("../testdata/event-data/format-1.jsonl");
+const WORDS_1: &str = include_str!("../testdata/event-data/format-1-words.jsonl");
 
 #[test]
 fn every_kind_is_written_and_read_as_pinned() {
@@ -113,7 +117,74 @@ fn values() -> Vec<EventData> {
                 until: Some(1_700_000_900_000),
             }),
         }),
+        EventData::LimitsChanged(LimitsData {
+            time_lock: Some(TimeLockData::default()),
+            new_chats: Some(NewChatsData { is_reached: true, ..NewChatsData::default() }),
+        }),
     ]);
+    values
+}
+
+#[test]
+fn every_word_is_written_and_read_as_pinned() {
+    let pinned: BTreeSet<&str> = WORDS_1.lines().collect();
+    let mut written = BTreeSet::new();
+    for value in worded() {
+        let line = value.encode().unwrap();
+        assert!(pinned.contains(&*line), "not pinned: {line}");
+        assert!(EventData::decode(1, value.kind(), &line).unwrap() == value, "{line}");
+        written.insert(line);
+    }
+    let lost: Vec<_> = pinned.into_iter().filter(|line| !written.contains(*line)).collect();
+    assert!(lost.is_empty(), "words that were written and are not known any more: {lost:#?}");
+}
+
+/// One value for each word that a field may hold.
+fn worded() -> Vec<EventData> {
+    let message = |kind, status| MessageData {
+        message_id: "3EB0".into(),
+        participant: None,
+        kind,
+        text: None,
+        target: None,
+        quoted: None,
+        timestamp: 7,
+        push_name: None,
+        media: None,
+        status,
+    };
+    let progress = |status, failure| {
+        let message_id = "3EB0".into();
+        EventData::MessageStatus(StatusData { message_id, status, from_me: true, timestamp: 7, failure })
+    };
+    let refused = |cause| Failure { cause, code: None, message: "no".into(), until: None };
+    let unread = |reason| UndecryptableData {
+        message_id: "3EB0".into(),
+        participant: None,
+        from_me: false,
+        timestamp: 7,
+        push_name: None,
+        reason,
+        retries: 1,
+    };
+    let ended = |cause| DisconnectedData { cause, code: None, until: None, will_reconnect: true, raw: None };
+    let mut values = Vec::new();
+    for kind in MessageKind::ALL {
+        values.push(EventData::MessageReceived(message(*kind, MessageStatus::Received)));
+    }
+    for status in MessageStatus::ALL {
+        values.push(EventData::MessageSent(message(MessageKind::Text, *status)));
+        values.push(progress(*status, None));
+    }
+    for cause in FailureCause::ALL {
+        values.push(progress(MessageStatus::Failed, Some(refused(*cause))));
+    }
+    for reason in UndecryptableReason::ALL {
+        values.push(EventData::MessageUndecryptable(unread(*reason)));
+    }
+    for cause in CauseKind::ALL {
+        values.push(EventData::Disconnected(ended(*cause)));
+    }
     values
 }
 

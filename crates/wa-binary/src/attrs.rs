@@ -13,7 +13,7 @@ use crate::{Jid, ShapeError};
 pub enum Value<'a> {
     /// Text, which numbers and booleans are too.
     Text(Cow<'a, str>),
-    /// A JID token.
+    /// An address, written as a JID token instead of a text.
     Jid(Jid),
 }
 

@@ -88,7 +88,7 @@ pub enum DecodeError {
     /// The content inflates to more than [`Limits::inflated`].
     #[error("content inflates to more than {limit} bytes")]
     InflatedTooLarge {
-        /// The bound.
+        /// What the bound allows.
         limit: usize,
     },
 }

@@ -12,7 +12,7 @@ pub enum Server {
     Pn,
     /// `lid`: users by the number that hides their phone number.
     Lid,
-    /// `g.us`
+    /// `g.us`: groups and communities.
     Group,
     /// `c.us`: users by phone number, as older parts of the protocol write them.
     Legacy,
@@ -28,7 +28,7 @@ pub enum Server {
     Hosted,
     /// `hosted.lid`: the same by LID.
     HostedLid,
-    /// `bot`
+    /// `bot`: Meta's assistants.
     Bot,
 }
 

@@ -13,9 +13,9 @@ use crate::{Attrs, Jid, ShapeError, Value};
 pub struct Node<'a> {
     /// Name of the node; not empty on the wire.
     pub tag: Cow<'a, str>,
-    /// Its attributes.
+    /// Its attributes, in the order of the wire.
     pub attrs: Attrs<'a>,
-    /// What is inside.
+    /// What is inside: nothing, bytes, a text or nodes.
     pub content: Content<'a>,
 }
 

@@ -9,7 +9,7 @@ use compact_str::CompactString;
 pub struct ShapeError {
     /// Tag of the node; `None` where only its attributes were known.
     pub tag: Option<CompactString>,
-    /// What is wrong.
+    /// Which of the expectations it fails.
     pub problem: Problem,
 }
 

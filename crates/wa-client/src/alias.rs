@@ -40,7 +40,7 @@ impl Aliases {
         self.known.put(asked, Some(alias));
     }
 
-    /// Empties the memory.
+    /// Forgets what the store has, too: it is read again when it is needed.
     pub(crate) fn release(&mut self) {
         drop(self.known.take());
     }

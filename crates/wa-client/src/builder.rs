@@ -76,7 +76,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The wall clock.
+    /// The wall clock that expiries and time stamps are taken from; by default the system's.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;

@@ -32,7 +32,7 @@ pub enum Cause {
     ClientUnknown,
     /// Failure 413 or 414: the access token expired or is invalid.
     AccessToken {
-        /// 413 or 414.
+        /// The server's code: 413 or 414.
         code: u32,
     },
     /// Any other failure reason: the server's trouble, or a reason that this client doesn't know. Retried, with long

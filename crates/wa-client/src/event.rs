@@ -73,9 +73,9 @@ pub enum Event {
     Notification(Box<Notification>),
     /// WhatsApp will refuse this version of the client after a time; told at each login until then.
     ClientExpires {
-        /// What was announced.
+        /// The version that this client announced at its login.
         version: Version,
-        /// Unix milliseconds.
+        /// From when on logins with it are refused: Unix milliseconds.
         at: i64,
     },
     /// The server has delivered everything that waited while this companion was offline.
@@ -113,10 +113,10 @@ impl fmt::Debug for PeerMessage {
 pub struct Notification {
     /// `type` attribute, such as `picture` or `w:gp2`; `call` for calls.
     pub kind: String,
-    /// `from` attribute.
+    /// `from` attribute: whom or what it is about.
     pub from: Option<Jid>,
-    /// Unix seconds.
+    /// When the server wrote it: Unix seconds.
     pub timestamp: i64,
-    /// The whole stanza.
+    /// The whole stanza, for what this client doesn't interpret.
     pub node: wa_binary::Node<'static>,
 }

@@ -119,7 +119,7 @@ impl Lids {
         std::mem::take(&mut self.unstored)
     }
 
-    /// Empties the memory.
+    /// Forgets what the store has, too: it is read again when it is needed.
     pub(crate) fn release(&mut self) {
         drop(self.by_pn.take());
         drop(self.by_lid.take());

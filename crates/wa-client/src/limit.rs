@@ -6,7 +6,7 @@ use wa_store::Limits;
 /// so that they are not sent, and none is ever repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Which it is.
+    /// Which limit stands against the message.
     pub kind: LimitKind,
     /// When it ends, in Unix milliseconds, as far as is known.
     pub until: Option<i64>,

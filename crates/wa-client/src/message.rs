@@ -91,7 +91,7 @@ pub enum SendError {
     /// The companion isn't online; nothing left this machine.
     #[error("not connected: {cause}")]
     NotConnected {
-        /// Why it isn't.
+        /// Why there is no connection.
         cause: Cause,
     },
     /// This kind of recipient isn't supported.
@@ -118,7 +118,7 @@ pub enum SendError {
     /// WhatsApp refused the message (`error` attribute of its ack).
     #[error("refused by the server with code {code}")]
     Refused {
-        /// The code.
+        /// The server's `error` code, such as 463 or 479.
         code: u32,
     },
     /// WhatsApp is known to limit whom the account may write to, and this recipient isn't among them: nothing left this

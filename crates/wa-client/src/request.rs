@@ -12,7 +12,7 @@ pub struct OnWhatsApp {
     pub registered: bool,
     /// Its phone number address.
     pub pn: Option<Jid>,
-    /// Its LID.
+    /// Its LID without device, where the server tells it.
     pub lid: Option<Jid>,
 }
 
@@ -21,7 +21,7 @@ pub struct OnWhatsApp {
 pub struct Person {
     /// The address by phone number: the number that the account has, which may be another than the one that was typed.
     pub pn: Option<Jid>,
-    /// The LID.
+    /// The LID without device, where it is known.
     pub lid: Option<Jid>,
 }
 
@@ -41,13 +41,13 @@ pub enum RequestError {
     /// The companion isn't online.
     #[error("not connected: {cause}")]
     NotConnected {
-        /// Why it isn't.
+        /// Why there is no connection.
         cause: Cause,
     },
     /// The server answered with an error.
     #[error("refused by the server: {code} {text}")]
     Refused {
-        /// The code.
+        /// The server's `code`, such as 404 or 429.
         code: u32,
         /// The text beside the code.
         text: String,
@@ -61,7 +61,7 @@ pub enum RequestError {
     /// The argument can't be sent.
     #[error("{0}")]
     Invalid(String),
-    /// The store failed.
+    /// The companion's own store failed; what it said. Nothing was changed.
     #[error("the store failed: {0}")]
     Store(String),
     /// The client has been stopped.

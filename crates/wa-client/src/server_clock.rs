@@ -36,7 +36,7 @@ impl ServerClock {
         }
     }
 
-    /// Unix milliseconds.
+    /// The server's time as far as it is known: Unix milliseconds.
     pub(crate) fn unix_millis(&self) -> i64 {
         self.ours.unix_millis().saturating_add(self.lead.load(Ordering::Relaxed))
     }

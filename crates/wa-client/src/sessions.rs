@@ -59,7 +59,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// A loaded session.
+    /// The session with this device, if it has been loaded and there is one.
     pub(crate) fn get_mut(&mut self, address: &DeviceAddress) -> Option<&mut Session> {
         self.entries.get_mut(address)?.session.as_mut()
     }

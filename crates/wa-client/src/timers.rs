@@ -49,7 +49,7 @@ impl Timers {
         }
     }
 
-    /// Something arrived.
+    /// Something arrived: the connection lives.
     pub(crate) fn heard(&mut self) {
         self.unheard_since = None;
     }

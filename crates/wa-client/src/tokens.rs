@@ -96,7 +96,7 @@ impl Tokens {
         self.unstored.drain().collect()
     }
 
-    /// Empties the memory.
+    /// Forgets what the store has, too: it is read again when it is needed.
     pub(crate) fn release(&mut self) {
         drop(self.known.take());
     }

@@ -24,12 +24,12 @@ pub struct ConnectRequest {
     pub attempt: u32,
 }
 
-/// Where frames go.
+/// Where frames go, one by one.
 pub type Outbound = Pin<Box<dyn Sink<Bytes, Error = TransportError> + Send>>;
 /// Where frames come from; `None` is an orderly end.
 pub type Inbound = Pin<Box<dyn Stream<Item = Result<Bytes, TransportError>> + Send>>;
 
-/// An open connection.
+/// An open connection, as a connector hands it over: both directions, and nothing sent yet.
 pub struct Connection {
     /// Each item leaves as one binary WebSocket message.
     pub outgoing: Outbound,

@@ -15,7 +15,7 @@ use crate::mirror::hosted;
 pub(crate) struct Claim<'a> {
     /// The device, as its session is named.
     pub(crate) device: &'a Jid,
-    /// Its identity key.
+    /// The identity key that the device presents.
     pub(crate) identity: &'a PublicKey,
     /// The device identity that came along.
     pub(crate) device_identity: Option<&'a [u8]>,

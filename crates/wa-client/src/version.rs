@@ -6,9 +6,9 @@ use async_trait::async_trait;
 /// A version of WhatsApp Web, such as `2.3000.1045649367`. Its last part, the revision, ages (PROTOCOL.md 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// 2.
+    /// The first number: 2 so far.
     pub primary: u32,
-    /// 3000.
+    /// The second number: 3000 so far.
     pub secondary: u32,
     /// The revision: newer ones are greater.
     pub tertiary: u32,

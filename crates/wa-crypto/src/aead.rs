@@ -20,7 +20,7 @@ pub struct OpenError;
 pub struct Aes256Gcm(aes_gcm::Aes256Gcm);
 
 impl Aes256Gcm {
-    /// Expands the key.
+    /// Expands the key once, for any number of messages.
     pub fn new(key: &[u8; 32]) -> Self {
         Self(aes_gcm::Aes256Gcm::new(key.into()))
     }

@@ -54,7 +54,7 @@ impl Signature {
         exactly(bytes).map(Self)
     }
 
-    /// The 64 bytes.
+    /// The 64 bytes as they stand on the wire.
     pub const fn as_bytes(&self) -> &[u8; 64] {
         &self.0
     }

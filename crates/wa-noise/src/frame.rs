@@ -26,7 +26,7 @@ pub struct FrameTooLong(
 pub struct FrameError {
     /// Length that was announced.
     pub length: usize,
-    /// The decoder's limit.
+    /// What the decoder takes at most, in bytes.
     pub limit: usize,
 }
 

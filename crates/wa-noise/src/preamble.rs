@@ -62,7 +62,7 @@ pub struct Preamble(Vec<u8>);
 pub enum Progress {
     /// The preamble is not complete.
     More(Preamble),
-    /// It is.
+    /// The preamble is complete.
     Done {
         /// Routing information, if the client sent any.
         routing: Option<Vec<u8>>,

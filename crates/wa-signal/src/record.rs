@@ -67,7 +67,7 @@ impl Session {
     }
 }
 
-/// Builds a record.
+/// Builds a record: its fields one after the other, without names.
 pub(crate) struct Writer(pub(crate) Vec<u8>);
 
 impl Writer {

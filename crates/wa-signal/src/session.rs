@@ -29,13 +29,13 @@ pub struct Session {
 /// An encrypted message, ready for an `<enc>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ciphertext {
-    /// Its type.
+    /// Whether it opens a session, as the stanza's `type` has to say.
     pub kind: Kind,
-    /// Its wire bytes.
+    /// The message as it stands on the wire, version byte and MAC included.
     pub bytes: Vec<u8>,
 }
 
-/// Types of [`Ciphertext`].
+/// The two types of a [`Ciphertext`], by which the receiver knows how to open it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Opens a session with the receiver: `pkmsg`.
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-/// What [`Session::accept`] did.
+/// What came of [`Session::accept`] beside the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// The one-time prekey that was used: forget it together with storing the session.

@@ -98,7 +98,7 @@ struct Active {
 }
 
 impl Impostors {
-    /// Forgets all.
+    /// Forgets all claims, and what was stolen with them.
     pub(crate) fn clear(&self) {
         *self.active.lock() = None;
         self.stolen.lock().clear();

@@ -24,7 +24,7 @@ struct Shared {
 }
 
 impl MemoryRecords {
-    /// An empty one.
+    /// A store of a companion that isn't paired yet.
     pub fn new() -> Self {
         Self::default()
     }

@@ -43,7 +43,7 @@ pub enum PeerDataSort {
 }
 
 impl PeerDataSort {
-    /// The stored number.
+    /// The number that stands for it in a record; never used for another sort.
     pub const fn number(self) -> u32 {
         match self {
             Self::History => 1,

@@ -62,7 +62,7 @@ pub enum Step {
 }
 
 impl Batch {
-    /// An empty batch.
+    /// A batch without steps, which changes nothing.
     pub const fn new() -> Self {
         Self { steps: Vec::new() }
     }

@@ -36,7 +36,7 @@ pub trait Dialect: Send + Sync {
 /// What a receiver gets, besides the headers that are the same in every dialect.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
-    /// The event's name.
+    /// The event's name in this dialect.
     pub event: &'static str,
     /// The request's body: JSON.
     pub body: Bytes,

@@ -26,7 +26,7 @@ const PIECE: u64 = 500;
 /// How much may happen at once, and where to.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Judges every URL.
+    /// Judges every URL before each call: where a webhook may go.
     pub guard: AddressGuard,
     /// Resolves the names of receivers.
     pub resolver: Resolver,

@@ -24,7 +24,7 @@ const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 /// What happened how often.
 pub(super) type Counts = BTreeMap<String, usize>;
 
-/// Makes trouble.
+/// Places faults and breaks connections at random, and counts what it did.
 pub(super) struct Troubles<'a> {
     simulator: &'a Arc<Simulator>,
     talkers: &'a [Arc<Talker>],

@@ -39,7 +39,7 @@ pub struct Config {
     pub bcrypt_cost: u32,
     /// How login tokens are signed, and how long they last.
     pub jwt: JwtConfig,
-    /// The first user.
+    /// The user that the first start creates, who may do everything.
     pub admin: AdminConfig,
     /// Which WhatsApp the instances connect to.
     pub whatsapp: WhatsAppConfig,
@@ -95,9 +95,9 @@ pub struct AdminConfig {
     pub email: String,
     /// Password; generated when absent.
     pub password: Option<Secret>,
-    /// First name.
+    /// Given name, as `/api/auth/me` shows it.
     pub first_name: String,
-    /// Last name.
+    /// Family name, as `/api/auth/me` shows it.
     pub last_name: String,
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret.
+    /// Takes a text that no log may show; any text, the empty one too.
     #[must_use]
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())

@@ -16,15 +16,15 @@ const MAX_PART: usize = 16 << 10;
 /// What an authenticator answered, as browsers write it: binary parts in base64url.
 #[derive(Clone, Default)]
 pub struct ShownPasskey {
-    /// `rawId`.
+    /// `rawId`: the credential's id, in unpadded base64url as all of these.
     pub raw_id: String,
-    /// `response.clientDataJSON`.
+    /// `response.clientDataJSON`: what the browser signed.
     pub client_data_json: String,
-    /// `response.authenticatorData`.
+    /// `response.authenticatorData`: what the authenticator says of itself.
     pub authenticator_data: String,
-    /// `response.signature`.
+    /// `response.signature`, over both.
     pub signature: String,
-    /// `response.userHandle`.
+    /// `response.userHandle`: whose credential it is, where the authenticator says so.
     pub user_handle: Option<String>,
 }
 

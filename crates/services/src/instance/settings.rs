@@ -20,13 +20,13 @@ pub const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=36_500;
 pub struct CreateInstance {
     /// Shown to the owner; required.
     pub name: String,
-    /// Free text.
+    /// What it is for, in its owner's words; at most [`MAX_DESCRIPTION`] characters.
     pub description: Option<String>,
     /// How it shows itself in the phone's list of linked devices.
     pub look: DeviceLook,
     /// How long events and messages are kept; `None` leaves it to the gateway's own setting.
     pub retention: Retention,
-    /// How it connects.
+    /// Its proxy, and whether senders see at once that their messages were delivered.
     pub connection: ConnectionSettings,
     /// The default webhook. With a URL it is on unless told otherwise.
     pub webhook: WebhookPatch,

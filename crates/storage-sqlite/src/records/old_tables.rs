@@ -76,7 +76,7 @@ struct Old<'a> {
     db: &'a mut SqliteConnection,
     key: i64,
     sealer: &'a Sealer,
-    /// What was read.
+    /// What was read so far, as a companion would commit it.
     changes: Changes,
     /// Rows that could not be.
     unreadable: usize,

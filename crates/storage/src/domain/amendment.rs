@@ -64,9 +64,9 @@ impl AmendTarget {
 pub enum Change {
     /// The author replaced the content. Does nothing to a message that was taken back, or edited at a later time.
     Edit {
-        /// The new text.
+        /// The new text; `None` where the new content has none.
         text: Option<String>,
-        /// The new protobuf.
+        /// The protobuf of the new content, encoded, as [`Message::raw`] holds it.
         raw: Bytes,
     },
     /// The author or an administrator took it back: text and bytes go.

@@ -15,7 +15,7 @@ words! {
         AccountRefused = "account_refused",
         /// Another connection with the same credentials took over.
         Replaced = "replaced",
-        /// A temporary ban.
+        /// WhatsApp has banned the account for a while; `until` says until when.
         Banned = "banned",
         /// This version of the client is no longer accepted.
         Outdated = "outdated",

@@ -70,7 +70,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// Nothing yet.
+    /// A settlement of nothing, which [`Settlement::cursor`] and the lists are added to.
     pub fn new(consumer: Consumer, epoch: Epoch) -> Self {
         Self { consumer, epoch, cursor: None, put: Vec::new(), done: Vec::new() }
     }

@@ -24,6 +24,6 @@ words! {
 pub struct DeviceLook {
     /// Its name, where browsers name their operating system.
     pub name: Option<String>,
-    /// Its icon.
+    /// The icon beside it; `None`: the gateway's.
     pub icon: Option<DeviceIcon>,
 }

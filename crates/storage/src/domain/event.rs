@@ -71,7 +71,7 @@ impl NewEvent {
 pub struct Event {
     /// Position in the log of this instance: starts at 1, grows with every event, has gaps.
     pub seq: i64,
-    /// Stable identifier.
+    /// The same in the log, in every webhook call and in every replay: consumers tell repeats by it.
     pub id: EventId,
     /// The instance it belongs to.
     pub instance: InstanceId,
@@ -104,7 +104,7 @@ pub enum EventStart {
     Oldest,
     /// So that the page ends with the newest event there is.
     Newest,
-    /// After this position.
+    /// With the first event behind this position.
     AfterSeq(i64),
     /// After this time. Such a page may be longer than its limit: it never ends between events of the same time.
     AfterTime(Timestamp),
@@ -113,7 +113,7 @@ pub enum EventStart {
 /// Which events of an instance; always in ascending order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventQuery {
-    /// Where to begin.
+    /// Where the page begins.
     pub start: EventStart,
     /// Only these kinds; empty means all.
     pub kinds: Vec<EventKind>,

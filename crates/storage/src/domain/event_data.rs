@@ -102,7 +102,7 @@ pub struct MessageData {
     /// Who wrote it in a group, under the name that the API uses; `None` between two people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub participant: Option<String>,
-    /// What it is.
+    /// What it is by its content: a text, a picture, an edit …
     #[serde(rename = "type")]
     pub kind: MessageKind,
     /// Its text, the text under a file, the new text of an edit, the emoji of a reaction (empty: taken away).
@@ -129,10 +129,10 @@ pub struct MessageData {
 /// A file, as far as it is known without fetching it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaData {
-    /// Its MIME type.
+    /// Its MIME type, as the sender says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
-    /// Its name.
+    /// Its name, as the sender says; never a path to be trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
     /// Its size in bytes, as the sender says.
@@ -151,7 +151,7 @@ pub struct StatusData {
     pub from_me: bool,
     /// When, by WhatsApp's clock where it said so: Unix seconds.
     pub timestamp: i64,
-    /// Why it failed.
+    /// Why it failed; there only beside `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
@@ -266,7 +266,7 @@ pub struct QrData {
 /// A usage limit that was passed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitData {
-    /// Which: `maxMessagesSent`, …
+    /// Its name in the API: `maxMessagesSent`, …
     pub limit: String,
     /// How much is allowed.
     pub allowed: u64,
@@ -315,7 +315,7 @@ pub struct NewChatsData {
 /// A webhook whose settings changed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookData {
-    /// Its name.
+    /// Its name, which no other webhook of the instance has.
     pub name: String,
     /// Whether it is called.
     pub enabled: bool,

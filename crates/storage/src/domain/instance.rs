@@ -37,11 +37,11 @@ pub struct Instance {
     pub owner: UserId,
     /// Shown to the owner.
     pub name: String,
-    /// Free text.
+    /// What it is for, in its owner's words.
     pub description: Option<String>,
     /// How long its events and messages are kept.
     pub retention: Retention,
-    /// How it connects.
+    /// Its proxy, and whether senders see at once that their messages were delivered.
     pub connection: ConnectionSettings,
     /// How it shows itself on the phone.
     pub look: DeviceLook,

@@ -16,7 +16,7 @@ identifier! {
 pub struct Epoch(i64);
 
 impl Epoch {
-    /// From its number.
+    /// The epoch with this number, as a row holds it.
     pub const fn new(number: i64) -> Self {
         Self(number)
     }
@@ -42,7 +42,7 @@ impl fmt::Display for Epoch {
 /// An instance that a node holds from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leased {
-    /// The instance.
+    /// The instance, as it is stored.
     pub instance: Instance,
     /// The epoch to name in everything that is written for it.
     pub epoch: Epoch,

@@ -203,7 +203,7 @@ pub(super) fn names(chats: &[String], chat: &str, wire_chat: &str) -> bool {
 /// Which messages of a chat, newest first. Messages whose kind [`amends`](MessageKind::amends) are not listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageQuery {
-    /// [`Message::chat`].
+    /// The chat whose messages are listed, under the name that [`Message::chat`] has.
     pub chat: String,
     /// Only messages written at or after this time.
     pub start: Option<Timestamp>,

@@ -128,7 +128,7 @@ pub struct WebhookPatch {
     pub url: Option<Option<String>>,
     /// Whether it is on.
     pub enabled: Option<bool>,
-    /// New format.
+    /// The dialect of its calls from now on.
     pub format: Option<WebhookFormat>,
     /// New switch, see [`EventFilter::received`].
     pub received: Option<bool>,

@@ -95,7 +95,7 @@ impl<'a> Body<'a> {
         conversation.map(Self::Conversation)
     }
 
-    /// What people make.
+    /// The part that people see, if the message has one: not what clients tell each other.
     fn shown(message: &'a Message) -> Option<Self> {
         first!(message:
             extended_text_message => Self::ExtendedText,

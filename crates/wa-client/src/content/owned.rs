@@ -68,7 +68,7 @@ impl Content {
         &self.message
     }
 
-    /// Its protobuf, encoded.
+    /// Its protobuf as it came or was encoded; the bytes never change.
     pub fn raw(&self) -> &Bytes {
         &self.raw
     }

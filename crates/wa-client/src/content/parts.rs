@@ -67,7 +67,7 @@ impl fmt::Debug for Target<'_> {
 pub struct Quote<'a> {
     /// WhatsApp's id of the quoted message.
     pub id: &'a str,
-    /// Who wrote it.
+    /// Who wrote it, as a JID in text form; `None` where the quote doesn't say.
     pub participant: Option<&'a str>,
     /// Its chat, where that is another one.
     pub chat: Option<&'a str>,

@@ -39,7 +39,7 @@ impl<'a> View<'a> {
         Self { message, body: Body::of(&message) }
     }
 
-    /// What it is.
+    /// What it is, wrappers taken off.
     pub fn kind(&self) -> Kind {
         self.body.kind()
     }

@@ -21,7 +21,7 @@ pub struct ReceiptUpdate {
     pub participant: Jid,
     /// Whether a device of the own account reports it.
     pub from_me: bool,
-    /// Unix seconds.
+    /// When it happened, by the server's clock: Unix seconds.
     pub timestamp: i64,
 }
 

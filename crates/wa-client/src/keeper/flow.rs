@@ -35,7 +35,7 @@ pub(crate) struct Flow {
     first_unuploaded: u32,
     next_id: u32,
     fresh: Option<JoinHandle<Vec<PreKey>>>,
-    /// Unix seconds.
+    /// The time of the login by the server's clock: Unix seconds.
     now: i64,
 }
 

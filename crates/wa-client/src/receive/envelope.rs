@@ -25,7 +25,7 @@ pub(super) struct Envelope {
     /// The other address of the chat, for messages of the own account.
     pub(super) chat_alt: Option<Jid>,
     pub(super) from_me: bool,
-    /// Unix seconds.
+    /// When the server took the message: Unix seconds.
     pub(super) timestamp: i64,
     pub(super) offline: bool,
     /// Whether it is internal traffic of the own account.

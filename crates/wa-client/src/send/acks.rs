@@ -18,7 +18,7 @@ const WRONG_NAME_SPACE: u32 = 400;
 #[derive(Debug)]
 pub(super) struct Acks {
     waiting: HashMap<String, (Instant, Waiting)>,
-    /// Callers that wait.
+    /// How many callers still wait for an answer.
     unanswered: usize,
     /// In the order of their deadlines, since all wait equally long; acknowledged ones stay until theirs.
     deadlines: VecDeque<(Instant, String)>,
@@ -162,7 +162,7 @@ impl Acks {
         self.deadlines.clear();
     }
 
-    /// Gives memory back.
+    /// Gives the memory of past bursts back.
     pub(super) fn shrink(&mut self) {
         self.deadlines.retain(|(_, id)| self.waiting.contains_key(id));
         self.deadlines.shrink_to_fit();

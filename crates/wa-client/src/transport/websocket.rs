@@ -69,7 +69,7 @@ impl Default for WebSocket {
 }
 
 impl WebSocket {
-    /// For this URL.
+    /// A connector to this URL, `wss://` or `ws://`, that believes the public authorities.
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), user_agent: None, tls: None, dial: Arc::new(Direct) }
     }

@@ -15,7 +15,7 @@ pub(crate) struct Standing {
 /// A ban that ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ban {
-    /// Unix seconds.
+    /// When it ends: Unix seconds.
     until: u64,
     /// `code` of the failure.
     code: u32,

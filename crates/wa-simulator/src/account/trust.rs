@@ -32,7 +32,7 @@ pub(crate) struct Token {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Restriction {
-    /// Everybody.
+    /// Everybody may write to the account.
     #[default]
     None,
     /// Companions that show a `<tctoken>` of the account, or a right `<cstoken>`.

@@ -6,7 +6,7 @@ const MAX_DEPTH: usize = 16;
 /// A message as a phone shows it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Described {
-    /// What it is.
+    /// What it is, as the inbox of the control API names it.
     pub(crate) kind: &'static str,
     /// Its text, its new text, its emoji, the caption of its media or the question of its poll.
     pub(crate) text: Option<String>,
