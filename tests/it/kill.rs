@@ -20,6 +20,8 @@ const MESSAGES: usize = 1_000;
 const SENDERS: usize = 8;
 /// Messages around each kill that arrive damaged.
 const UNREADABLE: usize = 3;
+/// Longest that it may take until all of them are read: the phone is asked a second time after 65 s.
+const READ_WITHIN: Duration = Duration::from_secs(300);
 const OURS: &str = "15550000031";
 const PEER: &str = "15550000032";
 const SECRET: &str = "kill-test-secret";
@@ -64,7 +66,7 @@ async fn nothing_is_lost_or_repeated_when_the_gateway_is_killed_again_and_again(
 
     every_message_is_stored_once(&gateway, &id, &sent_ids, &received_ids).await;
     every_event_arrived_with_a_stable_id(&receiver, &sent_ids, &received_ids).await;
-    what_was_damaged_is_told(&gateway, &id, &receiver).await;
+    what_was_damaged_is_told_and_read(&gateway, &id, &receiver).await;
     every_send_is_shown_once(&simulator, &sent_ids).await;
 }
 
@@ -190,24 +192,26 @@ async fn every_event_arrived_with_a_stable_id(
     assert_eq!(receiver.refused(), 0, "every call was signed");
 }
 
-/// What could be read is told as received; what could not is told as that, and is read later unless the process died
-/// before it could ask for it again.
-async fn what_was_damaged_is_told(gateway: &Gateway, id: &str, receiver: &WebhookReceiver) {
-    let hooks = receiver.hooks();
-    let damaged = events_by_message(&hooks, "message_undecryptable");
-    assert!(!damaged.is_empty(), "some of the traffic arrived damaged");
-    let stored = gateway.messages(id, PEER).await.expect("answered");
-    let theirs = || stored.iter().filter(|message| message["fromMe"] == false);
-    let (unread, read): (Vec<&Value>, Vec<&Value>) =
-        theirs().partition(|message| message["messageType"] == "undecryptable");
-    for message in &unread {
-        assert!(message["content"].is_null() && damaged.contains_key(&message_id(message)), "{message}");
-    }
-    let received = events_by_message(&hooks, "message_received");
-    for message in &read {
-        assert!(message["content"].is_string() && received.contains_key(&message_id(message)), "{message}");
-    }
-    println!("arrived damaged: {}, never read: {}", damaged.len(), unread.len());
+/// What arrived damaged is told as that, and it is nothing but what this test has damaged. None of it stays unread: its
+/// sender is asked for it again, and if nothing comes of that, the own phone, which has every message, after 5 s and
+/// once more a minute later (PROTOCOL.md 11.7 and 14). Whom it waits for is stored before it is acknowledged, so that a
+/// kill in between takes nothing away.
+async fn what_was_damaged_is_told_and_read(gateway: &Gateway, id: &str, receiver: &WebhookReceiver) {
+    let stored = until_within("what was damaged is read", READ_WITHIN, || async {
+        let stored = gateway.messages(id, PEER).await?;
+        stored.iter().all(|message| message["messageType"] != "undecryptable").then_some(stored)
+    })
+    .await;
+    let theirs: Vec<_> = stored.iter().filter(|message| message["fromMe"] == false).collect();
+    until_within("all is told as received", READ_WITHIN, || async {
+        let received = events_by_message(&receiver.hooks(), "message_received");
+        theirs.iter().all(|message| received.contains_key(&message_id(message))).then_some(())
+    })
+    .await;
+    assert!(theirs.iter().all(|message| message["content"].is_string()));
+    let damaged = events_by_message(&receiver.hooks(), "message_undecryptable");
+    assert!((1..=KILLS * UNREADABLE).contains(&damaged.len()), "{} arrived damaged", damaged.len());
+    println!("arrived damaged, and was read in the end: {}", damaged.len());
 }
 
 async fn every_send_is_shown_once(simulator: &Simulator, sent: &BTreeSet<String>) {

@@ -239,6 +239,7 @@ mod tests {
 
     use parking_lot::Mutex;
     use storage::MemoryStorage;
+    use test_support::until;
 
     use super::*;
 
@@ -267,12 +268,6 @@ mod tests {
         }
     }
 
-    async fn until(mut done: impl FnMut() -> bool) {
-        while !done() {
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn nobody_is_asked_before_somebody_connects_and_then_once_a_day() {
         let page = Page::saying(Some(NEWER));
@@ -281,7 +276,7 @@ mod tests {
         sleep(REFRESH_EVERY * 3).await;
         assert_eq!(page.asked(), 0);
         assert_eq!(keeper.current(), Version::COMPILED);
-        until(|| keeper.status().version == NEWER).await;
+        until("the newer one is known", || async { (keeper.status().version == NEWER).then_some(()) }).await;
         assert_eq!((page.asked(), keeper.status().origin), (1, VersionOrigin::Fetched));
         keeper.current();
         sleep(REFRESH_EVERY / 2).await;

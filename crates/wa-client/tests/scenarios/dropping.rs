@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use wa_client::{Batch, ConnectRequest, Connection, Connector, Event, State, TransportError};
 
-use crate::stage::{InMemory, Stage, patiently};
+use crate::stage::{InMemory, Stage, nothing_waits, patiently};
 
 /// Takes its time, so that a batch is looked at while it dials.
 struct Slow(InMemory);
@@ -74,10 +74,5 @@ async fn whoever_drops_what_comes_without_a_connection_is_connected_and_told_aga
             let _ = batch.accept().await;
         }
     });
-    patiently(async {
-        while alice.devices()[0].waiting > 0 {
-            sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    nothing_waits(&alice).await;
 }

@@ -11,7 +11,7 @@ use wa_client::content::Kind;
 use wa_client::{Event, MessageInfo, ReceivedMessages, Store, UndecryptableReason, proto};
 use wa_simulator::{FaultKind, Phone, Say};
 
-use crate::stage::{Companion, NOW, Stage, texts_of};
+use crate::stage::{Companion, NOW, Stage, nothing_waits, texts_of};
 
 async fn cast() -> (Stage, Phone, Phone, Companion) {
     let stage = Stage::new().await;
@@ -26,12 +26,6 @@ async fn get_acquainted(companion: &Companion, alice: &Phone, bob: &Phone) {
     companion.diary.messages(1).await;
     companion.send(bob.jid(), "sound").await;
     bob.wait_for_inbox(|inbox| inbox.len() == 1).await;
-}
-
-async fn nothing_waits(phone: &Phone) {
-    while phone.devices()[0].waiting > 0 {
-        sleep(Duration::from_millis(50)).await;
-    }
 }
 
 fn resent(phone: &Phone, id: &str) -> u32 {

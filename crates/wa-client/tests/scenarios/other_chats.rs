@@ -8,7 +8,7 @@ use wa_signal::sender_key::SenderKeyRecord;
 use wa_simulator::{FaultKind, Phone, Say};
 use wa_store::{DeviceAddress, SenderKeyName};
 
-use crate::stage::{Companion, Stage, texts_of};
+use crate::stage::{Companion, Stage, nothing_waits, texts_of};
 
 async fn cast() -> (Stage, Phone, Phone, Companion) {
     let stage = Stage::new().await;
@@ -23,12 +23,6 @@ fn shared(chat: &str) -> FaultKind {
 
 fn attribute(name: &str, value: Option<&str>) -> FaultKind {
     FaultKind::Attribute { name: name.to_owned(), value: value.map(str::to_owned) }
-}
-
-async fn nothing_waits(phone: &Phone) {
-    while phone.devices()[0].waiting > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
 }
 
 fn reasons(events: &[Event]) -> Vec<UndecryptableReason> {

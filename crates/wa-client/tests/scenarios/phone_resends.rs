@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use wa_client::{Event, UndecryptableReason};
 use wa_simulator::{Fault, FaultKind, Phone};
 
-use crate::stage::{Companion, Stage, texts_of};
+use crate::stage::{Companion, Stage, nothing_waits, texts_of};
 
 async fn cast() -> (Stage, Phone, Phone, Companion) {
     let stage = Stage::new().await;
@@ -37,12 +37,6 @@ fn reasons(events: &[Event]) -> Vec<UndecryptableReason> {
 /// How often the phone was asked: the requests that the server took.
 fn asked(stage: &Stage) -> usize {
     stage.seen("push_priority=\"high\"")
-}
-
-async fn nothing_waits(phone: &Phone) {
-    while phone.devices()[0].waiting > 0 {
-        sleep(Duration::from_millis(50)).await;
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use wa_client::{Config, Delivery, Event, Store, UndecryptableReason};
 use wa_simulator::{Behaviour, Fault, FaultKind, Moment, Phone};
 
 use crate::puppet::Puppet;
-use crate::stage::{Companion, NOW, Stage, patiently, texts_of};
+use crate::stage::{Companion, NOW, Stage, nothing_waits, patiently, texts_of};
 
 /// A server that insists on answers.
 #[allow(clippy::needless_update, reason = "there is more behaviour to come")]
@@ -30,7 +30,7 @@ async fn whatever_the_server_sends_is_answered_so_that_nothing_is_held_back() {
     for tag in ["status", "appdata", "something-new"] {
         stage.fault_for(&alice, FaultKind::Stanza { tag: tag.into() });
     }
-    companion.has_answered(&alice).await;
+    nothing_waits(&alice).await;
     for answer in [r#"<ack class="status""#, r#"<ack class="appdata""#] {
         assert!(stage.seen(answer) > 0, "{answer}");
     }
@@ -119,7 +119,7 @@ async fn an_own_message_that_stays_unreadable_does_not_stay_in_the_queue() {
         .diary
         .wait_for(|events| events.iter().any(|event| matches!(event, Event::Undecryptable(_))))
         .await;
-    companion.has_answered(&alice).await;
+    nothing_waits(&alice).await;
     let logins = alice.devices()[0].logins;
     sleep(Duration::from_secs(2 * 3600)).await;
     assert_eq!(alice.devices()[0].logins, logins);
@@ -137,7 +137,7 @@ async fn all_that_waited_is_fetched_in_batches_and_receipted_together() {
     let companion = stage.start(store);
     let texts = companion.diary.texts(450).await;
     assert_eq!(texts, (0..450).map(|number| number.to_string()).collect::<Vec<_>>());
-    companion.has_answered(&alice).await;
+    nothing_waits(&alice).await;
     assert_eq!(companion.diary.messages(450).await.len(), 450, "nothing came twice");
     let done = |event: &Event| matches!(event, Event::OfflineDone { count } if *count >= 450);
     companion.diary.wait_for(|events| events.iter().any(done)).await;
@@ -240,15 +240,15 @@ async fn a_message_that_comes_once_more_with_the_next_connection_is_receipted_an
     let stage = Stage::behaving(Behaviour { overlaps: true, ..Behaviour::default() }).await;
     let (alice, bob, companion) = paired(&stage).await;
     companion.diary.wait_for(|events| events.iter().any(|event| matches!(event, Event::Peer(_)))).await;
-    companion.has_answered(&alice).await;
+    nothing_waits(&alice).await;
     let id = bob.send(alice.number(), "once").await.unwrap();
     companion.diary.texts(1).await;
-    companion.has_answered(&alice).await;
+    nothing_waits(&alice).await;
     let again = format!(r#"id="{id}" type="text""#);
     let delivered = stage.seen(&again);
     stage.fault_for(&alice, FaultKind::Drop { when: Moment::Now });
     companion.connected(2).await;
-    companion.has_answered(&alice).await;
+    nothing_waits(&alice).await;
     assert!(stage.seen(&again) > delivered);
     let is_unreadable = |event: &Event| matches!(event, Event::Undecryptable(_));
     assert!(!companion.diary.events().iter().any(is_unreadable));
@@ -262,7 +262,7 @@ async fn connections_that_drop_in_quick_succession_are_no_failures_while_they_ca
     for round in 0..12 {
         bob.send(alice.number(), &round.to_string()).await.unwrap();
         companion.diary.texts(round + 1).await;
-        companion.has_answered(&alice).await;
+        nothing_waits(&alice).await;
         stage.fault_for(&alice, FaultKind::Drop { when: Moment::Now });
         companion.state(|state| *state != wa_client::State::Online).await;
         let start = Instant::now();

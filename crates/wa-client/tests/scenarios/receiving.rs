@@ -1,12 +1,9 @@
 //! What waits, what comes twice, what can't be read, and what must not be acknowledged.
 
-use std::time::Duration;
-
-use tokio::time::sleep;
 use wa_client::{Cause, Event, Undecryptable, UndecryptableReason};
 use wa_simulator::{Addressing, Fault, FaultKind, Outgoing, Phone};
 
-use crate::stage::{Companion, Stage, messages_of, texts_of};
+use crate::stage::{Companion, Stage, messages_of, nothing_waits, texts_of};
 
 async fn cast() -> (Stage, Phone, Phone, Companion) {
     let stage = Stage::new().await;
@@ -29,17 +26,6 @@ fn many(to: &Phone, count: usize) -> Outgoing {
 
 fn expected(count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("text {n}")).collect()
-}
-
-/// Everything the server holds for the companion has been acknowledged.
-async fn nothing_waits(phone: &Phone) {
-    for _ in 0..100 {
-        if phone.devices()[0].waiting == 0 {
-            return;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{} stanzas wait", phone.devices()[0].waiting);
 }
 
 /// What could not be read, but for status posts.

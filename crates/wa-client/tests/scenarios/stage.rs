@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{SinkExt, StreamExt};
+use test_support::until;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -185,16 +186,6 @@ impl Companion {
         self.diary.wait_for(|events| events.iter().filter(connected).count() >= times).await;
     }
 
-    /// Waits until the server has been answered everything.
-    pub(crate) async fn has_answered(&self, phone: &Phone) {
-        let answered = async {
-            while phone.devices().iter().any(|device| device.waiting > 0) {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        patiently(answered).await;
-    }
-
     /// Waits until it waits for the next try, and says why.
     pub(crate) async fn waiting(&self) -> Cause {
         match self.state(|state| matches!(state, State::Waiting { .. })).await {
@@ -305,6 +296,12 @@ impl Diary {
             })
             .collect()
     }
+}
+
+/// Waits until all that the server holds for the phone's companions has been acknowledged.
+pub(crate) async fn nothing_waits(phone: &Phone) {
+    let answered = || phone.devices().iter().all(|device| device.waiting == 0);
+    until("everything is acknowledged", || async { answered().then_some(()) }).await;
 }
 
 /// What has not happened after two hours of paused time doesn't happen any more.

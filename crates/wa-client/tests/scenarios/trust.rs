@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use test_support::until;
 use tokio::time::sleep;
 use wa_client::{Event, Limit, LimitKind, Outgoing, SendError, State};
 use wa_simulator::{ChatCap, Fault, FaultKind, KeySharing, Phone, RateLimit, Restriction, TimeLock};
@@ -244,9 +245,7 @@ async fn a_refusal_whose_connection_ends_is_not_taken_for_one_that_may_be_repeat
     stage.fault_for(&alice, FaultKind::IqSilence { xmlns: Some("w:mex".into()), child: None });
     let client = companion.client.clone();
     let sending = tokio::spawn(async move { client.send(Outgoing::text(bob.jid(), "hello")).await });
-    while stage.seen("error=\"463\"") == 0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    until("it is refused", || async { (stage.seen("error=\"463\"") > 0).then_some(()) }).await;
     stage.sim.add_fault(Fault::new(FaultKind::Drop { when: Default::default() })).unwrap();
     let limit = Limit { kind: LimitKind::TimeLock, until: None };
     assert_eq!(sending.await.unwrap(), Err(SendError::RefusedByLimit(limit)));

@@ -5,7 +5,7 @@ use wa_client::{Event, PeerMessage, Undecryptable, UndecryptableReason};
 use wa_store::PeerDataSort;
 
 use crate::puppet::Puppet;
-use crate::stage::{NOW, Stage, patiently};
+use crate::stage::{NOW, Stage, nothing_waits, patiently};
 
 fn message(from: Jid) -> Node<'static> {
     Node::new("message")
@@ -130,9 +130,7 @@ async fn what_the_phone_shares_is_stored_before_it_is_acknowledged() {
         .diary
         .wait_for(|events| events.iter().filter(|event| matches!(event, Event::Peer(_))).count() >= 4)
         .await;
-    while alice.devices()[0].waiting > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    nothing_waits(&alice).await;
     // A phone may have been wrong at first.
     let shared = companion.diary.events().iter().rev().find_map(peer).unwrap();
     let ids: Vec<_> = shared.iter().map(|key| key.id.clone()).collect();
