@@ -1,9 +1,12 @@
 //! Who is calling: passwords, login tokens, API keys.
 
 mod callers;
+mod hashing;
 mod password;
+mod rotation;
 mod throttle;
 mod token;
+mod tries;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,17 +23,12 @@ use crate::error::ServiceError;
 use callers::{Callers, Credential};
 use password::Passwords;
 pub use password::{MAX_PASSWORD, MIN_PASSWORD};
-use throttle::Throttle;
-use token::Tokens;
+pub use rotation::Renewed;
+use token::{Bearer, Tokens};
+use tries::Tries;
 
-/// Tries that one address has for one account before it must wait.
-const FREE_TRIES: u32 = 5;
-/// Tries that one address has for all accounts together.
-const FREE_TRIES_PER_ADDRESS: u32 = 30;
-/// How long a guesser of one account waits at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// Shorter, since many clients may share the address of a proxy.
-const LONGEST_WAIT_OF_ADDRESS: Duration = Duration::from_secs(60);
+/// Longest e-mail address (RFC 5321, section 4.5.3.1.3).
+const MAX_EMAIL: usize = 254;
 /// A credential longer than this is not ours.
 const MAX_CREDENTIAL: usize = 4096;
 
@@ -110,24 +108,15 @@ struct Inner {
     tries: Mutex<Tries>,
 }
 
-struct Tries {
-    accounts: Throttle<(String, IpAddr)>,
-    addresses: Throttle<IpAddr>,
-}
-
 impl AuthService {
     /// A service over this store.
     pub fn new(storage: Arc<dyn Storage>, config: &AuthConfig) -> Self {
-        let tries = Tries {
-            accounts: Throttle::new(FREE_TRIES, LONGEST_WAIT),
-            addresses: Throttle::new(FREE_TRIES_PER_ADDRESS, LONGEST_WAIT_OF_ADDRESS),
-        };
         let inner = Inner {
             storage,
             passwords: Passwords::new(config.bcrypt_cost),
             tokens: Tokens::new(config.jwt_secret.expose().as_bytes(), config.token_lifetime),
             callers: Callers::default(),
-            tries: Mutex::new(tries),
+            tries: Mutex::new(Tries::new()),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -151,8 +140,9 @@ impl AuthService {
             first_name: admin.first_name,
             last_name: admin.last_name,
             role: Role::Admin,
-            api_key: ApiKey::new(format!("tl_{}", random_text::<32>())),
+            api_key: new_api_key(),
             disabled_at: None,
+            credentials_version: 0,
             created_at: now,
             updated_at: now,
         };
@@ -168,41 +158,54 @@ impl AuthService {
     ///
     /// # Errors
     /// `Unauthorized`, the same and after the same work whether the email or the password is wrong;
-    /// `RateLimited` after too many tries from this address.
+    /// `RateLimited` after too many tries from this address, or while too many others try.
     pub async fn login(
         &self,
         email: &str,
         password: &SecretText,
         from: IpAddr,
     ) -> Result<Login, ServiceError> {
-        let inner = &self.inner;
-        let account = (email.trim().to_lowercase(), network(from));
-        inner.admit(&account)?;
-        let user = match email.len() {
-            ..=MAX_CREDENTIAL => inner.storage.user_by_email(email.trim()).await?,
-            _ => None,
+        const WRONG: ServiceError = ServiceError::Unauthorized { message: "email or password is wrong" };
+        let (inner, email, at) = (&self.inner, email.trim(), Instant::now());
+        if email.len() > MAX_EMAIL {
+            return Err(WRONG);
+        }
+        let limited = |retry_after| ServiceError::RateLimited { retry_after };
+        let attempt = inner.tries.lock().admit(email, from, at).map_err(limited)?;
+        let found = inner.storage.user_by_email(email).await?;
+        let active = found.filter(|user| user.disabled_at.is_none());
+        let looked_at = async {
+            if let Some(user) = &active {
+                inner.tries.lock().admit_to(user.id, attempt, at).map_err(limited)?;
+            }
+            let hash = active.as_ref().map(|user| &user.password_hash);
+            inner.passwords.verify(attempt.address, password, hash).await
         };
-        let active = user.filter(|user| user.disabled_at.is_none());
-        let right = inner.passwords.verify(password, active.as_ref().map(|user| &user.password_hash)).await?;
-        let Some(user) = active.filter(|_| right) else {
-            return Err(ServiceError::Unauthorized { message: "email or password is wrong" });
-        };
-        inner.succeeded(&account);
-        let (token, expires_at) = inner.tokens.issue(user.id, now())?;
+        let right = looked_at.await.inspect_err(|_| inner.tries.lock().take_back(attempt))?;
+        let user = active.filter(|_| right).ok_or(WRONG)?;
+        inner.tries.lock().succeeded(user.id, attempt, at);
+        let bearer = Bearer { user: user.id, version: user.credentials_version };
+        let (token, expires_at) = inner.tokens.issue(bearer, now())?;
         Ok(Login { token, expires_at, user })
     }
 
     /// The caller with this login token.
     ///
     /// # Errors
-    /// `Unauthorized` if it isn't ours, has expired, or its user is gone or disabled.
+    /// `Unauthorized` if it isn't ours, has expired, was issued under other credentials than its user has now, or its user
+    /// is gone or disabled.
     pub async fn by_token(&self, token: &str) -> Result<Caller, ServiceError> {
         const REFUSED: ServiceError =
             ServiceError::Unauthorized { message: "the token is invalid or has expired" };
         let inner = &self.inner;
         let ours = Some(token).filter(|token| token.len() <= MAX_CREDENTIAL);
-        let user = ours.and_then(|token| inner.tokens.user(token)).ok_or(REFUSED)?;
-        inner.caller(Credential::User(user), async || inner.storage.user(user).await).await?.ok_or(REFUSED)
+        let bearer = ours.and_then(|token| inner.tokens.read(token, now())).ok_or(REFUSED)?;
+        let Bearer { user, version } = bearer;
+        let look_up = async || {
+            let user = inner.storage.user(user).await?;
+            Ok(user.filter(|user| user.credentials_version == version))
+        };
+        inner.caller(Credential::Token(user, version), look_up).await?.ok_or(REFUSED)
     }
 
     /// The caller with this API key.
@@ -230,7 +233,8 @@ impl AuthService {
         self.inner.storage.user(caller.user).await?.ok_or(ServiceError::NotFound { what: Missing::User })
     }
 
-    /// Must be called after a user was changed: their old credentials stop working at once.
+    /// Must be called after a user was changed: their old credentials stop working at once. Another process on the same
+    /// database notices within 5 s.
     pub fn forget(&self, user: UserId) {
         self.inner.callers.forget(user);
     }
@@ -258,28 +262,10 @@ impl Inner {
         }
         Ok(caller)
     }
-
-    fn admit(&self, account: &(String, IpAddr)) -> Result<(), ServiceError> {
-        let now = Instant::now();
-        let mut tries = self.tries.lock();
-        let limited = |retry_after| ServiceError::RateLimited { retry_after };
-        tries.accounts.admit(account, now).map_err(limited)?;
-        tries.addresses.admit(&account.1, now).map_err(limited)
-    }
-
-    fn succeeded(&self, account: &(String, IpAddr)) {
-        let mut tries = self.tries.lock();
-        tries.accounts.clear(account);
-        tries.addresses.take_back(&account.1);
-    }
 }
 
-/// What one client can hold many of is counted as one: an IPv6 client has a whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => std::net::Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-        v4 => v4,
-    }
+fn new_api_key() -> ApiKey {
+    ApiKey::new(format!("tl_{}", random_text::<32>()))
 }
 
 /// Text of `N` random bytes, safe in URLs and headers.

@@ -41,11 +41,14 @@ mod status;
 mod cause;
 mod clock;
 mod field;
+mod text;
 
 #[cfg(test)]
 mod testing;
 
-pub use auth::{AuthConfig, AuthService, Caller, FirstAdmin, Login, MAX_PASSWORD, MIN_PASSWORD, Welcome};
+pub use auth::{
+    AuthConfig, AuthService, Caller, FirstAdmin, Login, MAX_PASSWORD, MIN_PASSWORD, Renewed, Welcome,
+};
 pub use companion::{
     Companion, CompanionStores, Companions, ConfigureClient, NotRecorded, Recorder, Started, WhatsApp,
 };

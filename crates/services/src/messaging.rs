@@ -25,6 +25,7 @@ use crate::recipient::parse_recipient;
 use crate::running::RunningInstance;
 use crate::status::ConnectionStatus;
 use crate::supervisor::Supervisor;
+use crate::text::is_blank;
 
 /// Longest text, in characters: WhatsApp's own limit.
 pub const MAX_TEXT: usize = 65_536;
@@ -360,7 +361,7 @@ fn claim(instance: InstanceId, key: String, request: &str) -> Result<Claim, Serv
 
 fn check_text(text: &str) -> Result<(), ServiceError> {
     let problem = match () {
-        () if text.trim().is_empty() => "must not be empty".to_owned(),
+        () if is_blank(text) => "must not be empty".to_owned(),
         () if text.len() > MAX_TEXT && text.chars().count() > MAX_TEXT => {
             format!("must have at most {MAX_TEXT} characters")
         }

@@ -7,7 +7,9 @@ use std::borrow::Cow;
 use thiserror::Error;
 use wa_binary::{Jid, Server};
 
-use characters::{digit, is_invisible, is_plus, is_separator};
+use characters::{digit, is_plus, is_separator};
+
+use crate::text::is_invisible;
 
 /// Shortest and longest international number, in digits (E.164 allows 15).
 const DIGITS: std::ops::RangeInclusive<usize> = 5..=15;

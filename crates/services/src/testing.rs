@@ -38,6 +38,7 @@ pub(crate) fn user(id: UserId) -> User {
         role: Role::User,
         api_key: ApiKey::new(id.to_string()),
         disabled_at: None,
+        credentials_version: 0,
         created_at: now(),
         updated_at: now(),
     }

@@ -17,6 +17,7 @@ table! {
         disabled_at -> Nullable<BigInt>,
         created_at -> BigInt,
         updated_at -> BigInt,
+        credentials_version -> BigInt,
     }
 }
 

@@ -9,15 +9,16 @@ use tokio::time::Instant;
 
 use super::Caller;
 
-/// A change that another process makes to a user is noticed after this long; our own at once.
-const FRESH: Duration = Duration::from_secs(10);
+/// A change that another process makes to a user, as `trunkline user` does, is noticed after this long; our own at once.
+pub(super) const FRESH: Duration = Duration::from_secs(5);
 /// Most credentials that are remembered; when there are more, all are asked again.
 const CAPACITY: usize = 10_000;
 
 /// What a credential is remembered by. API keys only as hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Credential {
-    User(UserId),
+    /// A token of this user, issued under this version of the credentials.
+    Token(UserId, u32),
     ApiKey([u8; 32]),
 }
 

@@ -1,10 +1,13 @@
-//! bcrypt, off the async threads and a few at a time.
+//! bcrypt, on threads of its own and a few at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use storage::SecretText;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
+use super::hashing::{Busy, Hashing};
+use super::throttle::Key;
 use crate::error::ServiceError;
 use crate::field::Field;
 
@@ -12,21 +15,21 @@ use crate::field::Field;
 pub const MAX_PASSWORD: usize = 72;
 /// Shortest password that can be set, in bytes.
 pub const MIN_PASSWORD: usize = 8;
-/// Hashes computed at once: guessing must not take all threads from those who do other things.
-const CONCURRENCY: usize = 2;
+/// When somebody may try again who found too many waiting: half of them are done by then.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Hashes and verifies passwords.
 #[derive(Clone, Debug)]
 pub(crate) struct Passwords {
     cost: u32,
-    permits: Arc<Semaphore>,
+    hashing: Hashing,
     /// The hash of no password, so that an unknown user costs as much as a known one.
     nobody: Arc<OnceCell<SecretText>>,
 }
 
 impl Passwords {
     pub(crate) fn new(cost: u32) -> Self {
-        Self { cost, permits: Arc::new(Semaphore::new(CONCURRENCY)), nobody: Arc::default() }
+        Self { cost, hashing: Hashing::default(), nobody: Arc::default() }
     }
 
     /// The hash to store.
@@ -37,12 +40,17 @@ impl Passwords {
             return Err(ServiceError::invalid(Field::Password, message));
         }
         let (password, cost) = (password.clone(), self.cost);
-        self.blocking(move || bcrypt::hash(password.expose(), cost)).await.map(SecretText::new)
+        self.work(Key::OURS, move || bcrypt::hash(password.expose(), cost)).await.map(SecretText::new)
     }
 
-    /// Whether the password is that of `hash`. Without a hash it takes as long and is never right.
+    /// Whether the password is that of `hash`. Without a hash it takes as long and is never right. `whose` is the address
+    /// that asks.
+    ///
+    /// # Errors
+    /// `RateLimited` if too many wait for theirs.
     pub(crate) async fn verify(
         &self,
+        whose: Key,
         password: &SecretText,
         hash: Option<&SecretText>,
     ) -> Result<bool, ServiceError> {
@@ -54,23 +62,24 @@ impl Passwords {
         // Too long can't be right, but is worked on all the same.
         let fits = password.expose().len() <= MAX_PASSWORD;
         let password = if fits { password.clone() } else { SecretText::new("too long to be right") };
-        let right = self.blocking(move || bcrypt::verify(password.expose(), hash.expose())).await?;
+        let right = self.work(whose, move || bcrypt::verify(password.expose(), hash.expose())).await?;
         Ok(right && known && fits)
     }
 
     async fn hash_of_nobody(&self) -> Result<SecretText, ServiceError> {
         let cost = self.cost;
         let unguessable = super::random_text::<32>();
-        self.blocking(move || bcrypt::hash(unguessable, cost)).await.map(SecretText::new)
+        self.work(Key::OURS, move || bcrypt::hash(unguessable, cost)).await.map(SecretText::new)
     }
 
-    async fn blocking<T: Send + 'static>(
+    async fn work<T: Send + 'static>(
         &self,
+        whose: Key,
         work: impl FnOnce() -> Result<T, bcrypt::BcryptError> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let _permit = self.permits.acquire().await.map_err(ServiceError::internal)?;
-        let done = tokio::task::spawn_blocking(work).await.map_err(ServiceError::internal)?;
-        done.map_err(ServiceError::internal)
+        let done = self.hashing.run(whose, work).await;
+        done.map_err(|Busy| ServiceError::RateLimited { retry_after: RETRY_AFTER })?
+            .map_err(ServiceError::internal)
     }
 }
 
@@ -87,10 +96,10 @@ mod tests {
         let passwords = Passwords::new(4);
         let hash = passwords.hash(&secret("correct horse")).await.unwrap();
         assert!(hash.expose().starts_with("$2b$04$"));
-        assert!(passwords.verify(&secret("correct horse"), Some(&hash)).await.unwrap());
-        assert!(!passwords.verify(&secret("correct hors"), Some(&hash)).await.unwrap());
-        assert!(!passwords.verify(&secret("correct horse"), None).await.unwrap());
-        assert!(!passwords.verify(&secret(""), Some(&hash)).await.unwrap());
+        assert!(passwords.verify(Key::OURS, &secret("correct horse"), Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(Key::OURS, &secret("correct hors"), Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(Key::OURS, &secret("correct horse"), None).await.unwrap());
+        assert!(!passwords.verify(Key::OURS, &secret(""), Some(&hash)).await.unwrap());
     }
 
     #[tokio::test]
@@ -98,8 +107,8 @@ mod tests {
         let passwords = Passwords::new(4);
         let longest = "x".repeat(MAX_PASSWORD);
         let hash = passwords.hash(&secret(&longest)).await.unwrap();
-        assert!(passwords.verify(&secret(&longest), Some(&hash)).await.unwrap());
-        assert!(!passwords.verify(&secret(&format!("{longest}y")), Some(&hash)).await.unwrap());
+        assert!(passwords.verify(Key::OURS, &secret(&longest), Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(Key::OURS, &secret(&format!("{longest}y")), Some(&hash)).await.unwrap());
         assert!(passwords.hash(&secret(&format!("{longest}y"))).await.is_err());
         assert!(passwords.hash(&secret("short")).await.is_err());
     }

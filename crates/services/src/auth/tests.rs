@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use storage::{MemoryStorage, UserPatch, UserStore};
 
+use super::callers::FRESH;
+use super::tries::{FREE_TRIES, FREE_TRIES_PER_ADDRESS};
 use super::*;
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -131,10 +133,49 @@ async fn success_clears_the_account_but_not_the_address() {
     assert!(matches!(limited, Err(ServiceError::RateLimited { .. })));
 }
 
-#[test]
-fn a_client_with_many_ipv6_addresses_is_one() {
-    let of = |text: &str| network(text.parse().unwrap());
-    assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
-    assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-    assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+#[tokio::test]
+async fn an_address_longer_than_any_is_wrong_and_leaves_nothing() {
+    let (auth, _, _) = service().await;
+    for _ in 0..FREE_TRIES_PER_ADDRESS + FREE_TRIES {
+        let email = format!("{}@example.com", "x".repeat(MAX_EMAIL));
+        assert!(is_unauthorized(&auth.login(&email, &secret("wrong"), HOME).await));
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_old_one_and_all_tokens() {
+    let (auth, _, welcome) = service().await;
+    let old = auth.login("admin@example.com", &secret("correct horse"), HOME).await.unwrap();
+    auth.by_token(&old.token).await.unwrap();
+    let renewed = auth.reset_password("ADMIN@example.com").await.unwrap();
+    assert!(is_unauthorized(&auth.by_token(&old.token).await));
+    assert!(is_unauthorized(&auth.login("admin@example.com", &secret("correct horse"), HOME).await));
+    let password = renewed.password.unwrap();
+    let login = auth.login("admin@example.com", &password, HOME).await.unwrap();
+    auth.by_token(&login.token).await.unwrap();
+    auth.by_api_key(welcome.api_key.expose()).await.unwrap();
+    let nobody = auth.reset_password("nobody@example.com").await;
+    assert!(matches!(nobody, Err(ServiceError::NotFound { what: Missing::User })));
+}
+
+#[tokio::test]
+async fn a_new_api_key_ends_the_old_one_and_all_tokens() {
+    let (auth, _, welcome) = service().await;
+    let login = auth.login("admin@example.com", &secret("correct horse"), HOME).await.unwrap();
+    auth.by_token(&login.token).await.unwrap();
+    auth.by_api_key(welcome.api_key.expose()).await.unwrap();
+    let key = auth.rotate_key("admin@example.com").await.unwrap().api_key.unwrap();
+    assert!(is_unauthorized(&auth.by_api_key(welcome.api_key.expose()).await));
+    assert!(is_unauthorized(&auth.by_token(&login.token).await));
+    auth.by_api_key(key.expose()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_process_changes_is_noticed_within_seconds() {
+    let (auth, storage, welcome) = service().await;
+    auth.by_api_key(welcome.api_key.expose()).await.unwrap();
+    let config = AuthConfig { bcrypt_cost: 4, ..AuthConfig::new(secret("jwt secret")) };
+    AuthService::new(storage, &config).rotate_key("admin@example.com").await.unwrap();
+    tokio::time::advance(FRESH).await;
+    assert!(is_unauthorized(&auth.by_api_key(welcome.api_key.expose()).await));
 }

@@ -6,6 +6,7 @@ use crate::clock::now;
 use crate::error::ServiceError;
 use crate::field::Field;
 use crate::status::ConnectionStatus;
+use crate::text::unfit_for_a_name;
 use crate::webhooks::{check_change, patched};
 use storage::{ConnectionSettings, DeviceLook, Instance, InstanceId, InstancePatch, Retention, SecretText};
 use wa_client::RequestError;
@@ -72,6 +73,9 @@ impl InstanceService {
     }
 
     async fn set_push_name(&self, instance: &Instance, name: Option<&str>) -> Result<(), ServiceError> {
+        if let Some(problem) = name.and_then(unfit_for_a_name) {
+            return Err(ServiceError::invalid(Field::PushName, problem));
+        }
         let Some(running) = self.inner.supervisor.find(instance.owner, instance.id) else {
             return Err(self.not_connected(instance));
         };

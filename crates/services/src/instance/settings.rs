@@ -5,6 +5,7 @@ use storage::{ConnectionSettings, DeviceIcon, DeviceLook, Retention, WebhookPatc
 
 use crate::error::ServiceError;
 use crate::field::Field;
+use crate::text::{unfit_for_a_name, unfit_for_lines};
 
 /// Longest name, in characters.
 pub const MAX_NAME: usize = 100;
@@ -79,8 +80,10 @@ pub(crate) fn check_name(name: &str) -> Result<String, ServiceError> {
     let problem = match name.chars().count() {
         0 => "must not be empty".to_owned(),
         length if length > MAX_NAME => format!("must have at most {MAX_NAME} characters"),
-        _ if name.chars().any(char::is_control) => "must not hold control characters".to_owned(),
-        _ => return Ok(name.to_owned()),
+        _ => match unfit_for_a_name(name) {
+            Some(problem) => problem.to_owned(),
+            None => return Ok(name.to_owned()),
+        },
     };
     Err(ServiceError::invalid(Field::Name, problem))
 }
@@ -92,6 +95,9 @@ pub(crate) fn check_description(description: Option<String>) -> Result<Option<St
         let message = format!("must have at most {MAX_DESCRIPTION} characters");
         return Err(ServiceError::invalid(Field::Description, message));
     }
+    if let Some(problem) = description.as_deref().and_then(unfit_for_lines) {
+        return Err(ServiceError::invalid(Field::Description, problem.to_owned()));
+    }
     Ok(description)
 }
 
@@ -102,8 +108,10 @@ pub(crate) fn check_look(look: DeviceLook) -> Result<DeviceLook, ServiceError> {
         Some(name) if name.chars().count() > MAX_DEVICE_NAME => {
             format!("must have at most {MAX_DEVICE_NAME} characters")
         }
-        Some(name) if name.chars().any(char::is_control) => "must not hold control characters".to_owned(),
-        _ => return Ok(DeviceLook { name, ..look }),
+        name => match name.as_deref().and_then(unfit_for_a_name) {
+            Some(problem) => problem.to_owned(),
+            None => return Ok(DeviceLook { name: name.clone(), ..look }),
+        },
     };
     Err(ServiceError::invalid(Field::DeviceName, problem))
 }
@@ -131,6 +139,11 @@ mod tests {
             (check_name(" ").map(drop), "name must not be empty"),
             (check_name(&"é".repeat(101)).map(drop), "name must have at most 100 characters"),
             (check_name("a\nb").map(drop), "name must not hold control characters"),
+            (check_name("\u{200b}\u{feff}").map(drop), "name must not be empty"),
+            (
+                check_description(Some("a\0".to_owned())).map(drop),
+                "description must not hold control characters but ends of lines and tabs",
+            ),
             (
                 check_description(Some("x".repeat(1001))).map(drop),
                 "description must have at most 1000 characters",

@@ -17,14 +17,6 @@ pub(super) fn digit(c: char) -> Option<char> {
     char::from_digit(value, 10)
 }
 
-/// Whether it only says how the text around it is to be shown, and isn't seen itself: WhatsApp Web puts such characters
-/// around numbers that are copied.
-pub(super) fn is_invisible(c: char) -> bool {
-    matches!(u32::from(c),
-        0x00ad | 0x0600..=0x0605 | 0x061c | 0x06dd | 0x070f | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e
-        | 0x2060..=0x206f | 0xfe00..=0xfe0f | 0xfeff | 0xfff9..=0xfffb | 0xe0001 | 0xe0020..=0xe007f)
-}
-
 /// Whether it stands between the digits of a number and means nothing.
 pub(super) fn is_separator(c: char) -> bool {
     c.is_whitespace()
@@ -43,6 +35,7 @@ pub(super) fn is_plus(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::is_invisible;
 
     #[test]
     fn digits_of_every_script_have_their_value() {

@@ -24,6 +24,7 @@ struct UserRow {
     disabled_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
+    credentials_version: i64,
 }
 
 impl UserRow {
@@ -42,12 +43,14 @@ impl UserRow {
             disabled_at: user.disabled_at.map(Timestamp::millis),
             created_at: user.created_at.millis(),
             updated_at: user.updated_at.millis(),
+            credentials_version: user.credentials_version.into(),
         })
     }
 
     fn open(self, sealer: &Sealer) -> Result<User, Fault> {
         let api_key = sealer.open(&api_key_place(&[&self.id]), &self.api_key)?;
         let api_key = std::str::from_utf8(&api_key).map_err(|error| Fault::corrupt("API key", error))?;
+        let version = u32::try_from(self.credentials_version);
         Ok(User {
             id: user_id(&self.id)?,
             email: self.email,
@@ -57,6 +60,7 @@ impl UserRow {
             role: self.role.parse()?,
             api_key: ApiKey::new(api_key),
             disabled_at: self.disabled_at.map(time),
+            credentials_version: version.map_err(|error| Fault::corrupt("credentials version", error))?,
             created_at: time(self.created_at),
             updated_at: time(self.updated_at),
         })

@@ -146,6 +146,7 @@ macro_rules! conformance_tests {
                 users_are_found_by_id_email_and_api_key
                 emails_and_api_keys_are_unique
                 user_patches_change_only_what_they_name
+                credentials_have_a_version
                 settings_are_stored_and_initialised_once
             }
             instances {

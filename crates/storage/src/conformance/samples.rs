@@ -26,6 +26,7 @@ pub fn sample_user(name: &str) -> User {
         role: Role::User,
         api_key: ApiKey::new(format!("key of {name}")),
         disabled_at: None,
+        credentials_version: 3,
         created_at: Timestamp::from_millis(1_700_000_000_001),
         updated_at: Timestamp::from_millis(1_700_000_000_002),
     }

@@ -74,6 +74,32 @@ pub async fn user_patches_change_only_what_they_name(backend: impl Backend) {
     assert!(matches!(missing, Err(StorageError::NotFound { what: Missing::User })), "{missing:?}");
 }
 
+/// Whatever takes a credential away makes a new version of the credentials, which is stored; nothing else does.
+pub async fn credentials_have_a_version(mut backend: impl Backend) {
+    let store = backend.storage().await;
+    let zoe = sample_user("zoe");
+    store.create_user(zoe.clone()).await.unwrap();
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    let none = UserPatch::default;
+    let patches = [
+        (UserPatch { first_name: Some("Zoe".into()), role: Some(Role::Admin), ..none() }, 0),
+        (UserPatch { disabled_at: Some(None), ..none() }, 0),
+        (UserPatch { password_hash: Some(SecretText::new("$2b$")), ..none() }, 1),
+        (UserPatch { api_key: Some(ApiKey::new("new key")), ..none() }, 1),
+        (UserPatch { disabled_at: Some(Some(now)), ..none() }, 1),
+    ];
+    let mut version = zoe.credentials_version;
+    for (patch, more) in patches {
+        version += more;
+        let changed = store.update_user(zoe.id, patch.clone(), now).await.unwrap();
+        assert_eq!(changed.credentials_version, version, "{patch:?}");
+    }
+    drop(store);
+    backend.reopen().await;
+    let store = backend.storage().await;
+    assert_eq!(store.user(zoe.id).await.unwrap().unwrap().credentials_version, version);
+}
+
 /// `init_setting` keeps the first value, `put_setting` the last.
 pub async fn settings_are_stored_and_initialised_once(mut backend: impl Backend) {
     let store = backend.storage().await;

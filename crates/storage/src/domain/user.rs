@@ -41,13 +41,16 @@ pub struct User {
     pub api_key: ApiKey,
     /// Since when the user may not log in any more; `None` while they may.
     pub disabled_at: Option<Timestamp>,
+    /// Counts the changes of the credentials; what was issued under an earlier version is no longer good.
+    pub credentials_version: u32,
     /// When the user was created.
     pub created_at: Timestamp,
     /// When anything of this was last changed.
     pub updated_at: Timestamp,
 }
 
-/// Changes to a user; `None` leaves a field as it is.
+/// Changes to a user; `None` leaves a field as it is. One that takes a credential away (a new password, a new API key,
+/// a user who is disabled) makes a new version of the credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserPatch {
     /// New email.
@@ -69,6 +72,7 @@ pub struct UserPatch {
 impl UserPatch {
     /// Applies the changes as of `now`.
     pub fn apply(self, user: &mut User, now: Timestamp) {
+        let takes_away = self.takes_a_credential_away();
         let Self { email, password_hash, first_name, last_name, role, api_key, disabled_at } = self;
         set(&mut user.email, email);
         set(&mut user.password_hash, password_hash);
@@ -77,7 +81,14 @@ impl UserPatch {
         set(&mut user.role, role);
         set(&mut user.api_key, api_key);
         set(&mut user.disabled_at, disabled_at);
+        if takes_away {
+            user.credentials_version = user.credentials_version.saturating_add(1);
+        }
         user.updated_at = now;
+    }
+
+    fn takes_a_credential_away(&self) -> bool {
+        self.password_hash.is_some() || self.api_key.is_some() || matches!(self.disabled_at, Some(Some(_)))
     }
 }
 
