@@ -12,6 +12,7 @@
     reason = "a failed test is a panic, and says what it saw"
 )]
 
+mod abuse;
 mod hostile;
 mod kill;
 mod layering;

@@ -49,6 +49,11 @@ impl Trunkline {
         Self { child, announced }
     }
 
+    /// The binary that [`start`](Self::start) runs.
+    pub fn binary() -> &'static Path {
+        binary()
+    }
+
     /// The base URL, without a slash at its end.
     pub fn url(&self) -> &str {
         &self.announced.url

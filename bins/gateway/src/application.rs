@@ -5,36 +5,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_server::Server;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use outbound::{AddressGuard, Resolver};
 use rand::Rng as _;
-use services::{AuthConfig, Dependencies, FirstAdmin, KeepFor, Services};
+use services::{AuthConfig, AuthService, Dependencies, FirstAdmin, KeepFor, ServiceError, Services};
 use storage::{SecretText, Storage, StorageError};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Backend, BackendError};
-use crate::config::{AdminConfig, Config};
+use crate::config::{AdminConfig, Config, DatabaseConfig};
 use crate::first_start::FirstStart;
 use crate::middleware::edge;
 use crate::node::{Node, NodeError};
 use crate::openapi;
 use crate::routes;
+use crate::server::{self, Gate, Limits};
 use crate::state::AppState;
 use crate::whatsapp::{self, OutboundError, Route};
 
-/// How long answers that are under way may take after the stop, in seconds: longer than a send waits for WhatsApp.
-const ANSWERS_GRACE: u64 = 12;
 /// How long instances and deliveries may take to end after that.
 const SERVICES_GRACE: Duration = Duration::from_secs(10);
-/// How long a client may take to send a request's head.
-const HEAD_TIME_OUT: Duration = Duration::from_secs(10);
-/// How long a connection may idle between two requests.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Connections per worker; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 10_000;
 /// Under this name the database keeps the secret of the login tokens.
 const JWT_SECRET: &str = "jwt_secret";
 
@@ -106,7 +99,7 @@ impl Application {
         let first_start = first_start(&services, &config.admin).await?;
         let document = openapi::document(config.public_url.as_ref());
         let state = web::Data::new(AppState::new(services, &backend, &config, document));
-        let (server, address) = listen(config.listen, state.clone())?;
+        let (server, address) = listen(&config, state.clone())?;
         guard.close(address);
         Ok(Self { server, address, state, backend, node, first_start })
     }
@@ -173,6 +166,59 @@ pub async fn migrate(config: &Config) -> Result<(), BackendError> {
     Ok(())
 }
 
+/// Which credential of a user is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// The password.
+    Password,
+    /// The API key.
+    ApiKey,
+}
+
+/// Why a credential can't be made anew.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RenewError {
+    /// There is no database yet: the first start makes it, and the first user with it.
+    #[error("there is no database at {0} yet")]
+    NoDatabase(String),
+    /// The database can't be opened.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// There is no such user, or the database can't be written.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The secret of the tokens can't be read.
+    #[error("the database can't be used")]
+    Storage(#[from] StorageError),
+}
+
+/// Makes a credential of the user with this e-mail anew, also while a gateway runs on the same database. Answers with what
+/// is to be shown once.
+///
+/// # Errors
+/// [`RenewError`].
+pub async fn renew(config: &Config, email: &str, renewal: Renewal) -> Result<String, RenewError> {
+    let DatabaseConfig::Sqlite { file } = &config.database;
+    if !file.exists() {
+        return Err(RenewError::NoDatabase(file.display().to_string()));
+    }
+    let backend = Backend::open(config).await?;
+    let auth = AuthService::new(backend.storage(), &auth(config, &*backend.storage()).await?);
+    let renewed = match renewal {
+        Renewal::Password => auth.reset_password(email).await,
+        Renewal::ApiKey => auth.rotate_key(email).await,
+    };
+    backend.close().await;
+    let renewed = renewed?;
+    let (name, secret) = match (&renewed.password, &renewed.api_key) {
+        (Some(password), _) => ("password", password.expose()),
+        (None, Some(key)) => ("API key ", key.expose()),
+        (None, None) => ("nothing ", ""),
+    };
+    Ok(format!("e-mail    {}\n{name}  {secret}\n", renewed.email))
+}
+
 /// Makes ring the process' TLS provider, once; several gateways may live in one process.
 pub(crate) fn install_crypto() {
     // An error says that there is one already.
@@ -199,11 +245,7 @@ async fn services(
     guard: &AddressGuard,
 ) -> Result<Services, StartError> {
     let storage = backend.storage();
-    let auth = AuthConfig {
-        jwt_secret: jwt_secret(config, &*storage).await?,
-        token_lifetime: config.jwt.life_span,
-        bcrypt_cost: config.bcrypt_cost,
-    };
+    let auth = auth(config, &*storage).await?;
     let resolver = match &config.dns_servers[..] {
         [] => Resolver::system(),
         servers => Resolver::of_servers(servers),
@@ -229,6 +271,14 @@ async fn services(
     .map_err(|error| StartError::Services(error.into()))
 }
 
+async fn auth(config: &Config, storage: &dyn Storage) -> Result<AuthConfig, StorageError> {
+    Ok(AuthConfig {
+        jwt_secret: jwt_secret(config, storage).await?,
+        token_lifetime: config.jwt.life_span,
+        bcrypt_cost: config.bcrypt_cost,
+    })
+}
+
 /// The configured secret, or the one that was generated at the first start and is kept sealed.
 async fn jwt_secret(config: &Config, storage: &dyn Storage) -> Result<SecretText, StorageError> {
     if let Some(secret) = &config.jwt.secret {
@@ -251,20 +301,19 @@ async fn first_start(services: &Services, admin: &AdminConfig) -> Result<Option<
     Ok(welcome.map(FirstStart::from))
 }
 
-fn listen(address: SocketAddr, state: web::Data<AppState>) -> Result<(Server, SocketAddr), StartError> {
+fn listen(config: &Config, state: web::Data<AppState>) -> Result<(Server, SocketAddr), StartError> {
+    let address = config.listen;
     let failed = |source| StartError::Listen { address, source };
-    let server = HttpServer::new(move || {
-        App::new().app_data(state.clone()).wrap(from_fn(edge)).configure(routes::configure)
-    })
-    .disable_signals()
-    .shutdown_timeout(ANSWERS_GRACE)
-    .client_request_timeout(HEAD_TIME_OUT)
-    .keep_alive(KEEP_ALIVE)
-    .max_connections(MAX_CONNECTIONS)
-    .tcp_nodelay(true)
-    .bind(address)
-    .map_err(failed)?;
-    let bound =
-        server.addrs().first().copied().ok_or_else(|| failed(io::ErrorKind::AddrNotAvailable.into()))?;
-    Ok((server.run(), bound))
+    let limits = Limits::of(server::descriptor_limit());
+    tracing::info!(
+        all = limits.all,
+        per_address = limits.per_address,
+        "connections of clients that are allowed"
+    );
+    let gate = Gate::new(config.allowed_ips.clone(), config.trusted_proxies.clone(), limits);
+    let listener = server::bind(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let app = move || App::new().app_data(state.clone()).wrap(from_fn(edge)).configure(routes::configure);
+    let server = server::serve(listener, gate, app).map_err(failed)?;
+    Ok((server, bound))
 }

@@ -48,6 +48,31 @@ pub enum Command {
     /// Bring the database's schema up to date and say so.
     #[command(after_long_help = variables::help())]
     Migrate,
+    /// Take a user's credentials back, also while a gateway runs.
+    ///
+    /// The new one is shown once: on stdout if that is a terminal, otherwise in a file in DATA_DIR that only its owner can
+    /// read. The old one and all login tokens of the user end; a running gateway notices within 5 seconds.
+    #[command(after_long_help = variables::help())]
+    User {
+        /// What to do.
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+/// What can be done about a user.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make a new password.
+    ResetPassword {
+        /// Whose.
+        email: String,
+    },
+    /// Make a new API key.
+    RotateKey {
+        /// Whose.
+        email: String,
+    },
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! What the first start creates and nobody can be told again: the password is stored as a hash only.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use services::Welcome;
-use thiserror::Error;
+
+use crate::private_file;
+pub use crate::private_file::KeepError;
 
 /// The administrator that the first start created.
 #[derive(Clone)]
@@ -17,18 +17,6 @@ pub struct FirstStart {
     pub password: Option<String>,
     /// The administrator's API key.
     pub api_key: String,
-}
-
-/// The credentials can't be kept, and are lost.
-#[derive(Debug, Error)]
-#[error(
-    "the first administrator's credentials can't be written to {}; remove the database to have a first start again",
-    file.display()
-)]
-pub struct KeepError {
-    file: PathBuf,
-    #[source]
-    source: io::Error,
 }
 
 impl FirstStart {
@@ -49,11 +37,8 @@ impl FirstStart {
     /// # Errors
     /// [`KeepError`].
     pub fn keep(&self, data_dir: &Path) -> Result<PathBuf, KeepError> {
-        let file = data_dir.join(FILE);
-        match write_private(&file, &self.text()) {
-            Ok(()) => Ok(file),
-            Err(source) => Err(KeepError { file, source }),
-        }
+        let advice = "remove the database to have a first start again";
+        private_file::keep(data_dir, FILE, &self.text(), advice)
     }
 }
 
@@ -67,25 +52,6 @@ impl From<Welcome> for FirstStart {
             api_key: welcome.api_key.expose().to_owned(),
         }
     }
-}
-
-/// A new file, so that nobody can have opened it before or have made it a link to elsewhere.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = create_private(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[cfg(test)]

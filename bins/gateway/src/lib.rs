@@ -13,6 +13,7 @@ pub mod shutdown;
 mod telemetry;
 
 mod openapi;
+mod server;
 
 mod routes;
 
@@ -36,6 +37,9 @@ mod error;
 pub mod first_start;
 mod node;
 
+mod connection;
 mod field;
+mod networks;
+mod private_file;
 
 pub use error::ApiError;

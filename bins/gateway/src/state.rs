@@ -16,6 +16,7 @@ use crate::counts::{Counts, InstanceCounter};
 pub(crate) struct AppState {
     pub(crate) services: Services,
     pub(crate) allowed_ips: Vec<IpNet>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) changes: Completion,
     /// The description of the API.
     pub(crate) document: OpenApi,
@@ -31,6 +32,7 @@ impl AppState {
     pub(crate) fn new(services: Services, backend: &Backend, config: &Config, document: OpenApi) -> Self {
         Self {
             allowed_ips: config.allowed_ips.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
             changes: Completion::new(),
             document,
             provider: backend.provider(),

@@ -4,6 +4,7 @@ mod demo;
 mod migrate;
 mod serve;
 mod simulate;
+mod user;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ pub async fn run(command: Command) -> ExitCode {
     let outcome: Result<(), Box<dyn std::error::Error>> = match command {
         Command::Serve => serve::run().await,
         Command::Migrate => migrate::run().await,
+        Command::User { command } => user::run(command).await,
         Command::Simulate { listen, tls, profile } => {
             quiet_telemetry();
             simulate::run(listen, tls, profile).await

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{configure, say};
 use crate::application::Application;
 use crate::first_start::FirstStart;
+use crate::server;
 use crate::shutdown::Signals;
 
 /// As a shell tells of a process that SIGINT has ended.
@@ -16,6 +17,8 @@ const EXIT_AT_ONCE: i32 = 130;
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::catch()?;
     let config = configure()?;
+    let (before, descriptors) = server::raise_descriptor_limit();
+    tracing::info!(before, now = descriptors, "open files and sockets that are allowed");
     let (public_url, data_dir) = (config.public_url.clone(), config.data_dir.clone());
     let application = Application::build(config).await?;
     if let Some(first) = application.first_start() {

@@ -2,6 +2,7 @@
 
 mod environment;
 mod error;
+mod known;
 mod parse;
 mod read;
 mod secret;
@@ -49,6 +50,8 @@ pub struct Config {
     pub message_retention: Option<Duration>,
     /// Clients that may use the API; empty means everybody.
     pub allowed_ips: Vec<IpNet>,
+    /// Proxies in front of the gateway, whose word is taken for whom a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// Private hosts and networks that webhooks may go to nevertheless.
     pub outbound_allow: OutboundAllow,
     /// Name servers that are asked instead of the system's; empty means the system's.
@@ -155,6 +158,7 @@ impl Config {
             event_retention: DEFAULT_EVENT_RETENTION,
             message_retention: None,
             allowed_ips: Vec::new(),
+            trusted_proxies: Vec::new(),
             outbound_allow: OutboundAllow::default(),
             dns_servers: Vec::new(),
             webhook_ca_file: None,

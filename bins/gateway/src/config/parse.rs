@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use reqwest::Url;
 
 /// A life span such as `90s`, `15m`, `24h`, `7d`, `2w`, or plain seconds.
@@ -49,15 +49,14 @@ pub(super) fn url(text: &str, schemes: &[&str]) -> Result<Url, String> {
         .ok_or_else(|| format!("must be a {} URL, not {text:?}.", schemes.join(":// or ") + "://"))
 }
 
-/// Addresses and CIDR ranges, separated by commas.
+/// Addresses and CIDR ranges, separated by commas; at least one. IPv4 addresses that are written as IPv6
+/// (`::ffff:10.0.0.1`) become what they are.
 pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
-    entries(text)
-        .map(|entry| {
-            network(entry).ok_or_else(|| {
-                format!("must list IP addresses and CIDR ranges such as 10.0.0.0/8, not {entry:?}.")
-            })
-        })
-        .collect()
+    let networks = entries(text).map(network).collect::<Result<Vec<_>, _>>()?;
+    if networks.is_empty() {
+        return Err(format!("lists nothing: {text:?}. Leave it out, or name an address."));
+    }
+    Ok(networks)
 }
 
 /// Addresses with or without a port, separated by commas; at least one.
@@ -80,8 +79,26 @@ pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
-fn network(text: &str) -> Option<IpNet> {
-    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+fn network(text: &str) -> Result<IpNet, String> {
+    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network = parsed
+        .map_err(|_| format!("must list IP addresses and CIDR ranges such as 10.0.0.0/8, not {text:?}."))?;
+    if network.addr() != network.network() {
+        return Err(format!("names an address within a range: {text:?}. Is {} meant?", network.trunc()));
+    }
+    Ok(canonical(network))
+}
+
+/// An IPv4 network that was written as one of IPv6 (RFC 4291, section 2.5.5.2).
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    let inner = network.prefix_len().checked_sub(MAPPED);
+    match (network.addr().to_canonical(), inner) {
+        (IpAddr::V4(address), Some(length)) if matches!(network, IpNet::V6(_)) => {
+            Ipv4Net::new(address, length).map_or(network, IpNet::V4)
+        }
+        _ => network,
+    }
 }
 
 /// Levels and `target=level` pairs. A lone word that is no level is refused, though the filter would take it for a
@@ -146,8 +163,18 @@ mod tests {
     fn network_lists() {
         let networks = networks("10.0.0.0/8, ::1,192.168.1.7").unwrap();
         assert_eq!(networks.len(), 3);
-        assert!(super::networks("10.0.0.0/33").is_err());
-        assert!(super::networks("example.org").is_err());
+        for (mapped, plain) in [
+            ("::ffff:127.0.0.1", "127.0.0.1/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:0.0.0.0/96", "0.0.0.0/0"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(super::networks(mapped).unwrap()[0].to_string(), plain);
+        }
+        for wrong in ["10.0.0.0/33", "example.org", ",", " , ", "10.0.0.1/8", "2001:db8::1/64"] {
+            assert!(super::networks(wrong).is_err(), "{wrong}");
+        }
+        assert!(super::networks("10.0.0.1/8").unwrap_err().contains("10.0.0.0/8"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use wa_client::{TrustRoot, Version};
 use super::{
     AdminConfig, Config, ConfigError, DATABASE_FILE, DEFAULT_BCRYPT_COST, DEFAULT_EVENT_RETENTION,
     DEFAULT_JWT_LIFE_SPAN, DEFAULT_LISTEN, DEFAULT_LOG, DatabaseConfig, Environment, JwtConfig, LogFormat,
-    WhatsAppConfig, parse,
+    WhatsAppConfig, known, parse,
 };
 
 impl Config {
@@ -34,6 +34,7 @@ impl Config {
                 .unwrap_or(DEFAULT_EVENT_RETENTION),
             message_retention: parsed(environment, "MESSAGE_RETENTION", parse::retention)?.unwrap_or(None),
             allowed_ips: parsed(environment, "ALLOWED_IPS", parse::networks)?.unwrap_or_default(),
+            trusted_proxies: parsed(environment, "TRUSTED_PROXIES", parse::networks)?.unwrap_or_default(),
             outbound_allow: parsed(environment, "OUTBOUND_ALLOW", outbound_allow)?.unwrap_or_default(),
             dns_servers: parsed(environment, "DNS_SERVERS", parse::name_servers)?.unwrap_or_default(),
             webhook_ca_file: file(environment, "WEBHOOK_CA_FILE")?,
@@ -90,13 +91,9 @@ fn master_key(environment: &Environment) -> Result<Option<MasterKey>, ConfigErro
 }
 
 fn jwt(environment: &Environment) -> Result<JwtConfig, ConfigError> {
-    const SHORTEST: usize = 16;
     let secret = environment.secret("JWT_SECRET")?;
-    if secret.as_ref().is_some_and(|secret| secret.expose().len() < SHORTEST) {
-        return Err(ConfigError::new(
-            "JWT_SECRET",
-            "must have at least 16 bytes; leave it out to have one generated.",
-        ));
+    if let Some(secret) = &secret {
+        known::signing_secret(secret.expose()).map_err(|problem| ConfigError::new("JWT_SECRET", problem))?;
     }
     Ok(JwtConfig {
         secret,
@@ -111,6 +108,9 @@ fn admin(environment: &Environment) -> Result<AdminConfig, ConfigError> {
     let password = environment.secret("ADMIN_PASSWORD")?;
     if password.as_ref().is_some_and(|password| !PASSWORD.contains(&password.expose().len())) {
         return Err(ConfigError::new("ADMIN_PASSWORD", "must have 8 to 72 bytes."));
+    }
+    if let Some(password) = &password {
+        known::password(password.expose()).map_err(|problem| ConfigError::new("ADMIN_PASSWORD", problem))?;
     }
     let text = |name, default| environment.text(name).map_or(default, str::to_owned);
     Ok(AdminConfig {

@@ -23,10 +23,8 @@ fn the_seeds_example_is_understood_as_far_as_it_is_built() {
         ("DATABASE_PROVIDER", "sqlite"),
         ("DATABASE_URL", "mongodb://username:password@hostname:1/database"),
         ("SQLITE_DATABASE_URL", "file:./data/whatsapp-api.db"),
-        ("JWT_SECRET", "your-jwt-secret-key-here"),
         ("JWT_EXPIRATION", "24h"),
         ("ADMIN_EMAIL", "admin@example.com"),
-        ("ADMIN_PASSWORD", "admin123"),
         ("ADMIN_FIRST_NAME", "Admin"),
         ("ADMIN_LAST_NAME", "User"),
     ])
@@ -34,6 +32,15 @@ fn the_seeds_example_is_understood_as_far_as_it_is_built() {
     let file = PathBuf::from("./data/whatsapp-api.db");
     assert_eq!(config.database, DatabaseConfig::Sqlite { file });
     assert_eq!(config.admin.email, "admin@example.com");
+}
+
+#[test]
+fn the_seeds_example_secrets_are_refused() {
+    for (name, value) in [("JWT_SECRET", "your-jwt-secret-key-here"), ("ADMIN_PASSWORD", "admin123")] {
+        let error = config(&[(name, value)]).unwrap_err();
+        assert_eq!(error.variable(), name);
+        assert!(error.to_string().contains("everybody") && !error.to_string().contains(value), "{error}");
+    }
 }
 
 #[test]
@@ -63,6 +70,8 @@ fn every_malformed_value_is_refused_by_name() {
         ("EVENT_RETENTION", "0d"),
         ("MESSAGE_RETENTION", "a while"),
         ("ALLOWED_IPS", "home"),
+        ("ALLOWED_IPS", ","),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("OUTBOUND_ALLOW", "10.0.0.0/40"),
         ("LOG", "debgu"),
         ("LOG_FORMAT", "xml"),
@@ -81,7 +90,7 @@ fn misspelt_names_stop_the_start() {
 #[test]
 fn debug_output_shows_no_secret() {
     let config = config(&[
-        ("JWT_SECRET", "sixteen bytes or more"),
+        ("JWT_SECRET", "sixteen bytes and sixteen bytes more"),
         ("ADMIN_PASSWORD", "correct horse"),
         ("WHATSAPP_PROXY", "socks5://user:battery@proxy.example"),
     ])

@@ -41,7 +41,7 @@ pub const VARIABLES: &[Variable] = &[
         "generated into DATA_DIR/master.key",
         "64 hexadecimal digits; seals credentials and Signal keys at rest.",
     ),
-    secret("JWT_SECRET", "generated and kept in the database", "Signs login tokens; at least 16 bytes."),
+    secret("JWT_SECRET", "generated and kept in the database", "Signs login tokens; at least 32 bytes."),
     plain(
         "JWT_EXPIRATION",
         "24h",
@@ -95,6 +95,11 @@ pub const VARIABLES: &[Variable] = &[
         "ALLOWED_IPS",
         "everybody",
         "Clients that may use the API: addresses and CIDR ranges, separated by commas.",
+    ),
+    plain(
+        "TRUSTED_PROXIES",
+        "none",
+        "Proxies in front, as addresses and CIDR ranges: their X-Forwarded-For or Forwarded names the client.",
     ),
     plain(
         "OUTBOUND_ALLOW",

@@ -11,10 +11,16 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
+use super::Authenticated;
+use super::doubled::doubled_key;
+use crate::connection::body_is_read;
 use crate::error::ApiError;
 
 /// Largest JSON body. The longest text that WhatsApp takes, escaped to the last character, is well below it.
 pub(crate) const MAX_JSON_BODY: usize = 1024 * 1024;
+
+/// Largest body of whoever has shown no credential: an e-mail address and a password.
+const MAX_OPEN_BODY: usize = 4 * 1024;
 
 /// How long a client may take to send its body.
 const BODY_TIME_OUT: Duration = Duration::from_secs(30);
@@ -32,13 +38,21 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
         let request = request.clone();
         let payload = payload.take();
         Box::pin(async move {
+            let limit = limit(&request);
             check_content_type(&request)?;
-            check_length(&request)?;
-            let body =
-                tokio::time::timeout(BODY_TIME_OUT, collect(payload)).await.map_err(|_| too_slow())??;
+            check_length(&request, limit)?;
+            let body = tokio::time::timeout(BODY_TIME_OUT, collect(payload, limit)).await;
+            let body = body.map_err(|_| too_slow())??;
+            body_is_read(&request);
             parse(&body).map(Self)
         })
     }
+}
+
+/// How large the body may be: nobody's memory is kept busy by whoever hasn't said who they are.
+fn limit(request: &HttpRequest) -> usize {
+    let known = request.extensions().get::<Authenticated>().is_some();
+    if known { MAX_JSON_BODY } else { MAX_OPEN_BODY }
 }
 
 fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
@@ -53,23 +67,23 @@ fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
 }
 
 /// Refuses a body by its announced length, before a byte of it is read.
-fn check_length(request: &HttpRequest) -> Result<(), ApiError> {
+fn check_length(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > MAX_JSON_BODY) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
     }
     Ok(())
 }
 
-async fn collect(mut payload: Payload) -> Result<Bytes, ApiError> {
+async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| unreadable(&error))?;
-        if body.len() + chunk.len() > MAX_JSON_BODY {
-            return Err(too_large());
+        let chunk = chunk.map_err(|error| unreadable(&error, limit))?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large(limit));
         }
         body.extend_from_slice(&chunk);
     }
@@ -80,6 +94,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     // serde takes an array for a struct, which no client means.
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(ApiError::invalid("The body must be an object, not an array."));
+    }
+    // Who reads it as the first says and who reads it as the last says would disagree.
+    if let Some(key) = doubled_key(body) {
+        let key = clipped(&key);
+        return Err(ApiError::invalid(format!("{key:?} is given twice.")).with_field(key));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -130,11 +149,11 @@ fn clipped(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)
 }
 
-fn too_large() -> ApiError {
+fn too_large(limit: usize) -> ApiError {
     ApiError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "payload_too_large",
-        format!("The body is larger than {MAX_JSON_BODY} bytes."),
+        format!("The body is larger than {limit} bytes."),
     )
 }
 
@@ -146,9 +165,9 @@ fn too_slow() -> ApiError {
     )
 }
 
-fn unreadable(error: &PayloadError) -> ApiError {
+fn unreadable(error: &PayloadError, limit: usize) -> ApiError {
     match error {
-        PayloadError::Overflow => too_large(),
+        PayloadError::Overflow => too_large(limit),
         _ => ApiError::invalid("The body could not be read to its end."),
     }
 }
@@ -162,6 +181,8 @@ mod tests {
     use actix_web::test::TestRequest;
     use futures_util::Stream;
     use serde::Deserialize;
+    use services::Caller;
+    use storage::{Role, UserId};
 
     use super::*;
 
@@ -223,6 +244,8 @@ mod tests {
             (r#"{"inner":{}}"#, "inner.email"),
             (r#"{"inner":{"mail":1}}"#, "inner.mail"),
             (r#"{"outer":1}"#, "outer"),
+            (r#"{"maxRetries":1,"maxRetries":2}"#, "maxRetries"),
+            (r#"{"headers":{"A":"1","B":"2","A":"3"}}"#, "headers.A"),
         ] {
             let error = parse::<Outer>(body.as_bytes()).unwrap_err();
             assert_eq!(error.field(), Some(path), "{body}: {error}");
@@ -236,6 +259,19 @@ mod tests {
         for body in [format!(r#"{{"{long}":1}}"#), format!(r#""{long}""#)] {
             let error = parse::<Login>(body.as_bytes()).unwrap_err();
             assert!(error.to_string().len() < 300, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_shown_a_credential_may_send_more() {
+        for (more, expected) in [(0, None), (1, Some(413))] {
+            let mut body = br#"{"email":"a"}"#.to_vec();
+            body.resize(MAX_JSON_BODY + more, b' ');
+            let (request, mut payload) = json("").set_payload(body).to_http_parts();
+            let caller = Caller { user: UserId::generate(), role: Role::User };
+            request.extensions_mut().insert(Authenticated(caller));
+            let read = JsonBody::<Login>::from_request(&request, &mut payload).await;
+            assert_eq!(read.err().map(|error| error.status_code().as_u16()), expected);
         }
     }
 
@@ -254,7 +290,7 @@ mod tests {
         let form = TestRequest::post().insert_header(("content-type", "text/plain")).set_payload("{}");
         assert_eq!(extract(form).await.unwrap_err().status_code(), 415);
 
-        let large = json("").set_payload(vec![b' '; MAX_JSON_BODY + 1]);
+        let large = json("").set_payload(vec![b' '; MAX_OPEN_BODY + 1]);
         assert_eq!(extract(large).await.unwrap_err().status_code(), 413);
 
         let announced = json("{}").insert_header(("content-length", "99999999"));

@@ -3,11 +3,14 @@
 mod body;
 mod call;
 mod caller;
+mod client;
+mod doubled;
 mod query;
 mod subject;
 
-pub(crate) use body::JsonBody;
+pub(crate) use body::{JsonBody, MAX_JSON_BODY};
 pub(crate) use call::{Call, InstanceCall};
 pub(crate) use caller::{Authenticated, identify};
+pub(crate) use client::ClientAddress;
 pub(crate) use query::{FromQuery, Parameters, Query};
 pub(crate) use subject::{ChatOf, Subject, WebhookOf};

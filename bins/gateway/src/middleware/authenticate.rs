@@ -6,7 +6,8 @@ use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
 use crate::extract::identify;
 use crate::state::AppState;
 
-/// Lets only requests with a good credential through to known paths, before anything of their body is read.
+/// Lets only requests with a good credential through, before anything of their body is read. It is wrapped around each
+/// route, not around paths: so it decides by the route that will run, whichever way its path was written.
 pub(crate) async fn authenticate(
     state: web::Data<AppState>,
     request: ServiceRequest,
@@ -16,8 +17,6 @@ pub(crate) async fn authenticate(
         Ok(caller) => {
             request.extensions_mut().insert(caller);
         }
-        // A path that doesn't exist is that for everybody.
-        Err(_) if request.match_pattern().is_none() => {}
         Err(error) => return Ok(request.into_response(error.error_response())),
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)

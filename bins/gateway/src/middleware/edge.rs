@@ -1,4 +1,3 @@
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -6,18 +5,23 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, ResponseError as _, web};
-use ipnet::IpNet;
+use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
 use tracing::Instrument as _;
 
 use super::headers::secure;
 use super::request_id::{self, RequestId};
+use crate::connection::Answering;
 use crate::error::ApiError;
+use crate::extract::{ClientAddress, MAX_JSON_BODY};
+use crate::networks;
 use crate::state::AppState;
 
 /// Longest that a request may take, answer included. A send waits 10 s for WhatsApp, a body 30 s for its client, and a
 /// question for events up to 60 s for something to happen.
 const TIME_LIMIT: Duration = Duration::from_secs(75);
+
+/// Bytes of a body that a connection gives for one request: the largest that is read, and what chunks cost.
+const MOST_READ: usize = 2 * MAX_JSON_BODY;
 
 /// The outermost layer around every route.
 pub(crate) async fn edge(
@@ -25,13 +29,14 @@ pub(crate) async fn edge(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::of(request.headers());
+    let answering = Answering::begin(request.request(), MOST_READ);
     let span = tracing::info_span!("request", %id, method = %request.method());
     let answer = within_limits(request, next).instrument(span.clone()).await;
     span.in_scope(|| log(&answer));
     match answer {
         Ok(mut response) => {
             dress(response.headers_mut(), &id);
-            Ok(response)
+            Ok(response.map_body(|_, body| answering.until_sent(body)))
         }
         Err(mut error) => {
             error.add_response_mapper(move |mut response| {
@@ -60,7 +65,7 @@ fn log(answer: &Result<ServiceResponse<BoxBody>, Error>) {
 }
 
 /// Adds the headers that every answer has.
-fn dress(headers: &mut HeaderMap, id: &RequestId) {
+pub(crate) fn dress(headers: &mut HeaderMap, id: &RequestId) {
     if let Some(value) = id.header() {
         headers.insert(request_id::HEADER, value);
     }
@@ -71,8 +76,11 @@ async fn within_limits(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if !may_enter(&request) {
-        return Ok(request.into_response(forbidden().error_response()));
+    match client(&request) {
+        Ok(client) => {
+            request.extensions_mut().insert(client);
+        }
+        Err(refused) => return Ok(request.into_response(refused.error_response())),
     }
     // Nothing of the request may be kept here: the router wants it for itself.
     let answer = tokio::time::timeout(TIME_LIMIT, next.call(request)).await;
@@ -80,22 +88,16 @@ async fn within_limits(
     Ok(in_our_shape(response.map_into_boxed_body()))
 }
 
-fn may_enter(request: &ServiceRequest) -> bool {
-    let Some(state) = request.app_data::<web::Data<AppState>>() else {
-        return false;
-    };
-    is_allowed(&state.allowed_ips, request.peer_addr())
-}
-
-fn is_allowed(networks: &[IpNet], peer: Option<SocketAddr>) -> bool {
-    if networks.is_empty() {
-        return true;
+/// Whom the request comes from, if they are served. A peer that isn't, was refused before it could ask; this is for those
+/// who come through a proxy.
+fn client(request: &ServiceRequest) -> Result<ClientAddress, ApiError> {
+    let state = request.app_data::<web::Data<AppState>>().ok_or_else(ApiError::internal)?;
+    let peer = request.peer_addr().ok_or_else(forbidden)?.ip();
+    let client = ClientAddress::of(peer, request.headers(), &state.trusted_proxies)?;
+    if state.allowed_ips.is_empty() || networks::contains(&state.allowed_ips, client.0) {
+        return Ok(client);
     }
-    // A socket that listens on :: sees IPv4 clients as ::ffff:a.b.c.d.
-    let Some(address): Option<IpAddr> = peer.map(|peer| peer.ip().to_canonical()) else {
-        return false;
-    };
-    networks.iter().any(|network| network.contains(&address))
+    Err(forbidden())
 }
 
 /// The framework answers a wrong method with an empty body; ours tells what is wrong.
@@ -129,21 +131,4 @@ fn timed_out() -> ApiError {
         "timed_out",
         "The request took too long. What it began may still complete.",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_listed_networks_are_served() {
-        let networks: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-        let allowed = |peer: &str| is_allowed(&networks, Some(peer.parse().unwrap()));
-        assert!(allowed("10.1.2.3:1"));
-        assert!(allowed("[::ffff:10.1.2.3]:1"));
-        assert!(allowed("[::1]:1"));
-        assert!(!allowed("11.0.0.1:1"));
-        assert!(!is_allowed(&networks, None));
-        assert!(is_allowed(&[], None));
-    }
 }

@@ -6,4 +6,5 @@ mod headers;
 mod request_id;
 
 pub(crate) use authenticate::authenticate;
-pub(crate) use edge::edge;
+pub(crate) use edge::{dress, edge};
+pub(crate) use request_id::RequestId;

@@ -1,12 +1,10 @@
-use std::net::{IpAddr, Ipv4Addr};
-
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use storage::SecretText;
 
 use crate::dto::auth::{LoginRequest, LoginResponse, UserResponse};
 use crate::error::ApiError;
 use crate::error::Refused;
-use crate::extract::{Call, JsonBody};
+use crate::extract::{Call, ClientAddress, JsonBody};
 use crate::state::AppState;
 
 /// Exchanges e-mail and password for a token.
@@ -20,10 +18,9 @@ use crate::state::AppState;
 )]
 pub(super) async fn login(
     state: web::Data<AppState>,
-    request: HttpRequest,
+    ClientAddress(from): ClientAddress,
     JsonBody(login): JsonBody<LoginRequest>,
 ) -> Result<web::Json<LoginResponse>, ApiError> {
-    let from = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let password = SecretText::new(login.password.expose());
     let login = state.services.auth.login(&login.email, &password, from).await?;
     Ok(web::Json(LoginResponse::new(login.token, &login.user)))

@@ -58,7 +58,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     config
         .app_data(PathConfig::default().error_handler(|_, _| nowhere().into()))
         .configure(open)
-        .service(web::scope(BASE).wrap(from_fn(authenticate)).configure(behind_a_credential))
+        .service(web::scope(BASE).configure(behind_a_credential))
         .default_service(web::to(async || Err::<&str, ApiError>(nowhere())));
 }
 

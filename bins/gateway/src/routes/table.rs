@@ -12,7 +12,9 @@ macro_rules! routes {
         }
 
         fn behind_a_credential(config: &mut ServiceConfig) {
-            config$(.service(web::resource($path)$(.$method($module::$handler))+))+;
+            config$(
+                .service(web::resource($path)$(.$method($module::$handler))+.wrap(from_fn(authenticate)))
+            )+;
         }
 
         /// What every handler says of itself.

@@ -106,8 +106,19 @@ async fn every_answer_names_its_request_and_is_not_to_be_sniffed_framed_or_cache
 async fn only_allowed_addresses_are_served() {
     let app = TestApp::configured(|config| config.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()]).await;
     for path in ["/api/auth/me", "/health", "/nothing"] {
-        app.client().get(path).await.expect_error(403, "forbidden");
+        let asked = app.client().request(Method::GET, path).send().await;
+        assert!(asked.is_err(), "a stranger's connection is closed: {asked:?}");
     }
+    app.stop().await;
+
+    let app = TestApp::configured(|config| {
+        config.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()];
+        config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    app.client().get("/api/auth/me").await.expect_error(403, "forbidden");
+    let request = app.client().request(Method::GET, "/api/auth/me").header("x-forwarded-for", "192.0.2.7");
+    app.client().send(request).await.expect(200);
     app.stop().await;
 
     let app = TestApp::configured(|config| config.allowed_ips = vec!["127.0.0.0/8".parse().unwrap()]).await;

@@ -1,0 +1,149 @@
+//! What a connection's stream and the layer around the routes tell each other.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::web::Bytes;
+use tokio::time::Instant;
+
+/// Where a connection stands. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Watch(Rc<Inner>);
+
+struct Inner {
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    reader: RefCell<Option<Waker>>,
+}
+
+/// What is awaited of whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Of the client, a request.
+    Idle,
+    /// Of the client, the rest of a request's head, or of a body that nobody wants.
+    Head,
+    /// Of us, an answer; of the client, so many bytes of the body at most.
+    Answering { body: usize },
+}
+
+impl Watch {
+    /// A new connection: its first head is awaited.
+    pub(crate) fn new() -> Self {
+        let since = Cell::new(Instant::now());
+        Self(Rc::new(Inner { phase: Cell::new(Phase::Head), since, reader: RefCell::default() }))
+    }
+
+    /// The phase, and since when it lasts or when it last advanced.
+    pub(crate) fn phase(&self) -> (Phase, Instant) {
+        (self.0.phase.get(), self.0.since.get())
+    }
+
+    /// So many bytes have come.
+    pub(crate) fn heard(&self, count: usize) {
+        match self.0.phase.get() {
+            Phase::Idle if count > 0 => self.enter(Phase::Head),
+            Phase::Answering { body } => {
+                self.0.phase.set(Phase::Answering { body: body.saturating_sub(count) })
+            }
+            Phase::Idle | Phase::Head => {}
+        }
+    }
+
+    /// Bytes of an answer have left.
+    pub(crate) fn told(&self) {
+        if let Phase::Answering { .. } = self.0.phase.get() {
+            self.0.since.set(Instant::now());
+        }
+    }
+
+    /// Whom to wake when bytes may be read again.
+    pub(crate) fn hold(&self, reader: &Waker) {
+        *self.0.reader.borrow_mut() = Some(reader.clone());
+    }
+
+    /// Bytes may be read again.
+    pub(crate) fn release(&self) {
+        if let Some(reader) = self.0.reader.borrow_mut().take() {
+            reader.wake();
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.0.phase.set(phase);
+        self.0.since.set(Instant::now());
+    }
+}
+
+/// A request is being answered, until this is dropped.
+pub(crate) struct Answering(Option<Watch>);
+
+impl Answering {
+    /// From now on the connection gives no more than the body of this request. Without a connection of ours, as in tests,
+    /// nothing happens.
+    pub(crate) fn begin(request: &HttpRequest, longest: usize) -> Self {
+        let watch = request.conn_data::<Watch>().cloned();
+        if let Some(watch) = &watch {
+            watch.enter(Phase::Answering { body: announced(request).min(longest) });
+        }
+        Self(watch)
+    }
+
+    /// The body of the answer; when it has been handed over, the request is answered.
+    pub(crate) fn until_sent(self, body: BoxBody) -> BoxBody {
+        if self.0.is_none() {
+            return body;
+        }
+        BoxBody::new(Sent { body, _until: self })
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.0 {
+            watch.enter(Phase::Idle);
+            watch.release();
+        }
+    }
+}
+
+/// The body of this request has been read to its end: what comes now belongs to another one.
+pub(crate) fn body_is_read(request: &HttpRequest) {
+    if let Some(watch) = request.conn_data::<Watch>()
+        && let Phase::Answering { .. } = watch.0.phase.get()
+    {
+        watch.0.phase.set(Phase::Answering { body: 0 });
+    }
+}
+
+/// How long the body is, as far as the head tells.
+fn announced(request: &HttpRequest) -> usize {
+    let headers = request.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return usize::MAX;
+    }
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+struct Sent {
+    body: BoxBody,
+    _until: Answering,
+}
+
+impl MessageBody for Sent {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}

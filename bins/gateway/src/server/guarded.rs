@@ -1,0 +1,187 @@
+//! A connection that has to make progress, and whose memory is bounded.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use super::bare::{self, Instead};
+use super::gate::Place;
+use crate::connection::{Phase, Watch};
+
+/// How long a client may take to send a request's head.
+pub(super) const HEAD: Duration = Duration::from_secs(10);
+/// How long a connection may idle between two requests.
+pub(super) const IDLE: Duration = Duration::from_secs(75);
+/// How long a request may be answered without a byte that leaves: longer than the layer around the routes lets it.
+const ANSWER: Duration = Duration::from_secs(90);
+/// How long nothing of an answer may leave, because the client reads nothing.
+pub(super) const STALLED: Duration = Duration::from_secs(20);
+/// How often a connection looks what time it is. So each limit may be exceeded by this much, and no request sets a timer.
+const TICK: Duration = Duration::from_secs(5);
+/// Bytes that are read before they are parsed. So many hold 200 of the shortest requests, each of which takes some hundred
+/// bytes once it is parsed.
+const TURN: usize = 4096;
+
+/// A stream over TCP that reads nothing of a next request while one is answered or an answer is stuck.
+pub(crate) struct Guarded {
+    stream: TcpStream,
+    watch: Watch,
+    timer: Pin<Box<Sleep>>,
+    /// Since when nothing could be written, or the last that could was not all there was.
+    stuck: Option<Instant>,
+    /// Bytes that were read in this turn.
+    turn: usize,
+    instead: Option<Instead>,
+    _place: Place,
+}
+
+impl Guarded {
+    pub(super) fn new(stream: TcpStream, place: Place) -> Self {
+        let timer = Box::pin(tokio::time::sleep(TICK));
+        Self { stream, watch: Watch::new(), timer, stuck: None, turn: 0, instead: None, _place: place }
+    }
+
+    pub(super) fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// Fails when the connection has made no progress for too long. Called whenever anything is asked of it.
+    fn in_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let (now, due) = (Instant::now(), self.due());
+            if now >= due {
+                tracing::debug!(phase = ?self.watch.phase().0, stuck = self.stuck.is_some(), "a connection made no progress");
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.timer.as_mut().reset(now + TICK);
+        }
+        Ok(())
+    }
+
+    fn due(&self) -> Instant {
+        let (phase, since) = self.watch.phase();
+        match (self.stuck, phase) {
+            (Some(since), _) => since + STALLED,
+            (None, Phase::Idle) => since + IDLE,
+            (None, Phase::Head) => since + HEAD,
+            (None, Phase::Answering { .. }) => since + ANSWER,
+        }
+    }
+
+    /// How many bytes may be read now.
+    fn readable(&self) -> usize {
+        match self.watch.phase().0 {
+            _ if self.stuck.is_some() => 0,
+            Phase::Answering { body } => body,
+            Phase::Idle | Phase::Head => TURN,
+        }
+    }
+
+    /// Reads nothing, but tells when the client has hung up.
+    fn poll_hangup(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut byte = [0];
+        match ready!(self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)))? {
+            0 => Poll::Ready(Ok(())),
+            _ => {
+                self.watch.hold(cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            Poll::Ready(Ok(sent)) => {
+                self.watch.told();
+                if sent == bytes.len() {
+                    self.stuck = None;
+                    self.watch.release();
+                } else {
+                    self.stuck = Some(Instant::now());
+                }
+                Poll::Ready(Ok(sent))
+            }
+            Poll::Pending => {
+                self.stuck.get_or_insert_with(Instant::now);
+                Poll::Pending
+            }
+            failed => failed,
+        }
+    }
+
+    /// Writes the answer that stands for a bare one of `length` bytes.
+    fn poll_instead(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut instead: Instead,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        while !instead.rest().is_empty() {
+            match self.poll_send(cx, instead.rest()) {
+                Poll::Ready(Ok(sent)) => instead.advance(sent),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.instead = Some(instead);
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(length))
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.in_time(cx)?;
+        let readable = self.readable();
+        if readable == 0 {
+            return self.poll_hangup(cx);
+        }
+        let room = TURN.saturating_sub(self.turn).min(readable).min(buffer.remaining());
+        if room == 0 {
+            // What was read is parsed first.
+            self.turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut some = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut some);
+        let count = some.filled().len();
+        if polled.is_pending() {
+            self.turn = 0;
+            return Poll::Pending;
+        }
+        buffer.advance(count);
+        self.turn += count;
+        self.watch.heard(count);
+        polled
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.in_time(cx)?;
+        match self.instead.take().or_else(|| bare::instead_of(bytes)) {
+            Some(instead) => self.poll_instead(cx, instead, bytes.len()),
+            None => self.poll_send(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.in_time(cx)?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
