@@ -74,7 +74,8 @@ impl Watch {
         }
     }
 
-    fn enter(&self, phase: Phase) {
+    /// Begins a phase.
+    pub(crate) fn enter(&self, phase: Phase) {
         self.0.phase.set(phase);
         self.0.since.set(Instant::now());
     }

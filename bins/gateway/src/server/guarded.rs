@@ -185,3 +185,74 @@ impl AsyncWrite for Guarded {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::super::gate::{Gate, Limits};
+    use super::*;
+
+    /// Our end of a connection, and the client's.
+    async fn connected() -> (Guarded, TcpStream) {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let gate = Gate::new(Vec::new(), Vec::new(), Limits { all: 1, per_address: 1 });
+        (Guarded::new(stream, gate.admit(peer.ip()).unwrap()), client)
+    }
+
+    async fn is_held(guarded: &mut Guarded) -> bool {
+        let mut byte = [0];
+        poll_fn(|cx| {
+            Poll::Ready(Pin::new(&mut *guarded).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending())
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn the_next_request_waits_for_the_answer() {
+        let (mut guarded, mut client) = connected().await;
+        client.write_all(b"first").await.unwrap();
+        let mut first = [0; 5];
+        guarded.read_exact(&mut first).await.unwrap();
+        assert_eq!(guarded.watch().phase().0, Phase::Head);
+        guarded.watch().enter(Phase::Answering { body: 4 });
+        client.write_all(b"bodynext").await.unwrap();
+        let mut body = [0; 4];
+        guarded.read_exact(&mut body).await.unwrap();
+        guarded.stream.readable().await.unwrap();
+        assert!(is_held(&mut guarded).await);
+        guarded.watch().enter(Phase::Idle);
+        let mut next = [0; 4];
+        guarded.read_exact(&mut next).await.unwrap();
+        assert_eq!((&body, &next), (b"body", b"next"));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_an_answer_is_stuck_and_the_end_of_the_client_is_noticed() {
+        let (mut guarded, mut client) = connected().await;
+        client.write_all(b"more").await.unwrap();
+        guarded.stream.readable().await.unwrap();
+        let large = vec![0; 64 << 20];
+        let blocked = poll_fn(|cx| {
+            let mut sent = 0;
+            while let Poll::Ready(count) = Pin::new(&mut guarded).poll_write(cx, &large[sent..]) {
+                sent += count.unwrap();
+                assert!(sent < large.len(), "the kernel takes everything");
+            }
+            Poll::Ready(true)
+        });
+        assert!(blocked.await && is_held(&mut guarded).await);
+        assert!(guarded.due() <= Instant::now() + STALLED);
+
+        let (mut guarded, client) = connected().await;
+        guarded.watch().enter(Phase::Answering { body: 0 });
+        drop(client);
+        assert_eq!(guarded.read(&mut [0; 8]).await.unwrap(), 0);
+    }
+}
