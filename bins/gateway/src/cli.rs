@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};
-use wa_simulator::Profile;
+use wa_simulator::{Profile, Quirk};
 
 use crate::config::variables;
 
@@ -44,6 +44,9 @@ pub enum Command {
         /// How it treats companions: "plain" like WhatsApp on the first day, "hostile" like WhatsApp after weeks.
         #[arg(long, env = Profile::VARIABLE, default_value_t)]
         profile: Profile,
+        /// What of the profile it leaves out, such as "rate_limit,busy_pairing".
+        #[arg(long, env = Quirk::VARIABLE, value_delimiter = ',', value_name = "BEHAVIOURS")]
+        without: Vec<Quirk>,
     },
     /// Bring the database's schema up to date and say so.
     #[command(after_long_help = variables::help())]
@@ -97,12 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn simulate_takes_port_0_tls_and_a_profile() {
+    fn simulate_takes_port_0_tls_a_profile_and_exceptions() {
         let args = ["trunkline", "simulate", "--listen", "127.0.0.1:0", "--tls", "--profile", "hostile"];
-        let cli = Cli::parse_from(args);
-        let Command::Simulate { listen, tls, profile } = cli.command else {
+        let cli = Cli::parse_from(args.into_iter().chain(["--without", "rate_limit,busy_pairing"]));
+        let Command::Simulate { listen, tls, profile, without } = cli.command else {
             panic!("not simulate: {:?}", cli.command);
         };
         assert_eq!((listen.port(), tls, profile), (0, true, Profile::Hostile));
+        assert_eq!(without, [Quirk::RateLimit, Quirk::BusyPairing]);
     }
 }

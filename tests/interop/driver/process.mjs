@@ -2,9 +2,10 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-// SIMULATOR_PROFILE=hostile runs all of it on a WhatsApp that has known the accounts for weeks.
-const { PATH, HOME, SIMULATOR_PROFILE = 'plain' } = process.env;
-const inherited = { PATH, HOME, SIMULATOR_PROFILE };
+// SIMULATOR_PROFILE=hostile runs all of it on a WhatsApp that has known the accounts for weeks, SIMULATOR_WITHOUT leaves
+// out of it what Baileys doesn't survive.
+const { PATH, HOME, SIMULATOR_PROFILE = 'plain', SIMULATOR_WITHOUT } = process.env;
+const inherited = { PATH, HOME, SIMULATOR_PROFILE, ...(SIMULATOR_WITHOUT && { SIMULATOR_WITHOUT }) };
 const binary = process.env.TRUNKLINE ?? fileURLToPath(new URL('../../../target/debug/trunkline', import.meta.url));
 
 /** A child that has printed the URL at which it listens. */

@@ -112,8 +112,11 @@ export class Instance {
     );
   }
 
+  /** Texts that came from others, in the order of arrival; the hostile profile posts statuses, too, which have no text. */
   texts() {
-    return this.events('message_received').map((e) => e.data.body);
+    return this.events('message_received')
+      .filter((e) => e.data.remoteJid !== 'status@broadcast')
+      .map((e) => e.data.body);
   }
 
   waitForText(text, seconds = 30) {

@@ -9,6 +9,8 @@ mod user;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use wa_simulator::Behaviour;
+
 use crate::cli::Command;
 use crate::config::{Config, ConfigError, Environment, LogFormat};
 use crate::telemetry;
@@ -19,9 +21,9 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Serve => serve::run().await,
         Command::Migrate => migrate::run().await,
         Command::User { command } => user::run(command).await,
-        Command::Simulate { listen, tls, profile } => {
+        Command::Simulate { listen, tls, profile, without } => {
             quiet_telemetry();
-            simulate::run(listen, tls, profile).await
+            simulate::run(listen, tls, without.into_iter().fold(profile.behaviour(), Behaviour::without)).await
         }
         Command::Demo => {
             quiet_telemetry();

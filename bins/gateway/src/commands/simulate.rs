@@ -2,7 +2,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use wa_simulator::{Info, Options, Profile, Simulator};
+use wa_simulator::{Behaviour, Info, Options, Simulator};
 
 use super::say;
 use crate::shutdown::Signals;
@@ -17,11 +17,10 @@ struct Announcement {
 }
 
 /// `trunkline simulate`.
-pub(super) async fn run(listen: SocketAddr, tls: bool, profile: Profile) -> Result<(), Box<dyn Error>> {
+pub(super) async fn run(listen: SocketAddr, tls: bool, behaviour: Behaviour) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::catch()?;
     // Whoever names another address wants to be reached there.
     let allow_remote = !listen.ip().is_loopback();
-    let behaviour = profile.behaviour();
     let options = Options { listen: Some(listen), allow_remote, tls, behaviour, ..Options::default() };
     let simulator = Simulator::start(options).await?;
     let info = simulator.info();
