@@ -86,6 +86,9 @@ pub(crate) enum NotGenuine {
     /// It doesn't say which account signed it, and that isn't known either.
     #[error("the account that vouches for a companion is unknown")]
     UnknownAccount,
+    /// The account has signed a newer list since.
+    #[error("the account has signed a newer list of companions since")]
+    Old,
 }
 
 /// What a device identity says, once its signatures have held.
@@ -125,6 +128,7 @@ pub(crate) fn check_companion(
 /// The companions that an account has at present (PROTOCOL.md 15).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyIndexes {
+    signed_at: i64,
     current: u32,
     valid: Vec<u32>,
 }
@@ -139,7 +143,13 @@ impl KeyIndexes {
             .verify(&[&KEY_INDEX_SIGNATURE, details], &signature)
             .map_err(|_| NotGenuine::Signature)?;
         let list = AdvKeyIndexList::decode(details).map_err(|_| NotGenuine::Signature)?;
-        Ok(Self { current: list.current_index.unwrap_or(0), valid: list.valid_indexes })
+        let signed_at = list.timestamp.and_then(|at| at.try_into().ok()).unwrap_or(0);
+        Ok(Self { signed_at, current: list.current_index.unwrap_or(0), valid: list.valid_indexes })
+    }
+
+    /// When the account signed it, in Unix seconds: the newest holds.
+    pub(crate) fn signed_at(&self) -> i64 {
+        self.signed_at
     }
 
     /// Whether a companion with this index is one of the account's: listed, or newer than the list.
@@ -168,6 +178,9 @@ fn signature(bytes: Option<&[u8]>) -> Result<Signature, NotGenuine> {
 fn malformed<E>(_: E) -> PairingFailure {
     PairingFailure::Malformed
 }
+
+#[cfg(test)]
+mod foreign;
 
 #[cfg(test)]
 mod tests {

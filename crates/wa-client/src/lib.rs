@@ -86,6 +86,9 @@ mod limit;
 mod transport;
 mod version;
 
+#[cfg(test)]
+mod vectors;
+
 pub use bytes::Bytes;
 /// The runtime that a client runs in, so that a program needs to name no other crate.
 pub use tokio;

@@ -191,11 +191,13 @@ impl Sender {
             match consequence {
                 // Asked again before the next message.
                 Consequence::OtherDevices => {
-                    audience.users().iter().for_each(|user| mirror.drop_device_list(user));
+                    for user in audience.users() {
+                        mirror.expire_device_list(&context.shared.store, &user).await?;
+                    }
                 }
                 Consequence::StaleLid => {
                     audience.pn.iter().for_each(|pn| mirror.lids.distrust(&pn.user));
-                    mirror.drop_device_list(&audience.chat);
+                    mirror.expire_device_list(&context.shared.store, &audience.chat).await?;
                 }
                 Consequence::NameSpaceFound => mirror.set_lid_migration(match audience.name_space {
                     NameSpace::Lid => LidMigration::Done,

@@ -149,23 +149,40 @@ pub(crate) async fn account_key(context: &mut Context<'_>, user: &Jid) -> Result
 }
 
 /// What of a list of devices holds: a companion that its account's signed list doesn't have was unlinked, or never was
-/// linked. Without a signed list, or without the key that has signed it, each companion's own identity has to do.
+/// linked, and a signed list that is older than one seen before is that of companions who were linked once. Without a signed list, or without the key that has signed it, each companion's own identity has to do.
 pub(crate) async fn linked(
     context: &mut Context<'_>,
     user: &Jid,
     mut list: DeviceList,
     signed: Option<&[u8]>,
 ) -> Result<DeviceList, End> {
+    let newest = context.mirror.devices_signed_at(&context.shared.store, user).await?;
+    list.timestamp = newest;
     let (Some(signed), Some(account_key)) = (signed, account_key(context, user).await?) else {
         return Ok(list);
     };
     let indexes = KeyIndexes::read(signed, &account_key);
-    if let Err(error) = &indexes {
-        tracing::warn!(%error, "a list of companions is not what their account signed");
+    let indexes = indexes.and_then(|indexes| match indexes.signed_at() {
+        at if at < newest => Err(NotGenuine::Old),
+        _ => Ok(indexes),
+    });
+    match &indexes {
+        Ok(indexes) => list.timestamp = indexes.signed_at(),
+        Err(error) => tracing::warn!(%error, "a list of companions doesn't hold"),
     }
     let is_linked = |index: Option<u32>| indexes.as_ref().is_ok_and(|indexes| indexes.contains(index));
     list.devices.retain(|device| device.id == 0 || is_linked(device.key_index));
     Ok(list)
+}
+
+/// Takes in how new the list of companions is that came with the news of a change: no older one holds any more.
+pub(crate) async fn saw_signed(context: &mut Context<'_>, user: &Jid, signed: &[u8]) -> Result<(), End> {
+    let Some(account_key) = account_key(context, user).await? else { return Ok(()) };
+    if let Ok(indexes) = KeyIndexes::read(signed, &account_key) {
+        let store = &context.shared.store;
+        context.mirror.saw_devices_signed(store, user, indexes.signed_at()).await?;
+    }
+    Ok(())
 }
 
 /// Whether a device is one of its user's, as far as is known. A phone always is.

@@ -1,10 +1,12 @@
 mod profile;
 mod quirk;
+mod rhythm;
 
 use std::time::Duration;
 
 pub use profile::{Profile, UnknownProfile};
 pub use quirk::{Quirk, UnknownQuirk};
+pub(crate) use rhythm::Rhythm;
 
 /// What the server and the phones do to a companion after the first days.
 ///
@@ -46,6 +48,17 @@ pub struct Behaviour {
     pub devices_by_lid_only: bool,
     /// A contact query doesn't tell LIDs; only a query by JID does.
     pub contacts_without_lid: bool,
+    /// After so many messages of a companion to LIDs, the `<ack>` calls the recipient's stale (`refresh_lid`) until the
+    /// companion asks for it again. Who writes on without asking is banned as for refusals ([`bans`](Self::bans)); `None`
+    /// never.
+    pub stale_lids: Option<u32>,
+    /// Every so many-th message from another account's phone reaches a companion without ciphertext; `None` none.
+    pub empty_messages: Option<u32>,
+    /// After every so many messages for a companion, a phone forgets that it sent the last one, and encrypts the next
+    /// with the same counter; `None` never.
+    pub reused_counters: Option<u32>,
+    /// A phone that is asked for a message again sends it twice, under its one id.
+    pub resent_twice: bool,
     /// By how many milliseconds the server's clock is ahead of [`Options::clock`](crate::Options::clock), or behind it.
     pub clock_offset: i64,
 }
@@ -99,6 +112,10 @@ impl Behaviour {
             version_lifetime: Some(minutes(14 * 24 * 60)),
             devices_by_lid_only: true,
             contacts_without_lid: true,
+            stale_lids: Some(25),
+            empty_messages: Some(20),
+            reused_counters: Some(30),
+            resent_twice: true,
             clock_offset: -7_400,
         }
     }

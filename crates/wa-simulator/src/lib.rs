@@ -27,9 +27,7 @@ mod versions;
 mod world;
 
 pub use account::{Addressing, ChatCap, Restriction, TimeLock};
-pub use behaviour::{
-    Bans, Behaviour, KeySharing, Profile, Quirk, RateLimit, UnknownProfile, UnknownQuirk,
-};
+pub use behaviour::{Bans, Behaviour, KeySharing, Profile, Quirk, RateLimit, UnknownProfile, UnknownQuirk};
 pub use clock::Clock;
 pub use connection::Connection;
 pub use error::ControlError;

@@ -29,6 +29,7 @@ use crate::{
 };
 
 use accounts::Accounts;
+pub(crate) use damage::without_ciphertext;
 
 /// How long a certificate chain is handed out before it is signed anew, in seconds.
 const CHAIN_LIFE: u64 = 24 * 60 * 60;

@@ -23,7 +23,8 @@ pub async fn run(command: Command) -> ExitCode {
         Command::User { command } => user::run(command).await,
         Command::Simulate { listen, tls, profile, without } => {
             quiet_telemetry();
-            simulate::run(listen, tls, without.into_iter().fold(profile.behaviour(), Behaviour::without)).await
+            simulate::run(listen, tls, without.into_iter().fold(profile.behaviour(), Behaviour::without))
+                .await
         }
         Command::Demo => {
             quiet_telemetry();

@@ -89,14 +89,14 @@ fn parse_user(user: &Node<'_>, fetched_at: i64) -> Option<KnownUser> {
 /// Reads `<devices><device-list>…`, or a notification that has the same shape.
 fn parse_device_list(devices: &Node<'_>, fetched_at: i64) -> Option<DeviceList> {
     let list = devices.get_child("device-list")?;
-    let timestamp = devices.get_child("key-index-list").and_then(|keys| keys.attrs.number("ts")?.ok());
     if list.children().len() > MAX_DEVICES {
         return None;
     }
     Some(DeviceList {
         devices: list.children_named("device").map(parse_device).collect::<Option<_>>()?,
         hash: list.attrs.text("hash").map(CompactString::from),
-        timestamp: timestamp.unwrap_or(0),
+        // What counts is in the list that the account signed.
+        timestamp: 0,
         fetched_at,
     })
 }
@@ -191,7 +191,7 @@ mod tests {
                 ListedDevice { id: 1, key_index: Some(1), is_hosted: false },
             ],
             hash: Some("2:abc".into()),
-            timestamp: 1_795_290_748,
+            timestamp: 0,
             fetched_at: 7,
         };
         let user = KnownUser {

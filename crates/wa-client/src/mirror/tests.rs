@@ -2,7 +2,7 @@ use bytes::Bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use wa_signal::{Bundle, Session, SignedPreKey};
-use wa_store::DeviceAddress;
+use wa_store::{DeviceAddress, ListedDevice};
 
 use super::*;
 
@@ -90,12 +90,18 @@ fn mirror_of_somebody_else() -> Mirror {
 async fn a_dropped_device_list_is_gone_before_the_store_knows() {
     let (store, mut mirror) = (Store::memory(), mirror());
     let user = Jid::lid("9002");
-    mirror.save_device_list(user.clone(), DeviceList { fetched_at: 100, ..DeviceList::default() });
+    let phone = ListedDevice { id: 0, key_index: None, is_hosted: false };
+    let list = DeviceList { devices: vec![phone], timestamp: 90, fetched_at: 100, hash: None };
+    mirror.save_device_list(user.clone(), list);
     store.commit(mirror.take_changes()).await.unwrap();
     assert!(mirror.device_list(&store, &user, 100).await.unwrap().is_some());
     assert!(mirror.device_list(&store, &user, 101).await.unwrap().is_none(), "it is too old");
+    mirror.expire_device_list(&store, &user).await.unwrap();
+    assert!(mirror.device_list(&store, &user, 0).await.unwrap().is_none());
+    assert_eq!(mirror.devices_signed_at(&store, &user).await.unwrap(), 90);
     mirror.drop_device_list(&user);
     assert!(mirror.device_list(&store, &user, 0).await.unwrap().is_none());
+    assert_eq!(mirror.devices_signed_at(&store, &user).await.unwrap(), 0);
     assert!(!mirror.is_urgent());
 }
 

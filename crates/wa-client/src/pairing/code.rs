@@ -404,4 +404,6 @@ fn display(appearance: &Appearance) -> String {
 }
 
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@ use wa_binary::Node;
 use wa_noise::preamble::MAX_ROUTING;
 
 use super::Receiver;
-use super::notification::drop_own_devices;
+use super::notification::expire_own_devices;
 use crate::cause::Cause;
 use crate::context::Context;
 use crate::end::End;
@@ -38,7 +38,7 @@ async fn on_dirty(context: &mut Context<'_>, dirty: &Node<'_>) -> Result<(), End
         tracing::debug!(%kind, "something changed that this client does not hold");
         return Ok(());
     }
-    drop_own_devices(context);
+    expire_own_devices(context).await?;
     let clean = context.requests.unanswered(iq::session::clean(&kind, &timestamp));
     Ok(context.link.send(&clean).await?)
 }

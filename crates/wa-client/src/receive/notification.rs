@@ -37,7 +37,7 @@ impl Receiver {
             ("devices", Some(from)) => on_devices(context, &from, node).await?,
             ("account_sync", _) => {
                 if node.get_child("devices").is_some() {
-                    drop_own_devices(context);
+                    expire_own_devices(context).await?;
                 }
                 context.mirror.inbox.push(passed_on(node, &kind));
             }
@@ -75,17 +75,25 @@ async fn on_devices(context: &mut Context<'_>, from: &Jid, node: &Node<'_>) -> R
     {
         context.learn_lid(&from.to_user(), &lid.to_user()).await?;
     }
+    let changes = node.children().iter();
+    let signed = changes.filter_map(|change| change.get_child("key-index-list")?.bytes()).next();
     for user in both_addresses(context, from).await? {
-        context.mirror.drop_device_list(&user);
+        if let Some(signed) = signed.as_deref() {
+            trust::saw_signed(context, &user, signed).await?;
+        }
+        context.mirror.expire_device_list(&context.shared.store, &user).await?;
     }
     Ok(())
 }
 
 /// The own devices are asked for again before the next message.
-pub(super) fn drop_own_devices(context: &mut Context<'_>) {
+pub(super) async fn expire_own_devices(context: &mut Context<'_>) -> Result<(), End> {
     let own = [&context.mirror.device.jid, &context.mirror.device.lid];
     let own: Vec<_> = own.into_iter().flatten().map(Jid::to_user).collect();
-    own.iter().for_each(|user| context.mirror.drop_device_list(user));
+    for user in &own {
+        context.mirror.expire_device_list(&context.shared.store, user).await?;
+    }
+    Ok(())
 }
 
 /// A user by every address that is known.

@@ -41,7 +41,7 @@ impl Sender {
             return resend(context, request, None).await;
         }
         if !is_listed {
-            context.mirror.drop_device_list(&user);
+            context.mirror.expire_device_list(&context.shared.store, &user).await?;
         }
         let sid = (!is_listed).then(|| context.requests.spare_id());
         let now = context.shared.clock.unix_millis() / 1000;

@@ -45,9 +45,24 @@ pub(super) async fn shown(context: &mut Context<'_>, chat: &Jid) -> Result<Optio
     if tokens::is_good(&known, context.server_millis() / 1000) {
         return Ok(Some(Node::new("tctoken").with_bytes(known.token.to_vec())));
     }
-    let derived = |salt: &bytes::Bytes| {
-        let token = hmac_sha256(salt, &[chat.user.as_bytes(), b"@lid"]);
-        Node::new("cstoken").with_bytes(token.to_vec())
-    };
+    let derived = |salt: &bytes::Bytes| Node::new("cstoken").with_bytes(derived(salt, &chat.user).to_vec());
     Ok(context.mirror.device.nct_salt.as_ref().map(derived))
+}
+
+/// The token for the user with this LID that follows from the account's salt.
+fn derived(salt: &[u8], lid: &str) -> [u8; 32] {
+    hmac_sha256(salt, &[lid.as_bytes(), b"@lid"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::{hex, whatsmeow};
+
+    #[test]
+    fn a_derived_token_is_whatsmeows() {
+        let vector = &whatsmeow()["cstoken"];
+        let lid = vector["lid"].as_str().unwrap().trim_end_matches("@lid");
+        assert_eq!(derived(&hex(&vector["salt"]), lid).to_vec(), hex(&vector["token"]));
+    }
 }

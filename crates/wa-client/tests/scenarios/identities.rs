@@ -8,7 +8,7 @@ use wa_simulator::{Fault, FaultKind, Phone};
 use crate::stage::{Companion, Stage, patiently, texts_of};
 
 async fn cast() -> (Stage, Phone, Phone, Companion) {
-    let stage = Stage::new().await;
+    let stage = Stage::faithful().await;
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     (stage, alice, bob, companion)
@@ -192,6 +192,34 @@ async fn an_own_device_in_the_cloud_is_an_own_device() {
     alice.send_from(cloud, bob.number(), "from the cloud").await.unwrap();
     let message = companion.diary.messages(1).await.pop().unwrap();
     assert!(message.info.from_me && message.info.chat == bob.lid());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_list_of_companions_that_is_played_again_is_refused() {
+    let (stage, alice, bob, companion) = cast().await;
+    let tablet = bob.play_companion().unwrap();
+    companion.send(bob.jid(), "to both").await;
+    let inbox = patiently(bob.wait_for_inbox_of(tablet, |inbox| inbox.len() == 1)).await.unwrap();
+    assert_eq!(inbox[0].text.as_deref(), Some("to both"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    bob.unlink(tablet).unwrap();
+    told_of_devices(&stage, 1).await;
+    // Also by a process that has just begun.
+    let store = companion.stop().await;
+    let companion = stage.start(store);
+    companion.online().await;
+    let device = bob.lid().with_device(tablet).to_string();
+    let addressed = || {
+        let sent = stage.sim.trace(Some(alice.number())).into_iter().map(|entry| entry.xml);
+        let sent = sent.filter(|xml| xml.starts_with("<message") && xml.contains("<participants>"));
+        sent.filter(|xml| xml.contains(&device)).count()
+    };
+    let before = addressed();
+    stage.sim.add_fault(Fault::new(FaultKind::OldDeviceList).number(alice.number()).times(9)).unwrap();
+    companion.send(bob.jid(), "shown the old list").await;
+    patiently(bob.wait_for_inbox(|inbox| inbox.len() == 2)).await;
+    assert!(stage.sim.faults()[0].1.count < Some(9), "it was shown");
+    assert_eq!(addressed(), before, "nothing was encrypted for it");
 }
 
 #[tokio::test(start_paused = true)]

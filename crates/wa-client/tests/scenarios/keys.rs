@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use wa_simulator::{FaultKind, Options};
+use wa_simulator::{FaultKind, Options, Profile};
 use wa_store::Changes;
 
 use crate::stage::Stage;
 
 #[tokio::test(start_paused = true)]
 async fn one_time_keys_are_refilled_when_the_server_says_that_few_are_left() {
-    let stage = Stage::with(Options { bootstrap: Vec::new(), ..Options::default() }).await;
+    let mut behaviour = Profile::from_environment().unwrap().behaviour();
+    // An empty message takes no key.
+    behaviour.empty_messages = None;
+    let stage = Stage::as_told(Options { bootstrap: Vec::new(), behaviour, ..Options::default() }).await;
     let alice = stage.phone("15550000001");
     let companion = stage.companion(&alice).await;
     assert_eq!(alice.devices()[0].prekeys, 812);

@@ -1,5 +1,6 @@
 //! Messages that are not as they should be, and are read all the same (PROTOCOL.md 12.1).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,12 @@ use prost::Message as _;
 use tokio::time::sleep;
 use wa_client::content::Kind;
 use wa_client::{Event, MessageInfo, ReceivedMessages, Store, UndecryptableReason, proto};
-use wa_simulator::{FaultKind, Phone, Say};
+use wa_simulator::{Behaviour, FaultKind, Phone, Say};
 
-use crate::stage::{Companion, NOW, Stage, nothing_waits, texts_of};
+use crate::stage::{Companion, NOW, Stage, messages_of, nothing_waits, texts_of};
 
 async fn cast() -> (Stage, Phone, Phone, Companion) {
-    let stage = Stage::new().await;
+    let stage = Stage::faithful().await;
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     (stage, alice, bob, companion)
@@ -66,8 +67,47 @@ async fn a_counter_that_is_used_again_and_again_loses_nothing() {
         bob.send(alice.number(), &format!("{n} b")).await.unwrap();
     }
     let texts = companion.diary.texts(41).await;
-    assert_eq!(texts.iter().collect::<std::collections::HashSet<_>>().len(), 41);
+    assert_eq!(texts.iter().collect::<HashSet<_>>().len(), 41);
     nothing_waits(&alice).await;
+}
+
+/// Both ways for long, with all that goes wrong by itself: messages come empty, under used counters, and twice when they
+/// are asked for; LIDs grow stale.
+#[tokio::test(start_paused = true)]
+async fn in_a_long_conversation_nothing_is_lost_whatever_goes_wrong_by_itself() {
+    let stage = Stage::behaving(Behaviour::hostile()).await;
+    let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
+    let companion = stage.companion(&alice).await;
+    get_acquainted(&companion, &alice, &bob).await;
+    let mut written = HashSet::new();
+    for n in 0..100 {
+        for _ in 0..3 {
+            written.insert(bob.send(alice.number(), &format!("there {n}")).await.unwrap());
+        }
+        companion.send(bob.jid(), &format!("back {n}")).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    let read = |events: &[Event]| {
+        let messages = messages_of(events).into_iter().filter(|message| !message.info.from_me);
+        messages.map(|message| message.info.id.to_string()).collect::<HashSet<_>>()
+    };
+    let events = companion.diary.wait_for(|events| read(events).len() > written.len()).await;
+    assert!(written.is_subset(&read(&events)));
+    let of = |event: &Event| match event {
+        Event::Undecryptable(told) => Some(told.reason),
+        _ => None,
+    };
+    let reasons: Vec<_> = events.iter().filter_map(of).collect();
+    for reason in [UndecryptableReason::Empty, UndecryptableReason::Repeated] {
+        assert!(reasons.contains(&reason), "{reason:?}");
+    }
+    assert!(stage.seen("refresh_lid=\"true\"") > 0);
+    let inbox = bob.wait_for_inbox(|inbox| inbox.len() == 101).await;
+    assert!(inbox.iter().all(|entry| entry.repeats == 0));
+    assert_eq!(bob.undecryptable(), 0);
+    nothing_waits(&alice).await;
+    assert_eq!(companion.store.missed().await.unwrap(), []);
+    assert_eq!(alice.devices()[0].logins, 1, "never banned");
 }
 
 /// An embedder that says of everything whether it is recorded.

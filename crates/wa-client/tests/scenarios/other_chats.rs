@@ -11,7 +11,7 @@ use wa_store::{DeviceAddress, SenderKeyName};
 use crate::stage::{Companion, Stage, nothing_waits, texts_of};
 
 async fn cast() -> (Stage, Phone, Phone, Companion) {
-    let stage = Stage::new().await;
+    let stage = Stage::faithful().await;
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     (stage, alice, bob, companion)

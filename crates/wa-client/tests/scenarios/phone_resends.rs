@@ -9,7 +9,7 @@ use wa_simulator::{Fault, FaultKind, Phone};
 use crate::stage::{Companion, Stage, nothing_waits, texts_of};
 
 async fn cast() -> (Stage, Phone, Phone, Companion) {
-    let stage = Stage::new().await;
+    let stage = Stage::faithful().await;
     let (alice, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
     let companion = stage.companion(&alice).await;
     bob.send(alice.number(), "sound").await.unwrap();

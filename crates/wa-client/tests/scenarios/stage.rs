@@ -26,6 +26,12 @@ pub(crate) struct Stage {
     pub(crate) clock: wa_simulator::Clock,
 }
 
+fn be_faithful(behaviour: &mut Behaviour) {
+    behaviour.empty_messages = None;
+    behaviour.reused_counters = None;
+    behaviour.resent_twice = false;
+}
+
 impl Stage {
     pub(crate) async fn new() -> Self {
         Self::with(Options::default()).await
@@ -49,16 +55,24 @@ impl Stage {
         Self::behaving(behaviour).await
     }
 
-    /// With the profile's behaviour, but for what comes by itself at every login: where it counts what is stored or told.
+    /// With the profile's behaviour, but each message comes once and as it was sent: where a test counts messages, or says
+    /// itself what becomes of which.
+    pub(crate) async fn faithful() -> Self {
+        Self::with_behaviour(be_faithful).await
+    }
+
+    /// With the profile's behaviour, but for what comes by itself at every login, and faithful: where it counts what is
+    /// stored or told.
     pub(crate) async fn undisturbed() -> Self {
         Self::with_behaviour(|behaviour| {
             behaviour.novelties = false;
             behaviour.overlaps = false;
+            be_faithful(behaviour);
         })
         .await
     }
 
-    async fn as_told(options: Options) -> Self {
+    pub(crate) async fn as_told(options: Options) -> Self {
         let clock = wa_simulator::Clock::starting_at(NOW);
         let options = Options { seed: Some([42; 32]), clock: Some(clock), ..options };
         Self { sim: Simulator::start(options).await.unwrap(), clock }

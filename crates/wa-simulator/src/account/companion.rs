@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use compact_str::CompactString;
 use tokio::time::Instant;
@@ -6,6 +8,7 @@ use wa_crypto::PublicKey;
 use super::{Link, PreKeys, SignedKey};
 use crate::{
     RateLimit,
+    behaviour::Rhythm,
     pairing::Registration,
     queue::{Queue, Stanza},
 };
@@ -36,6 +39,12 @@ pub(crate) struct Companion {
     pub(crate) asked_for_prekeys: bool,
     /// What it has left of the requests that are counted.
     pub(crate) allowance: Allowance,
+    /// Its messages to LIDs.
+    pub(crate) sent: Rhythm,
+    /// Messages from phones of other accounts.
+    pub(crate) heard: Rhythm,
+    /// Numbers of those whose LIDs it is to ask for again, and since when.
+    pub(crate) stale: BTreeMap<CompactString, Instant>,
 }
 
 /// How far the phone's first words to a companion are: keys of the app state, and history. A phone opens its session
@@ -121,6 +130,9 @@ impl Companion {
             connection: None,
             asked_for_prekeys: false,
             allowance: Allowance::default(),
+            sent: Rhythm::default(),
+            heard: Rhythm::default(),
+            stale: BTreeMap::new(),
         }
     }
 

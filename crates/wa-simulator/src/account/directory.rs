@@ -31,6 +31,10 @@ pub(crate) struct Directory {
     pub(crate) raw_id: u32,
     /// The signed list of valid key indexes, and when it was signed.
     pub(crate) key_index_list: (Bytes, u64),
+    /// The devices when it was signed.
+    listed: Vec<(u16, Option<u32>)>,
+    /// The devices and the signed list before the last change.
+    pub(crate) outdated: Option<Outdated>,
     /// Numbers of accounts that asked for the devices, and are told when they change.
     watchers: BTreeSet<CompactString>,
     /// LIDs of blocked users.
@@ -60,6 +64,9 @@ pub(crate) struct Directory {
     /// Versions and patches of the app state.
     pub(crate) app_state: crate::iq::Collections,
 }
+
+/// Devices as they were once, and the signed list of that time.
+pub(crate) type Outdated = (Vec<(u16, Option<u32>)>, (Bytes, u64));
 
 /// A profile picture.
 #[derive(Clone, Debug)]
@@ -99,6 +106,8 @@ impl Directory {
             last_key_index: 0,
             raw_id,
             key_index_list: (Bytes::new(), 0),
+            listed: Vec::new(),
+            outdated: None,
             watchers: BTreeSet::new(),
             blocked: BTreeSet::new(),
             privacy: default_privacy(),
@@ -151,6 +160,14 @@ impl Directory {
         let companions = self.companions.iter().map(|(id, companion)| (*id, Some(companion.key_index)));
         let played = self.played.iter().map(|(id, played)| (*id, Some(played.key_index)));
         std::iter::once((0, None)).chain(companions).chain(played).collect()
+    }
+
+    /// The phone has signed a list of the devices as they are now.
+    pub(crate) fn has_signed(&mut self, list: Bytes, at: u64) {
+        let devices = self.devices();
+        let before = std::mem::replace(&mut self.listed, devices);
+        let list = std::mem::replace(&mut self.key_index_list, (list, at));
+        self.outdated = Some((before, list)).filter(|(before, _)| !before.is_empty());
     }
 
     pub(crate) fn has_device(&self, device: u16) -> bool {

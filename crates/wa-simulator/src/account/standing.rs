@@ -10,6 +10,8 @@ pub(crate) struct Standing {
     chat_cap: Option<ChatCap>,
     /// Messages in a row that were refused because of a limit.
     refusals: u32,
+    /// Messages that went to stale LIDs since a companion last asked for one.
+    insistence: u32,
 }
 
 /// A ban that ends by itself.
@@ -58,6 +60,20 @@ impl Standing {
         // 101: too many messages to people who don't know the number (PROTOCOL.md 7.6).
         self.ban = Some(Ban { until: now + lasts.as_secs(), code: 101, grows: grows.as_secs() });
         self.refusals = 0;
+        self.insistence = 0;
+    }
+
+    /// A companion writes to a LID that it was told is stale. Whether the account is banned for it.
+    pub(crate) fn insists(&mut self, bans: Option<Bans>, now: u64) -> bool {
+        self.insistence += 1;
+        let Some(bans) = bans.filter(|bans| self.insistence >= bans.refusals) else { return false };
+        self.ban(now, bans.lasts, bans.grows);
+        true
+    }
+
+    /// A companion has asked for a LID again.
+    pub(crate) fn has_asked(&mut self) {
+        self.insistence = 0;
     }
 
     /// A login under a ban: it grows. Answers the code of the failure and how many seconds the ban still lasts.

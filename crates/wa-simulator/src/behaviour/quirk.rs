@@ -20,12 +20,16 @@ pub enum Quirk {
     VersionLifetime,
     DevicesByLidOnly,
     ContactsWithoutLid,
+    StaleLids,
+    EmptyMessages,
+    ReusedCounters,
+    ResentTwice,
     ClockOffset,
 }
 
 impl Quirk {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::AnswerWithin,
         Self::BacklogOnRequest,
         Self::Novelties,
@@ -39,6 +43,10 @@ impl Quirk {
         Self::VersionLifetime,
         Self::DevicesByLidOnly,
         Self::ContactsWithoutLid,
+        Self::StaleLids,
+        Self::EmptyMessages,
+        Self::ReusedCounters,
+        Self::ResentTwice,
         Self::ClockOffset,
     ];
 
@@ -61,6 +69,10 @@ impl Quirk {
             Self::VersionLifetime => "version_lifetime",
             Self::DevicesByLidOnly => "devices_by_lid_only",
             Self::ContactsWithoutLid => "contacts_without_lid",
+            Self::StaleLids => "stale_lids",
+            Self::EmptyMessages => "empty_messages",
+            Self::ReusedCounters => "reused_counters",
+            Self::ResentTwice => "resent_twice",
             Self::ClockOffset => "clock_offset",
         }
     }
@@ -84,6 +96,10 @@ impl Behaviour {
             Quirk::VersionLifetime => self.version_lifetime = None,
             Quirk::DevicesByLidOnly => self.devices_by_lid_only = false,
             Quirk::ContactsWithoutLid => self.contacts_without_lid = false,
+            Quirk::StaleLids => self.stale_lids = None,
+            Quirk::EmptyMessages => self.empty_messages = None,
+            Quirk::ReusedCounters => self.reused_counters = None,
+            Quirk::ResentTwice => self.resent_twice = false,
             Quirk::ClockOffset => self.clock_offset = 0,
         }
         self

@@ -157,6 +157,9 @@ pub enum FaultKind {
     WrongPhash,
     /// The `<ack>` for what the device sends says that the recipient's LID is to be asked for again.
     RefreshLid,
+    /// The server shows the device a list of somebody's devices from before their last change, as the phone signed it
+    /// then.
+    OldDeviceList,
     /// The server takes what the device sends, and says nothing any more: a dead socket. A condition.
     Silence,
     /// The device gets a stanza of this kind at once, through its queue: `status`, `appdata`, or any other

@@ -6,6 +6,7 @@ use super::{Answered, Context, IqError, Request};
 use crate::{
     Addressing,
     account::{Account, CLOUD},
+    faults::FaultKind,
     stanza,
 };
 
@@ -91,6 +92,10 @@ fn described(context: &Context<'_>, protocols: &[Node<'_>], subject: &Subject<'_
         .filter_map(|protocol| match (Protocol::of(protocol.tag()), &subject.account) {
             (Protocol::Contact, account) => Some(contact(subject.contact, account.is_some())),
             (Protocol::Lid, Some(_)) if !tells_lid => None,
+            (Protocol::Lid, Some(account)) => {
+                refreshed(context, account);
+                Protocol::Lid.about(context, account, &jid)
+            }
             (protocol, Some(account)) => protocol.about(context, account, &jid),
             (Protocol::Devices, None) => {
                 context.world.claimed_device(context.account, context.device, &jid).map(|claimed| {
@@ -108,6 +113,15 @@ fn described(context: &Context<'_>, protocols: &[Node<'_>], subject: &Subject<'_
 fn tells_lid(context: &Context<'_>, subject: &Subject<'_>) -> bool {
     let is_kept_back = context.world.options.behaviour.contacts_without_lid && subject.contact.is_some();
     !is_kept_back && subject.account.as_ref().is_some_and(|account| !account.directory().hides_lid)
+}
+
+/// The companion knows the LID as it is now.
+fn refreshed(context: &Context<'_>, account: &Account) {
+    let mut directory = context.account.directory();
+    let stale = directory.companions.get_mut(&context.device).map(|companion| &mut companion.stale);
+    if stale.is_some_and(|stale| stale.remove(&account.number).is_some()) {
+        directory.standing.has_asked();
+    }
 }
 
 fn contact(text: Option<&str>, is_known: bool) -> Node<'static> {
@@ -176,7 +190,10 @@ fn devices(context: &Context<'_>, account: &Arc<Account>, jid: &Jid) -> Node<'st
     let (devices, (signed, signed_at)) = {
         let mut directory = account.directory();
         directory.watch(&context.account.number);
-        (directory.devices(), directory.key_index_list.clone())
+        let is_old = |kind: &FaultKind| (*kind == FaultKind::OldDeviceList).then_some(());
+        let struck = context.world.faults.strike(&context.account.number, context.device, is_old);
+        let present = (directory.devices(), directory.key_index_list.clone());
+        struck.and_then(|()| directory.outdated.clone()).unwrap_or(present)
     };
     let claimed = context.world.claimed_device(context.account, context.device, jid);
     let hash = phash(&devices.iter().map(|(device, _)| jid.clone().with_device(*device)).collect::<Vec<_>>());

@@ -68,15 +68,17 @@ impl Phone {
         let chat = recipient.jid(addressing, 0);
         let is_own = *account == self.account;
         let plaintext = if is_own { device_sent(&chat, &content) } else { content };
-        let Some(enc) = self.encrypted(account, from.device, &plaintext) else { return };
-        let message = envelope
-            .message(from, &id)
-            .attr("device_fanout", "false")
-            .opt_attr("recipient", is_own.then_some(chat))
-            .child(envelope.sealed(enc).attr("count", count));
-        let message = self.introduced(message);
-        if let Err(error) = self.submit(&message) {
-            tracing::debug!(error, "a message that was sent again is refused");
+        for _ in 0..if self.world.options.behaviour.resent_twice { 2 } else { 1 } {
+            let Some(enc) = self.encrypted(account, from.device, &plaintext) else { return };
+            let message = envelope
+                .message(from, &id)
+                .attr("device_fanout", "false")
+                .opt_attr("recipient", is_own.then(|| chat.clone()))
+                .child(envelope.sealed(enc).attr("count", count));
+            let message = self.introduced(message);
+            if let Err(error) = self.submit(&message) {
+                tracing::debug!(error, "a message that was sent again is refused");
+            }
         }
     }
 

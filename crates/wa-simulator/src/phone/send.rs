@@ -141,7 +141,9 @@ impl Phone {
             .faults
             .strike(&account.number, device, |kind| (*kind == FaultKind::ReusedCounter).then_some(()));
         let sessions = &mut self.state.sessions;
-        let ciphertext = match sessions.encrypt(&self.state.keys, &address, &padded, forgets.is_some())? {
+        let every = self.world.options.behaviour.reused_counters.filter(|_| device != 0);
+        let forgets = sessions.forgets(&address, every) || forgets.is_some();
+        let ciphertext = match sessions.encrypt(&self.state.keys, &address, &padded, forgets)? {
             Ok(ciphertext) => ciphertext,
             Err(error) => {
                 tracing::debug!(%error, device, "a phone can't encrypt");

@@ -6,6 +6,7 @@ use wa_crypto::PublicKey;
 use wa_signal::{Bundle, Ciphertext, DecryptError, EncryptError, InitiateError, PreKeyMessage, Session};
 
 use super::PhoneKeys;
+use crate::behaviour::Rhythm;
 
 /// Whom a session is with: the account's LID and the device. One session serves both addresses of a user
 /// (PROTOCOL.md 16).
@@ -21,6 +22,8 @@ pub(crate) struct Sessions {
     by_address: HashMap<Address, Session>,
     /// One-time prekeys that have opened a session.
     used_prekeys: HashSet<u32>,
+    /// Messages that were encrypted for each device.
+    encrypted: HashMap<Address, Rhythm>,
 }
 
 /// Why a phone can't decrypt a message.
@@ -66,6 +69,12 @@ impl Sessions {
         let session = Session::initiate(&keys.identity, bundle, previous, rng)?;
         self.by_address.insert(address.clone(), session);
         Ok(())
+    }
+
+    /// Notes that a message is encrypted for a device; whether the phone forgets that it was, as it does every so many
+    /// times.
+    pub(crate) fn forgets(&mut self, address: &Address, every: Option<u32>) -> bool {
+        every.is_some() && self.encrypted.entry(address.clone()).or_default().beats(every)
     }
 
     /// Encrypts a padded plaintext in an open session. One that `forgets` it uses the same key for the next.

@@ -5,6 +5,7 @@ use wa_binary::{Jid, Node, phash};
 use super::{
     Sender, admission,
     letter::{Coverage, Letter, Refusal, Route},
+    stale,
 };
 use crate::{
     Addressing,
@@ -12,7 +13,7 @@ use crate::{
     faults::FaultKind,
     queue::{Class, Stanza},
     stanza,
-    world::World,
+    world::{World, without_ciphertext},
 };
 
 /// Children that travel with a message to every device; the others are for the server.
@@ -30,11 +31,10 @@ pub(crate) fn message(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Nod
     let wrong = world.faults.strike(&sender.account.number, sender.device, |kind| {
         (*kind == FaultKind::WrongPhash).then(|| "2:AAAAAAAA".to_owned())
     });
-    let is_stale = world.faults.strike(&sender.account.number, sender.device, |kind| {
-        (*kind == FaultKind::RefreshLid).then_some("true")
-    });
     match taken {
-        Ok(expected) => ack.opt_attr("phash", wrong.or(expected)).opt_attr("refresh_lid", is_stale),
+        Ok(Taken { expected, is_stale }) => {
+            ack.opt_attr("phash", wrong.or(expected)).opt_attr("refresh_lid", is_stale.then_some("true"))
+        }
         Err(refusal) => {
             tracing::debug!(%refusal, "a message is refused");
             ack.attr("error", refusal.code())
@@ -50,8 +50,16 @@ fn refused_by_fault(world: &World, sender: Sender<'_>) -> Result<(), Refusal> {
     refusal.map_or(Ok(()), Err)
 }
 
-/// Delivers a message. Returns the hash of the devices that there are if the sender thought of others.
-fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Option<String>, Refusal> {
+/// What the sender hears of a message that was taken.
+struct Taken {
+    /// The hash of the devices that there are, if the sender thought of others.
+    expected: Option<String>,
+    /// The recipient's LID is to be asked for again.
+    is_stale: bool,
+}
+
+/// Delivers a message.
+fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Taken, Refusal> {
     let letter = Letter::parse(sender, node)?;
     let recipient = world.resolve(&letter.to).ok_or(Refusal::Nobody)?;
     letter.check_name_space(sender)?;
@@ -59,9 +67,11 @@ fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Option<Str
     match letter.route {
         Route::Fanout => {
             admission::admit(world, sender, &recipient, node)?;
-            post.fan_out()
+            let expected = post.fan_out()?;
+            let is_stale = stale::is_stale(world, sender, &recipient, letter.addressing);
+            Ok(Taken { expected, is_stale })
         }
-        Route::Again | Route::Peer => post.single().map(|()| None),
+        Route::Again | Route::Peer => post.single().map(|()| Taken { expected: None, is_stale: false }),
     }
 }
 
@@ -98,11 +108,24 @@ impl Post<'_> {
         }
         self.remember_acquaintance();
         admission::remember_chat(self.sender.account, self.recipient);
-        for (target, device, stanza) in due {
+        for (target, device, mut stanza) in due {
+            if self.arrives_empty(target, device) {
+                stanza.bytes = without_ciphertext(&stanza.bytes, None);
+            }
             self.world.deliver(target, device, stanza);
         }
         let is_complete = covered == expected && !strangers;
         Ok((!is_complete).then(|| self.participants_hash(&expected)))
+    }
+
+    /// Whether the content of a copy is only on the phone.
+    fn arrives_empty(&self, target: &Arc<Account>, device: u16) -> bool {
+        if self.sender.device != 0 || target == self.sender.account {
+            return false;
+        }
+        let mut directory = target.directory();
+        let companion = directory.companions.get_mut(&device);
+        companion.is_some_and(|companion| companion.heard.beats(self.world.options.behaviour.empty_messages))
     }
 
     fn single(&self) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ mod letter;
 mod message;
 mod presence;
 mod receipt;
+mod stale;
 
 use std::sync::Arc;
 

@@ -69,15 +69,16 @@ impl World {
 
     /// Signs the list of valid key indexes anew, after companions have changed.
     pub(crate) fn sign_key_indexes(&self, account: &Account, rng: &mut ChaCha20Rng) {
-        let (raw_id, (current, valid)) = {
+        let (raw_id, (current, valid), before) = {
             let directory = account.directory();
-            (directory.raw_id, directory.key_indexes())
+            (directory.raw_id, directory.key_indexes(), directory.key_index_list.1)
         };
-        let now = self.clock.unix_seconds();
+        // A list that seems older than the one before would be taken for that one again.
+        let now = self.clock.unix_seconds().max(before);
         let keys = account.phone.keys();
         let key = &keys.identity.key;
         let list = adv::key_index_list(key, raw_id, now, current, valid, rng);
-        account.directory().key_index_list = (list, now);
+        account.directory().has_signed(list, now);
     }
 
     /// Has contact queries find the account under further numbers; all of them, or none if one is somebody else's.

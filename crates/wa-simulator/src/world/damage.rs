@@ -53,7 +53,7 @@ pub(super) fn shared_in(bytes: &Bytes, chat: &Jid) -> Bytes {
 }
 
 /// The same message with `<unavailable>`, or nothing, in the place of its ciphertext (PROTOCOL.md 12).
-pub(super) fn without_ciphertext(bytes: &Bytes, unavailable: Option<String>) -> Bytes {
+pub(crate) fn without_ciphertext(bytes: &Bytes, unavailable: Option<String>) -> Bytes {
     let plain = stanza::without_flag(bytes);
     let Ok(node) = wa_binary::decode(&plain) else { return bytes.clone() };
     let kept = node.children().iter().filter(|child| !child.is("enc")).cloned();

@@ -1,7 +1,9 @@
 //! Who is found under which number, and in which name space messages are taken.
 
+use std::time::Duration;
+
 use wa_binary::{Jid, Node};
-use wa_simulator::{Behaviour, ControlError, Fault, FaultKind, Options};
+use wa_simulator::{Bans, Behaviour, ControlError, Fault, FaultKind, Options};
 
 use crate::{client::*, scene::*};
 
@@ -33,6 +35,13 @@ async fn devices(line: &mut NoiseConnection, jid: Jid) -> Node<'static> {
 
 fn listed(user: &Node<'_>) -> usize {
     user.require_child("devices").unwrap().require_child("device-list").unwrap().children().len()
+}
+
+/// What the `<ack>` for a message says about the LID that it went to.
+async fn staleness(line: &mut NoiseConnection, message: &Node<'_>) -> String {
+    line.send(message).await;
+    let ack = line.next_where(|node| node.is("ack") && text(node, "class") == "message").await;
+    text(&ack, "refresh_lid")
 }
 
 async fn refusal(line: &mut NoiseConnection, message: &Node<'_>) -> String {
@@ -104,7 +113,7 @@ async fn a_message_keeps_to_one_name_space_that_the_account_may_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ack_may_say_that_a_lid_is_stale() {
+async fn an_ack_calls_a_lid_stale_until_it_is_asked_for() {
     let scene = Scene::quiet().await;
     let (mut client, mut line) = scene.companion(1).await;
     let devices = [scene.bob.lid(), scene.alice.lid()];
@@ -112,12 +121,36 @@ async fn an_ack_may_say_that_a_lid_is_stale() {
         client.open_session(&mut line, device).await;
     }
     scene.simulator.add_fault(Fault::new(FaultKind::RefreshLid)).unwrap();
-    for expected in ["true", ""] {
-        let message = client.message("1", &scene.bob.lid(), &devices, "x");
-        line.send(&message).await;
-        let ack = line.next_where(|node| node.is("ack") && text(node, "class") == "message").await;
-        assert_eq!(text(&ack, "refresh_lid"), expected);
+    let message = client.message("1", &scene.bob.lid(), &devices, "x");
+    for _ in 0..2 {
+        assert_eq!(staleness(&mut line, &message).await, "true");
     }
+    ask_users(&mut line, vec![Node::new("lid")], Node::new("user").attr("jid", scene.bob.jid())).await;
+    assert_eq!(staleness(&mut line, &message).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_writes_on_to_a_stale_lid_is_banned() {
+    let bans = Bans { refusals: 2, lasts: Duration::from_secs(600), grows: Duration::ZERO };
+    let behaviour = Behaviour { stale_lids: Some(2), bans: Some(bans), ..Behaviour::default() };
+    let scene =
+        Scene::with(Options { behaviour, bootstrap: Vec::new(), edge_routing: false, ..options() }).await;
+    let (mut client, mut line) = scene.companion(1).await;
+    let devices = [scene.bob.lid(), scene.alice.lid()];
+    for device in &devices {
+        client.open_session(&mut line, device).await;
+    }
+    let message = client.message("1", &scene.bob.lid(), &devices, "x");
+    for expected in ["", "true", "true", "true"] {
+        assert_eq!(staleness(&mut line, &message).await, expected, "those were on their way");
+    }
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(staleness(&mut line, &message).await, "true");
+    line.send(&message).await;
+    while line.try_next().await.is_some() {}
+    let login = client.login();
+    let failure = client.open(&scene.simulator, &login).await.next_named("failure").await;
+    assert_eq!(text(&failure, "reason"), "402");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use wa_protobuf::{
     },
     history::WebMessageInfo,
 };
-use wa_simulator::{Fault, FaultKind, Say};
+use wa_simulator::{Behaviour, Fault, FaultKind, Options, Say};
 
 use crate::{client::*, scene::*};
 
@@ -68,6 +68,28 @@ async fn a_phone_that_forgets_a_message_uses_its_counter_twice() {
     let session = client.sessions.get_mut(&scene.bob.lid().ad_string()).unwrap();
     let error = session.decrypt(&client.identity, &bytes, &mut client.rng).unwrap_err();
     assert!(matches!(error, wa_signal::DecryptError::Duplicate { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn counters_are_used_again_and_messages_come_empty_at_their_rates() {
+    let behaviour = Behaviour { empty_messages: Some(3), reused_counters: Some(4), ..Behaviour::default() };
+    let scene = Scene::with(Options { behaviour, bootstrap: Vec::new(), ..options() }).await;
+    let (mut client, mut line, _) = acquainted(&scene).await;
+    let mut came = Vec::new();
+    for n in 1..=7 {
+        scene.bob.send(ALICE, &n.to_string()).await.unwrap();
+        let message = line.next_named("message").await;
+        let Some(enc) = message.get_child("enc") else {
+            came.push("empty");
+            continue;
+        };
+        let session = client.sessions.get_mut(&scene.bob.lid().ad_string()).unwrap();
+        let opened = session.decrypt(&client.identity, &enc.require_bytes().unwrap(), &mut client.rng);
+        came.push(if opened.is_ok() { "sound" } else { "used" });
+    }
+    assert_eq!(came, ["sound", "sound", "empty", "sound", "used", "empty", "sound"]);
+    let shown = scene.alice.wait_for_inbox(|entries| entries.len() == 8).await;
+    assert_eq!(shown.len(), 8, "the phone misses nothing");
 }
 
 #[tokio::test(start_paused = true)]

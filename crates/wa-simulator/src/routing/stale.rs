@@ -1,0 +1,47 @@
+//! LIDs that are to be asked for again (PROTOCOL.md 11.3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Sender;
+use crate::{
+    Addressing,
+    account::Account,
+    faults::{FaultKind, Moment},
+    world::World,
+};
+
+/// How long messages may still come to a LID after it was called stale: they were on their way.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Notes a message that a companion sent to somebody. Whether its `<ack>` says that the LID is to be asked for again:
+/// from then on until the companion asks. Who goes on writing to it without asking is banned, as for other refusals.
+pub(super) fn is_stale(
+    world: &World,
+    sender: Sender<'_>,
+    recipient: &Arc<Account>,
+    addressing: Addressing,
+) -> bool {
+    let is_fault = |kind: &FaultKind| (*kind == FaultKind::RefreshLid).then_some(());
+    let struck = world.faults.strike(&sender.account.number, sender.device, is_fault).is_some();
+    let behaviour = &world.options.behaviour;
+    let now = Instant::now();
+    let mut directory = sender.account.directory();
+    let Some(companion) = directory.companions.get_mut(&sender.device) else { return struck };
+    let by_lid = addressing == Addressing::Lid && recipient != sender.account;
+    let ages = by_lid && companion.sent.beats(behaviour.stale_lids);
+    if struck || ages {
+        companion.stale.entry(recipient.number.clone()).or_insert(now);
+    }
+    let since = companion.stale.get(&recipient.number).copied().filter(|_| by_lid || struck);
+    let insists = since.is_some_and(|since| now - since > GRACE);
+    let unix = world.clock.unix_seconds();
+    let is_banned = insists && directory.standing.insists(behaviour.bans, unix);
+    drop(directory);
+    if is_banned {
+        world.end_connections(sender.account, None, &FaultKind::Drop { when: Moment::Now });
+    }
+    since.is_some()
+}
