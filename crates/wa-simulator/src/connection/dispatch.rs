@@ -1,3 +1,4 @@
+use rand::{RngExt, distr::Alphanumeric};
 use wa_binary::Node;
 
 use super::logged_in::{LoggedIn, Step};
@@ -8,6 +9,9 @@ use crate::{
     routing::{self, Sender},
     stanza,
 };
+
+/// Characters of the token in the link to a call.
+const LINK_LENGTH: usize = 22;
 
 impl LoggedIn {
     /// Handles one stanza of the client. What it does not know it ignores, as servers do.
@@ -20,6 +24,7 @@ impl LoggedIn {
             "ib" => self.info(node),
             "presence" => self.presence(node),
             "chatstate" => self.chatstate(node),
+            "call" => self.call(node),
             "xmlstreamend" => Step::End(None),
             _ => Step::Continue,
         }
@@ -94,6 +99,23 @@ impl LoggedIn {
         let sender = Sender { account: &self.account, device: self.device };
         if let Some(answer) = routing::presence(&self.world, sender, node) {
             self.answer(&answer);
+        }
+        Step::Continue
+    }
+
+    /// Makes the link to a call that others can join; no call is made through it (PROTOCOL.md 27).
+    fn call(&mut self, node: &Node<'_>) -> Step {
+        if let Some(wanted) = node.get_child("link_create") {
+            let token: String = (0..LINK_LENGTH).map(|_| char::from(self.rng.sample(Alphanumeric))).collect();
+            let link = Node::new("link_create")
+                .attr("token", token)
+                .attr("media", stanza::text(&wanted.attrs, "media"));
+            let ack = Node::new("ack")
+                .attr("class", "call")
+                .attr("id", stanza::text(&node.attrs, "id"))
+                .attr("from", stanza::destination(node))
+                .child(link);
+            self.answer(&ack);
         }
         Step::Continue
     }

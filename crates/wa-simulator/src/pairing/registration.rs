@@ -34,7 +34,7 @@ pub(crate) enum RegistrationError {
     SignedPrekey,
     #[error("the build hash is not the MD5 of the version")]
     BuildHash,
-    #[error("the device props can't be decoded")]
+    #[error("the device props can't be decoded, or lack system or platform")]
     DeviceProps,
     #[error("the user agent is none of a web client")]
     UserAgent,
@@ -81,11 +81,19 @@ impl Registration {
             identity,
             registration_id: u32::from_be_bytes(bytes(data.e_regid.as_deref(), "eRegid")?),
             signed_prekey: signed_prekey(data, &identity)?,
-            props: DeviceProps::decode(props).map_err(|_| E::DeviceProps)?,
+            props: device_props(props)?,
             push_name: payload.push_name.clone().filter(|name| !name.is_empty()),
             version: dotted(version),
         })
     }
+}
+
+/// What the phone shows of the companion, and which kind of program it is, have to be there.
+fn device_props(props: &[u8]) -> Result<DeviceProps, RegistrationError> {
+    let props = DeviceProps::decode(props).map_err(|_| RegistrationError::DeviceProps)?;
+    let is_named = props.os.as_deref().is_some_and(|os| !os.is_empty());
+    let is_whole = is_named && props.platform_type.is_some();
+    is_whole.then_some(props).ok_or(RegistrationError::DeviceProps)
 }
 
 fn signed_prekey(

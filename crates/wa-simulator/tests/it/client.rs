@@ -187,7 +187,7 @@ impl Client {
     }
 
     pub(crate) fn registration(&self) -> ClientPayload {
-        let props = DeviceProps { os: Some("Test".to_owned()), ..Default::default() };
+        let props = DeviceProps { os: Some("Test".to_owned()), platform_type: Some(1), ..Default::default() };
         let data = DevicePairingRegistrationData {
             e_regid: Some(self.identity.registration_id.to_be_bytes().to_vec().into()),
             e_keytype: Some(vec![5].into()),

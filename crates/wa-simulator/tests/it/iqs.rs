@@ -33,6 +33,17 @@ fn user(jid: Jid) -> Node<'static> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_link_to_a_call_is_made_for_who_asks() {
+    let scene = Scene::quiet().await;
+    let (_client, mut line) = scene.companion(1).await;
+    let wanted = Node::new("link_create").attr("media", "video");
+    line.send(&Node::new("call").attr("id", "c1").attr("to", "@call").child(wanted)).await;
+    let answer = line.next_where(|node| text(node, "id") == "c1").await;
+    assert_eq!((answer.tag(), text(&answer, "class").as_str()), ("ack", "call"));
+    assert_eq!(text(answer.require_child("link_create").unwrap(), "token").len(), 22);
+}
+
+#[tokio::test(start_paused = true)]
 async fn usync_tells_devices_with_a_list_that_the_phone_signed() {
     let scene = Scene::quiet().await;
     let (_client, mut line) = scene.companion(1).await;

@@ -320,7 +320,7 @@ async fn shake(simulator: &Simulator) -> Result<(), HandshakeError> {
 #[tokio::test(start_paused = true)]
 async fn what_the_server_can_check_of_a_registration_it_checks() {
     type Change = fn(&mut wa_protobuf::payload::ClientPayload);
-    let cases: [(&str, u16, Change); 12] = [
+    let cases: [(&str, u16, Change); 14] = [
         ("registration id", 400, |p| pairing(p).e_regid = Some(vec![1; 3].into())),
         ("key type", 400, |p| pairing(p).e_keytype = Some(vec![4].into())),
         ("identity", 400, |p| pairing(p).e_ident = Some(vec![1; 33].into())),
@@ -331,6 +331,10 @@ async fn what_the_server_can_check_of_a_registration_it_checks() {
         ("build hash", 400, |p| pairing(p).build_hash = Some(vec![1; 16].into())),
         ("device props", 400, |p| pairing(p).device_props = Some(vec![0xff; 4].into())),
         ("no device props", 400, |p| pairing(p).device_props = None),
+        ("device props without a system", 400, |p| pairing(p).device_props = Some(vec![0x18, 1].into())),
+        ("device props without a platform", 400, |p| {
+            pairing(p).device_props = Some(b"\x0a\x02os".to_vec().into())
+        }),
         ("user agent", 409, |p| p.user_agent = None),
         ("version", 405, |p| {
             let agent = p.user_agent.as_mut().unwrap();
