@@ -67,6 +67,15 @@ impl Tokens {
         Ok(())
     }
 
+    /// Forgets the token that this person gave, if it is good no more. When it was given stays known.
+    pub(crate) async fn prune(&mut self, store: &Store, lid: &str, now: i64) -> Result<(), StoreError> {
+        let known = self.of(store, lid).await?;
+        if !known.token.is_empty() && !is_good(&known, now) {
+            self.put(lid, PrivacyToken { token: Bytes::new(), ..known });
+        }
+        Ok(())
+    }
+
     /// Begins to give this person a token; false if that is under way already.
     pub(crate) fn begin_giving(&mut self, lid: &str) -> bool {
         let begins = !self.giving.iter().any(|giving| giving == lid);
@@ -161,6 +170,22 @@ mod tests {
         tokens.release();
         let kept = PrivacyToken { token: Bytes::from_static(b"new"), received_at: 5, given_at: 7 };
         assert_eq!(tokens.of(&store, "9").await.unwrap(), kept);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_good_no_more_is_forgotten_and_when_it_came_is_not() {
+        let (store, mut tokens) = (Store::memory(), Tokens::new());
+        let start = 2_960 * WEEK;
+        tokens.receive(&store, "9", Bytes::from_static(b"token"), start).await.unwrap();
+        tokens.prune(&store, "9", start + 4 * WEEK - 1).await.unwrap();
+        assert!(!tokens.of(&store, "9").await.unwrap().token.is_empty());
+        tokens.prune(&store, "9", start + 4 * WEEK).await.unwrap();
+        let privacy_tokens = tokens.take_unstored();
+        store.commit(Changes { privacy_tokens, ..Changes::default() }).await.unwrap();
+        tokens.release();
+        let kept = tokens.of(&store, "9").await.unwrap();
+        assert_eq!((kept.token.len(), kept.received_at), (0, start));
+        assert!(!tokens.receive(&store, "9", Bytes::from_static(b"token"), start).await.unwrap());
     }
 
     #[test]

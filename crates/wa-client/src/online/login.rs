@@ -101,9 +101,12 @@ pub(super) async fn on_props(
 }
 
 /// From the server's word that the credentials are good to its word that it delivers. What it leaves unanswered holds
-/// the login up for a moment only: it is asked again beside everything else.
+/// the login up for a moment only, and however much it leaves unanswered, for one: it is asked again beside everything else.
 async fn log_in(mut keys: Flow) -> LoggedIn {
     let supplied = keys.supply().await;
+    if supplied == Err(RequestError::TimedOut) {
+        return LoggedIn { keys: supplied, is_active: false };
+    }
     let is_active = match keys.asker.ask(iq::session::active()).await {
         Err(RequestError::TimedOut) => false,
         Err(error) => {

@@ -45,6 +45,8 @@ pub(super) async fn shown(context: &mut Context<'_>, chat: &Jid) -> Result<Optio
     if tokens::is_good(&known, context.server_millis() / 1000) {
         return Ok(Some(Node::new("tctoken").with_bytes(known.token.to_vec())));
     }
+    let now = context.server_millis() / 1000;
+    context.mirror.tokens.prune(store, &chat.user, now).await.map_err(store_failed)?;
     let derived = |salt: &bytes::Bytes| Node::new("cstoken").with_bytes(derived(salt, &chat.user).to_vec());
     Ok(context.mirror.device.nct_salt.as_ref().map(derived))
 }

@@ -165,6 +165,32 @@ async fn a_token_is_given_once_a_week_after_what_was_taken() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_phone_is_given_the_token_that_the_old_one_had() {
+    let (stage, alice, bob) = cast().await;
+    let companion = stage.companion(&alice).await;
+    let given = || {
+        let sent = stage.sim.trace(Some(alice.number())).into_iter().map(|entry| entry.xml);
+        let asked = sent.filter(|xml| xml.starts_with("<iq") && xml.contains("<tokens>"));
+        asked.map(|xml| xml.split(" t=\"").nth(1).unwrap()[..10].to_owned()).collect::<Vec<_>>()
+    };
+    companion.send(bob.jid(), "hello").await;
+    settled().await;
+    assert_eq!(given().len(), 1);
+    sleep(Duration::from_secs(3_600)).await;
+    bob.reinstall(true);
+    settled().await;
+    assert_eq!(given().len(), 2, "at once, not with the next message");
+    assert_eq!(given()[0], given()[1], "as of the same time: none is given twice in its week");
+    // Who never had one gets none.
+    let carol = stage.phone("15550000003");
+    carol.send(alice.number(), "hello").await.unwrap();
+    companion.diary.texts(1).await;
+    carol.reinstall(true);
+    settled().await;
+    assert_eq!(given().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_locked_account_asks_nobody_it_may_not_write_to() {
     let (stage, alice, bob) = cast().await;
     let carol = stage.phone("15550000003");
