@@ -1,12 +1,12 @@
 //! Sending messages.
 
+mod keyed;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
 use storage::{
-    Claim, Failure, FailureCause, InstanceId, Json, Message, MessageStatus, Missing, Storage, StoredClaim,
+    Claim, Failure, FailureCause, InstanceId, Message, MessageStatus, Missing, Storage, StoredClaim,
     Timestamp,
 };
 use tokio::time::{Instant, timeout, timeout_at};
@@ -16,7 +16,6 @@ use wa_client::{Limit, Person, SendError};
 
 use crate::auth::Caller;
 use crate::cause;
-use crate::clock::now;
 use crate::error::{ConflictCause, ServiceError};
 use crate::field::Field;
 use crate::mapping::{self, ChatNames};
@@ -26,6 +25,7 @@ use crate::running::RunningInstance;
 use crate::status::ConnectionStatus;
 use crate::supervisor::Supervisor;
 use crate::text::is_blank;
+use keyed::{Answered, Keyed, answered};
 
 /// Longest text, in characters: WhatsApp's own limit.
 pub const MAX_TEXT: usize = 65_536;
@@ -98,14 +98,6 @@ pub struct MessagingService {
     supervisor: Supervisor,
 }
 
-/// What is stored with an idempotency key. The status is not: it is that of the message.
-#[derive(Serialize, Deserialize)]
-struct Answered {
-    id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    chat: Option<String>,
-}
-
 impl MessagingService {
     /// A service over these parts.
     pub(crate) fn new(storage: Arc<dyn Storage>, supervisor: Supervisor) -> Self {
@@ -135,19 +127,19 @@ impl MessagingService {
         let to = parse_recipient(&send.phone)
             .map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))?;
         check_text(&send.message)?;
-        let request = format!("text\n{to}\n{}", send.message);
-        let claim = send.idempotency_key.map(|key| claim(instance, key, &request)).transpose()?;
-        if let Some(claim) = &claim
+        let keyed =
+            send.idempotency_key.map(|key| Keyed::new(instance, key, &to, &send.message)).transpose()?;
+        if let Some(Keyed { claim, .. }) = &keyed
             && let Some(earlier) = self.storage.claim(&claim.scope, &claim.key).await?
         {
-            return self.replay(caller, instance, claim, &earlier).await;
+            return self.replay(caller, instance, &to, keyed.as_ref(), &earlier).await;
         }
         let running = self.online(caller, instance, running).await?;
         let limit = running.limit_on(&to).await;
         if let (Some(limit), OnLimit::Refuse) = (limit, send.on_limit) {
             return Err(refused_by_limit(cause::limited(limit, limit.to_string())));
         }
-        self.send(caller, &running, &to, &Draft::text(send.message), claim, limit).await
+        self.send(caller, &running, &to, &Draft::text(send.message), keyed, limit).await
     }
 
     /// Hands a message to the instance, which stores and sends it, and waits for the end of its way. Under a limit it is
@@ -158,7 +150,7 @@ impl MessagingService {
         running: &RunningInstance,
         to: &Jid,
         draft: &Draft,
-        claim: Option<Claim>,
+        keyed: Option<Keyed>,
         limit: Option<Limit>,
     ) -> Result<Sent, ServiceError> {
         let deadline = Instant::now() + ACK_TIMEOUT;
@@ -172,15 +164,15 @@ impl MessagingService {
             message.status = MessageStatus::Held;
         }
         let (id, chat) = (message.message_id.clone(), Some(message.chat.clone()));
-        let claim = claim.map(|claim| Claim { answer: answered(&id, chat.as_deref()), ..claim });
-        let answer = running.recorder.submit(message, claim.clone()).map_err(|Full| {
-            ServiceError::Unavailable { message: "too many messages wait for WhatsApp's answer" }
+        let answer = answered(&id, to, chat.as_deref());
+        let claim = keyed.as_ref().map(|keyed| Claim { answer, ..keyed.claim.clone() });
+        let answer = running.recorder.submit(message, claim).map_err(|Full| ServiceError::Unavailable {
+            message: "too many messages wait for WhatsApp's answer",
         })?;
         match timeout_at(deadline, answer).await {
-            Ok(Ok(Answer::Taken(earlier))) => match &claim {
-                Some(claim) => self.replay(caller, running.instance, claim, &earlier).await,
-                None => Err(ServiceError::internal("a key was taken that nobody gave")),
-            },
+            Ok(Ok(Answer::Taken(earlier))) => {
+                self.replay(caller, running.instance, to, keyed.as_ref(), &earlier).await
+            }
             Ok(Ok(Answer::NotStored(error))) => Err(ServiceError::not_stored(error)),
             Ok(Ok(Answer::Settled(fate))) => sent(id, chat, fate, false),
             Ok(Ok(Answer::Held)) => Ok(held(id, chat, limit, false)),
@@ -260,15 +252,17 @@ impl MessagingService {
         &self,
         caller: &Caller,
         instance: InstanceId,
-        claim: &Claim,
+        to: &Jid,
+        keyed: Option<&Keyed>,
         earlier: &StoredClaim,
     ) -> Result<Sent, ServiceError> {
-        if claim.fingerprint != earlier.fingerprint {
+        let keyed = keyed.ok_or_else(|| ServiceError::internal("a key was taken that nobody gave"))?;
+        let running = self.supervisor.find(caller.user, instance);
+        if !self.is_repeated(running.as_deref(), to, keyed, earlier).await {
             let message = "this idempotency key was used for another recipient or text".to_owned();
             return Err(ServiceError::Conflict { cause: ConflictCause::IdempotencyKeyReused, message });
         }
-        let Answered { id, chat } = earlier.answer.parse().map_err(ServiceError::internal)?;
-        let running = self.supervisor.find(caller.user, instance);
+        let Answered { id, chat, .. } = earlier.answer.parse().map_err(ServiceError::internal)?;
         // A message that is on its way is waited for; the store knows of every other one.
         let waiting = running.and_then(|running| running.recorder.wait_for(&id));
         match waiting {
@@ -348,17 +342,6 @@ fn refused_by_limit(Failure { cause, message, until, .. }: Failure) -> ServiceEr
     ServiceError::Limited { cause, until: until.map(Timestamp::from_millis), message }
 }
 
-/// The claim of a key for a request to this instance.
-fn claim(instance: InstanceId, key: String, request: &str) -> Result<Claim, ServiceError> {
-    if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        let message = format!("must have 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters");
-        return Err(ServiceError::invalid(Field::IdempotencyKey, message));
-    }
-    let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(digest(&SHA256, request.as_bytes()).as_ref());
-    Ok(Claim { scope: format!("send:{instance}"), key, fingerprint, answer: Json::default(), at: now() })
-}
-
 fn check_text(text: &str) -> Result<(), ServiceError> {
     let problem = match () {
         () if is_blank(text) => "must not be empty".to_owned(),
@@ -368,10 +351,6 @@ fn check_text(text: &str) -> Result<(), ServiceError> {
         () => return Ok(()),
     };
     Err(ServiceError::invalid(Field::Text, problem))
-}
-
-fn answered(id: &str, chat: Option<&str>) -> Json {
-    Json::of(&Answered { id: id.to_owned(), chat: chat.map(str::to_owned) }).unwrap_or_default()
 }
 
 #[cfg(test)]

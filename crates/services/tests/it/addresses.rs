@@ -1,6 +1,6 @@
 //! One person, one chat, under whichever name they are written to; and one clock for all that is in it.
 
-use services::{ChatQuery, SendText, Sent};
+use services::{ChatQuery, ConflictCause, SendText, Sent, ServiceError};
 use storage::{EventKind, InstanceId, Message, MessageStatus};
 use wa_simulator::Phone;
 
@@ -52,6 +52,34 @@ async fn a_number_that_is_written_differently_leads_to_the_account_that_has_it()
         let kinds = [EventKind::MessageSent, EventKind::MessageStatus, EventKind::MessageReceived];
         check_names(&stage, id, &other, &kinds).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_comes_again_with_another_spelling_of_the_number_is_answered_by_the_first() {
+    let stage = Stage::new().await;
+    let (alice, bob) = (stage.phone("15550000001"), stage.phone("551155550100"));
+    let id = stage.linked(&alice).await;
+    let keyed = async |to: &str, text: &str| {
+        let send = SendText {
+            phone: to.to_owned(),
+            message: text.to_owned(),
+            idempotency_key: Some("order 7".replace(' ', "-")),
+            on_limit: Default::default(),
+        };
+        stage.services.messages.send_text(&stage.caller, id, send).await
+    };
+    let first = keyed("+55 11 95555-0100", "hello").await.unwrap();
+    for spelling in ["5511955550100", "551155550100", "+55 (11) 5555-0100", &bob.lid().to_string()] {
+        let again = keyed(spelling, "hello").await.unwrap();
+        assert!(again.replayed && again.id == first.id, "{spelling}: {again:?}");
+    }
+    for (to, text) in [("551155550100", "goodbye"), ("15550000001", "hello")] {
+        let refused = keyed(to, text).await.unwrap_err();
+        let reused =
+            matches!(refused, ServiceError::Conflict { cause: ConflictCause::IdempotencyKeyReused, .. });
+        assert!(reused, "{refused:?}");
+    }
+    assert_eq!(bob.wait_for_inbox(|inbox| !inbox.is_empty()).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
