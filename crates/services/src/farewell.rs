@@ -125,12 +125,17 @@ async fn log_out(companion: &dyn Companion) -> Attempted {
     }
 }
 
-/// Listens to what nobody wants to know any more.
+/// Listens to what nobody wants to know any more. What came for a deleted instance was received by nobody, so nobody says
+/// that it was: it is held until the logout, which ends its way to this companion. Everything else goes on meanwhile.
 struct Nobody;
 
 #[async_trait]
 impl Recorder for Nobody {
-    async fn record(&self, _: &[Event]) -> Result<(), NotRecorded> {
+    async fn record(&self, events: &[Event]) -> Result<(), NotRecorded> {
+        let has_come = |event: &Event| matches!(event, Event::Message(_) | Event::Undecryptable(_));
+        if events.iter().any(has_come) {
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
 }

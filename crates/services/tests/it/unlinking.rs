@@ -46,6 +46,28 @@ async fn what_is_deleted_offline_is_unlinked_when_whatsapp_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_for_a_deleted_instance_is_not_acknowledged_as_received() {
+    let stage = Stage::new().await;
+    let (phone, bob) = (stage.phone("15550000001"), stage.phone("15550000002"));
+    let id = stage.linked(&phone).await;
+    bob.send(phone.number(), "while it was there").await.unwrap();
+    stage.received(id, 1).await;
+    shut(&stage);
+    stage.offline(id).await;
+    bob.send(phone.number(), "while nobody was there").await.unwrap();
+    delete(&stage, id).await;
+    stage.simulator.clear_faults();
+    unlinked(&phone).await;
+    forgotten(&stage, id).await;
+    let received_by = |at: usize| {
+        let receipts = bob.outbox()[at].receipts.clone();
+        receipts.into_iter().map(|receipt| receipt.device).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(received_by(0).into_iter().collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(received_by(1).into_iter().collect::<Vec<_>>(), [0], "the phone alone");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_to_be_unlinked_is_so_after_a_restart_too() {
     let mut stage = Stage::new().await;
     let phone = stage.phone("15550000001");

@@ -145,6 +145,30 @@ fn samples() -> Vec<(EventData, &'static str)> {
             r#""messageId":"3EB0","remoteJid":"79001234567@s.whatsapp.net","from":"79001234567@s.whatsapp.net","fromMe":false,"body":null,"type":"undecryptable","timestamp":1672531200,"hasMedia":false,"pushName":"张三","status":"received","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","reason":"no_session","retries":5,"metadata":{"pushName":"张三","timestamp":1672531200}"#,
         ),
         (
+            EventData::MessageUndecryptable(UndecryptableData {
+                message_id: "3EB0".to_owned(),
+                participant: None,
+                from_me: false,
+                timestamp: SECONDS,
+                push_name: Some("张三".to_owned()),
+                reason: UndecryptableReason::Malformed,
+                retries: 0,
+            }),
+            r#""messageId":"3EB0","remoteJid":"79001234567@s.whatsapp.net","from":"79001234567@s.whatsapp.net","fromMe":false,"body":null,"type":"undecryptable","timestamp":1672531200,"hasMedia":false,"pushName":"张三","status":"received","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","reason":"malformed","retries":0,"metadata":{"pushName":"张三","timestamp":1672531200}"#,
+        ),
+        (
+            EventData::MessageUndecryptable(UndecryptableData {
+                message_id: "3EB0".to_owned(),
+                participant: None,
+                from_me: false,
+                timestamp: SECONDS,
+                push_name: Some("张三".to_owned()),
+                reason: UndecryptableReason::Untrusted,
+                retries: 0,
+            }),
+            r#""messageId":"3EB0","remoteJid":"79001234567@s.whatsapp.net","from":"79001234567@s.whatsapp.net","fromMe":false,"body":null,"type":"undecryptable","timestamp":1672531200,"hasMedia":false,"pushName":"张三","status":"received","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","reason":"untrusted","retries":0,"metadata":{"pushName":"张三","timestamp":1672531200}"#,
+        ),
+        (
             EventData::MessageStatus(StatusData {
                 status: MessageStatus::Delivered,
                 failure: None,
