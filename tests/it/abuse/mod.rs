@@ -6,5 +6,6 @@ mod crowds;
 mod encoded;
 mod login;
 mod malformed;
+mod receivers;
 mod stage;
 mod stalled;

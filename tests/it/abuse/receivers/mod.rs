@@ -1,0 +1,7 @@
+//! Receivers of webhooks that are dead, slow, hostile, or the gateway itself, and users who name them.
+
+mod black_holes;
+mod names;
+mod ourselves;
+mod patience;
+mod stage;
