@@ -1,31 +1,28 @@
 //! Linking by a code that the companion shows and the phone enters (PROTOCOL.md 6.3).
 
+mod exchange;
+mod wrapping;
+
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rand::Rng;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use wa_binary::{Jid, Node};
-use wa_crypto::aead::Aes256Gcm;
-use wa_crypto::{KeyPair, PrivateKey, PublicKey, ctr, kdf};
+use wa_crypto::{KeyPair, PrivateKey, PublicKey};
 
 use super::{Pairing, Step};
 use crate::cause::Cause;
 use crate::command::Reply;
-use crate::config::Appearance;
 use crate::end::End;
 use crate::event::PairingCode;
-use crate::iq;
 use crate::request::RequestError;
-use crate::requests::Asker;
+use exchange::{Asking, Finishing, display};
+use wrapping::Wrapped;
+pub(super) use wrapping::base32;
 
-/// The characters of a code, each worth five bits.
-const ALPHABET: &[u8; 32] = b"123456789ABCDEFGHJKLMNPQRSTVWXYZ";
-/// Rounds of PBKDF2 between the code and a key.
-const ROUNDS: u32 = 131_072;
 /// How long a phone takes a code.
 const LIFETIME: Duration = Duration::from_secs(180);
 /// With less left of the connection than this, nobody has the time to enter a code.
@@ -40,8 +37,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SHORTEST_NUMBER: usize = 7;
 /// Longest phone number, in digits (E.164).
 const LONGEST_NUMBER: usize = 15;
-/// A wrapped key: salt, IV, and the key under the code.
-type Wrapped = [u8; 80];
 
 /// The pairing by code of one connection.
 #[derive(Default)]
@@ -238,101 +233,6 @@ impl Pairing<'_> {
     }
 }
 
-/// What it takes to ask for a code.
-struct Asking {
-    nth: u32,
-    asker: Asker,
-    secrets: Secrets,
-    number: Jid,
-    noise: PublicKey,
-    client_type: char,
-    display: String,
-    /// For the driver and for the embedder.
-    expires: (Instant, i64),
-    /// Salt and IV of the wrapped key.
-    salt: [u8; 48],
-}
-
-impl Asking {
-    async fn run(self, reply: Reply<PairingCode>) -> FlowEnd {
-        let nth = self.nth;
-        FlowEnd::Accepted { nth, shown: self.ask().await.map(Box::new), reply }
-    }
-
-    async fn ask(self) -> Result<Accepted, RequestError> {
-        let (code, key) = (self.secrets.code.clone(), *self.secrets.ephemeral.public());
-        let salt = self.salt;
-        let wrapped = blocking(move || wrap(&code, salt, &key)).await?;
-        let answer = self.asker.ask(self.hello(&wrapped)).await?;
-        let reference = answer
-            .require_child("link_code_companion_reg")?
-            .require_child("link_code_pairing_ref")?
-            .require_bytes()?
-            .into_owned();
-        let (expires, expires_at) = self.expires;
-        let (first, second) = self.secrets.code.split_at(4);
-        let told = PairingCode { code: format!("{first}-{second}"), expires_at };
-        let Self { secrets: code, number, .. } = self;
-        let shown = Shown { code, number, reference, expires, hellos: 0, success: None };
-        Ok(Accepted { shown, told })
-    }
-
-    fn hello(&self, wrapped: &Wrapped) -> Node<'static> {
-        let part = |name: &'static str, bytes: Vec<u8>| Node::new(name).with_bytes(bytes);
-        let hello = Node::new("link_code_companion_reg")
-            .attr("jid", self.number.clone())
-            .attr("stage", "companion_hello")
-            .attr("should_show_push_notification", "true")
-            .child(part("link_code_pairing_wrapped_companion_ephemeral_pub", wrapped.to_vec()))
-            .child(part("companion_server_auth_key_pub", self.noise.as_bytes().to_vec()))
-            .child(part("companion_platform_id", self.client_type.to_string().into_bytes()))
-            .child(part("companion_platform_display", self.display.clone().into_bytes()))
-            .child(part("link_code_pairing_nonce", vec![0]));
-        iq::set("md").child(hello)
-    }
-}
-
-/// What it takes to answer a phone that has entered the code.
-struct Finishing {
-    secrets: Secrets,
-    number: Jid,
-    identity: KeyPair,
-    hello: Hello,
-    salt: [u8; 32],
-    nonce: [u8; 12],
-    random: [u8; 32],
-}
-
-impl Finishing {
-    /// The secret first: pair-success may come before the server's answer.
-    async fn run(self, asker: &Asker) -> Result<(), RequestError> {
-        let (secret, finish) = blocking(move || self.derive()).await??;
-        asker.change(move |mirror| mirror.device.adv_secret = secret).await?;
-        asker.ask(iq::set("md").child(finish)).await.map(drop)
-    }
-
-    /// The ADV secret, and the companion's last word.
-    fn derive(&self) -> Result<([u8; 32], Node<'static>), RequestError> {
-        let unusable = |_| RequestError::Malformed("the phone's key is none".to_owned());
-        let primary = PublicKey::from_bytes(crypt(&self.secrets.code, &self.hello.wrapped));
-        let shared = self.secrets.ephemeral.private().agree(&primary).map_err(unusable)?;
-        let identities = self.identity.private().agree(&self.hello.identity).map_err(unusable)?;
-        let own = self.identity.public().as_bytes();
-        let mut sealed = [own.as_slice(), self.hello.identity.as_bytes(), &self.random].concat();
-        let key = kdf::hkdf(shared.expose(), &self.salt, b"link_code_pairing_key_bundle_encryption_key");
-        Aes256Gcm::new(&key).seal(&self.nonce, b"", &mut sealed);
-        let bundle = [self.salt.as_slice(), &self.nonce, &sealed].concat();
-        let secret = [shared.expose().as_slice(), identities.expose(), &self.random].concat();
-        let finish = Node::new("link_code_companion_reg")
-            .attr("jid", self.number.clone())
-            .attr("stage", "companion_finish")
-            .child(Node::new("link_code_pairing_wrapped_key_bundle").with_bytes(bundle))
-            .child(Node::new("companion_identity_public").with_bytes(own.to_vec()))
-            .child(Node::new("link_code_pairing_ref").with_bytes(self.hello.reference.clone()));
-        Ok((kdf::hkdf(&secret, &[], b"adv_secret"), finish))
-    }
-}
-
 impl Hello {
     fn read(node: &Node<'_>) -> Option<Self> {
         let hello = node.get_child("link_code_companion_reg")?;
@@ -345,62 +245,11 @@ impl Hello {
     }
 }
 
-/// Runs work of a tenth of a second on a thread for such work.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RequestError> {
-    spawn_blocking(work).await.map_err(|_| RequestError::Stopped)
-}
-
 /// The number's address, if it can be one: digits alone count.
 fn international(number: &str) -> Option<Jid> {
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     let fits = (SHORTEST_NUMBER..=LONGEST_NUMBER).contains(&digits.len()) && !digits.starts_with('0');
     fits.then(|| Jid::pn(&digits))
-}
-
-/// Five bytes as eight characters, the highest bits first.
-pub(super) fn base32(bytes: [u8; 5]) -> String {
-    let bits = bytes.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-    let digits = (0..8).rev().map(|digit| usize::try_from(bits >> (5 * digit) & 31).unwrap_or(0));
-    digits.filter_map(|digit| ALPHABET.get(digit)).map(|character| char::from(*character)).collect()
-}
-
-/// Encrypts a key with the code, behind salt and IV.
-fn wrap(code: &str, salt: [u8; 48], key: &PublicKey) -> Wrapped {
-    let mut wrapped = [0; 80];
-    wrapped[..48].copy_from_slice(&salt);
-    wrapped[48..].copy_from_slice(key.as_bytes());
-    let encrypted = crypt(code, &wrapped);
-    wrapped[48..].copy_from_slice(&encrypted);
-    wrapped
-}
-
-/// Encrypts or decrypts the key in its wrapping.
-fn crypt(code: &str, wrapped: &Wrapped) -> [u8; 32] {
-    let (mut iv, mut key) = ([0; 16], [0; 32]);
-    iv.copy_from_slice(&wrapped[32..48]);
-    key.copy_from_slice(&wrapped[48..]);
-    ctr::apply(&kdf::pbkdf2_sha256(code.as_bytes(), &wrapped[..32], ROUNDS), &iv, &mut key);
-    key
-}
-
-/// `Browser (OS)`, of names that the server knows: it refuses any other.
-fn display(appearance: &Appearance) -> String {
-    let browser = match appearance.client_type {
-        '2' => "Edge",
-        '3' => "Firefox",
-        '4' => "IE",
-        '5' => "Opera",
-        '6' => "Safari",
-        _ => "Chrome",
-    };
-    let os = appearance.os.to_ascii_lowercase();
-    let os = match () {
-        () if os.contains("windows") => "Windows",
-        () if os.contains("mac os") || os.contains("macos") => "Mac OS",
-        () if os.contains("android") => "Android",
-        () => "Linux",
-    };
-    format!("{browser} ({os})")
 }
 
 #[cfg(test)]

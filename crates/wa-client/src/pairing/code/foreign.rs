@@ -1,5 +1,6 @@
 //! Against what Baileys computes while it links by code.
 
+use super::wrapping::wrap;
 use super::*;
 use crate::vectors::{array, baileys, hex};
 

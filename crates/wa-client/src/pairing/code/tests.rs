@@ -1,4 +1,8 @@
+use wa_crypto::kdf;
+
+use super::wrapping::{ROUNDS, crypt, wrap};
 use super::*;
+use crate::config::Appearance;
 
 #[test]
 fn codes_and_keys_are_whatsmeows() {
