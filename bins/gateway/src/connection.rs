@@ -11,6 +11,9 @@ use actix_web::http::header;
 use actix_web::web::Bytes;
 use tokio::time::Instant;
 
+/// What may come of a body of unknown length before anybody reads it: behind its end could stand other requests.
+const AHEAD: usize = 8 * 1024;
+
 /// Where a connection stands. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Watch(Rc<Inner>);
@@ -122,11 +125,26 @@ pub(crate) fn body_is_read(request: &HttpRequest) {
     }
 }
 
-/// How long the body is, as far as the head tells.
+/// A part of this request's body has been read; where the head didn't tell how long it is, another part may come.
+pub(crate) fn body_goes_on(request: &HttpRequest) {
+    if let Some(watch) = request.conn_data::<Watch>()
+        && let Phase::Answering { body } = watch.0.phase.get()
+        && is_chunked(request)
+    {
+        watch.0.phase.set(Phase::Answering { body: body.max(AHEAD) });
+        watch.release();
+    }
+}
+
+fn is_chunked(request: &HttpRequest) -> bool {
+    request.headers().contains_key(header::TRANSFER_ENCODING)
+}
+
+/// How long the body is, as far as the head tells; else how much of it may come before it is read.
 fn announced(request: &HttpRequest) -> usize {
     let headers = request.headers();
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return usize::MAX;
+    if is_chunked(request) {
+        return AHEAD;
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.and_then(|length| length.parse().ok()).unwrap_or(0)

@@ -81,6 +81,24 @@ async fn requests_that_are_sent_together_are_answered_in_order() {
     assert_eq!(answers.matches("HTTP/1.1 404").count(), 1);
 }
 
+#[tokio::test]
+async fn a_body_of_unknown_length_is_read_as_far_as_somebody_wants_it() {
+    let target = Target::start(&[]);
+    let (key, _) = target.credentials().await;
+    let mut stream = target.connect(ELSEWHERE).await;
+    let head = format!(
+        "POST /api/instances HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\ncontent-type: application/json\r\n\
+         transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+    );
+    let body = format!("{{\"name\": \"{}\"}}", "x".repeat(900_000));
+    let (first, rest) = body.split_at(500_000);
+    let chunks = format!("{:x}\r\n{first}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n", first.len(), rest.len());
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(chunks.as_bytes()).await.expect("sent");
+    let answer = super::stage::told(&mut stream, GONE).await;
+    assert!(answer.contains("\"field\":\"name\""), "{answer}");
+}
+
 /// Sends until nothing more is taken for a while.
 async fn send_ahead(stream: &mut TcpStream, requests: &[u8]) {
     let mut sent = 0;

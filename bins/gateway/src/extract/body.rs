@@ -13,7 +13,7 @@ use serde_path_to_error::{Path, Segment};
 
 use super::Authenticated;
 use super::doubled::doubled_key;
-use crate::connection::body_is_read;
+use crate::connection::{body_goes_on, body_is_read};
 use crate::error::ApiError;
 
 /// Largest JSON body. The longest text that WhatsApp takes, escaped to the last character, is well below it.
@@ -41,7 +41,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
             let limit = limit(&request);
             check_content_type(&request)?;
             check_length(&request, limit)?;
-            let body = tokio::time::timeout(BODY_TIME_OUT, collect(payload, limit)).await;
+            let body = tokio::time::timeout(BODY_TIME_OUT, collect(payload, limit, &request)).await;
             let body = body.map_err(|_| too_slow())??;
             body_is_read(&request);
             parse(&body).map(Self)
@@ -78,7 +78,7 @@ fn check_length(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+async fn collect(mut payload: Payload, limit: usize, request: &HttpRequest) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| unreadable(&error, limit))?;
@@ -86,6 +86,7 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> 
             return Err(too_large(limit));
         }
         body.extend_from_slice(&chunk);
+        body_goes_on(request);
     }
     Ok(body.freeze())
 }

@@ -20,16 +20,13 @@ use crate::state::AppState;
 /// question for events up to 60 s for something to happen.
 const TIME_LIMIT: Duration = Duration::from_secs(75);
 
-/// Bytes of a body that a connection gives for one request: the largest that is read, and what chunks cost.
-const MOST_READ: usize = 2 * MAX_JSON_BODY;
-
 /// The outermost layer around every route.
 pub(crate) async fn edge(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::of(request.headers());
-    let answering = Answering::begin(request.request(), MOST_READ);
+    let answering = Answering::begin(request.request(), MAX_JSON_BODY);
     let span = tracing::info_span!("request", %id, method = %request.method());
     let answer = within_limits(request, next).instrument(span.clone()).await;
     span.in_scope(|| log(&answer));

@@ -25,7 +25,8 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// A connection may take some 300 KB: so all of them fit in a machine of 2 GB.
+    /// A connection whose client sends ahead and reads nothing takes some 100 KB, and the answer that is under way: so all
+    /// of them fit in a gigabyte while answers are small.
     const MOST: usize = 4096;
     /// With fewer nobody could work.
     const FEWEST: usize = 16;
