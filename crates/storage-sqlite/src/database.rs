@@ -1,13 +1,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use diesel::prelude::*;
 use storage::{Clock, Urgency, Write};
+use tokio::sync::oneshot;
 
 use crate::fault::Fault;
+use crate::file;
 use crate::master_key::MasterKey;
-use crate::open::{OpenError, create_folders, migrate};
+use crate::open::{OpenError, migrate};
 use crate::seal::Sealer;
+use crate::sqlite::commits::{Commits, WriteFailure};
 use crate::sqlite::queue::WriteQueue;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::{Tx, connection};
@@ -50,6 +54,7 @@ pub(crate) struct Shared {
     master: MasterKey,
     clock: Clock,
     path: PathBuf,
+    commits: Commits,
 }
 
 impl SqliteDatabase {
@@ -63,15 +68,17 @@ impl SqliteDatabase {
     pub fn open_with(url: &str, master: MasterKey, options: Options) -> Result<Self, OpenError> {
         let url: DatabaseUrl = url.parse()?;
         let path = url.path();
-        create_folders(path)?;
-        let mut writer = connection::open_writer(path).map_err(OpenError::database)?;
+        let file = file::prepare(path)?;
+        let mut writer = connection::open_writer(&file).map_err(OpenError::database)?;
         let sealer = Sealer::for_service(&master);
         migrate(&mut writer, &sealer, &master)?;
-        let readers = Readers::open(path, options.readers).map_err(OpenError::database)?;
+        connection::make_shrinkable(&mut writer);
+        let readers = Readers::open(&file, options.readers).map_err(OpenError::database)?;
         let tx = Tx::new(writer, options.clock.clone());
+        let commits = tx.commits();
         let queue = WriteQueue::start(tx, options.queue, options.batch).map_err(OpenError::database)?;
         let (sealer, clock) = (Arc::new(sealer), options.clock);
-        let shared = Shared { queue, readers, sealer, master, clock, path: path.to_owned() };
+        let shared = Shared { queue, readers, sealer, master, clock, path: path.to_owned(), commits };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -83,8 +90,25 @@ impl SqliteDatabase {
     /// Finishes what is queued, then closes the database for all clones and companions. Later calls are refused with `Closed`.
     pub async fn close(&self) {
         let shared = Arc::clone(&self.shared);
-        // Fails only if the closing itself panicked.
-        let _ = tokio::task::spawn_blocking(move || shared.close()).await;
+        let (tell, told) = oneshot::channel();
+        let closing = move || {
+            shared.close();
+            let _ = tell.send(());
+        };
+        // Not on the runtime's blocking threads: others may have taken all of them.
+        match thread::Builder::new().name("sqlite-closing".to_owned()).spawn(closing) {
+            // Fails only if the closing itself panicked.
+            Ok(_) => told.await.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(%error, "no thread to close the database on");
+                self.shared.close();
+            }
+        }
+    }
+
+    /// Since when and why nothing can be written, from the first commit that failed to the next that succeeds.
+    pub fn write_failure(&self) -> Option<WriteFailure> {
+        self.shared.commits.failure()
     }
 
     pub(crate) fn write<T: Send + 'static>(

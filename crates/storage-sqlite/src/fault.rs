@@ -47,6 +47,14 @@ impl From<diesel::result::Error> for CommitFailure {
 }
 
 impl Fault {
+    /// What the machine says, where it is at fault and not whoever called: the disk is full, can't be read or written.
+    pub(crate) fn of_the_machine(&self) -> Option<String> {
+        const SAYINGS: [&str; 6] =
+            ["is full", "I/O error", "is locked", "readonly database", "unable to open", "malformed"];
+        let Self::Database(diesel::result::Error::DatabaseError(_, why)) = self else { return None };
+        SAYINGS.iter().any(|saying| why.message().contains(saying)).then(|| why.message().to_owned())
+    }
+
     pub(crate) fn corrupt(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Corrupt { what, source: source.into() }
     }

@@ -6,6 +6,7 @@ mod service;
 
 mod database;
 
+mod file;
 mod open;
 mod sqlite;
 
@@ -21,4 +22,5 @@ mod url;
 pub use database::{Options, SqliteDatabase};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use open::OpenError;
+pub use sqlite::commits::WriteFailure;
 pub use url::{DatabaseUrl, InvalidUrl};

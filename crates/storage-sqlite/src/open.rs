@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -27,6 +27,32 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// The file can't be looked at or made.
+    #[error("{path} can't be used")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What exactly failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is a log of a database, with what was committed last, and the database itself is missing or empty.
+    #[error(
+        "{log} holds what was committed last, but the database beside it is missing or empty; bring the database back, \
+         or move the log away"
+    )]
+    LeftLog {
+        /// The log.
+        log: PathBuf,
+    },
+    /// The file has several names. SQLite keeps a log for each of them, and so would damage it.
+    #[error(
+        "{path} has another hard link; remove it, or make it a symbolic link: several logs would damage the database"
+    )]
+    HardLink {
+        /// The file.
+        path: PathBuf,
+    },
     /// The database was last opened by a newer release.
     #[error("the database has the step {step} of a newer release; this one can't read it")]
     NewerSchema {
@@ -51,14 +77,6 @@ impl OpenError {
     pub(crate) fn database(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Database(error.into())
     }
-}
-
-/// Creates the folders that the database is to lie in.
-pub(crate) fn create_folders(database: &Path) -> Result<(), OpenError> {
-    let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
-        return Ok(());
-    };
-    std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })
 }
 
 /// Brings the schema up to date, unless the database belongs to a newer release or was sealed with another key. All of it

@@ -40,6 +40,6 @@ pub use domain::word::UnknownWord;
 pub use journal::{Journal, Listener};
 pub use memory::MemoryStorage;
 pub use stores::{
-    ClaimStore, DeliveryStore, EventLog, Fleet, InstanceCounts, InstanceStore, LeaseStore, MessageStore,
-    SettingStore, Storage, StorageError, UserStore, WebhookStore, Write,
+    ClaimStore, DeliveryStore, EventLog, Fleet, InstanceCounts, InstanceStore, LeaseStore, MAX_EVENT_LEAD,
+    MAX_LEASE, MessageStore, SettingStore, Storage, StorageError, UserStore, WebhookStore, Write,
 };

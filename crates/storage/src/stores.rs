@@ -234,7 +234,15 @@ pub struct InstanceCounts {
     pub by_status: BTreeMap<InstanceStatus, u64>,
 }
 
-/// Who runs which instance. All times are the database's.
+/// No lease is longer. One that ends later than this from now was given by a clock that was ahead.
+pub const MAX_LEASE: Duration = Duration::from_secs(15 * 60);
+
+/// Event times never run further ahead of the store's clock for good: what a wrong clock has written beyond it gets times
+/// up to now, in its order, when the next event is appended.
+pub const MAX_EVENT_LEAD: Duration = Duration::from_secs(60 * 60);
+
+/// Who runs which instance. All times are the database's. Whenever a node gives a sign of life, leases of others that are
+/// longer than [`MAX_LEASE`] are cut to its own, so that a clock that was ahead keeps no instance from everybody.
 #[async_trait]
 pub trait LeaseStore: Send + Sync + 'static {
     /// Takes up to `limit` instances that nobody holds, oldest first: those that were never held or were released, and

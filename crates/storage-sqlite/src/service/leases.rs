@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use storage::{Epoch, InstanceId, LeaseStore, Leased, Missing, NodeId, StorageError, Timestamp, Write};
+use storage::{
+    Epoch, InstanceId, LeaseStore, Leased, MAX_LEASE, Missing, NodeId, StorageError, Timestamp, Write,
+};
 
 use super::{count, instance_id, instances as rows, limit, time};
 use crate::database::SqliteDatabase;
@@ -21,7 +23,7 @@ impl LeaseStore for SqliteDatabase {
                 let_go(tx, node, None)?;
                 forget_losses(&mut tx.db, node)?;
             }
-            prolong(&mut tx.db, node, now.after(lease))?;
+            prolong(&mut tx.db, node, now, lease)?;
             let mut leased = Vec::new();
             for key in free(&mut tx.db, node, now, limit)? {
                 let epoch = take(&mut tx.db, key, node)?;
@@ -37,8 +39,8 @@ impl LeaseStore for SqliteDatabase {
 
     fn renew(&self, node: NodeId, lease: Duration) -> Write<Vec<InstanceId>> {
         self.write(move |tx| {
-            let until = tx.now().after(lease);
-            prolong(&mut tx.db, node, until)?;
+            let now = tx.now();
+            prolong(&mut tx.db, node, now, lease)?;
             forget_losses(&mut tx.db, node)
         })
     }
@@ -104,7 +106,11 @@ fn free(db: &mut SqliteConnection, node: NodeId, now: Timestamp, most: u64) -> R
     Ok(free.into_iter().map(|(_, _, key)| key).collect())
 }
 
-fn prolong(db: &mut SqliteConnection, node: NodeId, until: Timestamp) -> Result<(), Fault> {
+/// Prolongs the lease of a node, and cuts those of others that are too long to be true.
+fn prolong(db: &mut SqliteConnection, node: NodeId, now: Timestamp, lease: Duration) -> Result<(), Fault> {
+    let until = now.after(lease);
+    let too_long = nodes::table.filter(nodes::until.gt(now.after(MAX_LEASE).millis()));
+    diesel::update(too_long).set(nodes::until.eq(until.millis())).execute(db)?;
     let row = (nodes::id.eq(&node.as_bytes()[..]), nodes::until.eq(until.millis()));
     diesel::replace_into(nodes::table).values(row).execute(db)?;
     Ok(())

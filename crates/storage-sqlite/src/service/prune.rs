@@ -39,6 +39,7 @@ pub(super) async fn events(
         for key in old {
             removed += diesel::delete(events::table.find(key)).execute(&mut tx.db)?;
         }
+        tx.leave_room();
         Ok(removed as u64)
     });
     removal.await
@@ -70,6 +71,7 @@ pub(super) async fn messages(
             removed += diesel::delete(messages::table.find(key)).execute(&mut tx.db)?;
         }
         early::remove(&mut tx.db, &old_early)?;
+        tx.leave_room();
         Ok(removed as u64)
     });
     removal.await

@@ -1,5 +1,6 @@
 //! The connections: one that writes, on a thread of its own, and a few that read.
 
+pub(crate) mod commits;
 pub(crate) mod connection;
 mod purge;
 pub(crate) mod queue;

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use diesel::dsl::{max, min};
 use diesel::prelude::*;
-use storage::{Epoch, InstanceId, Missing};
+use storage::{Epoch, InstanceId, Missing, Timestamp};
 
 use super::statement::DataVersion;
 use crate::fault::{CommitFailure, Fault};
@@ -82,6 +83,26 @@ impl KnownInstance {
         let newest = newest.select((events::seq, events::timestamp)).first(db).optional()?;
         let (seq, timestamp) = newest.unwrap_or((0, i64::MIN));
         Ok(*self.log.insert(LogEnd { seq, timestamp, batch: 0 }))
+    }
+
+    /// Gives the events whose time lies in the future times up to now, in their order: a millisecond apart, as far as there
+    /// is room behind those before them. The answer is where the log ends then.
+    pub(super) fn pull_back(&mut self, db: &mut SqliteConnection, now: Timestamp) -> Result<LogEnd, Fault> {
+        let end = self.log_end(db)?;
+        let of_instance = || events::table.filter(events::instance.eq(self.key));
+        let good = of_instance().filter(events::timestamp.le(now.millis())).select(max(events::timestamp));
+        let floor = good.first::<Option<i64>>(db)?.map_or(i64::MIN, |good| good.saturating_add(1));
+        let first = of_instance().filter(events::timestamp.gt(now.millis())).select(min(events::seq));
+        if let Some(first) = first.first::<Option<i64>>(db)? {
+            let ahead = of_instance().filter(events::seq.ge(first)).order(events::seq).select(events::seq);
+            for seq in ahead.load::<i64>(db)? {
+                let time = floor.max(now.millis().saturating_sub(end.seq - seq));
+                let event = diesel::update(events::table.find((self.key, seq)));
+                event.set(events::timestamp.eq(time)).execute(db)?;
+            }
+        }
+        self.log = None;
+        self.log_end(db)
     }
 
     pub(super) fn set_log_end(&mut self, end: LogEnd) {

@@ -33,6 +33,14 @@ fixed_statements! {
     Rollback = "ROLLBACK";
     /// Differs from its last answer when another connection has changed the database since.
     DataVersion = "PRAGMA data_version";
+    /// Whether the file gives pages back: 0 if not.
+    AutoVacuum = "PRAGMA auto_vacuum";
+    /// Pages of the file.
+    PageCount = "PRAGMA page_count";
+    /// Bytes of a page.
+    PageSize = "PRAGMA page_size";
+    /// Pages that nothing uses.
+    FreePages = "PRAGMA freelist_count";
     /// Opens a job inside of a batch.
     Savepoint = "SAVEPOINT job";
     /// Keeps a job.
@@ -41,9 +49,15 @@ fixed_statements! {
     RollbackJob = "ROLLBACK TO job";
 }
 
-impl Query for DataVersion {
-    type SqlType = BigInt;
+macro_rules! numbers {
+    ($($name:ident),+) => {
+        $(impl Query for $name {
+            type SqlType = BigInt;
+        })+
+    };
 }
+
+numbers!(DataVersion, AutoVacuum, PageCount, PageSize, FreePages);
 
 /// Moves a message to a new status, as [`storage::Message::advance`] does.
 #[derive(QueryId)]

@@ -1,6 +1,9 @@
+use diesel::dsl::sql;
+use diesel::sql_types::BigInt;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
-use storage::{Clock, Epoch, InstanceId, Timestamp};
+use storage::{Clock, Epoch, InstanceId, MAX_EVENT_LEAD, Timestamp};
 
+use super::commits::Commits;
 use super::remembered::{LogEnd, Remembered};
 use super::statement::{Begin, Commit, Release, Rollback, RollbackJob, Savepoint};
 use crate::fault::{CommitFailure, Fault};
@@ -16,14 +19,33 @@ pub(crate) struct Tx {
     now: Timestamp,
     /// Number of the batch, counted from 1.
     batch: u64,
-    /// Whether an instance was deleted since it was last asked.
+    /// Whether something was removed since it was last asked.
     retired: bool,
+    commits: Commits,
+    /// What a job of this batch met that is nobody's fault: a full disk and the like.
+    trouble: Option<String>,
+    /// Rows that the connection had ever changed when the batch began; counted only while commits fail.
+    changes: i64,
 }
 
 impl Tx {
     pub(crate) fn new(db: SqliteConnection, clock: Clock) -> Self {
-        let now = Timestamp::default();
-        Self { db, remembered: Remembered::default(), clock, now, batch: 0, retired: false }
+        Self {
+            db,
+            remembered: Remembered::default(),
+            clock,
+            now: Timestamp::default(),
+            batch: 0,
+            retired: false,
+            commits: Commits::default(),
+            trouble: None,
+            changes: 0,
+        }
+    }
+
+    /// How commits go, from now on.
+    pub(crate) fn commits(&self) -> Commits {
+        self.commits.clone()
     }
 
     /// The time of everything in this batch.
@@ -43,10 +65,16 @@ impl Tx {
     }
 
     /// Where the event log of an instance ends, and the earliest time of an event that is appended to it now. Events that
-    /// become visible in different commits never share a time.
+    /// become visible in different commits never share a time. A log that a wrong clock has led far into the future comes
+    /// back.
     pub(crate) fn log_end(&mut self, id: InstanceId) -> Result<(i64, Timestamp), Fault> {
-        let LogEnd { seq, timestamp, batch } =
-            self.remembered.instance(&mut self.db, id)?.log_end(&mut self.db)?;
+        let instance = self.remembered.instance(&mut self.db, id)?;
+        let mut end = instance.log_end(&mut self.db)?;
+        if end.timestamp > self.now.after(MAX_EVENT_LEAD).millis() {
+            tracing::warn!(instance = %id, "events bear times of a clock that was wrong; they are corrected");
+            end = instance.pull_back(&mut self.db, self.now)?;
+        }
+        let LogEnd { seq, timestamp, batch } = end;
         let floor = if batch == self.batch { timestamp } else { timestamp.saturating_add(1) };
         Ok((seq, self.now.max(Timestamp::from_millis(floor))))
     }
@@ -69,7 +97,12 @@ impl Tx {
         self.retired = true;
     }
 
-    /// Whether an instance was deleted since the last call.
+    /// To be called when much was removed: pages may be given back.
+    pub(crate) fn leave_room(&mut self) {
+        self.retired = true;
+    }
+
+    /// Whether something was removed since the last call.
     pub(super) fn take_retired(&mut self) -> bool {
         std::mem::take(&mut self.retired)
     }
@@ -82,13 +115,26 @@ impl Tx {
 
     pub(super) fn begin(&mut self) -> Result<(), CommitFailure> {
         self.batch += 1;
-        self.execute(Begin)?;
+        self.trouble = None;
         self.now = self.clock.now();
-        self.remembered.check(&mut self.db)
+        self.execute(Begin)?;
+        // It may have waited for its turn.
+        self.now = self.clock.now();
+        if self.commits.are_failing() {
+            self.changes = total_changes(&mut self.db)?;
+        }
+        let checked = self.remembered.check(&mut self.db);
+        checked.inspect_err(|failure| self.commits.failed(self.now, failure.0.to_string()))
     }
 
     pub(super) fn commit(&mut self) -> Result<(), CommitFailure> {
-        self.execute(Commit)
+        self.execute(Commit)?;
+        if let Some(trouble) = self.trouble.take() {
+            self.commits.failed(self.now, trouble);
+        } else if self.commits.are_failing() && total_changes(&mut self.db)? > self.changes {
+            self.commits.succeeded();
+        }
+        Ok(())
     }
 
     /// Undoes the whole batch. SQLite may have done so itself, so a failure means nothing.
@@ -104,7 +150,8 @@ impl Tx {
     ) -> Result<Result<T, Fault>, CommitFailure> {
         self.execute(Savepoint)?;
         let result = work(self);
-        if result.is_err() {
+        if let Err(fault) = &result {
+            self.trouble = fault.of_the_machine().or(self.trouble.take());
             self.remembered.forget();
             self.execute(RollbackJob)?;
         }
@@ -119,6 +166,16 @@ impl Tx {
             + diesel::query_builder::QueryId,
     {
         let done: QueryResult<usize> = statement.execute(&mut self.db);
-        done.map(|_| ()).map_err(CommitFailure::from)
+        done.map(|_| ()).map_err(|error| {
+            // What a job met first says more than what follows from it.
+            let why = self.trouble.take().unwrap_or_else(|| error.to_string());
+            self.commits.failed(self.now, why);
+            CommitFailure::from(error)
+        })
     }
+}
+
+/// Rows that the connection has ever changed.
+fn total_changes(db: &mut SqliteConnection) -> Result<i64, CommitFailure> {
+    Ok(diesel::select(sql::<BigInt>("total_changes()")).get_result(db)?)
 }

@@ -135,3 +135,35 @@ impl Fixture {
         tables.into_iter().map(count).collect()
     }
 }
+
+/// What was removed is in no file any more, and the file gives back most of its pages.
+#[tokio::test]
+async fn what_is_forgotten_is_overwritten_and_the_file_shrinks() {
+    const MARKER: &str = "what nobody may find any more";
+    let mut fixture = Fixture::start();
+    let held = fixture.instance().await;
+    for n in 0..300 {
+        let id = format!("{n}");
+        let mut new = sample_incoming(held.id, "15550000002", &id, 1_700_000_000_000 + n);
+        new.message.raw = Bytes::from(format!("{MARKER} {}", "x".repeat(20_000)));
+        fixture.database.record(held.record().message(new)).await.unwrap();
+    }
+    fixture.restart().await;
+    let file = fixture.folder.path().join("gateway.db");
+    let full = std::fs::metadata(&file).unwrap().len();
+    assert!(found(&file, MARKER) > 0);
+    fixture.database.delete_instance(held.user.id, held.id).await.unwrap();
+    while fixture.rows().iter().any(|(table, rows)| *rows > 0 && table == "retired_instances") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    fixture.restart().await;
+    fixture.restart().await;
+    assert_eq!(found(&file, MARKER), 0);
+    let left = std::fs::metadata(&file).unwrap().len();
+    assert!(left < full / 2, "{left} of {full} bytes are left");
+}
+
+fn found(file: &std::path::Path, marker: &str) -> usize {
+    let bytes = std::fs::read(file).unwrap();
+    bytes.windows(marker.len()).filter(|window| *window == marker.as_bytes()).count()
+}

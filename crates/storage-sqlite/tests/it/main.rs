@@ -8,6 +8,7 @@
     reason = "a failed test is a panic, and says what it saw"
 )]
 
+mod clocks;
 mod conformance;
 mod deleting;
 mod durability;

@@ -111,3 +111,55 @@ async fn a_file_that_is_no_database_is_refused_and_kept() {
     assert!(matches!(refused, Some(OpenError::Database(_))), "{refused:?}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), letter);
 }
+
+/// SQLite would throw the log away.
+#[tokio::test]
+async fn a_log_without_its_database_is_refused_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.db");
+    let log = folder.path().join("gateway.db-wal");
+    std::fs::write(&log, "what was committed last").unwrap();
+    for database in [None, Some("")] {
+        if let Some(content) = database {
+            std::fs::write(&path, content).unwrap();
+        }
+        let refused = SqliteDatabase::open(path.to_str().unwrap(), MasterKey::from_bytes(KEY)).err();
+        assert!(matches!(refused, Some(OpenError::LeftLog { .. })), "{refused:?}");
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "what was committed last");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_symbolic_link_is_the_same_database_and_a_hard_link_is_refused() {
+    let mut fixture = Fixture::start();
+    fixture.database.init_setting("x".into(), storage::SecretText::new("y")).await.unwrap();
+    let (file, link) = (fixture.folder.path().join("gateway.db"), fixture.folder.path().join("link.db"));
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let linked = SqliteDatabase::open(link.to_str().unwrap(), MasterKey::from_bytes(KEY)).unwrap();
+    assert!(linked.setting("x").await.unwrap().is_some(), "with what is in the log");
+    linked.close().await;
+    std::fs::remove_file(&link).unwrap();
+    std::fs::hard_link(&file, &link).unwrap();
+    let refused = SqliteDatabase::open(link.to_str().unwrap(), MasterKey::from_bytes(KEY)).err();
+    assert!(matches!(refused, Some(OpenError::HardLink { .. })), "{refused:?}");
+    std::fs::remove_file(&link).unwrap();
+    fixture.restart().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_created_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/gateway.db");
+    let database = SqliteDatabase::open(path.to_str().unwrap(), MasterKey::from_bytes(KEY)).unwrap();
+    database.init_setting("x".into(), storage::SecretText::new("y")).await.unwrap();
+    let mode = |name: &str| std::fs::metadata(path.with_file_name(name)).unwrap().permissions().mode();
+    for file in ["gateway.db", "gateway.db-wal", "gateway.db-shm"] {
+        assert_eq!(mode(file) & 0o777, 0o600, "{file}");
+    }
+    assert_eq!(mode("") & 0o777, 0o700);
+    database.close().await;
+}

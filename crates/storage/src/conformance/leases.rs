@@ -8,7 +8,7 @@ use crate::{Epoch, InstanceId, Leased, NodeId, Record, Storage, StorageError, Us
 
 const ONE: NodeId = NodeId::from_bytes([1; 16]);
 const TWO: NodeId = NodeId::from_bytes([2; 16]);
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_secs(600);
 const OVER: Duration = Duration::ZERO;
 
 /// An instance goes to the node that made it, or else to the first that asks; oldest first, no more than asked for.

@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use crate::{MemoryStorage, Storage};
 
 pub mod claims;
+pub mod clocks;
 pub mod deliveries;
 pub mod events;
 mod held;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::messages::size;
 use super::{InstanceTables, MemoryStorage, Tables};
-use crate::{InstanceId, LeaseStore, Leased, NodeId, StorageError, Timestamp, Write};
+use crate::{InstanceId, LeaseStore, Leased, MAX_LEASE, NodeId, StorageError, Timestamp, Write};
 
 #[async_trait]
 impl LeaseStore for MemoryStorage {
@@ -16,7 +16,7 @@ impl LeaseStore for MemoryStorage {
                 tables.let_go(node, None);
                 tables.forget_losses(node);
             }
-            tables.nodes.insert(node, now.after(lease));
+            tables.prolong(node, now, lease);
             let Tables { instances, nodes, .. } = tables;
             let mut free: Vec<_> =
                 instances.values_mut().filter(|tables| tables.is_free(node, nodes, now)).collect();
@@ -28,7 +28,7 @@ impl LeaseStore for MemoryStorage {
     fn renew(&self, node: NodeId, lease: Duration) -> Write<Vec<InstanceId>> {
         let now = self.clock.now();
         self.write(|tables| {
-            tables.nodes.insert(node, now.after(lease));
+            tables.prolong(node, now, lease);
             Ok(tables.forget_losses(node))
         })
     }
@@ -50,6 +50,13 @@ impl LeaseStore for MemoryStorage {
 }
 
 impl Tables {
+    /// Prolongs the lease of a node, and cuts those of others that are too long to be true.
+    fn prolong(&mut self, node: NodeId, now: Timestamp, lease: Duration) {
+        let (until, latest) = (now.after(lease), now.after(MAX_LEASE));
+        self.nodes.values_mut().filter(|end| **end > latest).for_each(|end| *end = until);
+        self.nodes.insert(node, until);
+    }
+
     fn let_go(&mut self, node: NodeId, instance: Option<InstanceId>) {
         let named =
             self.instances.values_mut().filter(|tables| instance.is_none_or(|id| id == tables.instance.id));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    AmendTarget, Change, Clock, Delivery, Epoch, Event, Instance, InstanceId, Message, Missing, NodeId,
-    SecretText, StorageError, StoredClaim, Timestamp, User, UserId, Webhook, Write,
+    AmendTarget, Change, Clock, Delivery, Epoch, Event, Instance, InstanceId, MAX_EVENT_LEAD, Message,
+    Missing, NodeId, SecretText, StorageError, StoredClaim, Timestamp, User, UserId, Webhook, Write,
 };
 
 mod claims;
@@ -120,6 +120,21 @@ impl InstanceTables {
         self.events.last().map_or(0, |event| event.seq)
     }
 
+    /// Gives events whose time lies further in the future than [`MAX_EVENT_LEAD`], and all others in the future with them,
+    /// times up to now, in their order.
+    fn pull_back(&mut self, now: Timestamp) {
+        if self.events.last().is_none_or(|last| last.timestamp <= now.after(MAX_EVENT_LEAD)) {
+            return;
+        }
+        let good = self.events.partition_point(|event| event.timestamp <= now);
+        let floor = good.checked_sub(1).map(|last| self.events[last].timestamp.plus_millis(1));
+        let end = self.last_seq();
+        for event in &mut self.events[good..] {
+            let time = now.plus_millis(event.seq - end);
+            event.timestamp = floor.map_or(time, |floor| floor.max(time));
+        }
+    }
+
     /// The instance as queries show it.
     fn view(&self) -> Instance {
         let last_activity = self.events.last().map(|event| event.timestamp);
@@ -131,7 +146,24 @@ const NO_INSTANCE: StorageError = StorageError::NotFound { what: Missing::Instan
 
 #[cfg(test)]
 mod tests {
-    use crate::conformance::MemoryBackend;
+    use super::*;
+    use crate::conformance::{MemoryBackend, clocks};
 
     crate::conformance_tests!(MemoryBackend::default());
+
+    fn with_hand_set_clock() -> (MemoryStorage, impl Fn(Timestamp)) {
+        let time = Arc::new(Mutex::new(Timestamp::default()));
+        let shown = Arc::clone(&time);
+        (MemoryStorage::with_clock(Clock::new(move || *shown.lock())), move |now| *time.lock() = now)
+    }
+
+    #[tokio::test]
+    async fn clocks_jump() {
+        let (store, set) = with_hand_set_clock();
+        clocks::event_times_come_back_from_the_future(&store, set).await;
+        let (store, set) = with_hand_set_clock();
+        clocks::event_times_never_fall(&store, set).await;
+        let (store, set) = with_hand_set_clock();
+        clocks::a_lease_from_the_future_ends(&store, set).await;
+    }
 }

@@ -106,7 +106,8 @@ struct Log {
 }
 
 impl Log {
-    fn after(tables: &InstanceTables, now: Timestamp) -> Self {
+    fn after(tables: &mut InstanceTables, now: Timestamp) -> Self {
+        tables.pull_back(now);
         let floor = tables.events.last().map(|last| last.timestamp.plus_millis(1));
         let timestamp = floor.map_or(now, |floor| floor.max(now));
         Self { instance: tables.instance.id, after: tables.last_seq(), timestamp, events: Vec::new() }

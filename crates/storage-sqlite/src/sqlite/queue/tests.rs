@@ -204,3 +204,36 @@ async fn closing_commits_what_waits_for_company() {
     queue.close();
     patient.await.unwrap();
 }
+
+async fn a_big_row(queue: &WriteQueue) -> Result<(), StorageError> {
+    let big = |tx: &mut Tx| Ok(tx.db.batch_execute("INSERT INTO big VALUES (zeroblob(1000000))")?);
+    queue.write(Urgency::Now, big).await
+}
+
+/// A full disk, as SQLite tells of it.
+#[tokio::test]
+async fn a_full_disk_is_known_until_something_is_written_again() {
+    let mut db = SqliteConnection::establish(":memory:").unwrap();
+    db.batch_execute("CREATE TABLE retired_instances (instance INTEGER PRIMARY KEY); CREATE TABLE big (x);")
+        .unwrap();
+    let tx = Tx::new(db, storage::Clock::system());
+    let commits = tx.commits();
+    let queue = WriteQueue::start(tx, 16, 16).unwrap();
+    let limit = |pages: u32| {
+        let pragma = format!("PRAGMA max_page_count = {pages}");
+        queue.write(Urgency::Now, move |tx| Ok(tx.db.batch_execute(&pragma)?))
+    };
+    a_big_row(&queue).await.unwrap();
+    assert_eq!(commits.failure(), None);
+    limit(300).await.unwrap();
+    assert!(a_big_row(&queue).await.is_err());
+    let failure = commits.failure().expect("it is known");
+    assert!(failure.error.contains("full"), "{failure:?}");
+    // A commit of nothing proves nothing, and what is wrong began when it began.
+    queue.write(Urgency::Now, |_| Ok(())).await.unwrap();
+    assert!(a_big_row(&queue).await.is_err());
+    assert_eq!(commits.failure().expect("still").since, failure.since);
+    limit(30_000).await.unwrap();
+    a_big_row(&queue).await.unwrap();
+    assert_eq!(commits.failure(), None);
+}

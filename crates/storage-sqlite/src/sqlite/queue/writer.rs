@@ -29,7 +29,7 @@ impl Writer {
                 leftovers = Leftovers::Likely;
             }
         }
-        purge::finish_log(&mut self.tx.db);
+        purge::finish(&mut self.tx);
     }
 
     /// Removes leftovers of deleted instances while there is nothing to do. Breaks when the queue is closed.
