@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage::{
-    Consumer, Delivery, DeliveryState, Event, EventPage, EventQuery, InstanceId, Message, MessageQuery, Page,
-    Storage, Timestamp,
+    Consumer, Delivery, DeliveryState, Event, EventPage, EventQuery, EventStart, InstanceId, MAX_EVENT_LEAD,
+    Message, MessageQuery, Page, Storage, Timestamp,
 };
 use tokio::time::{Instant, timeout_at};
 use webhook::Dispatcher;
 
 use crate::auth::Caller;
 use crate::bell::Bell;
+use crate::clock::now;
 use crate::error::ServiceError;
 use crate::field::Field;
 use crate::page::{MAX_PAGE, check_limit};
@@ -22,6 +23,17 @@ use crate::supervisor::Supervisor;
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 /// How often the store is asked while another process records what happens to the instance: its bell isn't heard here.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The query with a time that is none of the log's put right.
+fn not_from_the_future(query: &EventQuery, now: Timestamp) -> EventQuery {
+    let start = match query.start {
+        EventStart::AfterTime(time) if time > now.after(MAX_EVENT_LEAD) => {
+            EventStart::AfterTime(now.before(MAX_EVENT_LEAD))
+        }
+        start => start,
+    };
+    EventQuery { start, ..query.clone() }
+}
 
 /// Which messages of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +94,8 @@ impl EventService {
     /// While there is nothing to tell, the answer waits up to `wait` (at most [`MAX_WAIT`]) for the first event of
     /// the query. Where this process carries the instance, that costs no look at the store, however many wait.
     ///
+    /// A time further ahead than event times ever are was taken from a clock that was wrong; it counts as that much ago.
+    ///
     /// # Errors
     /// `NotFound`; `Invalid` for a limit of 0 or above [`crate::MAX_PAGE`], or a longer wait.
     pub async fn events(
@@ -92,6 +106,7 @@ impl EventService {
         wait: Duration,
     ) -> Result<EventPage, ServiceError> {
         check_limit(query.limit, MAX_PAGE)?;
+        let query = &not_from_the_future(query, now());
         if wait > MAX_WAIT {
             return Err(ServiceError::invalid(
                 Field::Wait,

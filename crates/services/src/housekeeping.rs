@@ -1,12 +1,14 @@
 //! What the services tidy up while they run.
 
+mod aging;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{Storage, StorageError};
+use storage::{Clock, Storage, StorageError};
 use tokio::time::sleep;
 
-use crate::clock::now;
+use self::aging::Aging;
 
 /// How long an idempotency key is remembered. A client that repeats a call later than that means it.
 pub const IDEMPOTENCY_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -34,13 +36,21 @@ impl Default for KeepFor {
 }
 
 /// Forgets what has grown too old, now and every hour. Never ends.
-pub(crate) async fn keep(storage: Arc<dyn Storage>, keep_for: KeepFor) {
+pub(crate) async fn keep(storage: Arc<dyn Storage>, keep_for: KeepFor, clock: Clock) {
+    let mut aging = Aging::load(&*storage, clock).await;
     let mut hours = tokio::time::interval(INTERVAL);
     loop {
         hours.tick().await;
-        let lifetime = i64::try_from(IDEMPOTENCY_LIFETIME.as_millis()).unwrap_or(i64::MAX);
-        let keys = storage.prune_claims(now().plus_millis(-lifetime)).await;
+        let seen = aging.advance(&*storage).await;
+        let keys = storage.prune_claims(seen.time.before(IDEMPOTENCY_LIFETIME)).await;
         report("idempotency keys", keys);
+        if seen.doubts {
+            tracing::warn!(
+                seen = %seen.time,
+                "the clock is far ahead of the time that was seen to pass; events and messages are kept until that catches up"
+            );
+            continue;
+        }
         let events = in_pieces(|| storage.prune_events(keep_for.events, PIECE)).await;
         report("events", events);
         let messages = in_pieces(|| storage.prune_messages(keep_for.messages, PIECE)).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outbound::SetupError;
-use storage::{Journal, Listener, NodeId, Storage, StorageError};
+use storage::{Clock, Journal, Listener, NodeId, Storage, StorageError};
 use tokio::time::Instant;
 use webhook::{Dispatcher, Options};
 
@@ -98,7 +98,11 @@ impl Services {
     /// # Errors
     /// [`StorageError`] if the store can't tell what there is to do.
     pub async fn resume(&self) -> Result<(), StorageError> {
-        self.supervisor.accompany(housekeeping::keep(Arc::clone(&self.storage), self.keep_for));
+        self.supervisor.accompany(housekeeping::keep(
+            Arc::clone(&self.storage),
+            self.keep_for,
+            Clock::system(),
+        ));
         self.versions.load().await?;
         self.supervisor.accompany(self.versions.clone().keep());
         let (supervisor, versions) = (self.supervisor.clone(), self.versions.watch());
@@ -107,10 +111,11 @@ impl Services {
     }
 
     /// Stops: first the instances, so that what they tell last is recorded; then the deliveries; then others may have
-    /// the instances. For at most `grace`; returns whether that was enough. The store may be closed afterwards.
+    /// the instances. For at most `grace`, half of it for the instances; returns whether that was enough. The store may be
+    /// closed afterwards.
     pub async fn stop(&self, grace: Duration) -> bool {
         let deadline = Instant::now() + grace;
-        let instances = self.supervisor.stop(grace).await;
+        let instances = self.supervisor.stop(grace / 2).await;
         let deliveries = self.deliveries.stop(deadline.saturating_duration_since(Instant::now())).await;
         self.supervisor.release().await;
         instances && deliveries

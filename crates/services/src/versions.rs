@@ -13,6 +13,8 @@ use crate::clock::now;
 
 /// How often the newest version is looked up.
 const REFRESH_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// No sleep until a time of day is longer: the clock may jump meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Pause after a look-up that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// A refused version has the newest one looked up at most so often: thousands of companions are refused at once.
@@ -127,7 +129,13 @@ impl VersionKeeper {
         let Some(news) = &self.inner.news else { return std::future::pending().await };
         loop {
             news.wanted.notified().await;
-            sleep(self.inner.until_due()).await;
+            loop {
+                let due = self.inner.until_due();
+                if due.is_zero() {
+                    break;
+                }
+                sleep(due.min(LOOK_AGAIN)).await;
+            }
             if self.inner.look(news).await.is_err() {
                 sleep(RETRY_AFTER).await;
             }

@@ -109,6 +109,15 @@ impl Missed {
         Some(self.remove(index))
     }
 
+    /// Turns that lie further away than a message's pause is long were given by a clock that was ahead: they come after
+    /// that pause.
+    pub(crate) fn hasten(&mut self, now: i64) {
+        for (_, message) in &mut self.entries {
+            let pause = usize::try_from(message.asked).ok().and_then(|asked| PAUSES.get(asked));
+            message.due = message.due.min(after(now, *pause.unwrap_or(&PAUSES[0])));
+        }
+    }
+
     /// When the phone is to be asked next: Unix milliseconds.
     pub(crate) fn next_due(&self) -> Option<i64> {
         self.entries.iter().map(|(_, message)| message.due).min()
@@ -221,5 +230,19 @@ mod tests {
         }
         let asked = missed.ask(0);
         assert_eq!((asked.len(), asked[0].id.as_str()), (MOST, "1"));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_puts_nothing_off() {
+        const YEAR: i64 = 365 * 24 * 3600 * 1000;
+        let mut missed = Missed::default();
+        let user = Jid::pn("15550000001");
+        missed.add(MissedMessage::new(&user, &user, "A", false, Bytes::new()), false, YEAR);
+        assert_eq!(missed.next_due(), Some(YEAR + 5_000));
+        missed.hasten(1_000);
+        assert_eq!(missed.next_due(), Some(6_000));
+        missed.ask(6_000);
+        missed.hasten(6_000);
+        assert_eq!(missed.next_due(), Some(66_000), "the pause that it is in stays");
     }
 }

@@ -184,13 +184,13 @@ impl Dispatcher {
         if stale.is_empty() { Ok(()) } else { Err(StorageError::Fenced) }
     }
 
-    /// Stops: requests under way may end, for at most [`CALLS_GRACE`], then they are given up, which counts as no attempt;
+    /// Stops: requests under way may end, for at most [`CALLS_GRACE`] and half of `grace`, then they are given up, which counts as no attempt;
     /// nothing new is sent; achievements are committed. All that for at most `grace`. Returns whether everything ended in
     /// time. What didn't is delivered again after the next start.
     pub async fn stop(&self, grace: Duration) -> bool {
         let deadline = Instant::now() + grace;
         let mut stopping = pin!(self.roster.stop());
-        if timeout(grace.min(CALLS_GRACE), stopping.as_mut()).await.is_ok() {
+        if timeout((grace / 2).min(CALLS_GRACE), stopping.as_mut()).await.is_ok() {
             return true;
         }
         self.roster.abandon();

@@ -128,6 +128,19 @@ impl<E> Lanes<E> {
         self.due.first().map(|(due, _)| *due)
     }
 
+    /// Nothing is due later than this.
+    pub(crate) fn pull_in(&mut self, latest: Timestamp) {
+        while self.due.last().is_some_and(|(due, _)| *due > latest) {
+            let Some((_, lane)) = self.due.pop_last() else { return };
+            if let Some(State::Blocked { rows }) = self.lanes.get_mut(&lane)
+                && let Some(first) = rows.front_mut()
+            {
+                first.due = latest;
+            }
+            self.due.insert((latest, lane));
+        }
+    }
+
     /// Takes the first delivery of a lane whose time has come; it is retrying from now on.
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<(Lane, Row)> {
         if self.next_due()? > now {
@@ -260,5 +273,21 @@ mod tests {
         assert_eq!(lanes.stored(), 4);
         assert_eq!(lanes.take_due(at(99)), Some((lane("b"), row(4, 1, 20))));
         assert_eq!(lanes.take_due(at(99)), Some((lane("a"), row(3, 2, 60))));
+    }
+
+    #[test]
+    fn what_a_wrong_clock_has_put_off_is_pulled_in() {
+        let mut lanes = Lanes::<i64>::new();
+        let row =
+            |seq, due| Row { due: Timestamp::from_millis(due), ..Row::behind(seq, Timestamp::default()) };
+        lanes.restore(Some("late".into()), row(1, 9_000_000));
+        lanes.restore(Some("soon".into()), row(2, 10));
+        lanes.pull_in(Timestamp::from_millis(500));
+        assert_eq!(lanes.next_due(), Some(Timestamp::from_millis(10)));
+        assert_eq!(lanes.take_due(Timestamp::from_millis(500)).unwrap().1.seq, 2);
+        let (lane, hastened) = lanes.take_due(Timestamp::from_millis(500)).unwrap();
+        assert_eq!((lane.as_deref(), hastened.due), (Some("late"), Timestamp::from_millis(500)));
+        lanes.retried(lane);
+        assert_eq!(lanes.stored(), 1);
     }
 }

@@ -58,6 +58,11 @@ impl RetryPolicy {
         Verdict::Retry(delay.max(asked).min(MAX_DELAY))
     }
 
+    /// The longest that a delivery waits for its next attempt. What is due later was dated by a clock that was wrong.
+    pub(crate) fn longest(&self) -> Duration {
+        self.step(self.max_retries).mul_f64(1.0 + JITTER).clamp(OUR_PAUSE, MAX_DELAY)
+    }
+
     /// The delay after attempt number `attempt`, without chance.
     fn step(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);

@@ -34,6 +34,9 @@ const MAX_AT_RISK: usize = 128;
 /// A worker that ran this long before the store failed starts again as soon as one that never failed before.
 const STABLE: Duration = Duration::from_secs(30);
 
+/// No sleep is longer: the clock may have jumped meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Why a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -185,6 +188,7 @@ impl Worker {
                 return self.finish().await;
             }
             self.read().await?;
+            self.lanes.pull_in(now().after(self.post.target.policy().longest()));
             self.launch();
             self.commit();
             if self.is_idle() {
@@ -316,7 +320,8 @@ impl Worker {
     fn next_due(&self) -> Option<Instant> {
         let due = self.lanes.next_due().filter(|_| self.may_launch())?;
         let wait = due.millis().saturating_sub(now().millis());
-        Some(Instant::now() + Duration::from_millis(wait.try_into().unwrap_or(0)))
+        // A clock that is set back would make it an hour, or a year.
+        Some(Instant::now() + Duration::from_millis(wait.try_into().unwrap_or(0)).min(LOOK_AGAIN))
     }
 
     /// Settles an attempt that has ended, and all others that have by now: one commit for all of them.
@@ -415,7 +420,8 @@ impl Worker {
         }
     }
 
-    /// Lets the calls under way end (those that wait for their turn do at once), starts nothing new, commits. What waited and was overtaken by events of other chats
+    /// Lets the calls under way end for a moment (those that wait for their turn do at once), starts nothing new, commits.
+    /// What waited and was overtaken by events of other chats
     /// is stored, so that the cursor can pass it and nothing is delivered twice.
     async fn finish(mut self) -> Result<End, StorageError> {
         while let Some(finished) = self.calls.next().await {

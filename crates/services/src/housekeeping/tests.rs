@@ -7,6 +7,7 @@ use storage::{
 };
 
 use super::*;
+use crate::clock::now;
 use crate::testing::{World, until};
 
 const HOUR: i64 = 60 * 60 * 1_000;
@@ -71,13 +72,14 @@ async fn messages_are_kept_as_long_as_the_gateway_or_the_instance_says_and_forgo
     a_message_a_day(&world, for_ever, 2_500).await;
     a_message_a_day(&world, for_a_week, 2_500).await;
     let storage: Arc<dyn Storage> = world.storage.clone();
-    let task = tokio::spawn(keep(Arc::clone(&storage), KeepFor { events: None, messages: None }));
+    let task =
+        tokio::spawn(keep(Arc::clone(&storage), KeepFor { events: None, messages: None }, Clock::system()));
     until("the old ones are gone", || async { (kept(&world, for_a_week).await <= 7).then_some(()) }).await;
     task.abort();
     assert_eq!(kept(&world, for_ever).await, 2_500);
 
     let year = KeepFor { events: None, messages: Some(Duration::from_secs(365 * 24 * 60 * 60)) };
-    let task = tokio::spawn(keep(storage, year));
+    let task = tokio::spawn(keep(storage, year, Clock::system()));
     until("the old ones are gone", || async { (kept(&world, for_ever).await <= 365).then_some(()) }).await;
     task.abort();
     assert!(kept(&world, for_a_week).await >= 6);
@@ -88,6 +90,7 @@ async fn old_events_are_forgotten_in_pieces_and_young_ones_kept() {
     let time = Arc::new(AtomicI64::new(0));
     let clock = Arc::clone(&time);
     let clock = Clock::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed)));
+    let now_shown = clock.clone();
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::with_clock(clock));
     let owner = sample_user("owner");
     storage.create_user(owner.clone()).await.unwrap();
@@ -101,7 +104,7 @@ async fn old_events_are_forgotten_in_pieces_and_young_ones_kept() {
         storage.record(all).await.unwrap();
     }
     time.store(31 * DAY, Ordering::Relaxed);
-    let task = tokio::spawn(keep(Arc::clone(&storage), KeepFor::default()));
+    let task = tokio::spawn(keep(Arc::clone(&storage), KeepFor::default(), now_shown));
     let log = || async { storage.events_after(id, 0, 10_000).await.unwrap() };
     until("the old ones are gone", || async { (log().await.len() <= 7).then_some(()) }).await;
     task.abort();
@@ -113,4 +116,37 @@ async fn old_events_are_forgotten_in_pieces_and_young_ones_kept() {
 fn events_are_kept_for_thirty_days_and_messages_for_ever_unless_told_otherwise() {
     let default = KeepFor::default();
     assert_eq!((default.events, default.messages), (Some(Duration::from_secs(30 * 86_400)), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_forgets_neither_keys_nor_events() {
+    let time = Arc::new(AtomicI64::new(0));
+    let shown = Arc::clone(&time);
+    let clock = Clock::new(move || Timestamp::from_millis(shown.load(Ordering::Relaxed)));
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::with_clock(clock.clone()));
+    let owner = sample_user("owner");
+    storage.create_user(owner.clone()).await.unwrap();
+    let instance = Instance { retention: Retention::default(), ..sample_instance(owner.id, "instance") };
+    let id = instance.id;
+    let epoch = storage.create_instance(instance, Vec::new(), NodeId::generate(), 1).await.unwrap();
+    let claim = Claim {
+        scope: "send".to_owned(),
+        key: "key".to_owned(),
+        fingerprint: [0; 32],
+        answer: Json::default(),
+        at: Timestamp::default(),
+    };
+    for claim in [Some(claim), None] {
+        let event = sample_event(EventKind::Connected, None);
+        storage.record(Record::new(id, epoch).claim(claim).event(event)).await.unwrap();
+    }
+    // The first start has seen how late it is; the later ones find a clock that is ahead.
+    for days in [0, 8, 3_650] {
+        time.store(days * DAY, Ordering::Relaxed);
+        let task = tokio::spawn(keep(Arc::clone(&storage), KeepFor::default(), clock.clone()));
+        sleep(Duration::from_secs(10)).await;
+        task.abort();
+        assert!(storage.claim("send", "key").await.unwrap().is_some(), "{days} days ahead");
+        assert_eq!(storage.events_after(id, 0, 10).await.unwrap().len(), 2, "{days} days ahead");
+    }
 }

@@ -23,14 +23,17 @@ use crate::request::RequestError;
 /// Messages that one request names at most.
 const KEYS_PER_REQUEST: usize = 32;
 
+/// No sleep until a time of day is longer.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 impl Sender {
     /// Asks the own phone for the messages that could not be read and whose turn it is (PROTOCOL.md 11.7).
     pub(crate) async fn ask_phone(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         let now = context.shared.clock.unix_millis();
+        context.mirror.missed.hasten(now);
         let Some(due) = context.mirror.missed.next_due() else { return Ok(()) };
         if due > now {
-            let pause = Duration::from_millis(due.abs_diff(now));
-            context.timers.until(Instant::now() + pause);
+            wake_at(context, due, now);
             return Ok(());
         }
         let device = &context.mirror.device;
@@ -72,6 +75,12 @@ impl Sender {
     }
 }
 
+/// Looks again when it is due, and each minute until then: the clock may jump.
+fn wake_at(context: &mut Context<'_>, due: i64, now: i64) {
+    let pause = Duration::from_millis(due.saturating_sub(now).try_into().unwrap_or(0));
+    context.timers.until(Instant::now() + pause.min(LOOK_AGAIN));
+}
+
 async fn send_requests(
     context: &mut Context<'_>,
     to: &Jid,
@@ -87,7 +96,7 @@ async fn send_requests(
         context.link.feed(node).await?;
     }
     if let Some(due) = context.mirror.missed.next_due() {
-        context.timers.until(Instant::now() + Duration::from_millis(due.abs_diff(now)));
+        wake_at(context, due, now);
     }
     Ok(context.link.flush().await?)
 }
