@@ -24,6 +24,20 @@ pub enum ControlError {
     /// A browser came from another page.
     #[error("the socket is for the page https://web.whatsapp.com")]
     WrongOrigin,
+    /// The control API was called under a name that isn't this machine's.
+    #[error(
+        "the control API is reached as localhost or by the address that it listens on, or with its token"
+    )]
+    WrongHost,
+    /// A page of somebody else's calls the control API.
+    #[error("the control API takes no calls from pages of other origins")]
+    ForeignOrigin,
+    /// The control API has a token, and the call doesn't show it.
+    #[error("the control API needs Authorization: Bearer <control token>")]
+    Unauthorized,
+    /// A body that doesn't say that it is JSON.
+    #[error("bodies are JSON: content-type: application/json")]
+    NotJson,
     /// No client shows this reference.
     #[error("no client shows this code (it may have been scanned already, or its client has gone)")]
     UnknownReference,
@@ -102,7 +116,9 @@ impl ControlError {
             | Self::InvalidCode
             | Self::InvalidFault(_)
             | Self::InvalidRequest(_) => 400,
-            Self::WrongOrigin => 403,
+            Self::Unauthorized => 401,
+            Self::WrongOrigin | Self::WrongHost | Self::ForeignOrigin => 403,
+            Self::NotJson => 415,
             Self::UnknownPhone(_)
             | Self::UnknownRecipient(_)
             | Self::UnknownReference
@@ -135,7 +151,10 @@ impl ControlError {
             Self::InvalidRecipient(_) => "invalid_recipient",
             Self::UnknownRecipient(_) => "unknown_recipient",
             Self::InvalidQr(_) => "invalid_qr",
-            Self::WrongOrigin => "wrong_origin",
+            Self::WrongOrigin | Self::ForeignOrigin => "wrong_origin",
+            Self::WrongHost => "wrong_host",
+            Self::Unauthorized => "unauthorized",
+            Self::NotJson => "unsupported_media_type",
             Self::UnknownReference => "unknown_ref",
             Self::ExpiredReference => "expired_ref",
             Self::QrMismatch(_) => "qr_mismatch",

@@ -9,6 +9,9 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
     /// Whether the listener may be on an address that is not a loopback one.
     pub allow_remote: bool,
+    /// What callers of the control API must show as `Authorization: Bearer <token>`; without one, a listener that is not on
+    /// loopback makes one ([`Info::control_token`](crate::Info::control_token)).
+    pub control_token: Option<String>,
     /// Serve TLS with a self-signed certificate made at the start (`GET /sim/info` shows it).
     pub tls: bool,
     /// Makes every key, id and random choice reproducible; `None` draws from the operating system.
@@ -50,6 +53,7 @@ impl Default for Options {
         Self {
             listen: None,
             allow_remote: false,
+            control_token: None,
             tls: false,
             seed: None,
             clock: None,

@@ -1,5 +1,6 @@
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
+use rand::Rng as _;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,7 @@ struct Inner {
 struct Listener {
     address: SocketAddr,
     certificate: Option<Certificate>,
+    token: Option<String>,
 }
 
 /// Why a simulator can't be started.
@@ -61,6 +63,9 @@ pub struct Info {
     /// The TLS certificate in PEM, when it serves TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// What the control API asks for, when it asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_token: Option<String>,
 }
 
 /// A fault as it was taken.
@@ -76,13 +81,14 @@ impl Simulator {
     /// Starts a simulator in the present tokio runtime.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let (listen, allow_remote, tls) = (options.listen, options.allow_remote, options.tls);
+        let token = options.control_token.clone();
         let world = World::new(options);
         let stop = CancellationToken::new();
         let listener = match listen {
             Some(address) if !allow_remote && !address.ip().is_loopback() => {
                 return Err(StartError::Remote(address));
             }
-            Some(address) => Some(listen_on(&world, address, tls, &stop).await?),
+            Some(address) => Some(listen_on(&world, address, tls, token, &stop).await?),
             None => None,
         };
         Ok(Self { inner: Arc::new(Inner { world, listener, stop }) })
@@ -202,6 +208,7 @@ async fn listen_on(
     world: &Arc<World>,
     address: SocketAddr,
     tls: bool,
+    token: Option<String>,
     stop: &CancellationToken,
 ) -> Result<Listener, StartError> {
     let failed = |error| StartError::Listen(address, error);
@@ -211,8 +218,10 @@ async fn listen_on(
     // Set once: a world has one listener.
     world.media_host.set(address.to_string()).ok();
     let acceptor = certificate.as_ref().map(|certificate| certificate.acceptor.clone());
-    let listener = Listener { address, certificate };
-    let doors = control::Doors::new(world.clone(), info(world, Some(&listener)));
+    let token = token.or_else(|| (!address.ip().is_loopback()).then(|| new_token(world)));
+    let listener = Listener { address, certificate, token: token.clone() };
+    let guard = control::Guard::new(address, token);
+    let doors = control::Doors::new(world.clone(), info(world, Some(&listener)), guard);
     world.runtime.spawn(control::accept(socket, acceptor, doors, stop.clone()));
     Ok(listener)
 }
@@ -227,7 +236,14 @@ fn info(world: &World, listener: Option<&Listener>) -> Info {
         ws_url: listener.map(|listener| format!("ws{s}://{}/ws/chat", listener.address)),
         media_url: listener.map(|listener| format!("http{s}://{}/mms", listener.address)),
         certificate,
+        control_token: listener.and_then(|listener| listener.token.clone()),
     }
+}
+
+fn new_token(world: &World) -> String {
+    let mut token = [0; 16];
+    world.fork_rng().fill_bytes(&mut token);
+    hex::encode(token)
 }
 
 /// A number as accounts have it: digits only.

@@ -19,6 +19,9 @@ type Replied = Result<Reply, ControlError>;
 
 /// `/sim/…`: the control API.
 pub(super) async fn answer(doors: &Doors, request: Request<Incoming>) -> Reply {
+    if let Err(error) = doors.guard.check(&request) {
+        return request::refuse(&error);
+    }
     match route(doors, request).await {
         Ok(reply) => reply,
         Err(error) => request::refuse(&error),

@@ -1,6 +1,7 @@
 //! The listener with its three doors: the socket of WhatsApp Web, the media host, and the control API.
 
 mod api;
+mod guard;
 mod media;
 mod request;
 mod tls;
@@ -25,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use guard::Guard;
 pub(crate) use tls::Certificate;
 
 use crate::{ControlError, Info, connection, world::World};
@@ -41,13 +43,14 @@ pub(crate) struct Doors {
     world: Arc<World>,
     info: Arc<Info>,
     media_base: Arc<str>,
+    guard: Arc<Guard>,
 }
 
 impl Doors {
-    pub(crate) fn new(world: Arc<World>, info: Info) -> Self {
+    pub(crate) fn new(world: Arc<World>, info: Info, guard: Guard) -> Self {
         let media_base =
             info.media_url.as_deref().and_then(|url| url.strip_suffix("/mms")).unwrap_or_default();
-        Self { media_base: media_base.into(), world, info: Arc::new(info) }
+        Self { media_base: media_base.into(), world, info: Arc::new(info), guard: Arc::new(guard) }
     }
 
     async fn answer(self, request: Request<Incoming>) -> Result<Reply, Infallible> {
