@@ -15,7 +15,7 @@ BASELINE ?= $(TARGET)/baseline/target/release/trunkline
 PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-store wa-client wa-simulator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo run build test interop package bench soak fuzz fmt lint doc ci
+.PHONY: help demo run build test interop package bench soak fuzz fmt lint audit doc ci
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -80,6 +80,17 @@ fmt: ## format
 lint: ## format check and clippy, warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# Not part of `ci`: cargo-deny takes many minutes to build, and the list of vulnerabilities needs the network. What it asks
+# of names and versions is held by `make test` as well.
+DENY := $(TARGET)/tools/bin/cargo-deny
+
+audit: ## licences, banned and doubled crates, sources, known vulnerabilities: cargo-deny, installed into the target folder
+	@test -x $(DENY) || $(CARGO) install --locked --root $(TARGET)/tools cargo-deny \
+		|| { echo "audit: SKIPPED LOUDLY: cargo-deny could not be installed" >&2; exit 1; }
+	$(DENY) check bans licenses sources
+	@if $(DENY) fetch db; then $(DENY) check --disable-fetch advisories; else \
+		echo "audit: VULNERABILITIES NOT CHECKED: their database can't be reached" >&2; exit 1; fi
 
 doc: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps

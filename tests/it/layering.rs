@@ -1,6 +1,7 @@
 //! Who may use whom. The table is the design; `cargo metadata` is what was built.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
@@ -119,11 +120,88 @@ fn protocol_crates_name_rustcrypto_and_service_crates_ring() {
 }
 
 #[test]
-fn no_tls_but_rustls_with_ring() {
-    let lock = include_str!("../../Cargo.lock");
-    for refused in ["openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys"] {
-        assert!(!lock.contains(&format!("name = \"{refused}\"\n")), "{refused} is in the dependency graph");
+fn no_crate_is_there_that_is_banned() {
+    let there = locked();
+    let banned = denied("deny");
+    assert!(["openssl", "native-tls", "aws-lc-rs", "rsa"].iter().all(|name| banned.contains_key(*name)));
+    for refused in banned.keys() {
+        assert!(!there.contains_key(refused), "{refused} is in the dependency graph");
     }
+    assert_eq!(there["rustls"].len(), 1);
+}
+
+/// Each further version is listed, with the reason; and nothing is listed that has gone.
+#[test]
+fn what_is_there_in_several_versions_is_known() {
+    let known = denied("skip");
+    let there = locked();
+    for (name, versions) in there.iter().filter(|(_, versions)| versions.len() > 1) {
+        let prefix = known.get(name).map(|version| format!("{version}."));
+        let left = versions.iter().filter(|version| !prefix.as_ref().is_some_and(|p| version.starts_with(p)));
+        assert_eq!(left.count(), 1, "{name} {versions:?}");
+    }
+    for name in known.keys() {
+        assert!(
+            there.get(name).is_some_and(|versions| versions.len() > 1),
+            "{name} is there once: strike it"
+        );
+    }
+}
+
+/// Everything in the dependency graph, with its versions.
+fn locked() -> BTreeMap<String, BTreeSet<String>> {
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in include_str!("../../Cargo.lock").split("[[package]]").skip(1) {
+        let value = |key: &str| {
+            let line = package.lines().find_map(|line| line.strip_prefix(key));
+            line.expect("every package has it").trim_matches('"').to_owned()
+        };
+        all.entry(value("name = ")).or_default().insert(value("version = "));
+    }
+    all
+}
+
+/// The crates in a list of `.deny.toml`, each with the version that is meant, if one is.
+fn denied(list: &str) -> BTreeMap<String, String> {
+    let text = include_str!("../../.deny.toml");
+    let (_, list) = text.split_once(&format!("\n{list} = [")).expect("the list");
+    let (list, _) = list.split_once("\n]").expect("its end");
+    let crates = list.lines().filter_map(|line| line.split_once("crate = \"")?.1.split('"').next());
+    crates.map(|name| name.split_once('@').unwrap_or((name, ""))).map(|(n, v)| (n.into(), v.into())).collect()
+}
+
+/// The runtime's blocking threads are one pool for the whole process: whatever waits on them for somebody outside would
+/// hold up all the rest. What uses them computes for a moment, or runs at the start.
+const BLOCKING: &[&str] = &[
+    "bins/gateway/src/backend.rs",
+    "crates/services/src/auth/password.rs",
+    "crates/wa-client/src/keeper/flow.rs",
+    "crates/wa-client/src/pairing/code.rs",
+    "crates/wa-simulator/src/pairing/code.rs",
+];
+
+#[test]
+fn nothing_waits_on_the_runtimes_blocking_threads() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let mut waiting = vec![root.join("crates"), root.join("bins")];
+    let mut read = 0;
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        let is_source = name.ends_with(".rs") && name.contains("/src/") && !name.ends_with("readers.rs");
+        if !is_source || BLOCKING.contains(&name.as_str()) {
+            continue;
+        }
+        read += 1;
+        let text = std::fs::read_to_string(&path).unwrap();
+        for blocks in ["spawn_blocking(", "lookup_host(", "tokio::fs", "to_socket_addrs("] {
+            assert!(!text.contains(blocks), "{name} uses {blocks}");
+        }
+    }
+    assert!(read > 300, "{read} files were read");
 }
 
 fn normal_dependencies(package: &Package) -> impl Iterator<Item = &str> {

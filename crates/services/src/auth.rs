@@ -2,6 +2,7 @@
 
 mod callers;
 mod hashing;
+mod hmac;
 mod password;
 mod rotation;
 mod throttle;

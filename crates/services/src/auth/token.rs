@@ -42,6 +42,7 @@ pub(crate) struct Bearer {
 
 impl Tokens {
     pub(crate) fn new(secret: &[u8], lifetime: Duration) -> Self {
+        super::hmac::install();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 0;
         validation.validate_nbf = true;
