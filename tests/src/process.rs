@@ -23,7 +23,7 @@ impl Trunkline {
     /// # Panics
     /// When it ends, or prints no URL within 60 s.
     pub fn start(args: &[&str], environment: &[(&str, String)]) -> Self {
-        Self::start_binary(binary(), args, environment)
+        Self::start_binary(Self::binary(), args, environment)
     }
 
     /// Like [`start`](Self::start) with another binary than the one under test.
@@ -31,25 +31,28 @@ impl Trunkline {
     /// # Panics
     /// When it ends, or prints no URL within 60 s.
     pub fn start_binary(binary: &Path, args: &[&str], environment: &[(&str, String)]) -> Self {
-        let mut child = Command::new(binary)
-            .args(args)
-            .env_clear()
-            .envs(
-                ["PATH", "HOME", "TMPDIR", "SIMULATOR_PROFILE"]
-                    .iter()
-                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
-            )
-            .env("LOG", std::env::var("LOG").unwrap_or_else(|_| "warn".to_owned()))
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("trunkline starts");
+        let mut command = Self::command(binary, args, environment);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("trunkline starts");
         let announced = announced(&mut child, args);
         Self { child, announced }
     }
 
-    /// The binary that [`start`](Self::start) runs.
+    /// `BINARY ARGS` with nothing but the given environment.
+    pub fn command(binary: &Path, args: &[&str], environment: &[(&str, String)]) -> Command {
+        let inherited = ["PATH", "HOME", "TMPDIR", "SIMULATOR_PROFILE"];
+        let mut command = Command::new(binary);
+        command
+            .args(args)
+            .env_clear()
+            .envs(inherited.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .env("LOG", std::env::var("LOG").unwrap_or_else(|_| "warn".to_owned()))
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The binary under test: the one that `TRUNKLINE` names, else the one beside the running test or bench, built when
+    /// need be.
     pub fn binary() -> &'static Path {
         binary()
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_server::Server;
+use actix_server::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use outbound::{AddressGuard, Resolver};
@@ -13,7 +13,9 @@ use rand::Rng as _;
 use services::{AuthConfig, AuthService, Dependencies, FirstAdmin, KeepFor, ServiceError, Services};
 use storage::{SecretText, Storage, StorageError};
 use thiserror::Error;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::backend::{Backend, BackendError};
 use crate::config::{AdminConfig, Config, DatabaseConfig};
@@ -26,8 +28,15 @@ use crate::server::{self, Gate, Limits};
 use crate::state::AppState;
 use crate::whatsapp::{self, OutboundError, Route};
 
-/// How long instances and deliveries may take to end after that.
-const SERVICES_GRACE: Duration = Duration::from_secs(10);
+// A stop takes less than 5 s whatever hangs: service managers kill after 10, and all that was promised is stored anyway.
+// Answers that are under way come first, see `server`.
+
+/// When changes that nobody waits for any more are cut off, counted from the stop.
+const CHANGES_END: Duration = Duration::from_millis(2_500);
+/// When instances and deliveries are cut off.
+const SERVICES_END: Duration = Duration::from_millis(3_800);
+/// When the database is left to what SQLite does at its next opening.
+const DATABASE_END: Duration = Duration::from_millis(4_700);
 /// Under this name the database keeps the secret of the login tokens.
 const JWT_SECRET: &str = "jwt_secret";
 
@@ -36,7 +45,6 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     state: web::Data<AppState>,
-    backend: Backend,
     node: Node,
     first_start: Option<FirstStart>,
 }
@@ -98,10 +106,10 @@ impl Application {
         let services = services(&config, &backend, &node, &guard).await?;
         let first_start = first_start(&services, &config.admin).await?;
         let document = openapi::document(config.public_url.as_ref());
-        let state = web::Data::new(AppState::new(services, &backend, &config, document));
+        let state = web::Data::new(AppState::new(services, backend, &config, document));
         let (server, address) = listen(&config, state.clone())?;
         guard.close(address);
-        Ok(Self { server, address, state, backend, node, first_start })
+        Ok(Self { server, address, state, node, first_start })
     }
 
     /// The port that it listens on.
@@ -132,28 +140,42 @@ impl Application {
     /// # Errors
     /// When the server fails or instances can't be resumed; the order of the end is kept then, too.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { server, state, backend, node, .. } = self;
+        let Self { server, state, node, .. } = self;
         let handle = server.handle();
         let serving = tokio::spawn(server);
         let outcome = match state.services.resume().await {
             Ok(()) => {
                 state.set_ready(true);
-                wait(stop, serving).await
+                let watched = Arc::clone(&state);
+                let watching = async move { watched.watchdog.watch(watched.backend.storage()).await };
+                let watching = AbortOnDropHandle::new(tokio::spawn(watching));
+                let ended = wait(stop, serving).await;
+                drop(watching);
+                ended
             }
             Err(error) => Err(error.into()),
         };
-        state.set_ready(false);
-        state.stopping.cancel();
-        handle.stop(true).await;
-        if tokio::time::timeout(SERVICES_GRACE, state.changes.idle()).await.is_err() {
-            tracing::warn!("requests were still at work when the gateway stopped");
-        }
-        if !state.services.stop(SERVICES_GRACE).await {
-            tracing::warn!("instances were still at work when the gateway stopped");
-        }
-        backend.close().await;
+        end(&state, &handle).await;
         drop(node);
         outcome
+    }
+}
+
+/// Ends everything in order, each part by its time.
+async fn end(state: &AppState, handle: &ServerHandle) {
+    let began = Instant::now();
+    state.set_ready(false);
+    state.stopping.cancel();
+    handle.stop(true).await;
+    if timeout_at(began + CHANGES_END, state.changes.idle()).await.is_err() {
+        tracing::warn!("requests were still at work when the gateway stopped");
+    }
+    let left = (began + SERVICES_END).saturating_duration_since(Instant::now());
+    if !state.services.stop(left).await {
+        tracing::warn!("instances were still at work when the gateway stopped");
+    }
+    if timeout_at(began + DATABASE_END, state.backend.close()).await.is_err() {
+        tracing::warn!("the database was still at work when the gateway stopped");
     }
 }
 

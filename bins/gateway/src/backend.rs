@@ -1,14 +1,17 @@
 //! The database, whichever it is.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use storage::{Epoch, InstanceId, Storage};
-use storage_sqlite::{MasterKey, MasterKeyError, OpenError, SqliteDatabase};
+use storage_sqlite::{MasterKey, MasterKeyError, OpenError, SqliteDatabase, WriteFailure};
 use thiserror::Error;
 use tokio::task::JoinError;
 use wa_client::Store;
 
 use crate::config::{Config, ConfigError, DatabaseConfig};
+use crate::data_dir;
 
 /// An open database.
 #[derive(Clone)]
@@ -26,6 +29,15 @@ pub enum BackendError {
     /// The master key can't be read or made.
     #[error("MASTER_KEY isn't set, and DATA_DIR/master.key can't be used")]
     MasterKey(#[from] MasterKeyError),
+    /// The data folder can't be made or written to.
+    #[error("DATA_DIR {} can't be used", folder.display())]
+    DataDir {
+        /// Which folder.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// It can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -43,13 +55,17 @@ impl Backend {
         let config = config.clone();
         // Opening reads and writes files.
         let opening = tokio::task::spawn_blocking(move || {
+            let unusable = |source| BackendError::DataDir { folder: config.data_dir.clone(), source };
+            data_dir::prepare(&config).map_err(unusable)?;
             let key = master_key(&config)?;
-            match &config.database {
+            let database = match &config.database {
                 DatabaseConfig::Sqlite { file } => {
                     let url = format!("file:{}", file.display());
-                    Ok(Self::Sqlite(SqliteDatabase::open(&url, key)?))
+                    Self::Sqlite(SqliteDatabase::open(&url, key)?)
                 }
-            }
+            };
+            data_dir::complete(&config).map_err(unusable)?;
+            Ok(database)
         });
         opening.await?
     }
@@ -75,6 +91,13 @@ impl Backend {
         }
     }
 
+    /// Since when and why nothing can be written, if that is so.
+    pub(crate) fn write_failure(&self) -> Option<WriteFailure> {
+        match self {
+            Self::Sqlite(database) => database.write_failure(),
+        }
+    }
+
     /// Finishes what is queued, then closes.
     pub(crate) async fn close(&self) {
         match self {
@@ -87,16 +110,10 @@ fn master_key(config: &Config) -> Result<MasterKey, BackendError> {
     if let Some(key) = &config.master_key {
         return Ok(key.clone());
     }
-    let file = config.data_dir.join("master.key");
-    let DatabaseConfig::Sqlite { file: database } = &config.database;
-    if database.exists() && !file.exists() {
-        // A new key would open nothing of it.
-        let problem = format!(
-            "isn't set and {} is missing, but {} was sealed with a key.",
-            file.display(),
-            database.display()
-        );
-        return Err(ConfigError::new("MASTER_KEY", problem).into());
+    let file = data_dir::master_key(config)?;
+    if !file.exists() {
+        let unusable = |source| BackendError::DataDir { folder: config.data_dir.clone(), source };
+        data_dir::begin(config).map_err(unusable)?;
     }
     Ok(MasterKey::from_file(file)?)
 }

@@ -6,26 +6,33 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use storage::Storage;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 /// Number of instances by state, and in `total`.
 pub(crate) type Counts = BTreeMap<&'static str, u64>;
 
-/// Counts all instances, at most once a second: everybody may ask.
+/// Counts all instances, at most once a second and one at a time, however many ask.
 pub(crate) struct InstanceCounter {
     storage: Arc<dyn Storage>,
     last: Mutex<Option<(Instant, Counts)>>,
+    /// Held by whoever counts; the others have what that finds.
+    counting: AsyncMutex<()>,
 }
 
 impl InstanceCounter {
     const FRESH: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage, last: Mutex::default() }
+        Self { storage, last: Mutex::default(), counting: AsyncMutex::new(()) }
     }
 
     /// The counts, or nothing if the database can't tell.
     pub(crate) async fn count(&self) -> Option<Counts> {
+        if let Some(counts) = self.recent() {
+            return Some(counts);
+        }
+        let _counting = self.counting.lock().await;
         if let Some(counts) = self.recent() {
             return Some(counts);
         }

@@ -24,11 +24,13 @@ mod dto;
 mod extract;
 
 mod state;
+mod watchdog;
 mod whatsapp;
 
 mod version_source;
 
 mod backend;
+mod data_dir;
 
 mod completion;
 pub mod config;
@@ -36,6 +38,7 @@ mod counts;
 mod error;
 pub mod first_start;
 mod node;
+mod vitals;
 
 mod connection;
 mod field;

@@ -10,7 +10,9 @@ use thiserror::Error;
 /// The identity of this process among those that share a database, for the life of this value.
 ///
 /// It is kept in the data folder, so that a process that comes back after a crash is the same node and has its instances
-/// back at once. The file is locked, so that a second process on the same folder is another node.
+/// back at once. The file is locked, so that a second process on the same folder is another node; and it names itself (by
+/// its inode), so that a copy of the folder is another node, too: two processes that are one node would push each other
+/// out, whatever they call the database.
 pub(crate) struct Node {
     id: NodeId,
     /// The locked file: the lock lasts as long as it is open.
@@ -43,7 +45,11 @@ impl Node {
 
     fn open(data_dir: &Path, path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(data_dir)?;
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { id: kept(&mut file)?, _file: Some(file) }),
             Err(TryLockError::WouldBlock) => {
@@ -60,21 +66,37 @@ impl Node {
 
 const FILE: &str = "node.id";
 
-/// The id in the file, which gets a new one where it holds none.
+/// The id in the file, which gets a new one where it holds none, or that of another file.
 fn kept(file: &mut File) -> io::Result<NodeId> {
+    let own_name = name(file)?;
     let mut text = String::new();
     // What can't be read is no id of ours.
-    if file.read_to_string(&mut text).is_ok()
-        && let Ok(id) = text.trim().parse()
-    {
-        return Ok(id);
-    }
-    let id = NodeId::generate();
+    let _ = file.read_to_string(&mut text);
+    let mut words = text.split_whitespace();
+    let (id, named) = (words.next().and_then(|id| id.parse().ok()), words.next());
+    let id = match (id, named) {
+        (Some(id), Some(named)) if named == own_name => return Ok(id),
+        // Of an earlier release, which named none.
+        (Some(id), None) => id,
+        _ => NodeId::generate(),
+    };
     file.rewind()?;
     file.set_len(0)?;
-    writeln!(file, "{id}")?;
+    writeln!(file, "{id} {own_name}")?;
     file.sync_all()?;
     Ok(id)
+}
+
+/// What tells the file from its copies.
+#[cfg(unix)]
+fn name(file: &File) -> io::Result<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(file.metadata()?.ino().to_string())
+}
+
+#[cfg(not(unix))]
+fn name(_file: &File) -> io::Result<String> {
+    Ok("file".to_owned())
 }
 
 #[cfg(test)]
@@ -100,6 +122,18 @@ mod tests {
         let id = first.id();
         drop(first);
         assert_eq!(Node::of(folder.path()).unwrap().id(), id, "the passing node left no trace");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_copy_is_another_node_and_a_file_of_an_earlier_release_the_same() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let id = Node::of(first.path()).unwrap().id();
+        std::fs::copy(first.path().join(FILE), second.path().join(FILE)).unwrap();
+        assert_ne!(Node::of(second.path()).unwrap().id(), id);
+        std::fs::write(second.path().join(FILE), format!("{id}\n")).unwrap();
+        assert_eq!(Node::of(second.path()).unwrap().id(), id);
+        assert_eq!(Node::of(second.path()).unwrap().id(), id);
     }
 
     #[test]

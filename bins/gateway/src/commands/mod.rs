@@ -11,20 +11,21 @@ use std::process::ExitCode;
 
 use wa_simulator::Behaviour;
 
-use crate::cli::Command;
+use crate::cli::{Command, Start};
 use crate::config::{Config, ConfigError, Environment, LogFormat};
 use crate::telemetry;
 
 /// Runs a subcommand to its end. What went wrong goes to stderr as one sentence.
 pub async fn run(command: Command) -> ExitCode {
+    keep_files_private();
     let outcome: Result<(), Box<dyn std::error::Error>> = match command {
-        Command::Serve => serve::run().await,
-        Command::Migrate => migrate::run().await,
+        Command::Serve { start } => serve::run(start).await,
+        Command::Migrate { start } => migrate::run(start).await,
         Command::User { command } => user::run(command).await,
-        Command::Simulate { listen, tls, profile, without } => {
+        Command::Simulate { listen, tls, profile, without, control_token } => {
             quiet_telemetry();
-            simulate::run(listen, tls, without.into_iter().fold(profile.behaviour(), Behaviour::without))
-                .await
+            let behaviour = without.into_iter().fold(profile.behaviour(), Behaviour::without);
+            simulate::run(listen, tls, behaviour, control_token).await
         }
         Command::Demo => {
             quiet_telemetry();
@@ -33,17 +34,28 @@ pub async fn run(command: Command) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nobody is left to tell when stderr is closed.
-            let _ = writeln!(io::stderr(), "trunkline: {}", sentence(error.as_ref()));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(error.as_ref()),
     }
 }
 
-/// The configuration from the environment, with logging started as it says.
-fn configure() -> Result<Config, ConfigError> {
+/// Says what went wrong.
+#[must_use]
+pub fn fail(error: &dyn std::error::Error) -> ExitCode {
+    // Nobody is left to tell when stderr is closed.
+    let _ = writeln!(io::stderr(), "trunkline: {}", sentence(error));
+    ExitCode::FAILURE
+}
+
+/// Whatever is written from now on is its owner's alone.
+fn keep_files_private() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// The configuration from the environment and the command line, with logging started as it says.
+fn configure(start: Start) -> Result<Config, ConfigError> {
     let config = Config::from_environment(&Environment::of_process()?)?;
+    let config = Config { init: start.init, ..config };
     telemetry::start(&config.log, config.log_format);
     Ok(config)
 }

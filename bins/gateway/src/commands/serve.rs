@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{configure, say};
 use crate::application::Application;
+use crate::cli::Start;
 use crate::first_start::FirstStart;
 use crate::server;
 use crate::shutdown::Signals;
@@ -14,9 +15,9 @@ use crate::shutdown::Signals;
 const EXIT_AT_ONCE: i32 = 130;
 
 /// `trunkline serve`.
-pub(super) async fn run() -> Result<(), Box<dyn Error>> {
+pub(super) async fn run(start: Start) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::catch()?;
-    let config = configure()?;
+    let config = configure(start)?;
     let (before, descriptors) = server::raise_descriptor_limit();
     tracing::info!(before, now = descriptors, "open files and sockets that are allowed");
     let (public_url, data_dir) = (config.public_url.clone(), config.data_dir.clone());

@@ -17,11 +17,17 @@ struct Announcement {
 }
 
 /// `trunkline simulate`.
-pub(super) async fn run(listen: SocketAddr, tls: bool, behaviour: Behaviour) -> Result<(), Box<dyn Error>> {
+pub(super) async fn run(
+    listen: SocketAddr,
+    tls: bool,
+    behaviour: Behaviour,
+    control_token: Option<String>,
+) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::catch()?;
     // Whoever names another address wants to be reached there.
     let allow_remote = !listen.ip().is_loopback();
-    let options = Options { listen: Some(listen), allow_remote, tls, behaviour, ..Options::default() };
+    let options =
+        Options { listen: Some(listen), allow_remote, control_token, tls, behaviour, ..Options::default() };
     let simulator = Simulator::start(options).await?;
     let info = simulator.info();
     let url = base_url(&simulator).ok_or("the simulator has no address")?;
@@ -58,7 +64,9 @@ mod tests {
     #[tokio::test]
     async fn help_and_readme_name_the_fields_of_the_first_line() {
         let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-        let simulator = Simulator::start(Options { listen, tls: true, ..Options::default() }).await.unwrap();
+        let control_token = Some("token".to_owned());
+        let options = Options { listen, control_token, tls: true, ..Options::default() };
+        let simulator = Simulator::start(options).await.unwrap();
         let announcement = Announcement { url: base_url(&simulator).unwrap(), info: simulator.info() };
         let line = serde_json::to_value(&announcement).unwrap();
         let fields: BTreeSet<String> = line.as_object().unwrap().keys().cloned().collect();

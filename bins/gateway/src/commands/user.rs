@@ -3,12 +3,12 @@ use std::io::{self, IsTerminal as _};
 
 use super::{configure, say};
 use crate::application::{self, Renewal};
-use crate::cli::UserCommand;
+use crate::cli::{Start, UserCommand};
 use crate::private_file;
 
 /// `trunkline user …`.
 pub(super) async fn run(command: UserCommand) -> Result<(), Box<dyn Error>> {
-    let config = configure()?;
+    let config = configure(Start::default())?;
     let (email, renewal, file) = match command {
         UserCommand::ResetPassword { email } => (email, Renewal::Password, "new-password.txt"),
         UserCommand::RotateKey { email } => (email, Renewal::ApiKey, "new-api-key.txt"),

@@ -38,6 +38,8 @@ pub struct Config {
     pub master_key: Option<MasterKey>,
     /// Cost of bcrypt for the passwords that are hashed from now on: each step doubles the work.
     pub bcrypt_cost: u32,
+    /// Whether a database that is missing beside its master key may be begun anew.
+    pub init: bool,
     /// How login tokens are signed, and how long they last.
     pub jwt: JwtConfig,
     /// The user that the first start creates, who may do everything.
@@ -152,6 +154,7 @@ impl Config {
             data_dir,
             master_key: None,
             bcrypt_cost: DEFAULT_BCRYPT_COST,
+            init: false,
             jwt: JwtConfig { secret: None, life_span: DEFAULT_JWT_LIFE_SPAN },
             admin: AdminConfig::default(),
             whatsapp: WhatsAppConfig::default(),

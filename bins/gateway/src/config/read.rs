@@ -27,6 +27,7 @@ impl Config {
             data_dir,
             master_key: master_key(environment)?,
             bcrypt_cost: DEFAULT_BCRYPT_COST,
+            init: false,
             jwt: jwt(environment)?,
             admin: admin(environment)?,
             whatsapp: whatsapp(environment)?,

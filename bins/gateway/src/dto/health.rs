@@ -4,6 +4,7 @@ use utoipa::ToSchema;
 
 use super::time::Time;
 use crate::counts::Counts;
+use crate::vitals::Failure;
 
 /// `GET /livez` and `GET /readyz`: `{"status": "ok"}`.
 #[derive(Serialize, ToSchema)]
@@ -17,18 +18,21 @@ impl Alive {
     }
 }
 
-/// `GET /health`.
+/// `GET /health`. Without a credential it is `status` alone.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HealthResponse {
     /// `ok`, `starting` (or stopping), or `failing`.
     status: &'static str,
-    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
     /// How many instances were last known to be in each state, and in `total`; absent when the database can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, u64>>)]
     instances: Option<Counts>,
-    database: DatabaseHealth,
-    whatsapp: WhatsAppHealth,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<DatabaseHealth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whatsapp: Option<WhatsAppHealth>,
 }
 
 /// The version of WhatsApp Web that instances announce.
@@ -60,24 +64,44 @@ impl From<VersionStatus> for WhatsAppHealth {
 #[derive(Serialize, ToSchema)]
 struct DatabaseHealth {
     provider: &'static str,
+    /// `ok`, or `failing`: nothing can be written, or nothing read.
     status: &'static str,
+    /// Since when nothing can be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Time>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl HealthResponse {
-    /// `counts` is the number of instances by state; `None` means that the database failed.
-    pub(crate) fn new(
-        ready: bool,
+    /// What everybody may know.
+    pub(crate) fn brief(ready: bool, is_sound: bool) -> Self {
+        let status = match (is_sound, ready) {
+            (false, _) => "failing",
+            (true, false) => "starting",
+            (true, true) => "ok",
+        };
+        Self { status, version: None, instances: None, database: None, whatsapp: None }
+    }
+
+    /// The same with everything that there is to know. `counts` is the number of instances by state.
+    pub(crate) fn with_details(
+        self,
         provider: &'static str,
+        failure: Option<Failure>,
         counts: Option<Counts>,
         versions: VersionStatus,
     ) -> Self {
-        let status = match (&counts, ready) {
-            (None, _) => "failing",
-            (Some(_), false) => "starting",
-            (Some(_), true) => "ok",
-        };
-        let database = DatabaseHealth { provider, status: if counts.is_some() { "ok" } else { "failing" } };
-        let whatsapp = versions.into();
-        Self { status, version: env!("CARGO_PKG_VERSION"), instances: counts, database, whatsapp }
+        let status = if failure.is_some() { "failing" } else { "ok" };
+        let (since, error) = failure.map(|failure| (failure.since, failure.error)).unzip();
+        let database = DatabaseHealth { provider, status, since: since.flatten().map(Time::from), error };
+        Self {
+            version: Some(env!("CARGO_PKG_VERSION")),
+            instances: counts,
+            database: Some(database),
+            whatsapp: Some(versions.into()),
+            ..self
+        }
     }
 }

@@ -28,8 +28,8 @@ pub(crate) use descriptors::{limit as descriptor_limit, raise as raise_descripto
 pub(crate) use gate::{Gate, Limits};
 use guarded::Guarded;
 
-/// How long answers that are under way may take after the stop, in seconds: longer than a send waits for WhatsApp.
-const ANSWERS_GRACE: u64 = 12;
+/// How long answers that are under way may take after the stop, in seconds: the stop as a whole takes less than 5.
+const ANSWERS_GRACE: u64 = 1;
 /// How long a client may go on sending a body that nobody reads, once it is answered.
 const LINGER: Duration = Duration::from_secs(2);
 /// Connections that wait to be accepted.

@@ -14,7 +14,7 @@ async fn health_counts_instances_and_names_the_database() {
     app.create("never paired").await;
     // Counts are at most a second old.
     let health = until("both are counted", || async {
-        let health = anonymous.get("/health").await.expect(200);
+        let health = app.client().get("/health").await.expect(200);
         (health["instances"]["total"] == 2 && health["instances"]["connected"] == 1).then_some(health)
     })
     .await;

@@ -29,6 +29,7 @@ mod outbound;
 mod pairing;
 mod passkeys;
 mod phones;
+mod pools;
 mod process;
 mod receiver;
 mod tls;

@@ -176,9 +176,9 @@ async fn senders_see_that_their_messages_were_delivered_unless_the_instance_hide
 async fn the_newest_version_is_announced_and_kept() {
     let app = TestApp::start().await;
     let id = app.paired(ALICE).await;
-    let (anonymous, newest) = (app.anonymous(), "2.3000.1050000000");
+    let (client, newest) = (app.client(), "2.3000.1050000000");
     let fetched = until("the version is looked up", || async {
-        let whatsapp = anonymous.get("/health").await.expect(200)["whatsapp"].clone();
+        let whatsapp = client.get("/health").await.expect(200)["whatsapp"].clone();
         (whatsapp["origin"] == "fetched").then_some(whatsapp)
     })
     .await;
@@ -187,7 +187,7 @@ async fn the_newest_version_is_announced_and_kept() {
     app.phones().simulator().require_version([2, 3000, 1_050_000_000]);
     let app = app.restart().await;
     app.until_ready(&id).await;
-    assert_eq!(app.anonymous().get("/health").await.expect(200)["whatsapp"]["version"], newest);
+    assert_eq!(app.client().get("/health").await.expect(200)["whatsapp"]["version"], newest);
     app.stop().await;
 }
 
@@ -199,9 +199,9 @@ async fn a_refused_version_is_looked_up_and_replaced() {
     app.phones().simulator().publish_version(newer);
     app.phones().simulator().require_version(newer);
     app.phones().fault(json!({"kind": "drop"})).await;
-    let anonymous = app.anonymous();
+    let client = app.client();
     until("the newer version", || async {
-        let whatsapp = anonymous.get("/health").await.expect(200)["whatsapp"].clone();
+        let whatsapp = client.get("/health").await.expect(200)["whatsapp"].clone();
         (whatsapp["version"] == "2.3000.1060000000").then_some(())
     })
     .await;
@@ -214,7 +214,7 @@ async fn a_configured_version_is_announced_and_its_refusal_final() {
     let version = "2.3000.1040000000".parse().unwrap();
     let app = TestApp::configured(|config| config.whatsapp.version = Some(version)).await;
     let id = app.paired(ALICE).await;
-    let whatsapp = app.anonymous().get("/health").await.expect(200)["whatsapp"].clone();
+    let whatsapp = app.client().get("/health").await.expect(200)["whatsapp"].clone();
     assert_eq!(whatsapp, json!({"version": "2.3000.1040000000", "origin": "configured"}));
     app.phones().simulator().require_version([2, 3000, 1_050_000_000]);
     app.phones().fault(json!({"kind": "drop"})).await;
