@@ -288,7 +288,11 @@ async fn services(
         auth,
         webhooks,
         versions,
-        keep_for: KeepFor { events: config.event_retention, messages: config.message_retention },
+        keep_for: KeepFor {
+            events: config.event_retention,
+            messages: config.message_retention,
+            dead_letters: config.dead_letter_retention,
+        },
     })
     .map_err(|error| StartError::Services(error.into()))
 }

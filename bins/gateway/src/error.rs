@@ -152,6 +152,14 @@ impl ApiError {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
                     .with_retry_after(retry_after)
             }
+            ServiceError::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", message),
+            ServiceError::Unreadable(source) => {
+                tracing::error!(
+                    error = &source as &dyn std::error::Error,
+                    "what was asked for is unreadable"
+                );
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", message)
+            }
             ServiceError::Unavailable { .. } => Self::unavailable(message),
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a request failed");

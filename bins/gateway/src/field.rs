@@ -1,6 +1,7 @@
 //! What the API calls the values that a service refuses.
 
 use services::Field;
+use storage::Part;
 
 /// How a request names its fields.
 pub(crate) type Names = fn(Field) -> &'static str;
@@ -41,6 +42,30 @@ pub(crate) fn nested(field: Field) -> &'static str {
         Field::WebhookSecret => "webhookSettings.secret",
         Field::WebhookHeaders => "webhookSettings.headers",
         other => flat(other),
+    }
+}
+
+/// What an unreadable part of an instance, or of a webhook by itself, is called: as the field that sets it anew.
+pub(crate) fn part(part: Part) -> &'static str {
+    match part {
+        Part::State => "status",
+        Part::Proxy => "proxy",
+        Part::DeviceIcon => "deviceIcon",
+        Part::Format => "format",
+        Part::Kinds => "events",
+        Part::Secret => "secret",
+        Part::Headers => "headers",
+    }
+}
+
+/// The same of the webhook that is a part of its instance.
+pub(crate) fn nested_part(unreadable: Part) -> &'static str {
+    match unreadable {
+        Part::Secret => "webhookSettings.secret",
+        Part::Headers => "webhookSettings.headers",
+        Part::Format => "webhooks.default.format",
+        Part::Kinds => "webhooks.default.events",
+        other => part(other),
     }
 }
 

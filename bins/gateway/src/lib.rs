@@ -25,6 +25,10 @@ mod extract;
 
 mod state;
 mod watchdog;
+
+mod listing;
+
+mod answers;
 mod whatsapp;
 
 mod version_source;

@@ -8,6 +8,7 @@ use storage_sqlite::WriteFailure;
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 
+use crate::answers::Answers;
 use crate::backend::Backend;
 use crate::completion::Completion;
 use crate::config::Config;
@@ -21,6 +22,8 @@ pub(crate) struct AppState {
     pub(crate) allowed_ips: Vec<IpNet>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) changes: Completion,
+    /// The large answers under way.
+    pub(crate) answers: Answers,
     /// The description of the API.
     pub(crate) document: OpenApi,
     /// Which database it is, and how it does.
@@ -38,6 +41,7 @@ impl AppState {
             allowed_ips: config.allowed_ips.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             changes: Completion::new(),
+            answers: Answers::default(),
             document,
             stopping: CancellationToken::new(),
             counter: InstanceCounter::new(backend.storage()),

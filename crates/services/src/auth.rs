@@ -128,7 +128,8 @@ impl AuthService {
     /// `Invalid` if the password's length can't be accepted.
     pub async fn first_start(&self, admin: FirstAdmin) -> Result<Option<Welcome>, ServiceError> {
         let inner = &self.inner;
-        if !inner.storage.users().await?.is_empty() {
+        // Somebody who can't be read is somebody: this would hand the gateway to whoever starts it.
+        if inner.storage.has_users().await? {
             return Ok(None);
         }
         let generated = admin.password.is_none();

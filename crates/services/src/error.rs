@@ -45,6 +45,12 @@ pub enum ServiceError {
         /// Why, where that is known.
         cause: Option<ConnectionCause>,
     },
+    /// What the caller saw is not what there is any more, so nothing was changed.
+    #[error("it was changed meanwhile; look again")]
+    Stale,
+    /// Nobody's fault who is here: what is stored of this one thing is damaged. The source is for the log.
+    #[error("what is stored here can't be read")]
+    Unreadable(#[source] StorageError),
     /// WhatsApp refused what was asked of it; asking again changes nothing.
     #[error("{message}")]
     Refused {
@@ -178,6 +184,11 @@ impl From<StorageError> for ServiceError {
             }
             StorageError::Closed => Self::Unavailable { message: "the gateway is stopping" },
             StorageError::Fenced => Self::held_elsewhere(),
+            StorageError::Invalid { .. } => {
+                Self::invalid(Field::WebhookUrl, "is required while the webhook is switched on")
+            }
+            StorageError::Stale => Self::Stale,
+            error @ StorageError::Corrupt { .. } => Self::Unreadable(error),
             error => Self::internal(error),
         }
     }

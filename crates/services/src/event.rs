@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage::{
-    Consumer, Delivery, DeliveryState, Event, EventPage, EventQuery, EventStart, InstanceId, MAX_EVENT_LEAD,
-    Message, MessageQuery, Page, Storage, Timestamp,
+    Consumer, Cursor, Delivery, DeliveryQuery, Event, EventPage, EventQuery, EventStart, InstanceId,
+    MAX_EVENT_LEAD, Message, MessageQuery, Page, Storage, Timestamp,
 };
 use tokio::time::{Instant, timeout_at};
 use webhook::Dispatcher;
@@ -48,6 +48,8 @@ pub struct ChatQuery {
     pub limit: u64,
     /// How many to leave out first.
     pub skip: u64,
+    /// Only those before this place.
+    pub before: Option<Cursor>,
 }
 
 /// An event that a webhook has not had, with the event itself where the log still has it.
@@ -144,9 +146,9 @@ impl EventService {
         query: ChatQuery,
     ) -> Result<Page<Message>, ServiceError> {
         check_limit(query.limit, MAX_PAGE)?;
-        let ChatQuery { chat, start, end, limit, skip } = query;
+        let ChatQuery { chat, start, end, limit, skip, before } = query;
         let jid = parse_chat(&chat).map_err(|error| ServiceError::invalid(Field::Chat, error.to_string()))?;
-        let mut query = MessageQuery { chat: jid.to_string(), start, end, limit, skip };
+        let mut query = MessageQuery { chat: jid.to_string(), start, end, limit, skip, before };
         self.catch_up(caller, instance).await;
         let page = self.storage.messages(caller.user, instance, &query).await?;
         if page.total > 0 {
@@ -178,15 +180,11 @@ impl EventService {
         &self,
         caller: &Caller,
         consumer: &Consumer,
-        state: DeliveryState,
-        limit: u64,
-        skip: u64,
+        query: &DeliveryQuery,
     ) -> Result<Page<Owed>, ServiceError> {
-        check_limit(limit, MAX_PAGE)?;
-        let Page { items, total } =
-            self.dispatcher.deliveries(caller.user, consumer, state, limit, skip).await?;
-        let items = items.into_iter().map(|(delivery, event)| Owed { delivery, event }).collect();
-        Ok(Page { items, total })
+        check_limit(query.limit, MAX_PAGE)?;
+        let page = self.dispatcher.deliveries(caller.user, consumer, query).await?;
+        Ok(page.map(|(delivery, event)| Owed { delivery, event }))
     }
 
     /// Delivers dead letters of a webhook again, those named by their position in the log or all, and, if so wished, what

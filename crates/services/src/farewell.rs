@@ -26,7 +26,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_se
 #[derive(Clone, Debug)]
 pub(crate) struct Buried {
     pub(crate) instance: InstanceId,
-    pub(crate) connection: ConnectionSettings,
+    /// How it connects, if that can be read: otherwise nothing goes around its proxy, and it can't be unlinked.
+    pub(crate) connection: Option<ConnectionSettings>,
     pub(crate) epoch: Epoch,
     pub(crate) since: Timestamp,
 }
@@ -48,12 +49,16 @@ impl Buried {
     pub(crate) async fn unlink(self, companions: &dyn Companions, storage: &dyn Storage) {
         let instance = self.instance;
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        let Some(connection) = &self.connection else {
+            tracing::warn!(%instance, "a deleted instance whose proxy is unreadable isn't unlinked; its device may be left on the phone");
+            return self.forget(storage).await;
+        };
         loop {
             if now().millis() >= self.since.after(GIVE_UP_AFTER).millis() {
                 tracing::warn!(%instance, "a deleted instance could not be unlinked in two weeks; its device may be left on the phone");
                 break;
             }
-            match self.attempt(companions).await {
+            match self.attempt(companions, connection).await {
                 Attempted::Unlinked => break,
                 Attempted::Fenced => return,
                 Attempted::NotYet => sleep(backoff.pause()).await,
@@ -62,17 +67,12 @@ impl Buried {
         self.forget(storage).await;
     }
 
-    async fn attempt(&self, companions: &dyn Companions) -> Attempted {
+    async fn attempt(&self, companions: &dyn Companions, connection: &ConnectionSettings) -> Attempted {
         if !companions.is_linked(self.instance, self.epoch).await {
             return Attempted::Unlinked;
         }
-        let Started { companion, run } = companions.start(
-            self.instance,
-            &self.connection,
-            &DeviceLook::default(),
-            self.epoch,
-            Arc::new(Nobody),
-        );
+        let Started { companion, run } =
+            companions.start(self.instance, connection, &DeviceLook::default(), self.epoch, Arc::new(Nobody));
         let mut run = pin!(run);
         let outcome = tokio::select! {
             outcome = timeout(TRY, log_out(&*companion)) => outcome.unwrap_or(Attempted::NotYet),

@@ -14,6 +14,8 @@ use self::aging::Aging;
 pub const IDEMPOTENCY_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How often is looked for what has grown too old.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// No QR code is good for longer; those that are left had an owner that has died.
+const LONGEST_CODE: Duration = Duration::from_secs(60 * 60);
 /// Rows that are forgotten in one commit: few enough that nobody who writes meanwhile notices.
 const PIECE: u64 = 1_000;
 /// The rest between two pieces.
@@ -26,12 +28,15 @@ pub struct KeepFor {
     pub events: Option<Duration>,
     /// Messages, counted from when they were written; those that still wait to be sent stay.
     pub messages: Option<Duration>,
+    /// Dead letters, counted from when they were given up; with them goes what keeps their events.
+    pub dead_letters: Option<Duration>,
 }
 
 impl Default for KeepFor {
-    /// Events for 30 days, messages for ever.
+    /// Events and dead letters for 30 days, messages for ever.
     fn default() -> Self {
-        Self { events: Some(Duration::from_secs(30 * 24 * 60 * 60)), messages: None }
+        let month = Some(Duration::from_secs(30 * 24 * 60 * 60));
+        Self { events: month, messages: None, dead_letters: month }
     }
 }
 
@@ -42,14 +47,21 @@ pub(crate) async fn keep(storage: Arc<dyn Storage>, keep_for: KeepFor, clock: Cl
     loop {
         hours.tick().await;
         let seen = aging.advance(&*storage).await;
-        let keys = storage.prune_claims(seen.time.before(IDEMPOTENCY_LIFETIME)).await;
+        let before = seen.time.before(IDEMPOTENCY_LIFETIME);
+        let keys = in_pieces(|| storage.prune_claims(before, PIECE)).await;
         report("idempotency keys", keys);
+        let codes = storage.forget_codes(seen.time.before(LONGEST_CODE)).await;
+        report("QR codes", codes);
         if seen.doubts {
             tracing::warn!(
                 seen = %seen.time,
                 "the clock is far ahead of the time that was seen to pass; events and messages are kept until that catches up"
             );
             continue;
+        }
+        if let Some(kept) = keep_for.dead_letters {
+            let letters = in_pieces(|| storage.prune_dead(kept, PIECE)).await;
+            report("dead letters", letters);
         }
         let events = in_pieces(|| storage.prune_events(keep_for.events, PIECE)).await;
         report("events", events);

@@ -9,7 +9,9 @@ mod unlinking;
 use std::sync::Arc;
 
 use outbound::AddressGuard;
-use storage::{Instance, InstanceId, InstanceStatus, Journal, Missing, Page, Storage, StorageError, Webhook};
+use storage::{
+    Instance, InstanceId, InstanceStatus, Journal, Missing, Page, Storage, StorageError, Version, Webhook,
+};
 use wa_client::Limits;
 
 pub use linking::Qr;
@@ -26,7 +28,7 @@ use crate::node::Node;
 use crate::page::check_limit;
 use crate::status::ConnectionStatus;
 use crate::supervisor::Supervisor;
-use crate::webhooks::{WebhookService, check_new, patched};
+use crate::webhooks::{WebhookService, check_new};
 
 /// Most instances of one user.
 pub const MAX_INSTANCES: u64 = 10_000;
@@ -42,6 +44,13 @@ pub struct InstanceView {
     pub connection: ConnectionStatus,
     /// Whom WhatsApp lets its account write to, as far as it said and the instance runs here.
     pub limits: Limits,
+}
+
+impl InstanceView {
+    /// The state of its settings.
+    pub fn version(&self) -> Version {
+        self.instance.version(&self.webhook)
+    }
 }
 
 /// Use cases about instances. Clones are the same service.
@@ -98,9 +107,10 @@ impl InstanceService {
             last_activity: None,
             created_at: now,
             updated_at: now,
+            unreadable: Vec::new(),
         };
         let webhook = Webhook::new(instance.id, Webhook::DEFAULT, now);
-        let webhook = patched(&webhook, &check_new(create.webhook, &webhook, &self.inner.guard)?);
+        let webhook = check_new(create.webhook, webhook, &self.inner.guard)?;
         let (node, webhooks) = (self.inner.node.id(), vec![webhook.clone()]);
         let creating = self.storage().create_instance(instance.clone(), webhooks, node, MAX_INSTANCES);
         let epoch = creating.await.map_err(|error| match error {
@@ -114,7 +124,7 @@ impl InstanceService {
         Ok(self.view(instance, webhook))
     }
 
-    /// A page of the caller's instances, oldest first; all of them fit on one.
+    /// A page of the caller's instances, oldest first; as many as a page may hold bytes.
     ///
     /// # Errors
     /// `Invalid` for a limit of 0 or above [`MAX_INSTANCES`].
@@ -125,9 +135,8 @@ impl InstanceService {
         skip: u64,
     ) -> Result<Page<InstanceView>, ServiceError> {
         check_limit(limit, MAX_INSTANCES)?;
-        let Page { items, total } = self.storage().instances(caller.user, limit, skip).await?;
-        let items = items.into_iter().map(|(instance, webhook)| self.view(instance, webhook)).collect();
-        Ok(Page { items, total })
+        let page = self.storage().instances(caller.user, limit, skip).await?;
+        Ok(page.map(|(instance, webhook)| self.view(instance, webhook)))
     }
 
     /// One instance, with its connection.

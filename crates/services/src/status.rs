@@ -97,8 +97,17 @@ impl ConnectionStatus {
         Self { status: Status::Disconnected, cause, has_qr: false, retry_at: None }
     }
 
+    /// Of an instance of which a part can't be read, and which therefore doesn't run.
+    pub(crate) fn unreadable() -> Self {
+        let cause = Some(CauseKind::Unreadable.into());
+        Self { status: Status::Disconnected, cause, has_qr: false, retry_at: None }
+    }
+
     /// Of an instance that isn't running: what was stored last.
     pub(crate) fn of_stored(instance: &Instance) -> Self {
+        if !instance.unreadable.is_empty() {
+            return Self::unreadable();
+        }
         let status = match instance.status {
             InstanceStatus::LoggedOut => Status::LoggedOut,
             _ => Status::Disconnected,
@@ -121,6 +130,9 @@ pub(crate) fn stored_status(cause: &Cause, will_reconnect: bool) -> InstanceStat
 /// Whether a start of the gateway takes the instance up again. What needs a person first stays down, so that
 /// no QR code is shown to nobody and no other session is pushed away.
 pub(crate) fn resumes(instance: &Instance) -> bool {
+    if !instance.unreadable.is_empty() {
+        return false;
+    }
     match instance.status {
         InstanceStatus::Connecting | InstanceStatus::Pairing | InstanceStatus::Connected => true,
         InstanceStatus::LoggedOut | InstanceStatus::Paused => false,

@@ -156,10 +156,14 @@ impl Supervisor {
     /// Starts the instance unless it runs. The record says so first, so that a restart takes it up again.
     ///
     /// # Errors
-    /// `Unavailable` when another process holds it, or when this one is stopping.
+    /// `Unavailable` when another process holds it, or when this one is stopping; `NotConnected` when a part of it can't be
+    /// read that its connection depends on.
     pub(crate) async fn start(&self, instance: &Instance) -> Result<(), ServiceError> {
         let epoch = self.epoch(instance.id)?;
-        if instance.status != InstanceStatus::Connecting {
+        if !instance.can_run() {
+            return Err(ServiceError::not_connected(&ConnectionStatus::unreadable()));
+        }
+        if instance.status != InstanceStatus::Connecting || !instance.unreadable.is_empty() {
             let change = StateChange::status(InstanceStatus::Connecting, None);
             self.inner.journal.record(Record::new(instance.id, epoch).state(change)).await?;
         }
@@ -170,6 +174,9 @@ impl Supervisor {
     /// Starts the instance anew if it runs: with other settings.
     pub(crate) async fn renew(&self, instance: &Instance) {
         let Ok(epoch) = self.epoch(instance.id) else { return };
+        if !instance.can_run() {
+            return;
+        }
         if self.find(instance.owner, instance.id).is_some() {
             self.end(instance.id).await;
             self.launch(instance, epoch);

@@ -62,6 +62,7 @@ pub(crate) fn instance() -> Instance {
         last_activity: None,
         created_at: now(),
         updated_at: now(),
+        unreadable: Vec::new(),
     }
 }
 

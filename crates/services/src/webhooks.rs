@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use outbound::AddressGuard;
 use storage::{
-    Consumer, EventData, InstanceId, Journal, Missing, NewEvent, Record, Storage, UserId, Webhook,
-    WebhookData, WebhookPatch,
+    Consumer, Edit, Epoch, InstanceId, Journal, Missing, Recorded, Storage, StorageError, Version, Webhook,
+    WebhookPatch,
 };
 use webhook::{Dispatcher, Reachability};
 
 pub use settings::{MAX_RETRIES, MAX_WEBHOOK_NAME, RETRY_INTERVAL, SECRET};
-pub(crate) use settings::{check_change, check_new, is_on, patched};
+pub(crate) use settings::{check_change, check_new};
 
 use crate::auth::Caller;
 use crate::clock::now;
@@ -91,37 +91,37 @@ impl WebhookService {
         patch: WebhookPatch,
     ) -> Result<Webhook, ServiceError> {
         settings::check_name(name)?;
-        let mut webhook = Webhook::new(instance, name, now());
-        webhook = patched(&webhook, &check_new(patch, &webhook, &self.inner.guard)?);
-        self.inner.supervisor.check_holds(caller.user, instance).await?;
-        self.storage().create_webhook(caller.user, webhook.clone(), MAX_WEBHOOKS).await?;
-        self.tell(&webhook, false).await?;
+        let webhook = check_new(patch, Webhook::new(instance, name, now()), &self.inner.guard)?;
+        let (edit, held) = self.edit(instance);
+        let created = self.storage().create_webhook(caller.user, webhook.clone(), MAX_WEBHOOKS, edit).await;
+        self.changed(instance, name, &created.map_err(|error| refused(error, held))?).await?;
         Ok(webhook)
     }
 
-    /// Changes a webhook. What happened while it was off isn't delivered when it is switched on.
+    /// Changes a webhook. The change is merged where it is stored, so that two at once undo nothing of each other. What
+    /// happened while it was off isn't delivered when it is switched on.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` names the first field that can't be accepted; `Unavailable` when another process carries
-    /// the instance.
+    /// `NotFound`; `Invalid` names the first field that can't be accepted; `Stale` when it isn't in one of the states that
+    /// are expected, if any are; `Unavailable` when another process carries the instance.
     pub async fn update(
         &self,
         caller: &Caller,
         instance: InstanceId,
         name: &str,
         patch: WebhookPatch,
+        expected: Option<Vec<Version>>,
     ) -> Result<Webhook, ServiceError> {
         let present = self.find(caller, instance, name).await?;
         let patch = check_change(patch, &present, &self.inner.guard)?;
-        if patched(&present, &patch) == present {
-            return Ok(present);
+        let (edit, held) = self.edit(instance);
+        let edit = edit.expecting(expected);
+        let edited = self.storage().update_webhook(caller.user, instance, name.to_owned(), patch, edit).await;
+        let edited = edited.map_err(|error| refused(error, held))?;
+        if edited.changes() {
+            self.changed(instance, name, &edited.recorded).await?;
         }
-        self.inner.supervisor.epoch(instance)?;
-        self.before_change(caller.user, &present, &patch).await?;
-        let webhook =
-            self.storage().update_webhook(caller.user, instance, name.to_owned(), patch, now()).await?;
-        self.tell(&webhook, false).await?;
-        Ok(webhook)
+        Ok(edited.now)
     }
 
     /// Removes a webhook with all that it is still owed. The default one is back to its defaults instead: off, without
@@ -135,41 +135,45 @@ impl WebhookService {
         instance: InstanceId,
         name: &str,
     ) -> Result<(), ServiceError> {
-        let present = self.find(caller, instance, name).await?;
-        self.inner.supervisor.epoch(instance)?;
-        self.storage().delete_webhook(caller.user, instance, name.to_owned()).await?;
-        self.tell(&Webhook { enabled: false, ..present }, true).await
-    }
-
-    /// To be called before a change is stored: a webhook that is switched on starts with what happens next.
-    pub(crate) async fn before_change(
-        &self,
-        owner: UserId,
-        present: &Webhook,
-        patch: &WebhookPatch,
-    ) -> Result<(), ServiceError> {
-        if is_on(present) || !is_on(&patched(present, patch)) {
-            return Ok(());
-        }
-        Ok(self.inner.dispatcher.skip_to_newest(owner, present.instance, &present.name).await?)
-    }
-
-    /// To be called after a change is stored: the deliveries follow it, those that wait for another try at once, and the
-    /// log tells of it.
-    pub(crate) async fn tell(&self, webhook: &Webhook, deleted: bool) -> Result<(), ServiceError> {
-        let consumer = Consumer::webhook(webhook.instance, webhook.name.as_str());
-        let hastened = self.inner.dispatcher.hasten(&consumer).await;
-        self.inner.dispatcher.changed(webhook.instance);
-        hastened?;
-        let told = WebhookData { name: webhook.name.clone(), enabled: webhook.enabled, deleted };
-        let epoch = self.inner.supervisor.epoch(webhook.instance)?;
-        let event = NewEvent::new(None, EventData::WebhookUpdated(told));
-        self.inner.journal.record(Record::new(webhook.instance, epoch).event(event)).await?;
+        let (edit, held) = self.edit(instance);
+        let deleted = self.storage().delete_webhook(caller.user, instance, name.to_owned(), edit).await;
+        self.changed(instance, name, &deleted.map_err(|error| refused(error, held))?).await?;
         Ok(())
+    }
+
+    /// To be called when a change is durable: the deliveries follow it, those that wait for another try at once, and then
+    /// those who read the log hear of it.
+    pub(crate) async fn changed(
+        &self,
+        instance: InstanceId,
+        name: &str,
+        recorded: &Recorded,
+    ) -> Result<(), ServiceError> {
+        let hastened = self.inner.dispatcher.hasten(&Consumer::webhook(instance, name)).await;
+        self.inner.dispatcher.changed(instance);
+        self.inner.journal.ring(instance, recorded);
+        hastened?;
+        Ok(())
+    }
+
+    /// The terms of a change that only the holder of the instance may make; and why that isn't this process, if so.
+    fn edit(&self, instance: InstanceId) -> (Edit, Option<ServiceError>) {
+        match self.inner.supervisor.epoch(instance) {
+            Ok(epoch) => (Edit::at(now()).told_by(epoch), None),
+            Err(error) => (Edit::at(now()).told_by(Epoch::default()), Some(error)),
+        }
     }
 
     fn storage(&self) -> &Arc<dyn Storage> {
         self.inner.journal.storage()
+    }
+}
+
+/// Why a change was refused, where `held` says why this process doesn't hold the instance.
+fn refused(error: StorageError, held: Option<ServiceError>) -> ServiceError {
+    match (error, held) {
+        (StorageError::Fenced, Some(held)) => held,
+        (error, _) => error.into(),
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::thread;
 
 use diesel::prelude::*;
-use storage::{Clock, Urgency, Write};
+use storage::{Clock, Urgency, UserId, Write};
 use tokio::sync::oneshot;
 
 use crate::fault::Fault;
@@ -11,6 +11,7 @@ use crate::file;
 use crate::master_key::MasterKey;
 use crate::open::{OpenError, migrate};
 use crate::seal::Sealer;
+use crate::shares::Shares;
 use crate::sqlite::commits::{Commits, WriteFailure};
 use crate::sqlite::queue::WriteQueue;
 use crate::sqlite::readers::Readers;
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) queue: WriteQueue,
     pub(crate) readers: Arc<Readers>,
     pub(crate) sealer: Arc<Sealer>,
+    shares: Shares,
     master: MasterKey,
     clock: Clock,
     path: PathBuf,
@@ -78,7 +80,8 @@ impl SqliteDatabase {
         let commits = tx.commits();
         let queue = WriteQueue::start(tx, options.queue, options.batch).map_err(OpenError::database)?;
         let (sealer, clock) = (Arc::new(sealer), options.clock);
-        let shared = Shared { queue, readers, sealer, master, clock, path: path.to_owned(), commits };
+        let shares = Shares::default();
+        let shared = Shared { queue, readers, sealer, shares, master, clock, path: path.to_owned(), commits };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -131,6 +134,22 @@ impl SqliteDatabase {
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         self.shared.readers.read(work).await
+    }
+
+    /// A read that a user asks for: it waits for that user's other reads.
+    pub(crate) async fn read_for<T: Send + 'static>(
+        &self,
+        owner: UserId,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let share = self.shared.shares.of(owner).await;
+        // A read goes on although nobody waits for it any more, and holds its share until its end.
+        self.read(move |db| {
+            let result = work(db);
+            drop(share);
+            result
+        })
+        .await
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -11,6 +11,10 @@ pub(crate) enum Fault {
     NotFound(Missing),
     #[error("{0} is taken")]
     Conflict(&'static str),
+    #[error("{0} can't be stored")]
+    Invalid(&'static str),
+    #[error("it was changed meanwhile")]
+    Stale,
     #[error("no more {0} are allowed")]
     LimitReached(&'static str),
     #[error("another process holds the instance")]
@@ -65,12 +69,25 @@ impl From<Fault> for StorageError {
         match fault {
             Fault::NotFound(what) => Self::NotFound { what },
             Fault::Conflict(what) => Self::Conflict { what },
+            Fault::Invalid(what) => Self::Invalid { what },
+            Fault::Stale => Self::Stale,
             Fault::LimitReached(what) => Self::LimitReached { what },
             Fault::Fenced => Self::Fenced,
             Fault::Corrupt { what, source } => Self::Corrupt { what, source },
             Fault::Overloaded => Self::Overloaded,
             Fault::Closed => Self::Closed,
             fault => Self::backend(fault),
+        }
+    }
+}
+
+/// What the domain refuses while a write is made up.
+impl From<StorageError> for Fault {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Invalid { what } => Self::Invalid(what),
+            StorageError::Stale => Self::Stale,
+            other => Self::corrupt("change", other),
         }
     }
 }

@@ -13,6 +13,8 @@ mod sqlite;
 mod records;
 
 mod seal;
+mod shares;
+mod unreadable;
 
 mod fault;
 mod master_key;

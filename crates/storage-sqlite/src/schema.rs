@@ -137,6 +137,7 @@ table! {
         timestamp -> BigInt,
         format -> BigInt,
         data -> Text,
+        code -> Nullable<Binary>,
     }
 }
 

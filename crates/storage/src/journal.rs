@@ -40,6 +40,13 @@ impl Journal {
         })
     }
 
+    /// To be called when what was recorded by other means than [`Self::record`] is durable: the listeners hear of its events.
+    pub fn ring(&self, instance: InstanceId, recorded: &Recorded) {
+        if !recorded.events.is_empty() {
+            self.listeners.iter().for_each(|listener| listener.rang(instance, recorded));
+        }
+    }
+
     /// The store below, for what is no record.
     pub fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage

@@ -13,13 +13,14 @@ pub use clock::Clock;
 pub use domain::amendment::{AmendTarget, Amendment, Change};
 pub use domain::cause::{CauseKind, ConnectionCause, FailureCause};
 pub use domain::claim::{Claim, StoredClaim};
-pub use domain::delivery::{Consumer, ConsumerWork, Delivery, DeliveryState, Settlement};
+pub use domain::delivery::{Consumer, ConsumerWork, Delivery, DeliveryQuery, DeliveryState, Settlement};
 pub use domain::device_look::{DeviceIcon, DeviceLook};
+pub use domain::edit::{Edit, Edited, Version};
 pub use domain::event::{Chat, Event, EventId, EventKind, EventPage, EventQuery, EventStart, NewEvent};
 pub use domain::event_data::{
     ConnectedData, DisconnectedData, EventData, ExpiryData, Failure, IdentityData, InvalidEventData,
     LimitData, LimitsData, MediaData, MessageData, NewChatsData, QrData, StatusData, TimeLockData,
-    UndecryptableData, UndecryptableReason, WebhookData,
+    UndecryptableData, UndecryptableReason, UnreadableData, WebhookData,
 };
 pub use domain::id::InvalidId;
 pub use domain::instance::{
@@ -30,7 +31,8 @@ pub use domain::lease::{Epoch, Leased, NodeId};
 pub use domain::message::{Message, MessageQuery, MessageStatus, NewMessage, StatusUpdate, StoredMessageId};
 pub use domain::message_kind::MessageKind;
 pub use domain::missing::Missing;
-pub use domain::page::Page;
+pub use domain::page::{Budget, Cursor, PAGE_BYTES, Page};
+pub use domain::part::Part;
 pub use domain::record::{Entry, Outcome, Record, Recorded, Urgency};
 pub use domain::secret::{ApiKey, SecretText};
 pub use domain::time::{InvalidTimestamp, Timestamp};

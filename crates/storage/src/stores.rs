@@ -19,9 +19,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    ApiKey, Consumer, ConsumerWork, Delivery, DeliveryState, Epoch, Event, EventPage, EventQuery, Instance,
-    InstanceId, InstancePatch, InstanceStatus, Leased, Message, MessageQuery, Missing, NodeId, Page, Record,
-    Recorded, SecretText, Settlement, StoredClaim, Timestamp, User, UserId, UserPatch, Webhook, WebhookPatch,
+    ApiKey, Consumer, ConsumerWork, Delivery, DeliveryQuery, Edit, Edited, Epoch, Event, EventPage,
+    EventQuery, Instance, InstanceId, InstancePatch, InstanceStatus, Leased, Message, MessageQuery, Missing,
+    NodeId, Page, Record, Recorded, SecretText, Settlement, StoredClaim, Timestamp, User, UserId, UserPatch,
+    Webhook, WebhookPatch,
 };
 
 /// A queued write; resolves when it is durable.
@@ -62,7 +63,10 @@ pub trait UserStore: Send + Sync + 'static {
     /// Adds a user. `Conflict` when the id, the email or the API key is taken.
     fn create_user(&self, user: User) -> Write<()>;
 
-    /// A user by id.
+    /// Whether there is any user, be it one that can't be read.
+    async fn has_users(&self) -> Result<bool, StorageError>;
+
+    /// A user by id. `Corrupt` when this one can't be read; the same for the two below.
     async fn user(&self, id: UserId) -> Result<Option<User>, StorageError>;
 
     /// A user by email, whatever the case of its ASCII letters.
@@ -71,10 +75,11 @@ pub trait UserStore: Send + Sync + 'static {
     /// A user by API key.
     async fn user_by_api_key(&self, key: &ApiKey) -> Result<Option<User>, StorageError>;
 
-    /// All users, oldest first.
+    /// All users that can be read, oldest first.
     async fn users(&self) -> Result<Vec<User>, StorageError>;
 
-    /// Changes a user. `NotFound`; `Conflict` when the new email or API key is taken. Answers the changed user.
+    /// Changes a user. `NotFound`; `Conflict` when the new email or API key is taken; `Corrupt` when something can't be
+    /// read that the patch doesn't set anew. Answers the changed user.
     fn update_user(&self, id: UserId, patch: UserPatch, now: Timestamp) -> Write<User>;
 }
 
@@ -95,7 +100,8 @@ pub trait InstanceStore: Send + Sync + 'static {
     /// An instance by id.
     async fn instance(&self, owner: UserId, id: InstanceId) -> Result<Option<Instance>, StorageError>;
 
-    /// A page of a user's instances, oldest first, each with its default webhook.
+    /// A page of a user's instances, oldest first, each with its default webhook. Here as everywhere, an instance or a
+    /// webhook of which a part can't be read is told without that part, which is named: see [`Part`](crate::Part).
     async fn instances(
         &self,
         owner: UserId,
@@ -103,14 +109,16 @@ pub trait InstanceStore: Send + Sync + 'static {
         skip: u64,
     ) -> Result<Page<(Instance, Webhook)>, StorageError>;
 
-    /// Changes an instance's settings and its default webhook. `NotFound`. Answers both as they are now.
+    /// Merges changes into an instance's settings and its default webhook. One that is switched on starts at the present
+    /// end of the log, in the same commit. `NotFound`; `Invalid` for a webhook that would be on without a URL; on the terms
+    /// of the edit `Stale`, and `Fenced` where the webhook or the connection changes. Answers both.
     fn update_instance(
         &self,
         owner: UserId,
         id: InstanceId,
         patch: InstancePatch,
-        now: Timestamp,
-    ) -> Write<(Instance, Webhook)>;
+        edit: Edit,
+    ) -> Write<Edited<(Instance, Webhook)>>;
 
     /// Removes an instance and everything that belongs to it: messages, events, deliveries, claims, and the companion's
     /// records. `NotFound`.
@@ -129,22 +137,32 @@ pub trait WebhookStore: Send + Sync + 'static {
     async fn webhooks(&self, owner: UserId, instance: InstanceId) -> Result<Vec<Webhook>, StorageError>;
 
     /// Adds a webhook, which starts at the present end of the log. `NotFound` when the instance isn't the owner's;
-    /// `Conflict` when the name is taken; `LimitReached` when the instance has `limit` webhooks already.
-    fn create_webhook(&self, owner: UserId, webhook: Webhook, limit: u64) -> Write<()>;
+    /// `Conflict` when the name is taken; `LimitReached` when the instance has `limit` webhooks already; `Fenced` on the
+    /// terms of the edit. Answers the event that tells of it.
+    fn create_webhook(&self, owner: UserId, webhook: Webhook, limit: u64, edit: Edit) -> Write<Recorded>;
 
-    /// Changes a webhook. `NotFound`. Answers it as it is now.
+    /// Merges changes into a webhook. One that is switched on starts at the present end of the log, in the same commit.
+    /// `NotFound`; `Invalid` when it would be on without a URL; on the terms of the edit `Stale`, and `Fenced` where
+    /// anything is different.
     fn update_webhook(
         &self,
         owner: UserId,
         instance: InstanceId,
         name: String,
         patch: WebhookPatch,
-        now: Timestamp,
-    ) -> Write<Webhook>;
+        edit: Edit,
+    ) -> Write<Edited<Webhook>>;
 
     /// Removes a webhook with its cursor and deliveries. `NotFound`. The default webhook, which every instance has, goes
-    /// back to what it was at first (off) and starts at the present end of the log.
-    fn delete_webhook(&self, owner: UserId, instance: InstanceId, name: String) -> Write<()>;
+    /// back to what it was at first (off) and starts at the present end of the log. `Stale` and `Fenced` on the terms of the
+    /// edit. Answers the event that tells of it.
+    fn delete_webhook(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        name: String,
+        edit: Edit,
+    ) -> Write<Recorded>;
 
     /// The webhooks of an instance, whoever owns it, by name; none when the instance doesn't exist.
     async fn fleet_webhooks(&self, instance: InstanceId) -> Result<Vec<Webhook>, StorageError>;
@@ -154,7 +172,8 @@ pub trait WebhookStore: Send + Sync + 'static {
 #[async_trait]
 pub trait MessageStore: Send + Sync + 'static {
     /// Messages of a chat, newest first (by `created_at`, then by the order they were stored in). `NotFound` when the
-    /// instance isn't the owner's; a chat without messages is an empty page.
+    /// instance isn't the owner's; a chat without messages is an empty page. A message that can't be read is told as such,
+    /// by its kind or its status.
     async fn messages(
         &self,
         owner: UserId,
@@ -162,7 +181,8 @@ pub trait MessageStore: Send + Sync + 'static {
         query: &MessageQuery,
     ) -> Result<Page<Message>, StorageError>;
 
-    /// The messages with this WhatsApp id, oldest first: usually one. `NotFound` when the instance isn't the owner's.
+    /// The messages with this WhatsApp id, oldest first: usually one; told as above. `NotFound` when the instance isn't the
+    /// owner's.
     async fn messages_by_id(
         &self,
         owner: UserId,
@@ -174,7 +194,8 @@ pub trait MessageStore: Send + Sync + 'static {
 /// The event log, as the owner of the instance sees it.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
-    /// A page of events. `NotFound` when the instance isn't the owner's.
+    /// A page of events, which ends at [`PAGE_BYTES`](crate::PAGE_BYTES) as well. `NotFound` when the instance isn't the owner's. Here as everywhere, an
+    /// event that can't be read is told as [`Unreadable`](crate::EventData::Unreadable).
     async fn events(
         &self,
         owner: UserId,
@@ -193,7 +214,8 @@ pub trait Fleet: Send + Sync + 'static {
     /// its own.
     fn forget_buried(&self, id: InstanceId, epoch: Epoch) -> Write<()>;
 
-    /// How many instances there are of all users, by what they were last known to do. Opens no secret.
+    /// How many instances there are of all users, by what they were last known to do; where that can't be read, as
+    /// disconnected. Opens no secret.
     async fn instance_counts(&self) -> Result<InstanceCounts, StorageError>;
 
     /// Stores what happened to an instance, atomically and idempotently. `NotFound` when the instance doesn't exist,
@@ -223,6 +245,14 @@ pub trait Fleet: Send + Sync + 'static {
     /// keeps them), at most `limit` of them; answers how many, as above. Pending messages are kept. Changes that have
     /// waited for their message longer than that go with them, uncounted.
     async fn prune_messages(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError>;
+
+    /// Forgets dead deliveries that were given up longer ago than `kept`, at most `limit` of them; answers how many, as
+    /// above.
+    async fn prune_dead(&self, kept: Duration, limit: u64) -> Result<u64, StorageError>;
+
+    /// Takes the codes out of `qr_received` events from before this time; answers how many. The events stay. A record does
+    /// the same with those that its own events make void: see [`EventData::voids_codes`](crate::EventData::voids_codes).
+    fn forget_codes(&self, before: Timestamp) -> Write<u64>;
 }
 
 /// How many instances do what.
@@ -295,15 +325,13 @@ pub trait DeliveryStore: Send + Sync + 'static {
     /// the instances of the latter. Nobody waits for it: it is as [`Urgency::Soon`](crate::Urgency::Soon).
     fn settle(&self, settlements: Vec<Settlement>) -> Write<Vec<InstanceId>>;
 
-    /// Deliveries of the owner's instance in a state, ascending by `seq`, each with its event where the log still has
-    /// it. `NotFound` when the instance isn't the owner's.
+    /// A page of the deliveries of the owner's instance, each with its event where the log still has it. `NotFound` when
+    /// the instance isn't the owner's.
     async fn deliveries(
         &self,
         owner: UserId,
         consumer: &Consumer,
-        state: DeliveryState,
-        limit: u64,
-        skip: u64,
+        query: &DeliveryQuery,
     ) -> Result<Page<(Delivery, Option<Event>)>, StorageError>;
 
     /// Makes dead deliveries after a position pending again, due at `now` with no attempts counted: those named, or all when
@@ -330,8 +358,8 @@ pub trait ClaimStore: Send + Sync + 'static {
     /// The claim of a key.
     async fn claim(&self, scope: &str, key: &str) -> Result<Option<StoredClaim>, StorageError>;
 
-    /// Forgets claims from before this time; answers how many.
-    fn prune_claims(&self, before: Timestamp) -> Write<u64>;
+    /// Forgets claims from before this time, at most `limit` of them; answers how many.
+    async fn prune_claims(&self, before: Timestamp, limit: u64) -> Result<u64, StorageError>;
 }
 
 /// The service's own settings, sealed at rest: generated secrets and the like.
@@ -363,6 +391,15 @@ pub enum StorageError {
         /// The kind of value: `id`, `name`, `email`, …
         what: &'static str,
     },
+    /// What would be stored makes no sense, as what it would be merged with is.
+    #[error("{what} can't be stored")]
+    Invalid {
+        /// What would be, in lower case.
+        what: &'static str,
+    },
+    /// Something else is stored by now than what the caller has seen.
+    #[error("it was changed meanwhile")]
+    Stale,
     /// There are as many of them as are allowed.
     #[error("no more {what} are allowed")]
     LimitReached {

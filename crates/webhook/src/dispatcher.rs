@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::Utc;
 use outbound::{AddressGuard, Authorities, Dialer, HttpClient, Resolver, SetupError};
 use storage::{
-    Consumer, Delivery, DeliveryState, Epoch, Event, EventQuery, EventStart, InstanceId, Listener, Page,
-    Recorded, Settlement, Storage, StorageError, UserId, Write,
+    Consumer, Delivery, DeliveryQuery, Epoch, Event, InstanceId, Listener, Page, Recorded, Storage,
+    StorageError, UserId, Write,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -105,11 +105,9 @@ impl Dispatcher {
         &self,
         owner: UserId,
         consumer: &Consumer,
-        state: DeliveryState,
-        limit: u64,
-        skip: u64,
+        query: &DeliveryQuery,
     ) -> Result<Page<(Delivery, Option<Event>)>, StorageError> {
-        self.storage().deliveries(owner, consumer, state, limit, skip).await
+        self.storage().deliveries(owner, consumer, query).await
     }
 
     /// Makes dead letters of a webhook pending again, those named by their `seq` or all, and returns how many. They are
@@ -161,27 +159,6 @@ impl Dispatcher {
     /// What is known of the place where calls to this URL go for this owner; `None` when this process has not tried it.
     pub fn reachability(&self, owner: UserId, url: &str) -> Option<Reachability> {
         self.roster.reachability(owner, url)
-    }
-
-    /// Passes over everything in the log of the owner's instance, before the webhook is switched on: what happened while
-    /// it was off isn't delivered.
-    ///
-    /// # Errors
-    /// `NotFound` when the instance isn't the owner's, `Fenced` when this node doesn't hold it.
-    pub async fn skip_to_newest(
-        &self,
-        owner: UserId,
-        instance: InstanceId,
-        webhook: &str,
-    ) -> Result<(), StorageError> {
-        let query = EventQuery { start: EventStart::Newest, kinds: Vec::new(), limit: 1 };
-        let newest = self.storage().events(owner, instance, &query).await?;
-        let cursor = newest.events.last().map(|event| event.seq);
-        let epoch = self.roster.epoch(instance);
-        let settlement =
-            Settlement::new(Consumer::webhook(instance, webhook), epoch.ok_or(StorageError::Fenced)?);
-        let stale = self.storage().settle(vec![Settlement { cursor, ..settlement }]).await?;
-        if stale.is_empty() { Ok(()) } else { Err(StorageError::Fenced) }
     }
 
     /// Stops: requests under way may end, for at most [`CALLS_GRACE`] and half of `grace`, then they are given up, which counts as no attempt;

@@ -73,11 +73,6 @@ impl Roster {
         &self.context.storage
     }
 
-    /// The epoch under which the instance is held.
-    pub(crate) fn epoch(&self, instance: InstanceId) -> Option<Epoch> {
-        self.served.lock().get(&instance).map(|served| served.epoch)
-    }
-
     /// How many instances are known, and how many tasks there are.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.served.lock().len(), self.tasks.len())

@@ -34,9 +34,10 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// `None` when the webhook is off.
+    /// `None` when the webhook is off, or can't be called as its owner wants it: without a signature or a header, or with
+    /// what isn't for it. What happens meanwhile waits in the log.
     pub(crate) fn new(webhook: &Webhook, owner: UserId, guard: &AddressGuard) -> Option<Self> {
-        let url = webhook.url.as_deref().filter(|_| webhook.enabled)?;
+        let url = webhook.url.as_deref().filter(|_| webhook.enabled && webhook.unreadable.is_empty())?;
         let mut headers =
             saved_headers(webhook.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -48,6 +48,8 @@ pub struct Config {
     pub whatsapp: WhatsAppConfig,
     /// How long events are kept that every webhook has had; `None` keeps them.
     pub event_retention: Option<Duration>,
+    /// How long dead letters are kept; `None` keeps them for ever.
+    pub dead_letter_retention: Option<Duration>,
     /// How long messages are kept; `None` keeps them.
     pub message_retention: Option<Duration>,
     /// Clients that may use the API; empty means everybody.
@@ -159,6 +161,7 @@ impl Config {
             admin: AdminConfig::default(),
             whatsapp: WhatsAppConfig::default(),
             event_retention: DEFAULT_EVENT_RETENTION,
+            dead_letter_retention: DEFAULT_EVENT_RETENTION,
             message_retention: None,
             allowed_ips: Vec::new(),
             trusted_proxies: Vec::new(),

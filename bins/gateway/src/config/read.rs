@@ -33,6 +33,8 @@ impl Config {
             whatsapp: whatsapp(environment)?,
             event_retention: parsed(environment, "EVENT_RETENTION", parse::retention)?
                 .unwrap_or(DEFAULT_EVENT_RETENTION),
+            dead_letter_retention: parsed(environment, "DEAD_LETTER_RETENTION", parse::retention)?
+                .unwrap_or(DEFAULT_EVENT_RETENTION),
             message_retention: parsed(environment, "MESSAGE_RETENTION", parse::retention)?.unwrap_or(None),
             allowed_ips: parsed(environment, "ALLOWED_IPS", parse::networks)?.unwrap_or_default(),
             trusted_proxies: parsed(environment, "TRUSTED_PROXIES", parse::networks)?.unwrap_or_default(),

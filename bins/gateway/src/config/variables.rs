@@ -92,6 +92,11 @@ pub const VARIABLES: &[Variable] = &[
         "How long messages are kept: 12h, 30d, or forever. Each instance may say otherwise.",
     ),
     plain(
+        "DEAD_LETTER_RETENTION",
+        "30d",
+        "How long calls of webhooks that were given up can be replayed: 12h, 30d, or forever.",
+    ),
+    plain(
         "ALLOWED_IPS",
         "everybody",
         "Clients that may use the API: addresses and CIDR ranges, separated by commas.",

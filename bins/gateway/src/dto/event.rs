@@ -9,6 +9,7 @@ use webhook::{Dialect as _, Seed1};
 use super::time::Time;
 use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
+use crate::listing::Listing;
 
 /// `GET …/events?since&limit&types&wait`.
 #[derive(IntoParams)]
@@ -56,14 +57,23 @@ impl FromQuery for EventsQuery {
 }
 
 /// A page of the event log, oldest first.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
+pub(crate) struct EventsResponse {
+    events: Vec<EventResponse>,
+    #[schema(inline)]
+    #[serde(flatten)]
+    end: EventsEnd,
+}
+
+/// What follows the events.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct EventsResponse {
-    #[schema(value_type = Vec<EventResponse>)]
-    events: Vec<Json>,
+struct EventsEnd {
     /// The value for the next call's `since`.
     latest_timestamp: Option<Time>,
     count: usize,
+    /// Whether there are newer ones: a page ends at its limit or at its size, about 4 MB.
     has_more: bool,
 }
 
@@ -81,14 +91,13 @@ struct EventResponse {
 }
 
 impl EventsResponse {
-    pub(crate) fn new(page: &EventPage, query: &EventsQuery) -> Self {
+    pub(crate) fn of(page: EventPage, query: &EventsQuery) -> Listing<impl Iterator<Item = Json> + 'static> {
         let newest = page.events.last().map(|event| event.timestamp).or(query.since);
-        let events: Vec<Json> = page.events.iter().map(|event| Seed1.listed(event)).collect();
-        Self {
-            count: events.len(),
-            events,
+        let end = EventsEnd {
             latest_timestamp: newest.map(Time::from),
+            count: page.events.len(),
             has_more: page.has_more,
-        }
+        };
+        Listing::new("events", page.events.into_iter().map(|event| Seed1.listed(&event)), &end)
     }
 }

@@ -9,10 +9,12 @@ use storage::{ConnectionSettings, DeviceIcon, DeviceLook, Page, Retention, Webho
 use utoipa::{IntoParams, ToSchema};
 
 use super::connection::{ConnectionResponse, LimitsResponse};
-use super::page::{Pagination, Window};
+use super::page::{ListEnd, Pagination, Window};
 use super::time::Time;
 use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
+use crate::field;
+use crate::listing::Listing;
 
 pub(crate) use request::{CreateRequest, UpdateRequest};
 
@@ -112,16 +114,20 @@ impl ListQuery {
 }
 
 /// A page of the caller's instances.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
 pub(crate) struct ListResponse {
     instances: Vec<InstanceSummary>,
     pagination: Pagination,
 }
 
 impl ListResponse {
-    pub(crate) fn new(page: Page<InstanceView>, window: Window) -> Self {
-        let pagination = Pagination::of(&page, window);
-        Self { instances: page.items.into_iter().map(InstanceSummary::from).collect(), pagination }
+    pub(crate) fn of(
+        page: Page<InstanceView>,
+        window: Window,
+    ) -> Listing<impl Iterator<Item = impl Serialize> + 'static> {
+        let end = ListEnd { pagination: Pagination::of(&page, window) };
+        Listing::new("instances", page.items.into_iter().map(InstanceSummary::from), &end)
     }
 }
 
@@ -141,11 +147,18 @@ struct InstanceSummary {
     updated_at: Time,
     connection_status: ConnectionResponse,
     limits: LimitsResponse,
+    /// What of it can't be read, by the names of the fields that set it anew: `status` (by a new connection), `proxy`,
+    /// `deviceIcon`, `webhookSettings.secret` … Left out where all can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<String>>)]
+    unreadable: Vec<&'static str>,
 }
 
 impl From<InstanceView> for InstanceSummary {
     fn from(InstanceView { instance, webhook, connection, limits }: InstanceView) -> Self {
+        let of_webhook = webhook.unreadable.iter().map(|part| field::nested_part(*part));
         Self {
+            unreadable: instance.unreadable.iter().map(|part| field::part(*part)).chain(of_webhook).collect(),
             id: instance.id.to_string(),
             name: instance.name,
             description: instance.description,

@@ -1,14 +1,15 @@
 use actix_web::web::Bytes;
 use serde::{Deserialize, Serialize};
 use services::{ChatQuery, OnLimit};
-use storage::{Message, MessageKind, MessageStatus, Page, Timestamp};
+use storage::{Cursor, Message, MessageKind, MessageStatus, Page, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 use wa_client::content::Content;
 
-use super::page::{Pagination, Window};
+use super::page::{ListEnd, Pagination, Window, place};
 use super::time::Time;
 use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
+use crate::listing::Listing;
 
 /// `POST /api/whatsapp/{id}/send`.
 #[derive(Deserialize, ToSchema)]
@@ -81,6 +82,10 @@ pub(crate) struct HistoryQuery {
     /// Only messages written then or earlier: ISO 8601.
     #[param(rename = "endDate", value_type = Option<String>, format = DateTime)]
     end: Option<Timestamp>,
+    /// Only messages before this place: the `next` of the last page. Cheaper than `skip` far back, and stays where it is
+    /// while new messages come.
+    #[param(value_type = Option<String>)]
+    before: Option<Cursor>,
 }
 
 impl FromQuery for HistoryQuery {
@@ -89,6 +94,7 @@ impl FromQuery for HistoryQuery {
             window: Window::from_query(parameters)?,
             start: parameters.time("startDate")?,
             end: parameters.time("endDate")?,
+            before: place("before", parameters)?,
         })
     }
 }
@@ -96,21 +102,32 @@ impl FromQuery for HistoryQuery {
 impl HistoryQuery {
     pub(crate) fn of_chat(&self, chat: &str) -> ChatQuery {
         let Window { limit, skip } = self.window;
-        ChatQuery { chat: chat.to_owned(), start: self.start, end: self.end, limit, skip }
+        ChatQuery {
+            chat: chat.to_owned(),
+            start: self.start,
+            end: self.end,
+            limit,
+            skip,
+            before: self.before,
+        }
     }
 }
 
 /// One page of a chat.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
 pub(crate) struct HistoryResponse {
     messages: Vec<MessageResponse>,
     pagination: Pagination,
 }
 
 impl HistoryResponse {
-    pub(crate) fn new(page: Page<Message>, window: Window) -> Self {
-        let pagination = Pagination::of(&page, window);
-        Self { messages: page.items.into_iter().map(MessageResponse::from).collect(), pagination }
+    pub(crate) fn of(
+        page: Page<Message>,
+        window: Window,
+    ) -> Listing<impl Iterator<Item = impl Serialize> + 'static> {
+        let end = ListEnd { pagination: Pagination::of(&page, window) };
+        Listing::new("messages", page.items.into_iter().map(MessageResponse::from), &end)
     }
 }
 

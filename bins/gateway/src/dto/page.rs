@@ -1,6 +1,6 @@
 use serde::Serialize;
 use services::MAX_PAGE;
-use storage::Page;
+use storage::{Cursor, Page};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
@@ -39,6 +39,11 @@ impl FromQuery for Window {
     }
 }
 
+/// A place in a list, as the last page gave it.
+pub(crate) fn place(name: &str, parameters: &mut Parameters) -> Result<Option<Cursor>, ApiError> {
+    parameters.parsed(name, "must be the `next` of a page")
+}
+
 /// Where a page stands in its list.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -46,12 +51,24 @@ pub(crate) struct Pagination {
     total: u64,
     limit: u64,
     skip: u64,
+    /// A page ends at its limit or at its size, about 4 MB: then there is more, although it is shorter than its limit.
     has_more: bool,
+    /// Where the next page begins, in lists that take a place: as `before` for messages, as `after` for dead letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    next: Option<String>,
+}
+
+/// What follows a list.
+#[derive(Serialize)]
+pub(crate) struct ListEnd {
+    pub(crate) pagination: Pagination,
 }
 
 impl Pagination {
     pub(crate) fn of<T>(page: &Page<T>, window: Window) -> Self {
         let Window { limit, skip } = window;
-        Self { total: page.total, limit, skip, has_more: page.has_more(skip) }
+        let next = page.next.map(|next| next.to_string());
+        Self { total: page.total, limit, skip, has_more: page.has_more, next }
     }
 }

@@ -3,13 +3,19 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_with::rust::double_option;
 use services::{Owed, Replayed};
-use storage::{EventKind, Json, Page, SecretText, Webhook, WebhookFormat, WebhookPatch};
-use utoipa::ToSchema;
+use storage::{
+    Cursor, DeliveryQuery, DeliveryState, EventKind, Json, Page, SecretText, Webhook, WebhookFormat,
+    WebhookPatch,
+};
+use utoipa::{IntoParams, ToSchema};
 use webhook::{Dialect as _, Reachability, Seed1};
 
-use super::page::{Pagination, Window};
+use super::page::{ListEnd, Pagination, Window, place};
 use super::time::Time;
 use crate::error::ApiError;
+use crate::extract::{FromQuery, Parameters};
+use crate::field;
+use crate::listing::Listing;
 
 /// `POST …/webhooks`.
 #[derive(Deserialize, ToSchema)]
@@ -148,6 +154,11 @@ pub(crate) struct WebhookResponse {
     headers: BTreeMap<String, String>,
     created_at: Time,
     updated_at: Time,
+    /// What of it can't be read, by the names of the fields that set it anew. Until then it calls nobody, and what happens
+    /// waits. Left out where all can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<String>>)]
+    unreadable: Vec<&'static str>,
     /// What is known of the receiver; `null` before this process has called it, and where the webhook isn't asked for by
     /// itself.
     receiver: Option<ReceiverResponse>,
@@ -221,14 +232,41 @@ impl From<Webhook> for WebhookResponse {
             headers: webhook.headers,
             created_at: webhook.created_at.into(),
             updated_at: webhook.updated_at.into(),
+            unreadable: webhook.unreadable.into_iter().map(field::part).collect(),
             receiver: None,
         }
     }
 }
 
+/// `GET …/dead-letters?limit&skip&after`, and `…/pending`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LettersQuery {
+    #[param(ignore)]
+    pub(crate) window: Window,
+    /// Only those after this place: the `next` of the last page. Cheaper than `skip`, and stays where it is while others
+    /// are replayed or delivered.
+    #[param(value_type = Option<String>)]
+    pub(crate) after: Option<Cursor>,
+}
+
+impl LettersQuery {
+    pub(crate) fn of_state(&self, state: DeliveryState) -> DeliveryQuery {
+        let Window { limit, skip } = self.window;
+        DeliveryQuery { state, after: self.after, limit, skip }
+    }
+}
+
+impl FromQuery for LettersQuery {
+    fn from_query(parameters: &mut Parameters) -> Result<Self, ApiError> {
+        Ok(Self { window: Window::from_query(parameters)?, after: place("after", parameters)? })
+    }
+}
+
 /// Deliveries that were given up, oldest first.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[allow(dead_code, reason = "only described")]
 pub(crate) struct DeadLettersResponse {
     dead_letters: Vec<DeadLetterResponse>,
     pagination: Pagination,
@@ -254,9 +292,12 @@ struct DeadLetterResponse {
 }
 
 impl DeadLettersResponse {
-    pub(crate) fn new(page: Page<Owed>, window: Window) -> Self {
-        let pagination = Pagination::of(&page, window);
-        Self { dead_letters: page.items.into_iter().map(DeadLetterResponse::from).collect(), pagination }
+    pub(crate) fn of(
+        page: Page<Owed>,
+        window: Window,
+    ) -> Listing<impl Iterator<Item = impl Serialize> + 'static> {
+        let end = ListEnd { pagination: Pagination::of(&page, window) };
+        Listing::new("deadLetters", page.items.into_iter().map(DeadLetterResponse::from), &end)
     }
 }
 
@@ -277,8 +318,8 @@ impl From<Owed> for DeadLetterResponse {
 }
 
 /// Deliveries that are still to be tried, oldest first.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
 pub(crate) struct PendingResponse {
     pending: Vec<PendingDelivery>,
     pagination: Pagination,
@@ -306,9 +347,12 @@ struct PendingDelivery {
 }
 
 impl PendingResponse {
-    pub(crate) fn new(page: Page<Owed>, window: Window) -> Self {
-        let pagination = Pagination::of(&page, window);
-        Self { pending: page.items.into_iter().map(PendingDelivery::from).collect(), pagination }
+    pub(crate) fn of(
+        page: Page<Owed>,
+        window: Window,
+    ) -> Listing<impl Iterator<Item = impl Serialize> + 'static> {
+        let end = ListEnd { pagination: Pagination::of(&page, window) };
+        Listing::new("pending", page.items.into_iter().map(PendingDelivery::from), &end)
     }
 }
 

@@ -1,12 +1,14 @@
 use std::future::{Future, Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
+use serde::Serialize;
 use services::{Caller, ServiceError, Services};
 use storage::InstanceId;
 
 use super::{Authenticated, Subject};
 use crate::error::ApiError;
+use crate::listing::Listing;
 use crate::state::AppState;
 
 /// A call of the API: who makes it, what its path names, and the services that answer it.
@@ -28,6 +30,17 @@ impl<S> Call<S> {
     /// The same call about something that follows from its subject.
     pub(crate) fn about<T>(self, subject: impl FnOnce(S) -> T) -> Call<T> {
         Call { state: self.state, caller: self.caller, subject: subject(self.subject) }
+    }
+
+    /// Answers with a list, as its reader takes it.
+    ///
+    /// # Errors
+    /// 429 when it is large, and too many of these are under way.
+    pub(crate) fn answer<T: Serialize, I: Iterator<Item = T> + 'static>(
+        &self,
+        listing: Listing<I>,
+    ) -> Result<HttpResponse, ApiError> {
+        listing.answer(&self.state.answers, self.caller.user)
     }
 
     /// Resolves when the gateway begins to stop.

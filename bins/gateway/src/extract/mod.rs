@@ -5,6 +5,7 @@ mod call;
 mod caller;
 mod client;
 mod doubled;
+mod if_match;
 mod query;
 mod subject;
 
@@ -12,5 +13,6 @@ pub(crate) use body::{JsonBody, MAX_JSON_BODY};
 pub(crate) use call::{Call, InstanceCall};
 pub(crate) use caller::{Authenticated, identify};
 pub(crate) use client::ClientAddress;
+pub(crate) use if_match::{IfMatch, tagged};
 pub(crate) use query::{FromQuery, Parameters, Query};
 pub(crate) use subject::{ChatOf, Subject, WebhookOf};

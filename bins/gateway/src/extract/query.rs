@@ -82,6 +82,12 @@ impl Parameters {
             .transpose()
     }
 
+    /// A value of any type that is read from text.
+    pub(crate) fn parsed<T: FromStr>(&mut self, name: &str, problem: &str) -> Result<Option<T>, ApiError> {
+        let text = self.0.remove(name);
+        text.map(|text| text.parse().map_err(|_| wrong(name, problem))).transpose()
+    }
+
     /// The entries of a comma-separated list; each has to be one that `parse` knows.
     pub(crate) fn list<T>(
         &mut self,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use actix_web::web;
+use actix_web::HttpResponse;
 
 use crate::dto::event::{EventsQuery, EventsResponse};
 use crate::dto::message::{HistoryQuery, HistoryResponse};
@@ -24,14 +24,14 @@ use crate::extract::{Call, ChatOf, InstanceCall, Query};
 pub(super) async fn log(
     call: InstanceCall,
     Query(query): Query<EventsQuery>,
-) -> Result<web::Json<EventsResponse>, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let (events, wanted) = (&call.services().events, query.to_query());
     let page = tokio::select! {
         page = events.events(&call.caller, call.subject, &wanted, query.wait()) => page?,
         // A gateway that stops doesn't wait for what may happen.
         () = call.stopping() => events.events(&call.caller, call.subject, &wanted, Duration::ZERO).await?,
     };
-    Ok(web::Json(EventsResponse::new(&page, &query)))
+    call.answer(EventsResponse::of(page, &query))
 }
 
 /// The messages of a chat.
@@ -45,8 +45,8 @@ pub(super) async fn log(
 pub(super) async fn chat(
     call: Call<ChatOf>,
     Query(query): Query<HistoryQuery>,
-) -> Result<web::Json<HistoryResponse>, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let ChatOf { instance, chat } = &call.subject;
     let page = call.services().events.messages(&call.caller, *instance, query.of_chat(chat)).await?;
-    Ok(web::Json(HistoryResponse::new(page, query.window)))
+    call.answer(HistoryResponse::of(page, query.window))
 }

@@ -1,5 +1,5 @@
 use actix_web::{HttpResponse, web};
-use services::{Qr, ShownPasskey};
+use services::{Qr, ShownPasskey, UpdateInstance};
 
 use crate::dto::connection::StatusResponse;
 use crate::dto::done::Done;
@@ -12,7 +12,7 @@ use crate::dto::linking::{
 use crate::dto::path::InstancePath;
 use crate::error::ApiError;
 use crate::error::Refused;
-use crate::extract::{Call, InstanceCall, JsonBody, Query};
+use crate::extract::{Call, IfMatch, InstanceCall, JsonBody, Query, tagged};
 use crate::field;
 
 /// Creates an instance, which begins to connect.
@@ -21,7 +21,7 @@ use crate::field;
     path = "/api/instances",
     tag = "instances",
     request_body = CreateRequest,
-    responses((status = 201, description = "The instance.", body = CreatedResponse), Refused)
+    responses((status = 201, description = "The instance.", body = CreatedResponse, headers(("ETag" = String, description = "The state of the settings, for `If-Match`."))), Refused)
 )]
 pub(super) async fn create(
     call: Call,
@@ -30,7 +30,7 @@ pub(super) async fn create(
     let create =
         |call: Call| async move { call.services().instances.create(&call.caller, request.into()).await };
     let created = call.complete(create).await?;
-    Ok(HttpResponse::Created().json(CreatedResponse::from(created)))
+    Ok(tagged(HttpResponse::Created(), &created.version()).json(CreatedResponse::from(created)))
 }
 
 /// The caller's instances, oldest first.
@@ -41,13 +41,10 @@ pub(super) async fn create(
     params(ListQuery),
     responses((status = 200, description = "A page of the instances.", body = ListResponse), Refused)
 )]
-pub(super) async fn list(
-    call: Call,
-    Query(query): Query<ListQuery>,
-) -> Result<web::Json<ListResponse>, ApiError> {
+pub(super) async fn list(call: Call, Query(query): Query<ListQuery>) -> Result<HttpResponse, ApiError> {
     let window = query.window();
     let page = call.services().instances.list(&call.caller, window.limit, window.skip).await?;
-    Ok(web::Json(ListResponse::new(page, window)))
+    call.answer(ListResponse::of(page, window))
 }
 
 /// An instance with its settings and its connection.
@@ -56,11 +53,11 @@ pub(super) async fn list(
     path = "/api/instances/{id}",
     tag = "instances",
     params(InstancePath),
-    responses((status = 200, description = "The instance.", body = InstanceResponse), Refused)
+    responses((status = 200, description = "The instance.", body = InstanceResponse, headers(("ETag" = String, description = "The state of the settings, for `If-Match`."))), Refused)
 )]
-pub(super) async fn find(call: InstanceCall) -> Result<web::Json<InstanceResponse>, ApiError> {
+pub(super) async fn find(call: InstanceCall) -> Result<HttpResponse, ApiError> {
     let instance = call.services().instances.find(&call.caller, call.subject).await?;
-    Ok(web::Json(InstanceResponse::from(instance)))
+    Ok(tagged(HttpResponse::Ok(), &instance.version()).json(InstanceResponse::from(instance)))
 }
 
 /// Changes an instance: what isn't named stays as it is, `null` removes.
@@ -68,19 +65,21 @@ pub(super) async fn find(call: InstanceCall) -> Result<web::Json<InstanceRespons
     put,
     path = "/api/instances/{id}",
     tag = "instances",
-    params(InstancePath),
+    params(InstancePath, IfMatch),
     request_body = UpdateRequest,
-    responses((status = 200, description = "The instance.", body = UpdatedResponse), Refused)
+    responses((status = 200, description = "The instance.", body = UpdatedResponse, headers(("ETag" = String, description = "The state of the settings, for `If-Match`."))), Refused)
 )]
 pub(super) async fn update(
     call: InstanceCall,
+    IfMatch(expected): IfMatch,
     JsonBody(request): JsonBody<UpdateRequest>,
-) -> Result<web::Json<UpdatedResponse>, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let update = |call: InstanceCall| async move {
-        call.services().instances.update(&call.caller, call.subject, request.into()).await
+        let update = UpdateInstance { expected, ..request.into() };
+        call.services().instances.update(&call.caller, call.subject, update).await
     };
     let updated = call.complete(update).await.map_err(ApiError::named(field::nested))?;
-    Ok(web::Json(UpdatedResponse::from(updated)))
+    Ok(tagged(HttpResponse::Ok(), &updated.version()).json(UpdatedResponse::from(updated)))
 }
 
 /// Unlinks an instance from its phone and forgets everything that is stored of it.

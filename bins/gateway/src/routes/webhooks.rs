@@ -5,12 +5,12 @@ use crate::dto::done::Done;
 use crate::dto::page::Window;
 use crate::dto::path::{InstancePath, WebhookPath};
 use crate::dto::webhook::{
-    DeadLettersResponse, NewWebhookRequest, PendingResponse, ReplayRequest, ReplayResponse, WebhookRequest,
-    WebhookResponse, WebhooksResponse,
+    DeadLettersResponse, LettersQuery, NewWebhookRequest, PendingResponse, ReplayRequest, ReplayResponse,
+    WebhookRequest, WebhookResponse, WebhooksResponse,
 };
 use crate::error::ApiError;
 use crate::error::Refused;
-use crate::extract::{Call, InstanceCall, JsonBody, Query, WebhookOf};
+use crate::extract::{Call, IfMatch, InstanceCall, JsonBody, Query, WebhookOf, tagged};
 use crate::field;
 
 /// The webhooks of an instance, by name.
@@ -33,7 +33,7 @@ pub(super) async fn list(call: InstanceCall) -> Result<web::Json<WebhooksRespons
     tag = "webhooks",
     params(InstancePath),
     request_body = NewWebhookRequest,
-    responses((status = 201, description = "The webhook.", body = WebhookResponse), Refused)
+    responses((status = 201, description = "The webhook.", body = WebhookResponse, headers(("ETag" = String, description = "The state of the settings, for `If-Match`."))), Refused)
 )]
 pub(super) async fn create(
     call: InstanceCall,
@@ -44,7 +44,7 @@ pub(super) async fn create(
         call.services().webhooks.create(&call.caller, call.subject, &name, patch).await
     };
     let webhook = call.complete(create).await.map_err(ApiError::named(field::of_webhook))?;
-    Ok(HttpResponse::Created().json(WebhookResponse::from(webhook)))
+    Ok(tagged(HttpResponse::Created(), &webhook.version()).json(WebhookResponse::from(webhook)))
 }
 
 /// A webhook, with what is known of its receiver.
@@ -53,14 +53,14 @@ pub(super) async fn create(
     path = "/api/instances/{id}/webhooks/{name}",
     tag = "webhooks",
     params(WebhookPath),
-    responses((status = 200, description = "The webhook.", body = WebhookResponse), Refused)
+    responses((status = 200, description = "The webhook.", body = WebhookResponse, headers(("ETag" = String, description = "The state of the settings, for `If-Match`."))), Refused)
 )]
-pub(super) async fn find(call: Call<WebhookOf>) -> Result<web::Json<WebhookResponse>, ApiError> {
+pub(super) async fn find(call: Call<WebhookOf>) -> Result<HttpResponse, ApiError> {
     let WebhookOf { instance, name } = &call.subject;
     let webhooks = &call.services().webhooks;
     let webhook = webhooks.find(&call.caller, *instance, name).await?;
-    let reachability = webhooks.reachability(&call.caller, &webhook);
-    Ok(web::Json(WebhookResponse::from(webhook).with(reachability)))
+    let (reachability, version) = (webhooks.reachability(&call.caller, &webhook), webhook.version());
+    Ok(tagged(HttpResponse::Ok(), &version).json(WebhookResponse::from(webhook).with(reachability)))
 }
 
 /// Changes a webhook: what isn't named stays as it is, `null` removes.
@@ -68,20 +68,21 @@ pub(super) async fn find(call: Call<WebhookOf>) -> Result<web::Json<WebhookRespo
     put,
     path = "/api/instances/{id}/webhooks/{name}",
     tag = "webhooks",
-    params(WebhookPath),
+    params(WebhookPath, IfMatch),
     request_body = WebhookRequest,
-    responses((status = 200, description = "The webhook.", body = WebhookResponse), Refused)
+    responses((status = 200, description = "The webhook.", body = WebhookResponse, headers(("ETag" = String, description = "The state of the settings, for `If-Match`."))), Refused)
 )]
 pub(super) async fn update(
     call: Call<WebhookOf>,
+    IfMatch(expected): IfMatch,
     JsonBody(request): JsonBody<WebhookRequest>,
-) -> Result<web::Json<WebhookResponse>, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let update = |call: Call<WebhookOf>| async move {
         let WebhookOf { instance, name } = &call.subject;
-        call.services().webhooks.update(&call.caller, *instance, name, request.into()).await
+        call.services().webhooks.update(&call.caller, *instance, name, request.into(), expected).await
     };
     let webhook = call.complete(update).await.map_err(ApiError::named(field::of_webhook))?;
-    Ok(web::Json(WebhookResponse::from(webhook)))
+    Ok(tagged(HttpResponse::Ok(), &webhook.version()).json(WebhookResponse::from(webhook)))
 }
 
 /// Removes a webhook with all that it is still owed. `default`, which every instance has, is switched off and emptied
@@ -107,17 +108,16 @@ pub(super) async fn delete(call: Call<WebhookOf>) -> Result<web::Json<Done>, Api
     get,
     path = "/api/instances/{id}/webhooks/{name}/pending",
     tag = "webhooks",
-    params(WebhookPath, Window),
+    params(WebhookPath, Window, LettersQuery),
     responses((status = 200, description = "A page of them.", body = PendingResponse), Refused)
 )]
 pub(super) async fn pending(
     call: Call<WebhookOf>,
-    Query(window): Query<Window>,
-) -> Result<web::Json<PendingResponse>, ApiError> {
-    let (consumer, Window { limit, skip }) = (call.subject.consumer(), window);
-    let events = &call.services().events;
-    let page = events.owed(&call.caller, &consumer, DeliveryState::Pending, limit, skip).await?;
-    Ok(web::Json(PendingResponse::new(page, window)))
+    Query(query): Query<LettersQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (consumer, wanted) = (call.subject.consumer(), query.of_state(DeliveryState::Pending));
+    let page = call.services().events.owed(&call.caller, &consumer, &wanted).await?;
+    call.answer(PendingResponse::of(page, query.window))
 }
 
 /// Deliveries to a webhook that were given up, oldest first.
@@ -125,17 +125,16 @@ pub(super) async fn pending(
     get,
     path = "/api/instances/{id}/webhooks/{name}/dead-letters",
     tag = "webhooks",
-    params(WebhookPath, Window),
+    params(WebhookPath, Window, LettersQuery),
     responses((status = 200, description = "A page of them.", body = DeadLettersResponse), Refused)
 )]
 pub(super) async fn dead_letters(
     call: Call<WebhookOf>,
-    Query(window): Query<Window>,
-) -> Result<web::Json<DeadLettersResponse>, ApiError> {
-    let (consumer, Window { limit, skip }) = (call.subject.consumer(), window);
-    let events = &call.services().events;
-    let page = events.owed(&call.caller, &consumer, DeliveryState::Dead, limit, skip).await?;
-    Ok(web::Json(DeadLettersResponse::new(page, window)))
+    Query(query): Query<LettersQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (consumer, wanted) = (call.subject.consumer(), query.of_state(DeliveryState::Dead));
+    let page = call.services().events.owed(&call.caller, &consumer, &wanted).await?;
+    call.answer(DeadLettersResponse::of(page, query.window))
 }
 
 /// Makes given-up deliveries to a webhook due again, those named or all, and with `pending` what would be tried later.
@@ -165,13 +164,13 @@ pub(super) async fn replay(
     get,
     path = "/api/instances/{id}/webhook/dead-letters",
     tag = "webhooks",
-    params(InstancePath, Window),
+    params(InstancePath, Window, LettersQuery),
     responses((status = 200, description = "A page of them.", body = DeadLettersResponse), Refused)
 )]
 pub(super) async fn default_dead_letters(
     call: InstanceCall,
-    query: Query<Window>,
-) -> Result<web::Json<DeadLettersResponse>, ApiError> {
+    query: Query<LettersQuery>,
+) -> Result<HttpResponse, ApiError> {
     dead_letters(call.about(default_of), query).await
 }
 

@@ -1,75 +1,84 @@
 //! Changing an instance and its default webhook.
 
-use super::settings::{check_connection, check_description, check_look, check_name, check_retention};
+use super::settings::UpdateInstance;
+use super::settings::{check_change as check_instance, check_proxy};
+use super::{InstanceService, InstanceView};
 use crate::auth::Caller;
 use crate::clock::now;
 use crate::error::ServiceError;
 use crate::field::Field;
-use crate::status::ConnectionStatus;
+use crate::status::{ConnectionStatus, resumes};
 use crate::text::unfit_for_a_name;
-use crate::webhooks::{check_change, patched};
-use storage::{ConnectionSettings, DeviceLook, Instance, InstanceId, InstancePatch, Retention, SecretText};
+use crate::webhooks::check_change;
+use storage::{Edit, Edited, Epoch, Instance, InstanceId, InstancePatch, StorageError, Webhook};
 use wa_client::RequestError;
 
-use super::settings::UpdateInstance;
-use super::{InstanceService, InstanceView};
-
 impl InstanceService {
-    /// Changes an instance and its default webhook. What happened while that was off isn't delivered when it is
-    /// switched on.
+    /// Changes an instance and its default webhook. The change is merged where it is stored, so that two at once undo
+    /// nothing of each other. What happened while the webhook was off isn't delivered when it is switched on.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` names the first field that can't be accepted; `NotConnected` for a push name, which is
-    /// announced at once; `Unavailable` when another process carries the instance.
+    /// `NotFound`; `Invalid` names the first field that can't be accepted; `Stale` when it isn't in a state that the update
+    /// expects; `NotConnected` for a push name, which is announced at once; `Unavailable` when another process carries the
+    /// instance.
     pub async fn update(
         &self,
         caller: &Caller,
         id: InstanceId,
         update: UpdateInstance,
     ) -> Result<InstanceView, ServiceError> {
-        let InstanceView { instance, webhook: present, .. } = self.find(caller, id).await?;
-        let retention = Retention {
-            event_days: update.event_days.unwrap_or(instance.retention.event_days),
-            message_days: update.message_days.unwrap_or(instance.retention.message_days),
-        };
-        let before = instance.connection.clone();
-        let connection = ConnectionSettings {
-            proxy: update.proxy.map_or(before.proxy.clone(), |proxy| proxy.map(SecretText::new)),
-            shows_delivery: update.shows_delivery.unwrap_or(before.shows_delivery),
-        };
-        let changes_connection = connection != before;
-        let look = DeviceLook {
-            name: update.device_name.unwrap_or(instance.look.name.clone()),
-            icon: update.device_icon.unwrap_or(instance.look.icon),
-        };
-        let webhook = check_change(update.webhook, &present, &self.inner.guard)?;
-        let changes_webhook = patched(&present, &webhook) != present;
-        let patch = InstancePatch {
-            name: update.name.as_deref().map(check_name).transpose()?,
-            description: update.description.map(check_description).transpose()?,
-            retention: Some(check_retention(retention)?),
-            connection: Some(check_connection(connection, &self.inner.guard)?),
-            look: Some(check_look(look)?),
-            webhook: if changes_webhook { webhook } else { Default::default() },
-        };
-        if let Some(name) = &update.push_name {
-            self.set_push_name(&instance, name.as_deref()).await?;
+        let present = self.find(caller, id).await?;
+        let edit = Edit::at(now()).expecting(update.expected.clone());
+        // Asked again where it is stored: this is for what can't be taken back.
+        edit.check(&present.version())?;
+        let push_name = update.push_name.clone();
+        let patch = self.checked(update, &present.webhook)?;
+        if let Some(name) = push_name {
+            self.set_push_name(&present.instance, name.as_deref()).await?;
         }
-        if changes_connection {
-            self.inner.supervisor.epoch(id)?;
-        }
-        if changes_webhook {
-            self.inner.supervisor.epoch(id)?;
-            self.inner.webhooks.before_change(caller.user, &present, &patch.webhook).await?;
-        }
-        let (instance, webhook) = self.storage().update_instance(caller.user, id, patch, now()).await?;
-        if changes_webhook {
-            self.inner.webhooks.tell(&webhook, false).await?;
-        }
-        if changes_connection {
-            self.inner.supervisor.renew(&instance).await;
-        }
+        let edited = self.store(caller, id, patch, edit).await?;
+        self.follow(&edited).await?;
+        let (instance, webhook) = edited.now;
         Ok(self.view(instance, webhook))
+    }
+
+    /// The changes as they are stored.
+    fn checked(&self, update: UpdateInstance, present: &Webhook) -> Result<InstancePatch, ServiceError> {
+        let webhook = check_change(update.webhook.clone(), present, &self.inner.guard)?;
+        let proxy = update.proxy.clone().map(|proxy| check_proxy(proxy, &self.inner.guard)).transpose()?;
+        Ok(InstancePatch { webhook, proxy, ..check_instance(update)? })
+    }
+
+    async fn store(
+        &self,
+        caller: &Caller,
+        id: InstanceId,
+        patch: InstancePatch,
+        edit: Edit,
+    ) -> Result<Edited<(Instance, Webhook)>, ServiceError> {
+        let held = self.inner.supervisor.epoch(id);
+        // Under no epoch, what concerns nobody else can be changed all the same.
+        let edit = edit.told_by(held.as_ref().copied().unwrap_or(Epoch::default()));
+        match self.storage().update_instance(caller.user, id, patch, edit).await {
+            Err(StorageError::Fenced) => Err(held.err().unwrap_or_else(ServiceError::held_elsewhere)),
+            edited => Ok(edited?),
+        }
+    }
+
+    /// Lets follow what depends on the settings.
+    async fn follow(&self, edited: &Edited<(Instance, Webhook)>) -> Result<(), ServiceError> {
+        let ((before, webhook_before), (instance, webhook)) = (&edited.before, &edited.now);
+        if webhook != webhook_before {
+            self.inner.webhooks.changed(instance.id, Webhook::DEFAULT, &edited.recorded).await?;
+        }
+        if instance.connection != before.connection {
+            self.inner.supervisor.renew(instance).await;
+        }
+        // One that could not run, and was running when it could be read.
+        if !before.can_run() && resumes(instance) {
+            self.inner.supervisor.start(instance).await?;
+        }
+        Ok(())
     }
 
     async fn set_push_name(&self, instance: &Instance, name: Option<&str>) -> Result<(), ServiceError> {

@@ -1,7 +1,9 @@
 //! What an owner may set of an instance, and within which bounds.
 
 use outbound::{AddressGuard, InvalidProxy, Proxy};
-use storage::{ConnectionSettings, DeviceIcon, DeviceLook, Retention, WebhookPatch};
+use storage::{
+    ConnectionSettings, DeviceIcon, DeviceLook, InstancePatch, Retention, SecretText, Version, WebhookPatch,
+};
 
 use crate::error::ServiceError;
 use crate::field::Field;
@@ -56,23 +58,53 @@ pub struct UpdateInstance {
     pub shows_delivery: Option<bool>,
     /// Changes to the default webhook.
     pub webhook: WebhookPatch,
+    /// If there are any, it must be in one of these states.
+    pub expected: Option<Vec<Version>>,
 }
 
 pub(crate) fn check_connection(
     connection: ConnectionSettings,
     guard: &AddressGuard,
 ) -> Result<ConnectionSettings, ServiceError> {
-    if let Some(text) = &connection.proxy {
+    let ConnectionSettings { proxy, shows_delivery } = connection;
+    let proxy = check_proxy(proxy.map(|proxy| proxy.expose().to_owned()), guard)?;
+    Ok(ConnectionSettings { proxy, shows_delivery })
+}
+
+/// Everything of a change but its webhook and its proxy.
+pub(crate) fn check_change(update: UpdateInstance) -> Result<InstancePatch, ServiceError> {
+    let retention =
+        Retention { event_days: update.event_days.flatten(), message_days: update.message_days.flatten() };
+    check_retention(retention)?;
+    let look = check_look(DeviceLook { name: update.device_name.clone().flatten(), icon: None })?;
+    Ok(InstancePatch {
+        name: update.name.as_deref().map(check_name).transpose()?,
+        description: update.description.map(check_description).transpose()?,
+        event_days: update.event_days,
+        message_days: update.message_days,
+        shows_delivery: update.shows_delivery,
+        device_name: update.device_name.map(|_| look.name),
+        device_icon: update.device_icon,
+        ..InstancePatch::default()
+    })
+}
+
+pub(crate) fn check_proxy(
+    proxy: Option<String>,
+    guard: &AddressGuard,
+) -> Result<Option<SecretText>, ServiceError> {
+    let proxy = proxy.map(SecretText::new);
+    if let Some(text) = &proxy {
         // Neither problem repeats the text, which may hold a password.
-        let proxy: Proxy = text
+        let parsed: Proxy = text
             .expose()
             .parse()
             .map_err(|error: InvalidProxy| ServiceError::invalid(Field::Proxy, error.to_string()))?;
         guard
-            .check_proxy(&proxy)
+            .check_proxy(&parsed)
             .map_err(|refused| ServiceError::invalid(Field::Proxy, refused.to_string()))?;
     }
-    Ok(connection)
+    Ok(proxy)
 }
 
 pub(crate) fn check_name(name: &str) -> Result<String, ServiceError> {

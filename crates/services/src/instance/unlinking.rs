@@ -7,7 +7,7 @@ use crate::farewell::Buried;
 use crate::running::RunningInstance;
 use crate::status::ConnectionStatus;
 use std::time::Duration;
-use storage::InstanceId;
+use storage::{InstanceId, Part};
 use tokio::time::timeout;
 use wa_client::{LogoutError, RequestError, State};
 
@@ -37,11 +37,12 @@ impl InstanceService {
         self.inner.supervisor.end(id).await;
         // Only now: until its end a companion may be linked by a scan.
         if self.inner.supervisor.is_linked(id, epoch).await {
+            let is_known = !instance.unreadable.contains(&Part::Proxy);
             let since = now();
             let epoch = self.storage().bury_instance(caller.user, id, since).await?;
             self.inner.supervisor.bury(Buried {
                 instance: id,
-                connection: instance.connection,
+                connection: is_known.then_some(instance.connection),
                 epoch,
                 since,
             });

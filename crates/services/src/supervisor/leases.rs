@@ -41,9 +41,10 @@ impl Supervisor {
         let (buried, leased): (Vec<_>, Vec<_>) =
             leased.into_iter().partition(|leased| leased.buried_at.is_some());
         for Leased { instance, epoch, buried_at } in buried {
+            let is_known = instance.can_run();
             let Instance { id, connection, .. } = instance;
             let since = buried_at.unwrap_or_default();
-            self.bury(Buried { instance: id, connection, epoch, since });
+            self.bury(Buried { instance: id, connection: is_known.then_some(connection), epoch, since });
         }
         for leased in &leased {
             self.inner.dispatcher.serve(leased.instance.id, leased.instance.owner, leased.epoch);

@@ -88,6 +88,10 @@ impl Supervisor {
             if self.inner.closing.is_cancelled() || !matches!(slots.get(&id), Some(Slot::Scheduled)) {
                 return None;
             }
+            if !instance.can_run() {
+                slots.remove(&id);
+                return None;
+            }
             let run = self.inner.run(&instance, epoch);
             slots.insert(id, Slot::Running(Arc::clone(run.running())));
             return Some(run);

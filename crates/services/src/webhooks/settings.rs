@@ -16,46 +16,21 @@ pub const MAX_RETRIES: u32 = 50;
 /// Shortest and longest first delay between two tries, in milliseconds.
 pub const RETRY_INTERVAL: std::ops::RangeInclusive<u64> = 100..=86_400_000;
 
-/// Checks what a new webhook is to be; one with a URL is on unless told otherwise.
+/// Makes what a new webhook is to be of one with the defaults; with a URL it is on unless told otherwise.
 ///
 /// # Errors
 /// `Invalid` names the first field that can't be accepted.
 pub(crate) fn check_new(
     patch: WebhookPatch,
-    webhook: &Webhook,
+    mut webhook: Webhook,
     guard: &AddressGuard,
-) -> Result<WebhookPatch, ServiceError> {
-    let patch = check_values(patch, webhook, guard)?;
+) -> Result<Webhook, ServiceError> {
+    let patch = check_change(patch, &webhook, guard)?;
     let has_url = matches!(patch.url, Some(Some(_)));
     let patch = WebhookPatch { enabled: Some(patch.enabled.unwrap_or(has_url)), ..patch };
-    check_enabled(patch, webhook)
-}
-
-/// Checks changes to a webhook. One that loses its URL is switched off with it.
-///
-/// # Errors
-/// `Invalid` names the first field that can't be accepted.
-pub(crate) fn check_change(
-    patch: WebhookPatch,
-    present: &Webhook,
-    guard: &AddressGuard,
-) -> Result<WebhookPatch, ServiceError> {
-    let patch = check_values(patch, present, guard)?;
-    let loses_url = patch.url == Some(None);
-    let patch = WebhookPatch { enabled: patch.enabled.or(loses_url.then_some(false)), ..patch };
-    check_enabled(patch, present)
-}
-
-/// Whether events are delivered to it.
-pub(crate) fn is_on(webhook: &Webhook) -> bool {
-    webhook.enabled && webhook.url.is_some()
-}
-
-/// The webhook as it is after the changes.
-pub(crate) fn patched(webhook: &Webhook, patch: &WebhookPatch) -> Webhook {
-    let mut changed = webhook.clone();
-    patch.clone().apply(&mut changed, webhook.updated_at);
-    changed
+    let created_at = webhook.created_at;
+    patch.apply(&mut webhook, created_at)?;
+    Ok(Webhook { updated_at: created_at, ..webhook })
 }
 
 /// A name that can stand in a path as it is.
@@ -68,7 +43,11 @@ pub(crate) fn check_name(name: &str) -> Result<(), ServiceError> {
     Err(ServiceError::invalid(Field::WebhookName, message))
 }
 
-fn check_values(
+/// Checks the values of changes to a webhook. Whether they fit together is decided where they are merged.
+///
+/// # Errors
+/// `Invalid` names the first field that can't be accepted.
+pub(crate) fn check_change(
     patch: WebhookPatch,
     present: &Webhook,
     guard: &AddressGuard,
@@ -119,14 +98,6 @@ fn check_url(url: Option<String>, guard: &AddressGuard) -> Result<Option<String>
     Ok(Some(url))
 }
 
-fn check_enabled(patch: WebhookPatch, present: &Webhook) -> Result<WebhookPatch, ServiceError> {
-    let changed = patched(present, &patch);
-    if changed.enabled && changed.url.is_none() {
-        return Err(ServiceError::invalid(Field::WebhookUrl, "is required while the webhook is switched on"));
-    }
-    Ok(patch)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -148,13 +119,12 @@ mod tests {
     }
 
     fn created(patch: WebhookPatch) -> Webhook {
-        let webhook = fresh();
-        patched(&webhook, &check_new(patch, &webhook, &guard()).unwrap())
+        check_new(patch, fresh(), &guard()).unwrap()
     }
 
     #[test]
     fn a_url_switches_a_new_webhook_on_unless_told_otherwise() {
-        assert!(is_on(&created(with_url("https://example.com/webhook"))));
+        assert!(created(with_url("https://example.com/webhook")).is_on());
         let off = WebhookPatch { enabled: Some(false), ..with_url("https://example.com/webhook") };
         assert!(!created(off).enabled);
         let empty = created(with_url(" "));
@@ -204,7 +174,7 @@ mod tests {
         for (field, message, change) in table {
             let mut patch = WebhookPatch::default();
             change(&mut patch);
-            let error = check_new(patch, &fresh(), &guard()).unwrap_err();
+            let error = check_new(patch, fresh(), &guard()).unwrap_err();
             assert_eq!(error.to_string(), format!("{field} {message}"));
         }
     }
@@ -230,8 +200,9 @@ mod tests {
     }
 
     fn changed(patch: WebhookPatch) -> Result<Webhook, ServiceError> {
-        let present = present();
-        Ok(patched(&present, &check_change(patch, &present, &guard())?))
+        let mut webhook = present();
+        check_change(patch, &webhook.clone(), &guard())?.apply(&mut webhook, Timestamp::default())?;
+        Ok(webhook)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use storage::{
-    Consumer, DeliveryStore as _, EventKind, EventLog as _, EventQuery, EventStart, LeaseStore as _, Missing,
+    Consumer, DeliveryStore as _, EventData, EventKind, EventLog as _, EventQuery, EventStart,
+    LeaseStore as _,
 };
 
 use super::*;
@@ -34,10 +35,14 @@ async fn webhooks_are_created_changed_and_deleted_and_each_step_is_told() {
     assert_eq!(names, ["crm", "default"]);
 
     let off = WebhookPatch { enabled: Some(false), ..WebhookPatch::default() };
-    let changed = service.update(&world.caller, instance, "crm", off.clone()).await.unwrap();
+    let changed = service.update(&world.caller, instance, "crm", off.clone(), None).await.unwrap();
     assert!(!changed.enabled && changed.url.as_deref() == Some(URL));
     assert_eq!(service.find(&world.caller, instance, "crm").await.unwrap(), changed);
-    assert_eq!(service.update(&world.caller, instance, "crm", off).await.unwrap(), changed, "no change");
+    assert_eq!(
+        service.update(&world.caller, instance, "crm", off, None).await.unwrap(),
+        changed,
+        "no change"
+    );
 
     service.delete(&world.caller, instance, "crm").await.unwrap();
     let gone = service.find(&world.caller, instance, "crm").await.unwrap_err();
@@ -51,7 +56,7 @@ async fn the_default_one_is_reset_instead_of_deleted() {
     let world = World::new().await;
     let instance = world.instance().await;
     let service = &world.services.webhooks;
-    service.update(&world.caller, instance, Webhook::DEFAULT, with_url(URL)).await.unwrap();
+    service.update(&world.caller, instance, Webhook::DEFAULT, with_url(URL), None).await.unwrap();
     service.delete(&world.caller, instance, Webhook::DEFAULT).await.unwrap();
     let webhook = service.find(&world.caller, instance, Webhook::DEFAULT).await.unwrap();
     assert_eq!((webhook.url, webhook.enabled), (None, false));
@@ -106,7 +111,7 @@ async fn a_new_webhook_starts_with_what_happens_next_and_so_does_one_that_is_swi
     companion.tell([wa_client::Event::Connected]).await.unwrap();
     let newest = world.log(instance).await.pop().unwrap().seq;
     let on = WebhookPatch { enabled: Some(true), ..with_url("http://127.0.0.1:9/") };
-    service.update(&world.caller, instance, "crm", on).await.unwrap();
+    service.update(&world.caller, instance, "crm", on, None).await.unwrap();
     assert!(world.storage.cursor(&crm).await.unwrap() >= Some(newest));
 }
 
@@ -119,7 +124,7 @@ async fn a_process_that_does_not_hold_the_instance_changes_nothing_of_it() {
     assert_eq!(service.list(&second.caller, instance).await.unwrap().len(), 1);
     for refused in [
         service.create(&second.caller, instance, "crm", with_url(URL)).await.map(drop),
-        service.update(&second.caller, instance, Webhook::DEFAULT, with_url(URL)).await.map(drop),
+        service.update(&second.caller, instance, Webhook::DEFAULT, with_url(URL), None).await.map(drop),
         service.delete(&second.caller, instance, Webhook::DEFAULT).await,
     ] {
         assert_eq!(refused.unwrap_err().to_string(), "another process carries this instance");

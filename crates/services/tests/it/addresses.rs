@@ -17,7 +17,7 @@ async fn send(stage: &Stage, id: InstanceId, to: &str, text: &str) -> Sent {
 }
 
 async fn history(stage: &Stage, id: InstanceId, chat: &str) -> Vec<Message> {
-    let query = ChatQuery { chat: chat.to_owned(), start: None, end: None, limit: 50, skip: 0 };
+    let query = ChatQuery { chat: chat.to_owned(), start: None, end: None, limit: 50, skip: 0, before: None };
     stage.services.events.messages(&stage.caller, id, query).await.unwrap().items
 }
 

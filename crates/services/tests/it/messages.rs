@@ -35,7 +35,14 @@ async fn what_a_caller_was_told_is_what_the_caller_reads() {
     let away = Fault::new(FaultKind::Backlog).number(peer.number()).device(0);
     stage.simulator.add_fault(away).unwrap();
     let sent = stage.send(id, &peer, "hello").await.unwrap();
-    let query = ChatQuery { chat: "15550000002".to_owned(), start: None, end: None, limit: 10, skip: 0 };
+    let query = ChatQuery {
+        chat: "15550000002".to_owned(),
+        start: None,
+        end: None,
+        limit: 10,
+        skip: 0,
+        before: None,
+    };
     let page = stage.services.events.messages(&stage.caller, id, query).await.unwrap();
     let found = &page.items[0];
     assert_eq!((found.message_id.as_str(), found.status), (sent.id.as_str(), MessageStatus::Sent));
@@ -55,7 +62,14 @@ async fn what_a_phone_writes_is_stored_and_told_under_the_number() {
         (message_id.as_str(), MessageKind::Text, Some("hello"))
     );
     assert_eq!((told.status, told.participant), (MessageStatus::Received, None));
-    let query = ChatQuery { chat: "+1 555 000 0002".to_owned(), start: None, end: None, limit: 10, skip: 0 };
+    let query = ChatQuery {
+        chat: "+1 555 000 0002".to_owned(),
+        start: None,
+        end: None,
+        limit: 10,
+        skip: 0,
+        before: None,
+    };
     let page = stage.services.events.messages(&stage.caller, id, query.clone()).await.unwrap();
     assert_eq!((page.total, page.items[0].text.as_deref()), (1, Some("hello")));
     let by_lid = ChatQuery { chat: peer.lid().to_string(), ..query };
@@ -199,7 +213,14 @@ async fn an_edit_and_a_revocation_amend_what_is_stored_and_say_what_they_change(
     assert!(first.edited_at.is_some() && first.updated_at >= first.created_at);
     let second = stage.message(id, &second).await;
     assert!(second.revoked_at.is_some() && second.text.is_none() && second.raw.is_empty());
-    let query = ChatQuery { chat: "15550000002".to_owned(), start: None, end: None, limit: 10, skip: 0 };
+    let query = ChatQuery {
+        chat: "15550000002".to_owned(),
+        start: None,
+        end: None,
+        limit: 10,
+        skip: 0,
+        before: None,
+    };
     let page = stage.services.events.messages(&stage.caller, id, query).await.unwrap();
     assert_eq!(page.total, 2, "what only amends is not listed");
 }

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
-use storage::{Claim, ClaimStore, StorageError, StoredClaim, Timestamp, Write};
+use storage::{Claim, ClaimStore, StorageError, StoredClaim, Timestamp};
 
-use super::{json, time};
+use super::{json, limit, time};
 use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::claims;
@@ -37,10 +37,22 @@ impl ClaimStore for SqliteDatabase {
         Ok(self.read(move |db| load(db, &scope, &key)).await?)
     }
 
-    fn prune_claims(&self, before: Timestamp) -> Write<u64> {
-        self.write(move |tx| {
-            let old = claims::table.filter(claims::taken_at.lt(before.millis()));
-            Ok(diesel::delete(old).execute(&mut tx.db)? as u64)
-        })
+    async fn prune_claims(&self, before: Timestamp, most: u64) -> Result<u64, StorageError> {
+        let old = self.read(move |db| {
+            let old = claims::table.filter(claims::taken_at.lt(before.millis())).limit(limit(most));
+            Ok(old.select((claims::scope, claims::key)).load::<(String, String)>(db)?)
+        });
+        let old = old.await?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let removal = self.write(move |tx| {
+            let mut removed = 0;
+            for (scope, key) in &old {
+                removed += diesel::delete(claims::table.find((scope, key))).execute(&mut tx.db)?;
+            }
+            Ok(removed as u64)
+        });
+        removal.await
     }
 }

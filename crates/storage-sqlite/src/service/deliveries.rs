@@ -1,9 +1,11 @@
 use async_trait::async_trait;
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sqlite::Sqlite;
 use storage::{
-    Consumer, ConsumerWork, Delivery, DeliveryState, DeliveryStore, Event, InstanceId, Page, Settlement,
-    StorageError, Timestamp, Urgency, UserId, Write,
+    Budget, Consumer, ConsumerWork, Cursor, Delivery, DeliveryQuery, DeliveryState, DeliveryStore, Event,
+    InstanceId, Page, Settlement, StorageError, Timestamp, Urgency, UserId, Write,
 };
 
 use super::ownership::{key_of, owned_key};
@@ -11,6 +13,7 @@ use super::{count, events, limit, time};
 use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::{cursors, deliveries, webhooks};
+use crate::seal::Sealer;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = deliveries, treat_none_as_default_value = false)]
@@ -45,19 +48,20 @@ impl DeliveryRow {
         }
     }
 
-    fn open(self, instance: InstanceId) -> Result<Delivery, Fault> {
-        Ok(Delivery {
+    /// What is in no known state is given up: nobody tries it, and it can be replayed.
+    fn open(self, instance: InstanceId) -> Delivery {
+        Delivery {
             consumer: Consumer { instance, name: self.consumer },
             seq: self.seq,
             chat: self.chat,
-            state: self.state.parse()?,
+            state: self.state.parse().unwrap_or(DeliveryState::Dead),
             attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
             next_attempt: time(self.next_attempt),
             last_error: self.last_error,
             status_code: self.status_code.and_then(|code| u16::try_from(code).ok()),
             created_at: time(self.created_at),
             updated_at: time(self.updated_at),
-        })
+        }
     }
 }
 
@@ -86,17 +90,19 @@ impl DeliveryStore for SqliteDatabase {
         seq: i64,
         limit: u64,
     ) -> Result<Vec<Event>, StorageError> {
+        let sealer = self.sealer();
         let found = self.read(move |db| {
             let Some(key) = key_of(db, instance)? else { return Ok(Vec::new()) };
-            events::after(db, key, instance, seq, limit)
+            events::after(db, key, instance, seq, limit, &sealer)
         });
         Ok(found.await?)
     }
 
     async fn event(&self, instance: InstanceId, seq: i64) -> Result<Option<Event>, StorageError> {
+        let sealer = self.sealer();
         let found = self.read(move |db| {
             let Some(key) = key_of(db, instance)? else { return Ok(None) };
-            events::at(db, key, instance, seq)
+            Ok(events::sized_at(db, key, instance, seq, &sealer)?.map(|(event, _)| event))
         });
         Ok(found.await?)
     }
@@ -116,7 +122,7 @@ impl DeliveryStore for SqliteDatabase {
                 .limit(limit(count))
                 .select(DeliveryRow::as_select())
                 .load(db)?;
-            rows.into_iter().map(|row| row.open(instance)).collect()
+            Ok(rows.into_iter().map(|row: DeliveryRow| row.open(instance)).collect())
         });
         Ok(pending.await?)
     }
@@ -142,27 +148,14 @@ impl DeliveryStore for SqliteDatabase {
         &self,
         owner: UserId,
         consumer: &Consumer,
-        state: DeliveryState,
-        take: u64,
-        skip: u64,
+        query: &DeliveryQuery,
     ) -> Result<Page<(Delivery, Option<Event>)>, StorageError> {
         let Consumer { instance, name } = consumer.clone();
-        let page = self.read(move |db| {
+        let (query, sealer) = (*query, self.sealer());
+        let page = self.read_for(owner, move |db| {
             db.transaction(|db| {
                 let key = owned_key(db, owner, instance)?;
-                let total = in_state(key, &name, state).count().get_result(db)?;
-                let rows = in_state(key, &name, state)
-                    .order(deliveries::seq)
-                    .limit(limit(take))
-                    .offset(limit(skip))
-                    .select(DeliveryRow::as_select())
-                    .load(db)?;
-                let with_event = |row: DeliveryRow| {
-                    let event = events::at(db, key, instance, row.seq)?;
-                    Ok((row.open(instance)?, event))
-                };
-                let items = rows.into_iter().map(with_event).collect::<Result<_, Fault>>()?;
-                Ok(Page { items, total: count(total) })
+                page(db, key, &Consumer { instance, name }, &query, &sealer)
             })
         });
         Ok(page.await?)
@@ -266,13 +259,52 @@ fn load_cursor(db: &mut SqliteConnection, key: i64, name: &str) -> Result<Option
     Ok(cursors::table.find((key, name)).select(cursors::seq).first(db).optional()?)
 }
 
-#[diesel::dsl::auto_type(no_type_alias)]
-fn in_state<'a>(key: i64, name: &'a str, state: DeliveryState) -> _ {
-    let state: &'static str = state.as_str();
+/// A page of a consumer's deliveries: first which, which is read from an index, then one by one until the page is full.
+fn page(
+    db: &mut SqliteConnection,
+    key: i64,
+    consumer: &Consumer,
+    query: &DeliveryQuery,
+    sealer: &Sealer,
+) -> Result<Page<(Delivery, Option<Event>)>, Fault> {
+    let of_state = || in_state(key, &consumer.name, query.state);
+    let total = count(of_state().count().get_result(db)?);
+    let seqs = of_state()
+        .filter(deliveries::seq.gt(query.after.map_or(i64::MIN, |after| after.major)))
+        .order(deliveries::seq)
+        .limit(limit(query.limit.saturating_add(1)))
+        .offset(limit(query.skip))
+        .select(deliveries::seq)
+        .load::<i64>(db)?;
+    let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
+    for seq in seqs {
+        if items.len() as u64 == query.limit || !budget.has_room() {
+            return Ok(Page { items, total, has_more: true, next });
+        }
+        let row = deliveries::table.find((key, &consumer.name, seq)).select(DeliveryRow::as_select());
+        let delivery = row.first(db)?.open(consumer.instance);
+        let (event, size) = events::sized_at(db, key, consumer.instance, seq, sealer)?.unzip();
+        budget.take(size.unwrap_or(0) + delivery.last_error.as_ref().map_or(0, String::len));
+        next = Some(Cursor { major: seq, minor: 0 });
+        items.push((delivery, event));
+    }
+    Ok(Page { items, total, has_more: false, next: None })
+}
+
+/// Literally as in the index `deliveries_dead`, which SQLite uses only then. Whatever isn't pending is dead.
+fn condition(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Pending => "state = 'pending'",
+        DeliveryState::Dead => "state <> 'pending'",
+    }
+}
+
+fn in_state(key: i64, name: &str, state: DeliveryState) -> deliveries::BoxedQuery<'_, Sqlite> {
     deliveries::table
         .filter(deliveries::instance.eq(key))
         .filter(deliveries::consumer.eq(name))
-        .filter(deliveries::state.eq(state))
+        .filter(sql::<Bool>(condition(state)))
+        .into_boxed()
 }
 
 #[derive(QueryableByName)]

@@ -1,8 +1,10 @@
 use async_trait::async_trait;
+use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
 use storage::{
-    Chat, Event, EventData, EventId, EventKind, EventLog, EventPage, EventQuery, EventStart, InstanceId,
-    NewEvent, StorageError, Timestamp, UserId,
+    Budget, Chat, Event, EventData, EventId, EventKind, EventLog, EventPage, EventQuery, EventStart,
+    InstanceId, NewEvent, StorageError, Timestamp, UnreadableData, UserId,
 };
 
 use super::ownership::owned_key;
@@ -10,7 +12,9 @@ use super::{limit, sixteen, time};
 use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::events;
+use crate::seal::{Place, Sealer};
 use crate::sqlite::Tx;
+use crate::unreadable;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = events)]
@@ -24,25 +28,62 @@ pub(super) struct EventRow {
     timestamp: i64,
     format: i64,
     data: String,
+    code: Option<Vec<u8>>,
 }
 
 impl EventRow {
-    pub(super) fn open(self, instance: InstanceId) -> Result<Event, Fault> {
-        let format = u32::try_from(self.format).unwrap_or(u32::MAX);
+    /// The event; one that can't be read is told as such. Its place in the log stays, and with it those of all others.
+    pub(super) fn open(self, instance: InstanceId, sealer: &Sealer) -> Event {
+        let tell = |fault| unreadable::tell("events", instance, &self.seq, &fault);
+        let data = self.data(instance, sealer).unwrap_or_else(|fault| {
+            tell(fault);
+            EventData::Unreadable(UnreadableData { kind: self.kind.parse().ok() })
+        });
+        let id = sixteen(&self.id).unwrap_or_else(|fault| {
+            tell(fault);
+            in_place_of_id(instance, self.seq)
+        });
         let (pn, lid) = (self.chat_pn, self.chat_lid);
-        Ok(Event {
+        Event {
             seq: self.seq,
-            id: EventId::from_bytes(sixteen(&self.id)?),
+            id: EventId::from_bytes(id),
             instance,
             chat: self.chat.map(|jid| Chat { jid, pn, lid }),
             timestamp: time(self.timestamp),
-            data: EventData::decode(format, self.kind.parse()?, &self.data)?,
-        })
+            data,
+        }
+    }
+
+    fn data(&self, instance: InstanceId, sealer: &Sealer) -> Result<EventData, Fault> {
+        let format = u32::try_from(self.format).unwrap_or(u32::MAX);
+        // The present format holds the kind itself, so that a damaged word beside it does no harm.
+        let kind = self.kind.parse().unwrap_or(EventKind::Unreadable);
+        let mut data = EventData::decode(format, kind, &self.data)?;
+        if let (EventData::QrReceived(told), Some(sealed)) = (&mut data, &self.code) {
+            let code = at(instance, self.seq, |place| sealer.open(place, sealed))?;
+            std::str::from_utf8(&code)
+                .map_err(|error| Fault::corrupt(CODE, error))?
+                .clone_into(&mut told.code);
+        }
+        Ok(data)
     }
 }
 
+/// Where codes are sealed.
+const CODE: &str = "events.code";
+
+fn at<T>(instance: InstanceId, seq: i64, f: impl FnOnce(&Place<'_>) -> T) -> T {
+    f(&Place { column: CODE, row: &[instance.as_bytes(), &seq.to_le_bytes()] })
+}
+
+/// Stands for the id of an event that is damaged: the same whenever it is told.
+fn in_place_of_id(instance: InstanceId, seq: i64) -> [u8; 16] {
+    (u128::from_le_bytes(*instance.as_bytes()) ^ u128::from(seq.cast_unsigned())).to_le_bytes()
+}
+
 /// The events of one record, as they are appended to the log.
-pub(super) struct Appender {
+pub(super) struct Appender<'a> {
+    sealer: &'a Sealer,
     instance: InstanceId,
     key: i64,
     /// Position of the last event before.
@@ -53,15 +94,21 @@ pub(super) struct Appender {
     pub(super) events: Vec<Event>,
 }
 
-impl Appender {
-    pub(super) fn start(tx: &mut Tx, instance: InstanceId, key: i64) -> Result<Self, Fault> {
+impl<'a> Appender<'a> {
+    pub(super) fn start(
+        tx: &mut Tx,
+        instance: InstanceId,
+        key: i64,
+        sealer: &'a Sealer,
+    ) -> Result<Self, Fault> {
         let (after, timestamp) = tx.log_end(instance)?;
-        Ok(Self { instance, key, after, timestamp, events: Vec::new() })
+        Ok(Self { sealer, instance, key, after, timestamp, events: Vec::new() })
     }
 
     pub(super) fn append(&mut self, tx: &mut Tx, event: NewEvent) -> Result<(), Fault> {
         let NewEvent { id, chat, data } = event;
         let seq = self.after + 1 + limit(self.events.len() as u64);
+        let (text, code) = self.written(&data, seq)?;
         let row = (
             events::instance.eq(self.key),
             events::seq.eq(seq),
@@ -72,14 +119,37 @@ impl Appender {
             events::chat_lid.eq(chat.as_ref().and_then(|chat| chat.lid.as_deref())),
             events::timestamp.eq(self.timestamp.millis()),
             events::format.eq(i64::from(EventData::FORMAT)),
-            events::data.eq(data.encode()?),
+            events::data.eq(text),
+            events::code.eq(code),
         );
+        if data.voids_codes() {
+            let before =
+                events::table.filter(events::instance.eq(self.key)).filter(events::code.is_not_null());
+            diesel::update(before).set(events::code.eq(None::<Vec<u8>>)).execute(&mut tx.db)?;
+        }
         diesel::insert_into(events::table).values(row).execute(&mut tx.db)?;
         tx.set_log_end(self.instance, seq, self.timestamp)?;
         let (instance, timestamp) = (self.instance, self.timestamp);
         self.events.push(Event { seq, id, instance, chat, timestamp, data });
         Ok(())
     }
+}
+
+impl Appender<'_> {
+    /// What is stored of an event: its text, and apart from it, sealed, the code that it tells.
+    fn written(&self, data: &EventData, seq: i64) -> Result<(String, Option<Vec<u8>>), Fault> {
+        let EventData::QrReceived(told) = data else { return Ok((data.encode()?, None)) };
+        let code = at(self.instance, seq, |place| self.sealer.seal(place, told.code.as_bytes()))?;
+        let mut without = data.clone();
+        without.forget_code();
+        Ok((without.encode()?, Some(code)))
+    }
+}
+
+/// Forgets codes that were told before a time; answers how many.
+pub(super) fn forget_codes(db: &mut SqliteConnection, before: Timestamp) -> Result<u64, Fault> {
+    let old = events::table.filter(events::code.is_not_null()).filter(events::timestamp.lt(before.millis()));
+    Ok(diesel::update(old).set(events::code.eq(None::<Vec<u8>>)).execute(db)? as u64)
 }
 
 /// Up to `count` events after a position, ascending.
@@ -89,6 +159,7 @@ pub(super) fn after(
     instance: InstanceId,
     seq: i64,
     count: u64,
+    sealer: &Sealer,
 ) -> Result<Vec<Event>, Fault> {
     let rows = events::table
         .filter(events::instance.eq(key))
@@ -97,18 +168,23 @@ pub(super) fn after(
         .limit(limit(count))
         .select(EventRow::as_select())
         .load(db)?;
-    rows.into_iter().map(|row| row.open(instance)).collect()
+    Ok(rows.into_iter().map(|row: EventRow| row.open(instance, sealer)).collect())
 }
 
-/// One event by its position.
-pub(super) fn at(
+/// One event by its position, and what it counts in a page.
+pub(super) fn sized_at(
     db: &mut SqliteConnection,
     key: i64,
     instance: InstanceId,
     seq: i64,
-) -> Result<Option<Event>, Fault> {
-    let row = events::table.find((key, seq)).select(EventRow::as_select()).first(db).optional()?;
-    row.map(|row| row.open(instance)).transpose()
+    sealer: &Sealer,
+) -> Result<Option<(Event, usize)>, Fault> {
+    let row: Option<EventRow> =
+        events::table.find((key, seq)).select(EventRow::as_select()).first(db).optional()?;
+    Ok(row.map(|row| {
+        let size = row.data.len();
+        (row.open(instance, sealer), size)
+    }))
 }
 
 /// The position of the last event; 0 when there is none.
@@ -156,92 +232,109 @@ impl EventLog for SqliteDatabase {
         instance: InstanceId,
         query: &EventQuery,
     ) -> Result<EventPage, StorageError> {
-        let query = query.clone();
-        let page = self.read(move |db| {
+        let (query, sealer) = (query.clone(), self.sealer());
+        let page = self.read_for(owner, move |db| {
             db.transaction(|db| {
                 let key = owned_key(db, owner, instance)?;
-                page(db, key, instance, &query)
+                let (rows, has_more) = page(db, key, &query)?;
+                let events = rows.into_iter().map(|row| row.open(instance, &sealer)).collect();
+                Ok(EventPage { events, has_more })
             })
         });
         Ok(page.await?)
     }
 }
 
-fn page(
-    db: &mut SqliteConnection,
-    key: i64,
-    instance: InstanceId,
-    query: &EventQuery,
-) -> Result<EventPage, Fault> {
-    let mut rows = match query.start {
+/// The rows of a page, and whether more follow.
+fn page(db: &mut SqliteConnection, key: i64, query: &EventQuery) -> Result<(Vec<EventRow>, bool), Fault> {
+    let from = match query.start {
         EventStart::Newest => {
-            let mut rows = matching(db, key, &query.kinds, Range::Newest { count: query.limit })?;
+            let Taken { mut rows, .. } = take(db, key, query, Range::Newest)?;
             rows.reverse();
-            return page_of(rows, instance, false);
+            return Ok((rows, false));
         }
-        EventStart::Oldest => forward(db, key, query, 0)?,
-        EventStart::AfterSeq(seq) => forward(db, key, query, seq)?,
-        EventStart::AfterTime(time) => {
-            let seq = seq_at(db, key, time.millis())?;
-            forward(db, key, query, seq)?
-        }
+        EventStart::Oldest => 0,
+        EventStart::AfterSeq(seq) => seq,
+        EventStart::AfterTime(time) => seq_at(db, key, time.millis())?,
     };
-    let beyond = rows.len() as u64 > query.limit;
-    let next = if beyond { rows.pop() } else { None };
-    let (Some(next), Some(last), EventStart::AfterTime(_)) = (next, rows.last(), query.start) else {
-        return page_of(rows, instance, beyond);
-    };
-    // A page by time takes in all events of the time that it ends with.
-    if next.timestamp != last.timestamp {
-        return page_of(rows, instance, true);
+    let taken = take(db, key, query, Range::After { seq: from })?;
+    match query.start {
+        EventStart::AfterTime(_) => between_times(db, key, query, taken),
+        _ => Ok((taken.rows, taken.next.is_some())),
     }
-    let end = seq_at(db, key, last.timestamp)?;
-    let ties = Range::Between { after: last.seq, up_to: end };
-    rows.extend(matching(db, key, &query.kinds, ties)?);
-    let more = matching(db, key, &query.kinds, Range::After { seq: end, count: 1 })?;
-    page_of(rows, instance, !more.is_empty())
 }
 
-fn page_of(rows: Vec<EventRow>, instance: InstanceId, has_more: bool) -> Result<EventPage, Fault> {
-    let events = rows.into_iter().map(|row| row.open(instance)).collect::<Result<_, _>>()?;
-    Ok(EventPage { events, has_more })
-}
-
-/// One event more than the page takes, to know whether there is more.
-fn forward(
+/// A page by time ends between two times: at its limit it takes in the rest of its last time, at its size it leaves that
+/// time out, unless it is the only one.
+fn between_times(
     db: &mut SqliteConnection,
     key: i64,
     query: &EventQuery,
-    seq: i64,
-) -> Result<Vec<EventRow>, Fault> {
-    matching(db, key, &query.kinds, Range::After { seq, count: query.limit.saturating_add(1) })
+    taken: Taken,
+) -> Result<(Vec<EventRow>, bool), Fault> {
+    let Taken { mut rows, next } = taken;
+    let (Some(next), Some(last)) = (next, rows.last()) else { return Ok((rows, next.is_some())) };
+    if next != last.timestamp {
+        return Ok((rows, true));
+    }
+    let (last_seq, time) = (last.seq, last.timestamp);
+    let shorter = rows.iter().rposition(|row| row.timestamp != time).map(|at| at + 1);
+    if let (Some(shorter), true) = (shorter, (rows.len() as u64) < query.limit) {
+        rows.truncate(shorter);
+        return Ok((rows, true));
+    }
+    let end = seq_at(db, key, time)?;
+    let ties = matching(key, query, Range::Between { after: last_seq, up_to: end });
+    rows.extend(ties.load::<EventRow>(db)?);
+    let more = matching(key, query, Range::After { seq: end }).limit(1).load::<EventRow>(db)?;
+    Ok((rows, !more.is_empty()))
+}
+
+/// What a page holds at most.
+struct Taken {
+    rows: Vec<EventRow>,
+    /// The time of the event that follows, if one does.
+    next: Option<i64>,
+}
+
+/// Reads row by row until the limit is reached, or the size of a page.
+fn take(db: &mut SqliteConnection, key: i64, query: &EventQuery, range: Range) -> Result<Taken, Fault> {
+    let (mut rows, mut budget) = (Vec::new(), Budget::default());
+    let found = matching(key, query, range).limit(limit(query.limit.saturating_add(1)));
+    for row in found.load_iter::<EventRow, DefaultLoadingMode>(db)? {
+        let row = row?;
+        if rows.len() as u64 == query.limit || !budget.has_room() {
+            return Ok(Taken { rows, next: Some(row.timestamp) });
+        }
+        budget.take(row.data.len());
+        rows.push(row);
+    }
+    Ok(Taken { rows, next: None })
 }
 
 #[derive(Clone, Copy)]
 enum Range {
-    After { seq: i64, count: u64 },
+    After { seq: i64 },
     Between { after: i64, up_to: i64 },
-    Newest { count: u64 },
+    Newest,
 }
 
-fn matching(
-    db: &mut SqliteConnection,
-    key: i64,
-    kinds: &[EventKind],
-    range: Range,
-) -> Result<Vec<EventRow>, Fault> {
-    let mut query = events::table.filter(events::instance.eq(key)).select(EventRow::as_select()).into_boxed();
-    if !kinds.is_empty() {
-        query = query.filter(events::kind.eq_any(kinds.iter().map(|kind| kind.as_str())));
+type Matching<'a> = diesel::dsl::IntoBoxed<
+    'a,
+    diesel::helper_types::Select<events::table, diesel::dsl::AsSelect<EventRow, Sqlite>>,
+    Sqlite,
+>;
+
+fn matching(key: i64, query: &EventQuery, range: Range) -> Matching<'_> {
+    let mut found = events::table.select(EventRow::as_select()).into_boxed().filter(events::instance.eq(key));
+    if !query.kinds.is_empty() {
+        found = found.filter(events::kind.eq_any(query.kinds.iter().map(|kind| kind.as_str())));
     }
-    let query = match range {
-        Range::After { seq, count } => {
-            query.filter(events::seq.gt(seq)).order(events::seq).limit(limit(count))
-        }
+    match range {
+        Range::After { seq } => found.filter(events::seq.gt(seq)).order(events::seq),
         Range::Between { after, up_to } => {
-            query.filter(events::seq.gt(after)).filter(events::seq.le(up_to)).order(events::seq)
+            found.filter(events::seq.gt(after)).filter(events::seq.le(up_to)).order(events::seq)
         }
-        Range::Newest { count } => query.order(events::seq.desc()).limit(limit(count)),
-    };
-    Ok(query.load(db)?)
+        Range::Newest => found.order(events::seq.desc()),
+    }
 }

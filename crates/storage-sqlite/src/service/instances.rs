@@ -3,8 +3,9 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 use storage::{
-    ConnectionSettings, DeviceLook, Epoch, Instance, InstanceId, InstancePatch, InstanceStore, Missing,
-    NodeId, Page, Retention, SecretText, StateChange, StorageError, Timestamp, UserId, Webhook, Write,
+    Budget, CauseKind, ConnectionCause, ConnectionSettings, DeviceLook, Edit, Edited, Epoch, Instance,
+    InstanceId, InstancePatch, InstanceStatus, InstanceStore, Missing, NodeId, Page, Part, Retention,
+    SecretText, StateChange, StorageError, Timestamp, UserId, Webhook, Write,
 };
 
 use super::ownership::{key_of, owned_key};
@@ -15,6 +16,7 @@ use crate::records;
 use crate::schema::{claims, cursors, deliveries, early_changes, instances, retired_instances, users};
 use crate::seal::{Place, Sealer};
 use crate::sqlite::Tx;
+use crate::unreadable;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = instances, treat_none_as_null = true, treat_none_as_default_value = false)]
@@ -66,25 +68,37 @@ impl InstanceRow {
         })
     }
 
+    /// The instance, without the parts that can't be read. An error only if nobody could name it.
     fn open(self, last_activity: Option<i64>, sealer: &Sealer) -> Result<Instance, Fault> {
-        let proxy = self.proxy.map(|sealed| {
-            let proxy = sealer.open(&Place { column: PROXY, row: &[&self.id] }, &sealed)?;
-            let proxy = std::str::from_utf8(&proxy).map_err(|error| Fault::corrupt(PROXY, error))?;
-            Ok::<_, Fault>(SecretText::new(proxy))
+        let id = instance_id(&self.id)?;
+        let mut unreadable = Vec::new();
+        let mut without = |part, fault| {
+            unreadable::tell("instances", id, &part, &fault);
+            unreadable.push(part);
+        };
+        let (status, status_cause) = self.state().unwrap_or_else(|fault| {
+            without(Part::State, fault);
+            (InstanceStatus::Disconnected, Some(CauseKind::Unreadable.into()))
+        });
+        let proxy = self.open_proxy(sealer).unwrap_or_else(|fault| {
+            without(Part::Proxy, fault);
+            None
+        });
+        let icon = self.device_icon.as_ref().map(|icon| icon.parse()).transpose().unwrap_or_else(|word| {
+            without(Part::DeviceIcon, Fault::from(word));
+            None
         });
         Ok(Instance {
-            connection: ConnectionSettings { proxy: proxy.transpose()?, shows_delivery: self.shows_delivery },
-            id: instance_id(&self.id)?,
-            owner: user_id(&self.owner)?,
+            connection: ConnectionSettings { proxy, shows_delivery: self.shows_delivery },
+            id,
+            // Whose it is can't be told by anything else.
+            owner: user_id(&self.owner).unwrap_or(UserId::NOBODY),
             name: self.name,
             description: self.description,
             retention: Retention { event_days: days(self.event_days), message_days: days(self.message_days) },
-            look: DeviceLook {
-                name: self.device_name,
-                icon: self.device_icon.map(|icon| icon.parse()).transpose()?,
-            },
-            status: self.status.parse()?,
-            status_cause: self.status_cause.map(|cause| cause.parse()).transpose()?,
+            look: DeviceLook { name: self.device_name, icon },
+            status,
+            status_cause,
             jid: self.jid,
             lid: self.lid,
             phone: self.phone,
@@ -92,7 +106,32 @@ impl InstanceRow {
             last_activity: last_activity.map(time),
             created_at: time(self.created_at),
             updated_at: time(self.updated_at),
+            unreadable,
         })
+    }
+
+    fn state(&self) -> Result<(InstanceStatus, Option<ConnectionCause>), Fault> {
+        Ok((self.status.parse()?, self.status_cause.as_ref().map(|cause| cause.parse()).transpose()?))
+    }
+
+    fn open_proxy(&self, sealer: &Sealer) -> Result<Option<SecretText>, Fault> {
+        let Some(sealed) = &self.proxy else { return Ok(None) };
+        let proxy = sealer.open(&Place { column: PROXY, row: &[&self.id] }, sealed)?;
+        let proxy = std::str::from_utf8(&proxy).map_err(|error| Fault::corrupt(PROXY, error))?;
+        Ok(Some(SecretText::new(proxy)))
+    }
+
+    /// Leaves what can't be read as it is stored: whoever changes something else doesn't destroy it.
+    fn keep(&mut self, stored: Self, unreadable: &[Part]) {
+        if unreadable.contains(&Part::State) {
+            (self.status, self.status_cause) = (stored.status, stored.status_cause);
+        }
+        if unreadable.contains(&Part::Proxy) {
+            self.proxy = stored.proxy;
+        }
+        if unreadable.contains(&Part::DeviceIcon) {
+            self.device_icon = stored.device_icon;
+        }
     }
 }
 
@@ -131,7 +170,7 @@ impl InstanceStore for SqliteDatabase {
 
     async fn instance(&self, owner: UserId, id: InstanceId) -> Result<Option<Instance>, StorageError> {
         let sealer = self.sealer();
-        let found = self.read(move |db| match owned_key(db, owner, id) {
+        let found = self.read_for(owner, move |db| match owned_key(db, owner, id) {
             Ok(key) => load(db, key, &sealer),
             Err(Fault::NotFound(_)) => Ok(None),
             Err(fault) => Err(fault),
@@ -146,17 +185,8 @@ impl InstanceStore for SqliteDatabase {
         skip: u64,
     ) -> Result<Page<(Instance, Webhook)>, StorageError> {
         let sealer = self.sealer();
-        let page = self.read(move |db| {
-            db.transaction(|db| {
-                let total = count_of(db, owner)?;
-                let mut items = Vec::new();
-                for (key, instance) in page_of(db, owner, limit, skip, &sealer)? {
-                    let webhook = webhooks::load(db, key, instance.id, Webhook::DEFAULT, &sealer)?;
-                    items.push((instance, webhook.ok_or(Fault::NotFound(Missing::Webhook))?));
-                }
-                Ok(Page { items, total })
-            })
-        });
+        let page =
+            self.read_for(owner, move |db| db.transaction(|db| page_of(db, owner, limit, skip, &sealer)));
         Ok(page.await?)
     }
 
@@ -165,18 +195,23 @@ impl InstanceStore for SqliteDatabase {
         owner: UserId,
         id: InstanceId,
         patch: InstancePatch,
-        now: Timestamp,
-    ) -> Write<(Instance, Webhook)> {
+        edit: Edit,
+    ) -> Write<Edited<(Instance, Webhook)>> {
         let sealer = self.sealer();
         self.write(move |tx| {
             let key = owned_key(&mut tx.db, owner, id)?;
-            let mut instance = load(&mut tx.db, key, &sealer)?.ok_or(Fault::NotFound(Missing::Instance))?;
-            let webhook = webhooks::load(&mut tx.db, key, id, Webhook::DEFAULT, &sealer)?;
-            let mut webhook = webhook.ok_or(Fault::NotFound(Missing::Webhook))?;
-            patch.apply(&mut instance, &mut webhook, now);
+            let before = load_with_webhook(&mut tx.db, key, &sealer)?;
+            edit.check(&before.0.version(&before.1))?;
+            let (mut instance, mut webhook) = before.clone();
+            patch.apply(&mut instance, &mut webhook, edit.now)?;
+            if instance.connection != before.0.connection {
+                webhooks::check_terms(tx, id, &edit)?;
+            }
             update(&mut tx.db, key, &instance, &sealer)?;
-            webhooks::update(&mut tx.db, key, &webhook, &sealer)?;
-            Ok((instance, webhook))
+            let recorded = webhooks::replace(tx, key, &before.1, &webhook, &edit, &sealer)?;
+            instance.last_activity =
+                recorded.events.last().map(|event| event.timestamp).or(instance.last_activity);
+            Ok(Edited { before, now: (instance, webhook), recorded })
         })
     }
 
@@ -234,21 +269,52 @@ pub(super) fn load(db: &mut SqliteConnection, key: i64, sealer: &Sealer) -> Resu
     row.map(|(row, last_activity)| row.open(last_activity, sealer)).transpose()
 }
 
+/// An instance with its default webhook; should that be gone, with one that is off.
+fn load_with_webhook(
+    db: &mut SqliteConnection,
+    key: i64,
+    sealer: &Sealer,
+) -> Result<(Instance, Webhook), Fault> {
+    let instance = load(db, key, sealer)?.ok_or(Fault::NotFound(Missing::Instance))?;
+    let webhook = webhooks::load(db, key, instance.id, Webhook::DEFAULT, sealer)?;
+    let webhook = webhook.unwrap_or_else(|| Webhook::new(instance.id, Webhook::DEFAULT, instance.created_at));
+    Ok((instance, webhook))
+}
+
+/// A page of instances: first which, which is read from an index, then one by one until the page is full.
 fn page_of(
     db: &mut SqliteConnection,
     owner: UserId,
     take: u64,
     skip: u64,
     sealer: &Sealer,
-) -> Result<Vec<(i64, Instance)>, Fault> {
-    let rows: Vec<(i64, (InstanceRow, Option<i64>))> = instances::table
+) -> Result<Page<(Instance, Webhook)>, Fault> {
+    let total = count_of(db, owner)?;
+    let keys = instances::table
         .filter(instances::owner.eq(&owner.as_bytes()[..]))
         .order((instances::created_at, instances::id))
         .limit(limit(take))
         .offset(limit(skip))
-        .select((instances::key, view()))
-        .load(db)?;
-    rows.into_iter().map(|(key, (row, last_activity))| Ok((key, row.open(last_activity, sealer)?))).collect()
+        .select(instances::key)
+        .load::<i64>(db)?;
+    let (mut items, mut passed, mut budget) = (Vec::new(), skip, Budget::default());
+    for key in keys {
+        if !budget.has_room() {
+            break;
+        }
+        passed += 1;
+        match load_with_webhook(db, key, sealer) {
+            Ok((instance, webhook)) => {
+                budget.take(instance.size() + webhook.size());
+                items.push((instance, webhook));
+            }
+            Err(Fault::Corrupt { .. }) => {
+                tracing::error!(key, "an instance whose id is unreadable is left out");
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(Page { items, total, has_more: passed < total, next: None })
 }
 
 fn count_of(db: &mut SqliteConnection, owner: UserId) -> Result<u64, Fault> {
@@ -268,9 +334,16 @@ pub(super) fn change_state(
 }
 
 fn update(db: &mut SqliteConnection, key: i64, instance: &Instance, sealer: &Sealer) -> Result<(), Fault> {
-    let row = InstanceRow::new(instance.clone(), sealer)?;
+    let mut row = InstanceRow::new(instance.clone(), sealer)?;
+    if !instance.unreadable.is_empty() {
+        row.keep(stored(db, key)?, &instance.unreadable);
+    }
     diesel::update(instances::table.find(key)).set(row).execute(db)?;
     Ok(())
+}
+
+fn stored(db: &mut SqliteConnection, key: i64) -> Result<InstanceRow, Fault> {
+    Ok(instances::table.find(key).select(InstanceRow::as_select()).first(db)?)
 }
 
 /// Gives the companion's credentials a row of their own, with the same id and another key, and removes the rest.
@@ -278,11 +351,14 @@ fn bury(db: &mut SqliteConnection, key: i64, now: Timestamp, sealer: &Sealer) ->
     let (epoch, node): (i64, Option<Vec<u8>>) =
         instances::table.find(key).select((instances::epoch, instances::node)).first(db)?;
     let buried = load(db, key, sealer)?.ok_or(Fault::NotFound(Missing::Instance))?.buried();
+    let (id, epoch) = (buried.id, Epoch::new(epoch).next());
+    let unreadable = buried.unreadable.clone();
+    let mut row = InstanceRow::new(buried, sealer)?;
+    row.keep(stored(db, key)?, &unreadable);
     let credentials = records::credentials(db, key)?;
     delete(db, key)?;
-    let (id, epoch) = (buried.id, Epoch::new(epoch).next());
     let row = (
-        InstanceRow::new(buried, sealer)?,
+        row,
         instances::epoch.eq(epoch.number()),
         instances::node.eq(node),
         instances::buried_at.eq(now.millis()),

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use storage::{
     Epoch, InstanceId, LeaseStore, Leased, MAX_LEASE, Missing, NodeId, StorageError, Timestamp, Write,
 };
@@ -96,6 +98,8 @@ fn free(db: &mut SqliteConnection, node: NodeId, now: Timestamp, most: u64) -> R
     for holder in gone.into_iter().map(Some).chain([None]) {
         let held = instances::table
             .filter(instances::node.is(holder))
+            // One whose id is damaged can't be named by anybody.
+            .filter(sql::<Bool>("length(instances.id) = 16"))
             .order((instances::created_at, instances::id))
             .limit(limit(most))
             .select((instances::created_at, instances::id, instances::key));
@@ -134,5 +138,5 @@ fn forget_losses(db: &mut SqliteConnection, node: NodeId) -> Result<Vec<Instance
     if !ids.is_empty() {
         diesel::update(lost()).set(instances::lost_by.eq(None::<Vec<u8>>)).execute(db)?;
     }
-    ids.iter().map(|id| instance_id(id)).collect()
+    Ok(ids.iter().filter_map(|id| instance_id(id).ok()).collect())
 }

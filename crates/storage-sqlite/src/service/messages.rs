@@ -1,11 +1,12 @@
 use async_trait::async_trait;
+use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::sqlite::Sqlite;
 use storage::{
-    InstanceId, Message, MessageQuery, MessageStatus, MessageStore, Page, StorageError, StoredMessageId,
-    Timestamp, UserId,
+    Budget, Cursor, InstanceId, Message, MessageKind, MessageQuery, MessageStatus, MessageStore, Page,
+    StorageError, StoredMessageId, Timestamp, UserId,
 };
 
 use super::ownership::owned_key;
@@ -14,6 +15,7 @@ use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema::messages;
 use crate::sqlite::Tx;
+use crate::unreadable;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = messages)]
@@ -38,10 +40,36 @@ pub(super) struct MessageRow {
     raw: Vec<u8>,
 }
 
+/// How a row is told whose words can't be read.
+struct Words {
+    id: [u8; 16],
+    kind: MessageKind,
+    status: MessageStatus,
+}
+
 impl MessageRow {
+    /// The message, if all of it can be read: what is sent, or changed and written back.
     pub(super) fn open(self, instance: InstanceId) -> Result<Message, Fault> {
-        Ok(Message {
-            id: StoredMessageId::from_bytes(sixteen(&self.id)?),
+        let words = Words { id: sixteen(&self.id)?, kind: self.kind.parse()?, status: self.status.parse()? };
+        Ok(self.told_as(&words, instance))
+    }
+
+    /// The message, to be shown: what can't be read is told as that.
+    fn shown(self, instance: InstanceId) -> Message {
+        let tell = |fault| unreadable::tell("messages", instance, &self.message_id, &fault);
+        let kind = self.kind.parse().map_err(Fault::from).map_err(tell);
+        let status = self.status.parse().map_err(Fault::from).map_err(tell);
+        let words = Words {
+            id: sixteen(&self.id).map_err(tell).unwrap_or_default(),
+            kind: kind.unwrap_or(MessageKind::Unreadable),
+            status: status.unwrap_or(MessageStatus::Unreadable),
+        };
+        self.told_as(&words, instance)
+    }
+
+    fn told_as(self, words: &Words, instance: InstanceId) -> Message {
+        Message {
+            id: StoredMessageId::from_bytes(words.id),
             instance,
             chat: self.chat,
             wire_chat: self.wire_chat,
@@ -50,17 +78,17 @@ impl MessageRow {
             from_me: self.from_me,
             message_id: self.message_id,
             target: self.target,
-            kind: self.kind.parse()?,
+            kind: words.kind,
             text: self.text,
             push_name: self.push_name,
-            status: self.status.parse()?,
+            status: words.status,
             created_at: time(self.created_at),
             updated_at: time(self.updated_at),
             status_updated_at: self.status_updated_at.map(time),
             edited_at: self.edited_at.map(time),
             revoked_at: self.revoked_at.map(time),
             raw: self.raw.into(),
-        })
+        }
     }
 }
 
@@ -214,7 +242,7 @@ impl MessageStore for SqliteDatabase {
         query: &MessageQuery,
     ) -> Result<Page<Message>, StorageError> {
         let query = query.clone();
-        let page = self.read(move |db| {
+        let page = self.read_for(owner, move |db| {
             db.transaction(|db| {
                 let key = owned_key(db, owner, instance)?;
                 page(db, key, instance, &query)
@@ -230,9 +258,10 @@ impl MessageStore for SqliteDatabase {
         message_id: &str,
     ) -> Result<Vec<Message>, StorageError> {
         let message_id = message_id.to_owned();
-        let found = self.read(move |db| {
+        let found = self.read_for(owner, move |db| {
             let key = owned_key(db, owner, instance)?;
-            by_id(db, key, instance, &message_id)
+            let found = rows_with_id(db, key, &message_id)?;
+            Ok(found.into_iter().map(|(_, row)| row.shown(instance)).collect())
         });
         Ok(found.await?)
     }
@@ -244,15 +273,36 @@ fn page(
     instance: InstanceId,
     query: &MessageQuery,
 ) -> Result<Page<Message>, Fault> {
-    let rows = of_chat(key, query)
-        .select(MessageRow::as_select())
+    let total = count(of_chat(key, query).count().get_result(db)?);
+    // What is left out is passed over in the index: SQLite looks up the rows of what is told alone.
+    let rows = from_place(of_chat(key, query), query.before)
+        .select((messages::key, MessageRow::as_select()))
         .order((messages::created_at.desc(), messages::key.desc()))
-        .limit(limit(query.limit))
-        .offset(limit(query.skip))
-        .load(db)?;
-    let total = of_chat(key, query).count().get_result(db)?;
-    let items = rows.into_iter().map(|row| row.open(instance)).collect::<Result<_, _>>()?;
-    Ok(Page { items, total: count(total) })
+        .limit(limit(query.limit.saturating_add(1)))
+        .offset(limit(query.skip));
+    let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
+    for row in rows.load_iter::<(i64, MessageRow), DefaultLoadingMode>(db)? {
+        let (key, row) = row?;
+        if items.len() as u64 == query.limit || !budget.has_room() {
+            return Ok(Page { items, total, has_more: true, next });
+        }
+        let message = row.shown(instance);
+        budget.take(message.size());
+        next = Some(Cursor { major: message.created_at.millis(), minor: key });
+        items.push(message);
+    }
+    Ok(Page { items, total, has_more: false, next: None })
+}
+
+fn from_place(
+    found: messages::BoxedQuery<'_, Sqlite>,
+    before: Option<Cursor>,
+) -> messages::BoxedQuery<'_, Sqlite> {
+    let Some(Cursor { major, minor }) = before else { return found };
+    // The first condition is what the index is searched by.
+    found
+        .filter(messages::created_at.le(major))
+        .filter(messages::created_at.lt(major).or(messages::key.lt(minor)))
 }
 
 fn of_chat(key: i64, query: &MessageQuery) -> messages::BoxedQuery<'_, Sqlite> {

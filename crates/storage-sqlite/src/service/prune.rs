@@ -77,6 +77,39 @@ pub(super) async fn messages(
     removal.await
 }
 
+/// As [`storage::Fleet::prune_dead`] says.
+pub(super) async fn dead(database: &SqliteDatabase, kept: Duration, most: u64) -> Result<u64, StorageError> {
+    let before = database.clock().now().before(kept);
+    let old = database.read(move |db| {
+        let mut old: Vec<(i64, String, i64)> = Vec::new();
+        for (key, _) in retentions(db)? {
+            let left = most - old.len() as u64;
+            let of_instance = deliveries::table
+                .filter(deliveries::instance.eq(key))
+                .filter(sql::<Bool>("state <> 'pending'"))
+                .filter(deliveries::updated_at.lt(before.millis()))
+                .limit(limit(left))
+                .select((deliveries::instance, deliveries::consumer, deliveries::seq));
+            old.extend(of_instance.load::<(i64, String, i64)>(db)?);
+        }
+        Ok(old)
+    });
+    let old = old.await?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let removal = database.write(move |tx| {
+        let mut removed = 0;
+        for key in old {
+            // It may have been replayed since.
+            let dead = deliveries::table.find(key).filter(sql::<Bool>("state <> 'pending'"));
+            removed += diesel::delete(dead).execute(&mut tx.db)?;
+        }
+        Ok(removed as u64)
+    });
+    removal.await
+}
+
 fn retentions(db: &mut SqliteConnection) -> Result<Vec<(i64, Retention)>, Fault> {
     let rows: Vec<(i64, Option<i64>, Option<i64>)> =
         instances::table.select((instances::key, instances::event_days, instances::message_days)).load(db)?;

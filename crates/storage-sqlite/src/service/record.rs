@@ -3,13 +3,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{
-    Amendment, Entry, Epoch, Fleet, Instance, InstanceCounts, InstanceId, Message, MessageStatus, Missing,
-    NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, Write,
+    Amendment, Entry, Epoch, Fleet, Instance, InstanceCounts, InstanceId, InstanceStatus, Message,
+    MessageStatus, Missing, NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, Timestamp,
+    Write,
 };
 
 use super::events::Appender;
 use super::ownership::key_of;
-use super::{claims, count, early, instances, messages, prune};
+use super::{claims, count, early, events, instances, messages, prune};
 use crate::database::SqliteDatabase;
 use crate::fault::Fault;
 use crate::schema;
@@ -43,7 +44,8 @@ impl Fleet for SqliteDatabase {
             let mut counts = InstanceCounts::default();
             for (status, instances) in by_status {
                 counts.total += count(instances);
-                counts.by_status.insert(status.parse()?, count(instances));
+                let status = status.parse().unwrap_or(InstanceStatus::Disconnected);
+                *counts.by_status.entry(status).or_default() += count(instances);
             }
             Ok(counts)
         });
@@ -91,6 +93,14 @@ impl Fleet for SqliteDatabase {
     async fn prune_messages(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError> {
         prune::messages(self, default, limit).await
     }
+
+    async fn prune_dead(&self, kept: Duration, limit: u64) -> Result<u64, StorageError> {
+        prune::dead(self, kept, limit).await
+    }
+
+    fn forget_codes(&self, before: Timestamp) -> Write<u64> {
+        self.write(move |tx| events::forget_codes(&mut tx.db, before))
+    }
 }
 
 fn store(tx: &mut Tx, record: Record, sealer: &Sealer) -> Result<Recorded, Fault> {
@@ -105,7 +115,7 @@ fn store(tx: &mut Tx, record: Record, sealer: &Sealer) -> Result<Recorded, Fault
     if let Some(change) = record.state {
         instances::change_state(&mut tx.db, key, change, sealer)?;
     }
-    let log = Appender::start(tx, instance, key)?;
+    let log = Appender::start(tx, instance, key, sealer)?;
     let mut entering = Entering { tx, instance, key, log };
     let mut outcomes = Vec::with_capacity(record.entries.len());
     for entry in record.entries {
@@ -119,7 +129,7 @@ struct Entering<'a> {
     tx: &'a mut Tx,
     instance: InstanceId,
     key: i64,
-    log: Appender,
+    log: Appender<'a>,
 }
 
 impl Entering<'_> {

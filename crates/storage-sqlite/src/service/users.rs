@@ -48,8 +48,15 @@ impl UserRow {
     }
 
     fn open(self, sealer: &Sealer) -> Result<User, Fault> {
-        let api_key = sealer.open(&api_key_place(&[&self.id]), &self.api_key)?;
-        let api_key = std::str::from_utf8(&api_key).map_err(|error| Fault::corrupt("API key", error))?;
+        self.open_for(&UserPatch::default(), sealer)
+    }
+
+    /// What the patch sets anew needn't be readable.
+    fn open_for(self, patch: &UserPatch, sealer: &Sealer) -> Result<User, Fault> {
+        let api_key = match &patch.api_key {
+            Some(other) => other.clone(),
+            None => self.open_api_key(sealer)?,
+        };
         let version = u32::try_from(self.credentials_version);
         Ok(User {
             id: user_id(&self.id)?,
@@ -57,13 +64,21 @@ impl UserRow {
             password_hash: SecretText::new(self.password_hash),
             first_name: self.first_name,
             last_name: self.last_name,
-            role: self.role.parse()?,
-            api_key: ApiKey::new(api_key),
+            role: patch.role.map_or_else(|| self.role.parse(), Ok)?,
+            api_key,
             disabled_at: self.disabled_at.map(time),
             credentials_version: version.map_err(|error| Fault::corrupt("credentials version", error))?,
             created_at: time(self.created_at),
             updated_at: time(self.updated_at),
         })
+    }
+}
+
+impl UserRow {
+    fn open_api_key(&self, sealer: &Sealer) -> Result<ApiKey, Fault> {
+        let api_key = sealer.open(&api_key_place(&[&self.id]), &self.api_key)?;
+        let api_key = std::str::from_utf8(&api_key).map_err(|error| Fault::corrupt("API key", error))?;
+        Ok(ApiKey::new(api_key))
     }
 }
 
@@ -84,6 +99,11 @@ impl UserStore for SqliteDatabase {
             diesel::insert_into(users::table).values(row).execute(&mut tx.db)?;
             Ok(())
         })
+    }
+
+    async fn has_users(&self) -> Result<bool, StorageError> {
+        let some = self.read(|db| Ok(users::table.select(users::id).first::<Vec<u8>>(db).optional()?));
+        Ok(some.await?.is_some())
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StorageError> {
@@ -119,7 +139,11 @@ impl UserStore for SqliteDatabase {
         let all = self.read(move |db| {
             let rows =
                 users::table.order((users::created_at, users::id)).select(UserRow::as_select()).load(db)?;
-            rows.into_iter().map(|row| row.open(&sealer)).collect()
+            let readable = |row: UserRow| {
+                let opened = row.open(&sealer);
+                opened.inspect_err(|error| tracing::error!(%error, "a user is unreadable and left out")).ok()
+            };
+            Ok(rows.into_iter().filter_map(readable).collect())
         });
         Ok(all.await?)
     }
@@ -128,7 +152,7 @@ impl UserStore for SqliteDatabase {
         let sealer = self.sealer();
         self.write(move |tx| {
             let row = load(&mut tx.db, id)?.ok_or(Fault::NotFound(Missing::User))?;
-            let mut user = row.open(&sealer)?;
+            let mut user = row.open_for(&patch, &sealer)?;
             patch.apply(&mut user, now);
             let row = UserRow::seal(&user, &sealer)?;
             check_unique(&mut tx.db, &row)?;

@@ -6,9 +6,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use storage::conformance::{SAMPLE_NODE, sample_event, sample_incoming};
 use storage::{
-    ApiKey, CauseKind, ClaimStore, Consumer, DeliveryState, DeliveryStore, EventData, EventKind, Fleet,
-    InstanceId, InstanceStatus, InstanceStore, LeaseStore, MessageKind, MessageQuery, MessageStatus,
-    MessageStore, Outcome, Record, Settlement, UserStore, WebhookFormat, WebhookStore,
+    ApiKey, CauseKind, ClaimStore, Consumer, DeliveryQuery, DeliveryState, DeliveryStore, EventData,
+    EventKind, Fleet, InstanceId, InstanceStatus, InstanceStore, LeaseStore, MessageKind, MessageQuery,
+    MessageStatus, MessageStore, Outcome, Record, Settlement, UserStore, WebhookFormat, WebhookStore,
 };
 use storage_sqlite::{MasterKey, SqliteDatabase};
 use tempfile::TempDir;
@@ -173,7 +173,10 @@ async fn cursors_deliveries_and_idempotency_keys_are_there() {
     assert_eq!((work.len(), work[0].pending, work[0].cursor), (1, 4, 13));
 
     let owner = database.fleet_instance(id(BOB)).await.unwrap().unwrap().owner;
-    let dead = database.deliveries(owner, &default(BOB), DeliveryState::Dead, 100, 0).await.unwrap();
+    let dead = database
+        .deliveries(owner, &default(BOB), &DeliveryQuery::first(DeliveryState::Dead, 100))
+        .await
+        .unwrap();
     assert_eq!(dead.total, 9);
     for ((delivery, event), seq) in dead.items.iter().zip(1..) {
         assert_eq!((delivery.seq, delivery.attempts, delivery.status_code), (seq, 1, Some(500)));

@@ -15,9 +15,10 @@ use storage::conformance::{
     sample_user, sample_webhook,
 };
 use storage::{
-    Amendment, CauseKind, Claim, Clock, Consumer, Delivery, DeliveryState, Epoch, EventKind, EventQuery,
-    EventStart, Instance, InstanceId, InstancePatch, Json, MemoryStorage, MessageKind, MessageQuery, NodeId,
-    Record, Settlement, StateChange, StatusUpdate, Storage, Timestamp, UserId, WebhookPatch,
+    Amendment, CauseKind, Claim, Clock, Consumer, Delivery, DeliveryQuery, DeliveryState, Edit, Epoch,
+    EventKind, EventQuery, EventStart, Instance, InstanceId, InstancePatch, Json, MemoryStorage, MessageKind,
+    MessageQuery, NodeId, Record, Settlement, StateChange, StatusUpdate, Storage, Timestamp, UserId,
+    WebhookPatch,
 };
 use storage_sqlite::{MasterKey, Options, SqliteDatabase};
 
@@ -133,9 +134,13 @@ impl Stage {
             Action::Webhook(webhook, action) => self.change_webhook(WEBHOOKS[webhook], action).await,
             Action::Lease(node, action) => self.lease(NODES[node], action).await,
             Action::Retain(retention) => {
-                let patch = InstancePatch { retention: Some(retention), ..InstancePatch::default() };
-                let now = Timestamp::from_millis(1);
-                same!(self, store => store.update_instance(owner, instance, patch.clone(), now).await.unwrap());
+                let patch = InstancePatch {
+                    event_days: Some(retention.event_days),
+                    message_days: Some(retention.message_days),
+                    ..InstancePatch::default()
+                };
+                let now = Edit::at(Timestamp::from_millis(1));
+                same!(self, store => store.update_instance(owner, instance, patch.clone(), now.clone()).await.unwrap());
             }
             Action::Prune(action) => self.prune(action).await,
             Action::Recreate => {
@@ -151,18 +156,18 @@ impl Stage {
             WebhookAction::Create => {
                 let webhook = sample_webhook(instance, name);
                 let _ = same!(self, store => {
-                    store.create_webhook(owner, webhook.clone(), 2).await.map_err(|error| error.to_string())
+                    store.create_webhook(owner, webhook.clone(), 2, Edit::at(Timestamp::default())).await.map_err(|error| error.to_string())
                 });
             }
             WebhookAction::Switch(on) => {
                 let patch = WebhookPatch { enabled: Some(on), ..WebhookPatch::default() };
-                let now = Timestamp::from_millis(5);
+                let now = Edit::at(Timestamp::from_millis(5));
                 same!(self, store => {
-                    store.update_webhook(owner, instance, name.to_owned(), patch.clone(), now).await.ok()
+                    store.update_webhook(owner, instance, name.to_owned(), patch.clone(), now.clone()).await.ok()
                 });
             }
             WebhookAction::Delete => {
-                same!(self, store => store.delete_webhook(owner, instance, name.to_owned()).await.is_ok());
+                same!(self, store => store.delete_webhook(owner, instance, name.to_owned(), Edit::at(Timestamp::default())).await.is_ok());
             }
         }
     }
@@ -198,7 +203,7 @@ impl Stage {
                 same!(self, store => store.prune_messages(None, limit).await.unwrap());
             }
             PruneAction::Claims { before } => {
-                same!(self, store => store.prune_claims(Timestamp::from_millis(before)).await.unwrap());
+                same!(self, store => store.prune_claims(Timestamp::from_millis(before), 9).await.unwrap());
             }
         }
     }
@@ -267,7 +272,8 @@ impl Stage {
             same!(self, store => store.cursor(&consumer).await.unwrap());
             same!(self, store => store.pending_deliveries(&consumer, 3, 5).await.unwrap());
             for state in [DeliveryState::Pending, DeliveryState::Dead] {
-                same!(self, store => store.deliveries(owner, &consumer, state, 3, 1).await.unwrap());
+                let query = DeliveryQuery { skip: 1, ..DeliveryQuery::first(state, 3) };
+                same!(self, store => store.deliveries(owner, &consumer, &query).await.unwrap());
             }
         }
         for id in 0..7 {
@@ -279,7 +285,11 @@ impl Stage {
             for (start, skip, limit) in [(None, 0, 100), (Some(START + 20), 1, 2)] {
                 let start = start.map(Timestamp::from_millis);
                 let query = MessageQuery { start, skip, ..MessageQuery::newest(&chat, limit) };
-                same!(self, store => store.messages(owner, instance, &query).await.unwrap());
+                same!(self, store => {
+                    // Places are each store's own.
+                    let page = store.messages(owner, instance, &query).await.unwrap();
+                    (page.items, page.total, page.has_more, page.next.is_some())
+                });
             }
         }
         self.compare_logs().await;

@@ -1,7 +1,14 @@
 //! A row that can't be read keeps nothing that comes after it from being recorded.
 
-use storage::conformance::{sample_amendment, sample_incoming, sample_outgoing, sample_receipt};
-use storage::{Change, Fleet, MessageStatus, Outcome, StorageError};
+use std::time::Duration;
+
+use storage::conformance::{
+    SAMPLE_NODE, sample_amendment, sample_incoming, sample_outgoing, sample_receipt, sample_webhook,
+};
+use storage::{
+    Change, Edit, Fleet, Instance, InstancePatch, InstanceStatus, InstanceStore, LeaseStore, MessageStatus,
+    Outcome, Part, StateChange, StorageError, Timestamp, Webhook, WebhookPatch, WebhookStore,
+};
 
 use crate::fixture::Fixture;
 
@@ -66,4 +73,64 @@ async fn an_unreadable_message_to_be_sent_keeps_no_other_from_being_sent() {
     fixture.sql("UPDATE messages SET kind = 'text' WHERE message_id = 'B'");
     let repaired = fixture.database.fleet_messages_by_id(held.id, "B").await.unwrap().remove(0);
     assert_eq!(repaired.status, MessageStatus::Failed, "nobody sends it by surprise");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_an_instance_survives_changes_of_everything_else() {
+    let mut fixture = Fixture::start();
+    let held = fixture.instance().await;
+    let whole = fixture.database.instance(held.user.id, held.id).await.unwrap().unwrap();
+    // As another key would leave it: it comes back when the key does.
+    let damage = "UPDATE instances SET proxy = x'ff' || proxy, status = 'x' || status, device_icon = 'x' || device_icon;
+                  UPDATE webhooks SET secret = x'ff' || secret, headers = x'ff' || headers, format = 'x' || format,
+                                      kinds = 'x' || kinds";
+    let repair = "UPDATE instances SET proxy = substr(proxy, 2), status = substr(status, 2), device_icon = substr(device_icon, 2);
+                  UPDATE webhooks SET secret = substr(secret, 2), headers = substr(headers, 2), format = substr(format, 2),
+                                      kinds = substr(kinds, 2)";
+    fixture.database.close().await;
+    fixture.sql(damage);
+    fixture.restart().await;
+    let rename = || InstancePatch {
+        name: Some("renamed".to_owned()),
+        webhook: WebhookPatch { max_retries: Some(9), ..WebhookPatch::default() },
+        ..InstancePatch::default()
+    };
+    let edit = || Edit::at(Timestamp::default());
+    let edited = fixture.database.update_instance(held.user.id, held.id, rename(), edit()).await.unwrap();
+    let (instance, webhook) = edited.now;
+    assert_eq!(instance.unreadable, [Part::State, Part::Proxy, Part::DeviceIcon]);
+    assert_eq!(webhook.unreadable, [Part::Format, Part::Kinds, Part::Secret, Part::Headers]);
+    assert!(!instance.can_run() && instance.connection.proxy.is_none() && webhook.secret.is_none());
+    // The companion's word about its own name, too.
+    let own = StateChange { push_name: Some(Some("Zoë".to_owned())), ..StateChange::default() };
+    fixture.database.record(held.record().state(own)).await.unwrap();
+
+    fixture.database.close().await;
+    fixture.sql(repair);
+    fixture.restart().await;
+    let again = fixture.database.instance(held.user.id, held.id).await.unwrap().unwrap();
+    let expected = Instance { name: "renamed".to_owned(), updated_at: again.updated_at, ..whole };
+    assert_eq!(again, expected);
+    let webhook = fixture.database.fleet_webhooks(held.id).await.unwrap().remove(0);
+    let sample = sample_webhook(held.id, "default");
+    assert_eq!(webhook, Webhook { max_retries: 9, updated_at: webhook.updated_at, ..sample });
+}
+
+#[tokio::test]
+async fn an_instance_that_cannot_be_read_is_taken_counted_buried_and_deleted() {
+    let mut fixture = Fixture::start();
+    let (gone, buried) = (fixture.instance().await, fixture.instance().await);
+    fixture.database.close().await;
+    fixture.sql("UPDATE instances SET proxy = x'00', status = 'x', status_cause = 'x', node = NULL; UPDATE webhooks SET secret = x'00'");
+    fixture.restart().await;
+    let counts = fixture.database.instance_counts().await.unwrap();
+    assert_eq!(counts.by_status, [(InstanceStatus::Disconnected, 2)].into());
+    let leased = fixture.database.acquire(SAMPLE_NODE, true, 9, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(leased.len(), 2);
+    assert!(leased.iter().all(|leased| !leased.instance.can_run()));
+    fixture.database.delete_instance(gone.user.id, gone.id).await.unwrap();
+    fixture.database.bury_instance(buried.user.id, buried.id, Timestamp::default()).await.unwrap();
+    let kept = fixture.database.fleet_instance(buried.id).await.unwrap().unwrap();
+    assert_eq!(kept.unreadable, [Part::Proxy], "nobody may go around it");
+    assert_eq!(fixture.database.fleet_instance(gone.id).await.unwrap(), None);
 }

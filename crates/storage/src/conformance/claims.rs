@@ -45,10 +45,13 @@ pub async fn a_key_is_taken_once_together_with_its_record(mut backend: impl Back
 pub async fn old_claims_are_forgotten(backend: impl Backend) {
     let store = backend.storage().await;
     let held = Held::new(&*store).await;
-    for (key, at) in [("old", 1), ("new", 2)] {
+    for (key, at) in [("old", 1), ("new", 2), ("older", 0)] {
         store.record(held.record().claim(Some(claim("send", key, at)))).await.unwrap();
     }
-    assert_eq!(store.prune_claims(Timestamp::from_millis(2)).await.unwrap(), 1);
+    let before = Timestamp::from_millis(2);
+    for count in [1, 1, 0] {
+        assert_eq!(store.prune_claims(before, 1).await.unwrap(), count, "in pieces");
+    }
     assert_eq!(store.claim("send", "old").await.unwrap(), None);
     assert!(store.claim("send", "new").await.unwrap().is_some());
     let again = store.record(held.record().claim(Some(claim("send", "old", 3)))).await.unwrap();

@@ -3,7 +3,8 @@
 use super::held::Held;
 use super::{Backend, sample_user, sample_webhook};
 use crate::{
-    Consumer, ConsumerWork, Delivery, DeliveryState, InstanceId, Missing, Settlement, StorageError, Timestamp,
+    Consumer, ConsumerWork, Delivery, DeliveryQuery, DeliveryState, Edit, InstanceId, Missing, Settlement,
+    StorageError, Timestamp,
 };
 
 /// A cursor starts absent, moves forward, survives a restart and ignores being moved back.
@@ -11,7 +12,10 @@ pub async fn a_cursor_only_moves_forward(mut backend: impl Backend) {
     let store = backend.storage().await;
     let held = Held::new(&*store).await;
     let Held { instance, owner, epoch } = held;
-    store.create_webhook(owner, sample_webhook(instance, "second"), 9).await.unwrap();
+    store
+        .create_webhook(owner, sample_webhook(instance, "second"), 9, Edit::at(Timestamp::default()))
+        .await
+        .unwrap();
     let (webhook, second) = (held.webhook(), Consumer::webhook(instance, "second"));
     assert_eq!(store.cursor(&webhook).await.unwrap(), None);
     let at = |consumer: &Consumer, cursor| Settlement {
@@ -63,7 +67,10 @@ pub async fn settlements_insert_replace_and_remove(backend: impl Backend) {
     store.settle(vec![settlement]).await.unwrap();
     assert_eq!(store.pending_deliveries(&consumer, 0, 10).await.unwrap(), [retried.clone(), put[2].clone()]);
 
-    let page = |state, limit, skip| store.deliveries(owner, &consumer, state, limit, skip);
+    let page = async |state, limit, skip| {
+        let query = DeliveryQuery { skip, ..DeliveryQuery::first(state, limit) };
+        store.deliveries(owner, &consumer, &query).await
+    };
     let log = held.log(&*store).await;
     let with_event = |delivery: Delivery| {
         let event = log.iter().find(|event| event.seq == delivery.seq).cloned();
@@ -71,7 +78,12 @@ pub async fn settlements_insert_replace_and_remove(backend: impl Backend) {
         vec![(delivery, event)]
     };
     let pending = page(DeliveryState::Pending, 1, 0).await.unwrap();
+    assert!(pending.has_more);
     assert_eq!((pending.items, pending.total), (with_event(retried), 2));
+    let after = DeliveryQuery { after: pending.next, ..DeliveryQuery::first(DeliveryState::Pending, 9) };
+    let rest = store.deliveries(owner, &consumer, &after).await.unwrap();
+    assert_eq!((rest.has_more, rest.next, rest.total), (false, None, 2));
+    assert_eq!(rest.items, with_event(put[2].clone()));
     assert_eq!(page(DeliveryState::Pending, 1, 1).await.unwrap().items, with_event(put[2].clone()));
     assert_eq!(page(DeliveryState::Dead, 10, 0).await.unwrap().items, with_event(dead));
     let other = Consumer::webhook(held.instance, "other");
@@ -99,7 +111,7 @@ pub async fn work_lists_backlogs_and_pending_deliveries(backend: impl Backend) {
     let held = Held::new(&*store).await;
     for name in ["done", "fresh", "retrying"] {
         let webhook = sample_webhook(held.instance, name);
-        store.create_webhook(held.owner, webhook, 9).await.unwrap();
+        store.create_webhook(held.owner, webhook, 9, Edit::at(Timestamp::default())).await.unwrap();
     }
     assert_eq!(store.work(held.instance).await.unwrap(), []);
     held.append(&*store, 3).await;
@@ -189,7 +201,7 @@ pub async fn another_users_deliveries_do_not_exist(backend: impl Backend) {
     held.append(&*store, 1).await;
     let dead = Delivery { state: DeliveryState::Dead, ..delivery(&consumer, 1) };
     store.settle(vec![Settlement { put: vec![dead], ..held.settlement() }]).await.unwrap();
-    let listed = store.deliveries(max.id, &consumer, DeliveryState::Dead, 10, 0).await;
+    let listed = store.deliveries(max.id, &consumer, &DeliveryQuery::first(DeliveryState::Dead, 10)).await;
     assert!(matches!(listed, Err(StorageError::NotFound { what: Missing::Instance })), "{listed:?}");
     let replayed = store.replay(max.id, consumer, None, 0, 10, Timestamp::from_millis(1)).await;
     assert!(matches!(replayed, Err(StorageError::NotFound { what: Missing::Instance })), "{replayed:?}");

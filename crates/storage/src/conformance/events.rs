@@ -24,7 +24,15 @@ pub async fn every_kind_of_event_round_trips(mut backend: impl Backend) {
     backend.reopen().await;
     let log = held.log(&*backend.storage().await).await;
     let stored = log.into_iter().map(|event| NewEvent { id: event.id, chat: event.chat, data: event.data });
-    assert!(stored.eq(events));
+    // All codes but the last are void by those after them.
+    let last = events.iter().rposition(|event| event.data.kind() == EventKind::QrReceived);
+    let expected = events.into_iter().enumerate().map(|(at, mut event)| {
+        if Some(at) != last {
+            event.data.forget_code();
+        }
+        event
+    });
+    assert!(stored.eq(expected));
 }
 
 /// Pages by position join without gap or overlap; `Newest` ends with the end of the log.
@@ -90,7 +98,7 @@ pub async fn polling_by_time_misses_nothing_and_repeats_nothing(backend: impl Ba
     let mut seen: Vec<Event> = Vec::new();
     for round in 0..40 {
         let record = (0..round % 5)
-            .fold(held.record(), |record, _| record.event(sample_event(EventKind::QrReceived, None)));
+            .fold(held.record(), |record, _| record.event(sample_event(EventKind::IdentityChanged, None)));
         store.record(record).await.unwrap();
         let since = seen.last().map_or(EventStart::Oldest, |event| EventStart::AfterTime(event.timestamp));
         let page = store.events(owner, instance, &query(since, &[], 2)).await.unwrap();

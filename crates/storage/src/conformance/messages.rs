@@ -358,7 +358,7 @@ pub async fn messages_are_listed_newest_first_in_pages(backend: impl Backend) {
         let query = MessageQuery { skip, ..MessageQuery::newest(CHAT, 2) };
         let page = store.messages(owner, instance, &query).await.unwrap();
         assert_eq!(page.total, 5);
-        assert_eq!(page.has_more(skip), skip < 4, "after skipping {skip}");
+        assert_eq!(page.has_more, skip < 3, "after skipping {skip}");
         all.extend(page.items.into_iter().map(|message| message.message_id));
     }
     assert_eq!(all, ["D", "C", "B2", "B1", "A"]);

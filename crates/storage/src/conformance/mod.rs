@@ -32,6 +32,7 @@ mod held;
 pub mod instances;
 pub mod leases;
 pub mod messages;
+pub mod pages;
 pub mod record;
 pub mod retention;
 mod samples;
@@ -156,6 +157,7 @@ macro_rules! conformance_tests {
                 an_owner_has_no_more_instances_than_allowed
                 another_users_instance_does_not_exist
                 instance_patches_change_only_what_they_name
+                instance_changes_made_at_once_are_merged
                 deleting_an_instance_removes_all_that_belongs_to_it
                 a_buried_instance_is_nobodys_until_it_is_forgotten
             }
@@ -164,7 +166,11 @@ macro_rules! conformance_tests {
                 every_instance_has_a_default_webhook
                 names_are_unique_and_their_number_is_limited
                 webhook_patches_change_only_what_they_name
+                a_change_and_its_event_are_one
+                changes_made_at_once_are_merged
+                a_stale_change_is_refused
                 a_new_webhook_starts_at_the_end_of_the_log
+                a_webhook_that_is_switched_on_starts_at_the_end_of_the_log
                 deleting_a_webhook_removes_its_cursor_and_deliveries
                 another_users_webhooks_do_not_exist
             }
@@ -190,6 +196,11 @@ macro_rules! conformance_tests {
                 a_record_for_an_unknown_instance_changes_nothing
                 records_apply_in_the_order_of_their_calls
                 recorded_changes_survive_a_restart
+            }
+            pages {
+                pages_of_events_end_at_a_size_and_join
+                pages_of_messages_end_at_a_size_and_join
+                pages_of_deliveries_end_at_a_size_and_join
             }
             messages {
                 messages_round_trip
@@ -220,6 +231,8 @@ macro_rules! conformance_tests {
                 old_messages_go_and_pending_ones_stay
                 an_instances_own_retention_comes_first
                 early_changes_do_not_wait_for_ever
+                old_dead_deliveries_go_and_pending_ones_stay
+                codes_are_forgotten_once_they_are_void
             }
             deliveries {
                 a_cursor_only_moves_forward

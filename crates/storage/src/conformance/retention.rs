@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::held::Held;
-use super::{Backend, sample_amendment, sample_incoming, sample_outgoing, sample_webhook};
+use super::{Backend, sample_amendment, sample_event, sample_incoming, sample_outgoing, sample_webhook};
 use crate::{
-    Change, Clock, Consumer, Delivery, DeliveryState, Event, InstancePatch, MessageKind, Outcome, Retention,
-    Settlement, Storage, Timestamp, WebhookPatch,
+    Change, Clock, Consumer, Delivery, DeliveryQuery, DeliveryState, Edit, Event, EventData, EventKind,
+    InstancePatch, MessageKind, Outcome, Retention, Settlement, Storage, Timestamp, WebhookPatch,
 };
 
 const CHAT: &str = "15550000002@s.whatsapp.net";
@@ -43,7 +43,8 @@ pub async fn old_events_go_and_what_is_still_needed_stays(backend: impl Backend)
 pub async fn events_wait_for_webhooks_that_are_switched_on(backend: impl Backend) {
     let store = backend.storage().await;
     let held = kept_for(&*store, Retention::default()).await;
-    store.create_webhook(held.owner, sample_webhook(held.instance, "second"), 9).await.unwrap();
+    let now = Edit::at(Timestamp::default());
+    store.create_webhook(held.owner, sample_webhook(held.instance, "second"), 9, now.clone()).await.unwrap();
     held.append(&*store, 4).await;
     let all = held.log(&*store).await;
     settle(&*store, Settlement { cursor: Some(all[3].seq), ..held.settlement() }).await;
@@ -51,7 +52,6 @@ pub async fn events_wait_for_webhooks_that_are_switched_on(backend: impl Backend
     settle(&*store, Settlement { cursor: Some(all[0].seq), ..Settlement::new(second, held.epoch) }).await;
     prune_events(&*store, NOTHING, 100, 1).await;
     let off = WebhookPatch { enabled: Some(false), ..WebhookPatch::default() };
-    let now = Timestamp::default();
     store.update_webhook(held.owner, held.instance, "second".into(), off, now).await.unwrap();
     prune_events(&*store, NOTHING, 100, 2).await;
     assert_eq!(held.log(&*store).await, all[3..]);
@@ -130,11 +130,70 @@ pub async fn early_changes_do_not_wait_for_ever(backend: impl Backend) {
     }
 }
 
+/// What was given up goes when it is old enough, in pieces, and with it what keeps its events; what is pending stays.
+pub async fn old_dead_deliveries_go_and_pending_ones_stay(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = Held::new(&*store).await;
+    held.append(&*store, 4).await;
+    let consumer = held.webhook();
+    let now = Clock::system().now();
+    let pending = Delivery { state: DeliveryState::Pending, ..owed(&consumer, 3) };
+    let young = Delivery { updated_at: now, ..owed(&consumer, 4) };
+    let put = vec![owed(&consumer, 1), owed(&consumer, 2), pending, young];
+    settle(&*store, Settlement { put, ..held.settlement() }).await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    for count in [1, 1, 0] {
+        assert_eq!(store.prune_dead(day, 1).await.unwrap(), count);
+    }
+    let query = DeliveryQuery::first(DeliveryState::Dead, 9);
+    let left = store.deliveries(held.owner, &consumer, &query).await.unwrap().items;
+    assert_eq!(left.iter().map(|(delivery, _)| delivery.seq).collect::<Vec<_>>(), [4]);
+    assert_eq!(store.pending_deliveries(&consumer, 0, 9).await.unwrap().len(), 1);
+}
+
+/// A code is a secret until it is void; then the log forgets it, but not that there was one.
+pub async fn codes_are_forgotten_once_they_are_void(mut backend: impl Backend) {
+    let store = backend.storage().await;
+    let (held, other) = (Held::new(&*store).await, Held::new(&*store).await);
+    let shown = |held: &Held| held.record().event(sample_event(EventKind::QrReceived, None));
+    let codes = async |store: &dyn Storage, held: &Held| {
+        let known = held.log(store).await.into_iter().filter_map(|event| match event.data {
+            EventData::QrReceived(told) => Some(!told.code.is_empty()),
+            _ => None,
+        });
+        known.collect::<Vec<_>>()
+    };
+    for held in [&held, &other] {
+        let told = store.record(shown(held)).await.unwrap();
+        assert!(matches!(&told.events[0].data, EventData::QrReceived(told) if !told.code.is_empty()));
+    }
+    store.record(shown(&held)).await.unwrap();
+    held.append(&*store, 1).await;
+    assert_eq!(codes(&*store, &held).await, [false, true], "the newer one replaces it");
+    drop(store);
+    backend.reopen().await;
+    let store = backend.storage().await;
+    assert_eq!(codes(&*store, &held).await, [false, true]);
+    let ends = [EventKind::Connected, EventKind::Disconnected];
+    for (nth, end) in ends.into_iter().enumerate() {
+        store.record(shown(&held).event(sample_event(end, None))).await.unwrap();
+        assert_eq!(codes(&*store, &held).await, vec![false; 3 + nth]);
+    }
+    assert_eq!(codes(&*store, &other).await, [true], "others' stay");
+    assert_eq!(store.forget_codes(Timestamp::from_millis(1)).await.unwrap(), 0);
+    assert_eq!(store.forget_codes(Timestamp::from_millis(i64::MAX)).await.unwrap(), 1);
+    assert_eq!(codes(&*store, &other).await, [false]);
+}
+
 /// An instance with this retention.
 async fn kept_for(store: &dyn Storage, retention: Retention) -> Held {
     let held = Held::new(store).await;
-    let patch = InstancePatch { retention: Some(retention), ..InstancePatch::default() };
-    store.update_instance(held.owner, held.instance, patch, Timestamp::default()).await.unwrap();
+    let patch = InstancePatch {
+        event_days: Some(retention.event_days),
+        message_days: Some(retention.message_days),
+        ..InstancePatch::default()
+    };
+    store.update_instance(held.owner, held.instance, patch, Edit::at(Timestamp::default())).await.unwrap();
     held
 }
 

@@ -8,8 +8,8 @@ use crate::{
     ExpiryData, Failure, FailureCause, IdentityData, Instance, InstanceId, InstanceStatus, LimitData,
     LimitsData, Message, MessageData, MessageKind, MessageStatus, NewChatsData, NewEvent, NewMessage, NodeId,
     QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage, StorageError, StoredMessageId,
-    TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, User, UserId, Webhook, WebhookData,
-    WebhookFormat,
+    TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData, User, UserId, Webhook,
+    WebhookData, WebhookFormat,
 };
 
 /// The node that holds the instances of [`sample_leased`].
@@ -54,6 +54,7 @@ pub fn sample_instance(owner: UserId, name: &str) -> Instance {
         last_activity: None,
         created_at: Timestamp::from_millis(1_700_000_000_003),
         updated_at: Timestamp::from_millis(1_700_000_000_004),
+        unreadable: Vec::new(),
     }
 }
 
@@ -78,6 +79,7 @@ pub fn sample_webhook(instance: InstanceId, name: &str) -> Webhook {
         headers: BTreeMap::from([("Custom-Header".to_owned(), format!("header of {name}"))]),
         created_at: Timestamp::from_millis(1_700_000_000_005),
         updated_at: Timestamp::from_millis(1_700_000_000_006),
+        unreadable: Vec::new(),
     }
 }
 
@@ -170,6 +172,9 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
                 is_reached: true,
             }),
         }),
+        EventKind::Unreadable => {
+            EventData::Unreadable(UnreadableData { kind: Some(EventKind::MessageReceived) })
+        }
     }
 }
 

@@ -65,6 +65,8 @@ words! {
         Fenced = "fenced",
         /// The gateway was stopped.
         Shutdown = "shutdown",
+        /// What is stored of the instance can't be read, and has to be set anew. Never written.
+        Unreadable = "unreadable",
     }
 }
 

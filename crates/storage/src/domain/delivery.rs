@@ -1,5 +1,5 @@
 use super::word::words;
-use crate::{Epoch, InstanceId, Timestamp};
+use crate::{Cursor, Epoch, InstanceId, Timestamp};
 
 /// A reader of an instance's event log with a cursor of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +52,26 @@ pub struct Delivery {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// Which deliveries of a consumer, ascending by `seq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryQuery {
+    /// Those in this state. Whatever isn't pending is dead, also what is in no known state.
+    pub state: DeliveryState,
+    /// Only those after this place.
+    pub after: Option<Cursor>,
+    /// How many to return at most.
+    pub limit: u64,
+    /// How many to leave out first.
+    pub skip: u64,
+}
+
+impl DeliveryQuery {
+    /// The first `limit` in this state.
+    pub fn first(state: DeliveryState, limit: u64) -> Self {
+        Self { state, after: None, limit, skip: 0 }
+    }
 }
 
 /// What a consumer has achieved; stored atomically.

@@ -34,6 +34,8 @@ words! {
         ClientExpiring = "client_expiring",
         /// WhatsApp has changed whom the account may write to.
         LimitsChanged = "limits_changed",
+        /// Something that was stored and can't be read any more. Never written.
+        Unreadable = "unreadable",
     }
 }
 

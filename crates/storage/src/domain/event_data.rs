@@ -37,6 +37,9 @@ pub enum EventData {
     ClientExpiring(ExpiryData),
     /// WhatsApp has changed whom the account may write to.
     LimitsChanged(LimitsData),
+    /// Something that was stored and can't be read any more: damaged, or written by a later version. No row says so; it is
+    /// what a row is told as.
+    Unreadable(UnreadableData),
 }
 
 impl EventData {
@@ -58,7 +61,22 @@ impl EventData {
             Self::IdentityChanged(_) => EventKind::IdentityChanged,
             Self::ClientExpiring(_) => EventKind::ClientExpiring,
             Self::LimitsChanged(_) => EventKind::LimitsChanged,
+            Self::Unreadable(_) => EventKind::Unreadable,
         }
+    }
+
+    /// Whether the codes of all `qr_received` events before are void: a newer one replaces them, the instance is linked, or
+    /// the connection on which they were good has ended. They hold a secret, so the log forgets them.
+    pub fn voids_codes(&self) -> bool {
+        matches!(self, Self::QrReceived(_) | Self::Connected(_) | Self::Disconnected(_))
+    }
+
+    /// Forgets the code, if there is one. Tells whether there was.
+    pub fn forget_code(&mut self) -> bool {
+        let Self::QrReceived(told) = self else { return false };
+        let had_code = !told.code.is_empty();
+        told.code.clear();
+        had_code
     }
 
     /// The text to store, in the present [`FORMAT`](Self::FORMAT).
@@ -254,7 +272,7 @@ pub struct ExpiryData {
 /// A code to scan.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QrData {
-    /// The text of the code.
+    /// The text of the code; empty once it is void.
     pub code: String,
     /// From 1; counts the codes since the last connection.
     pub attempt: u32,
@@ -322,6 +340,14 @@ pub struct WebhookData {
     /// Whether it is gone.
     #[serde(default)]
     pub deleted: bool,
+}
+
+/// What is known of an event that can't be read.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadableData {
+    /// The kind that was stored with it, if that is a known one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<EventKind>,
 }
 
 /// A change of somebody's identity. Who it is, is the event's chat.

@@ -28,6 +28,7 @@ pub(super) fn decode(kind: EventKind, text: &str) -> Result<EventData, serde_jso
         EventKind::LimitExceeded => EventData::LimitExceeded(serde_json::from_str::<LimitData>(text)?),
         EventKind::LimitsChanged => EventData::LimitsChanged(serde_json::from_str::<LimitsData>(text)?),
         EventKind::IdentityChanged => EventData::IdentityChanged(serde_json::from_str::<IdentityData>(text)?),
+        EventKind::Unreadable => return Err(serde::de::Error::custom("the kind is unknown")),
         EventKind::WebhookUpdated => {
             let (name, enabled, deleted) = (Webhook::DEFAULT.to_owned(), true, false);
             EventData::WebhookUpdated(WebhookData { name, enabled, deleted })

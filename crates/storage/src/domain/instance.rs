@@ -1,9 +1,14 @@
 use std::time::Duration;
 
 use super::id::identifier;
+use super::part::repaired;
 use super::user::set;
+use super::webhook::later;
 use super::word::words;
-use crate::{ConnectionCause, DeviceLook, SecretText, Timestamp, UserId, Webhook, WebhookPatch};
+use crate::{
+    ConnectionCause, DeviceIcon, DeviceLook, Part, SecretText, StorageError, Timestamp, UserId, Version,
+    Webhook, WebhookPatch,
+};
 
 identifier! {
     /// Identifies an instance: one WhatsApp account carried by the gateway.
@@ -63,9 +68,26 @@ pub struct Instance {
     pub created_at: Timestamp,
     /// When its settings (not its state) were last changed.
     pub updated_at: Timestamp,
+    /// What of it can't be read; empty for what a caller makes. Fields of such a part say as little as possible.
+    pub unreadable: Vec<Part>,
 }
 
 impl Instance {
+    /// Whether it may run: all that its connection depends on is known. What it was doing last needn't be.
+    pub fn can_run(&self) -> bool {
+        self.unreadable.iter().all(|part| *part == Part::State)
+    }
+
+    /// What it counts in a page.
+    pub fn size(&self) -> usize {
+        self.name.len() + self.description.as_ref().map_or(0, String::len)
+    }
+
+    /// The state of its settings, its default webhook's included.
+    pub fn version(&self, default: &Webhook) -> Version {
+        Version::of(&[self.updated_at, default.updated_at])
+    }
+
     /// What is left of it once it is buried: its id, its times and how it connects, and no owner.
     #[must_use]
     pub fn buried(self) -> Self {
@@ -86,6 +108,7 @@ impl Instance {
             last_activity: None,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            unreadable: self.unreadable.into_iter().filter(|part| *part == Part::Proxy).collect(),
         }
     }
 }
@@ -137,29 +160,50 @@ pub struct InstancePatch {
     pub name: Option<String>,
     /// New description; `Some(None)` removes it.
     pub description: Option<Option<String>>,
-    /// New retention.
-    pub retention: Option<Retention>,
-    /// Other ways to connect.
-    pub connection: Option<ConnectionSettings>,
-    /// New look.
-    pub look: Option<DeviceLook>,
+    /// New [`Retention::event_days`].
+    pub event_days: Option<Option<u32>>,
+    /// New [`Retention::message_days`].
+    pub message_days: Option<Option<u32>>,
+    /// Another proxy; `Some(None)` removes it.
+    pub proxy: Option<Option<SecretText>>,
+    /// Whether senders see at once that their messages were delivered.
+    pub shows_delivery: Option<bool>,
+    /// New name on the phone; `Some(None)` leaves it to the gateway.
+    pub device_name: Option<Option<String>>,
+    /// New icon there.
+    pub device_icon: Option<Option<DeviceIcon>>,
     /// Changes to the webhook named [`Webhook::DEFAULT`](crate::Webhook::DEFAULT), stored in the same commit.
     pub webhook: WebhookPatch,
 }
 
 impl InstancePatch {
-    /// Applies the changes to the instance and its default webhook as of `now`.
-    pub fn apply(self, instance: &mut Instance, default: &mut Webhook, now: Timestamp) {
-        let Self { name, description, retention, connection, look, webhook } = self;
-        set(&mut instance.name, name);
-        set(&mut instance.description, description);
-        set(&mut instance.retention, retention);
-        set(&mut instance.connection, connection);
-        set(&mut instance.look, look);
-        if !webhook.is_empty() {
-            webhook.apply(default, now);
+    /// Applies the changes to the instance and its default webhook as of `now`. What they name can be read from then on.
+    ///
+    /// # Errors
+    /// `Invalid`, and nothing is changed, as [`WebhookPatch::apply`] says.
+    pub fn apply(
+        self,
+        instance: &mut Instance,
+        default: &mut Webhook,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.webhook.apply(default, now)?;
+        if self.proxy.is_some() {
+            repaired(&mut instance.unreadable, Part::Proxy);
         }
-        instance.updated_at = now;
+        if self.device_icon.is_some() {
+            repaired(&mut instance.unreadable, Part::DeviceIcon);
+        }
+        set(&mut instance.name, self.name);
+        set(&mut instance.description, self.description);
+        set(&mut instance.retention.event_days, self.event_days);
+        set(&mut instance.retention.message_days, self.message_days);
+        set(&mut instance.connection.proxy, self.proxy);
+        set(&mut instance.connection.shows_delivery, self.shows_delivery);
+        set(&mut instance.look.name, self.device_name);
+        set(&mut instance.look.icon, self.device_icon);
+        instance.updated_at = later(instance.updated_at, now);
+        Ok(())
     }
 }
 
@@ -189,6 +233,9 @@ impl StateChange {
     /// Applies the changes.
     pub fn apply(self, instance: &mut Instance) {
         let Self { status, status_cause, jid, lid, phone, push_name } = self;
+        if status.is_some() {
+            repaired(&mut instance.unreadable, Part::State);
+        }
         set(&mut instance.status, status);
         set(&mut instance.status_cause, status_cause);
         set(&mut instance.jid, jid);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::id::identifier;
 use super::word::words;
-use crate::{InstanceId, MessageKind, NewEvent, Timestamp};
+use crate::{Cursor, InstanceId, MessageKind, NewEvent, Timestamp};
 
 identifier! {
     /// Identifies a stored message (WhatsApp's own id is [`Message::message_id`]).
@@ -30,6 +30,8 @@ words! {
         Failed = "failed",
         /// Somebody else's, stored, not marked as read by us.
         Received = "received",
+        /// Stored in a word that can't be read. Never written.
+        Unreadable = "unreadable",
     }
 }
 
@@ -43,13 +45,13 @@ impl MessageStatus {
     ///
     /// `Failed` is reached only from `Pending` and `Held`, and left only when a receipt proves that the message did arrive.
     pub const fn may_become(self, next: Self) -> bool {
-        use MessageStatus::{Delivered, Failed, Held, Pending, Played, Read, Received, Sent};
+        use MessageStatus::{Delivered, Failed, Held, Pending, Played, Read, Received, Sent, Unreadable};
         match self {
             Pending | Held => matches!(next, Sent | Delivered | Read | Played | Failed),
             Sent | Failed => matches!(next, Delivered | Read | Played),
             Delivered | Received => matches!(next, Read | Played),
             Read => matches!(next, Played),
-            Played => false,
+            Played | Unreadable => false,
         }
     }
 }
@@ -101,6 +103,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// What it counts in a page: its text, and the bytes that it came in.
+    pub fn size(&self) -> usize {
+        self.text.as_ref().map_or(0, String::len) + self.raw.len()
+    }
+
     /// With no time of a change before the time of writing: WhatsApp tells seconds, we tell milliseconds. Stores apply
     /// this to what they add.
     #[must_use]
@@ -213,12 +220,14 @@ pub struct MessageQuery {
     pub limit: u64,
     /// How many to leave out first.
     pub skip: u64,
+    /// Only those before this place, older ones.
+    pub before: Option<Cursor>,
 }
 
 impl MessageQuery {
     /// The newest `limit` messages of a chat.
     pub fn newest(chat: impl Into<String>, limit: u64) -> Self {
-        Self { chat: chat.into(), start: None, end: None, limit, skip: 0 }
+        Self { chat: chat.into(), start: None, end: None, limit, skip: 0, before: None }
     }
 }
 

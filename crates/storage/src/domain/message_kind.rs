@@ -75,6 +75,8 @@ words! {
         Unknown = "unknown",
         /// Came without content or in an encryption that this version doesn't read (groups, lists, channels, bots).
         Unsupported = "unsupported",
+        /// Stored in a word that can't be read. Never written.
+        Unreadable = "unreadable",
         /// Could not be decrypted. Amended when a resend can be read.
         Undecryptable = "undecryptable",
     }

@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::part::repaired;
 use super::user::set;
 use super::word::words;
-use crate::{EventKind, InstanceId, MessageStatus, SecretText, Timestamp};
+use crate::{
+    EventData, EventKind, InstanceId, MessageStatus, NewEvent, Part, SecretText, StorageError, Timestamp,
+    Version, WebhookData,
+};
 
 words! {
     /// In whose words a webhook is told. The envelope, the names of events and fields, and nothing else.
@@ -42,6 +46,8 @@ pub struct Webhook {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// What of it can't be read; empty for what a caller makes. It calls nobody until that is set anew.
+    pub unreadable: Vec<Part>,
 }
 
 impl Webhook {
@@ -63,8 +69,42 @@ impl Webhook {
             headers: BTreeMap::new(),
             created_at: now,
             updated_at: now,
+            unreadable: Vec::new(),
         }
     }
+
+    /// What it is once it is deleted, if it is one that every instance has.
+    #[must_use]
+    pub fn anew(&self, now: Timestamp) -> Self {
+        Self::new(self.instance, &*self.name, later(self.updated_at, now))
+    }
+
+    /// Whether it is to be told what happens. As long as a part of it is unreadable, that waits.
+    pub fn is_on(&self) -> bool {
+        self.enabled && self.url.is_some()
+    }
+
+    /// What it counts in a page.
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        headers + self.url.as_ref().map_or(0, String::len)
+    }
+
+    /// The state of its settings.
+    pub fn version(&self) -> Version {
+        Version::of(&[self.updated_at])
+    }
+
+    /// The event that tells of a change to it.
+    pub fn told(&self, deleted: bool) -> NewEvent {
+        let told = WebhookData { name: self.name.clone(), enabled: self.enabled && !deleted, deleted };
+        NewEvent::new(None, EventData::WebhookUpdated(told))
+    }
+}
+
+/// The time of a change made `now` to what was changed `before`: no two changes have the same.
+pub(super) fn later(before: Timestamp, now: Timestamp) -> Timestamp {
+    now.max(before.plus_millis(1))
 }
 
 impl fmt::Debug for Webhook {
@@ -156,8 +196,26 @@ impl WebhookPatch {
         *self == Self::default()
     }
 
-    /// Applies the changes as of `now`.
-    pub fn apply(self, webhook: &mut Webhook, now: Timestamp) {
+    /// Applies the changes as of `now`. Without its URL a webhook is switched off, unless the patch says otherwise. What the
+    /// patch names can be read from then on; where nothing is different, the time of the last change stays.
+    ///
+    /// # Errors
+    /// `Invalid`, and nothing is changed, for a webhook that would be on without a URL.
+    pub fn apply(self, webhook: &mut Webhook, now: Timestamp) -> Result<(), StorageError> {
+        let names_it = self.url.is_some() || self.enabled.is_some();
+        let mut changed = webhook.clone();
+        self.set_on(&mut changed);
+        if names_it && changed.enabled && changed.url.is_none() {
+            return Err(StorageError::Invalid { what: "webhook without a URL" });
+        }
+        if changed != *webhook {
+            changed.updated_at = later(webhook.updated_at, now);
+            *webhook = changed;
+        }
+        Ok(())
+    }
+
+    fn set_on(self, webhook: &mut Webhook) {
         let Self {
             url,
             enabled,
@@ -172,8 +230,17 @@ impl WebhookPatch {
             secret,
             headers,
         } = self;
+        let named = [
+            (Part::Format, format.is_some()),
+            (Part::Kinds, kinds.is_some()),
+            (Part::Secret, secret.is_some()),
+            (Part::Headers, headers.is_some()),
+        ];
+        for (part, _) in named.into_iter().filter(|(_, is_named)| *is_named) {
+            repaired(&mut webhook.unreadable, part);
+        }
+        set(&mut webhook.enabled, enabled.or((url == Some(None)).then_some(false)));
         set(&mut webhook.url, url);
-        set(&mut webhook.enabled, enabled);
         set(&mut webhook.format, format);
         set(&mut webhook.filter.received, received);
         set(&mut webhook.filter.sent, sent);
@@ -184,7 +251,6 @@ impl WebhookPatch {
         set(&mut webhook.retry_interval, retry_interval);
         set(&mut webhook.secret, secret);
         set(&mut webhook.headers, headers);
-        webhook.updated_at = now;
     }
 }
 

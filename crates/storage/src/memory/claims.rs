@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 
 use super::MemoryStorage;
-use crate::{ClaimStore, StorageError, StoredClaim, Timestamp, Write};
+use super::messages::size;
+use crate::{ClaimStore, StorageError, StoredClaim, Timestamp};
 
 #[async_trait]
 impl ClaimStore for MemoryStorage {
@@ -10,11 +11,11 @@ impl ClaimStore for MemoryStorage {
         Ok(tables.claims.get(&(scope.to_owned(), key.to_owned())).map(|(_, claim)| claim.clone()))
     }
 
-    fn prune_claims(&self, before: Timestamp) -> Write<u64> {
-        self.write(|tables| {
-            let count = tables.claims.len();
-            tables.claims.retain(|_, (_, claim)| claim.at >= before);
-            Ok((count - tables.claims.len()) as u64)
-        })
+    async fn prune_claims(&self, before: Timestamp, limit: u64) -> Result<u64, StorageError> {
+        let mut tables = self.lock();
+        let old = tables.claims.iter().filter(|(_, (_, claim))| claim.at < before);
+        let old: Vec<_> = old.take(size(limit)).map(|(key, _)| key.clone()).collect();
+        old.iter().for_each(|key| drop(tables.claims.remove(key)));
+        Ok(old.len() as u64)
     }
 }

@@ -3,8 +3,8 @@ use async_trait::async_trait;
 use super::messages::size;
 use super::{InstanceTables, MemoryStorage};
 use crate::{
-    Consumer, ConsumerWork, Delivery, DeliveryState, DeliveryStore, Event, InstanceId, Page, Settlement,
-    StorageError, Timestamp, UserId, Write,
+    Budget, Consumer, ConsumerWork, Cursor, Delivery, DeliveryQuery, DeliveryState, DeliveryStore, Event,
+    InstanceId, Page, Settlement, StorageError, Timestamp, UserId, Write,
 };
 
 #[async_trait]
@@ -69,17 +69,25 @@ impl DeliveryStore for MemoryStorage {
         &self,
         owner: UserId,
         consumer: &Consumer,
-        state: DeliveryState,
-        limit: u64,
-        skip: u64,
+        query: &DeliveryQuery,
     ) -> Result<Page<(Delivery, Option<Event>)>, StorageError> {
         let tables = self.lock();
         let tables = tables.owned(owner, consumer.instance)?;
-        let found: Vec<_> = tables.deliveries_of(&consumer.name, state).collect();
+        let found: Vec<_> = tables.deliveries_of(&consumer.name, query.state).collect();
         let total = found.len() as u64;
-        let page = found.into_iter().skip(size(skip)).take(size(limit));
-        let items = page.map(|delivery| (delivery.clone(), tables.event(delivery.seq).cloned())).collect();
-        Ok(Page { items, total })
+        let follows = |delivery: &&Delivery| query.after.is_none_or(|after| delivery.seq > after.major);
+        let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
+        for delivery in found.into_iter().filter(follows).skip(size(query.skip)) {
+            if !budget.has_room() || items.len() == size(query.limit) {
+                return Ok(Page { items, total, has_more: true, next });
+            }
+            let event = tables.event(delivery.seq).cloned();
+            budget
+                .take(event.as_ref().and_then(|event| event.data.encode().ok()).map_or(0, |text| text.len()));
+            next = Some(Cursor { major: delivery.seq, minor: 0 });
+            items.push((delivery.clone(), event));
+        }
+        Ok(Page { items, total, has_more: false, next: None })
     }
 
     fn replay(

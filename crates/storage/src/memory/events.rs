@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use super::MemoryStorage;
 use super::messages::size;
-use crate::{Event, EventLog, EventPage, EventQuery, EventStart, InstanceId, StorageError, UserId};
+use crate::{Budget, Event, EventLog, EventPage, EventQuery, EventStart, InstanceId, StorageError, UserId};
 
 #[async_trait]
 impl EventLog for MemoryStorage {
@@ -28,12 +28,34 @@ impl EventLog for MemoryStorage {
 fn page(matching: &[&Event], query: &EventQuery) -> EventPage {
     let limit = size(query.limit).min(matching.len());
     let (from, to) = match query.start {
-        EventStart::Newest => (matching.len() - limit, matching.len()),
-        EventStart::AfterTime(_) => (0, limit + ties(matching, limit)),
-        EventStart::Oldest | EventStart::AfterSeq(_) => (0, limit),
+        EventStart::Newest => (matching.len() - fitting(matching.iter().rev(), limit), matching.len()),
+        EventStart::AfterTime(_) => (0, by_time(matching, fitting(matching.iter(), limit), limit)),
+        EventStart::Oldest | EventStart::AfterSeq(_) => (0, fitting(matching.iter(), limit)),
     };
     let events = matching[from..to].iter().map(|event| (*event).clone()).collect();
     EventPage { events, has_more: to < matching.len() }
+}
+
+/// How many of the first `limit` fit into a page.
+fn fitting<'a>(events: impl Iterator<Item = &'a &'a Event>, limit: usize) -> usize {
+    let mut budget = Budget::default();
+    let taken = events.take(limit).take_while(|event| {
+        let fits = budget.has_room();
+        budget.take(event.data.encode().map_or(0, |text| text.len()));
+        fits
+    });
+    taken.count()
+}
+
+/// A page by time ends between two times: at its limit it takes in the rest of its last time, at its size it leaves that
+/// time out, unless it is the only one.
+fn by_time(matching: &[&Event], fitting: usize, limit: usize) -> usize {
+    let ends = |at: usize| at == matching.len() || matching[at].timestamp != matching[at - 1].timestamp;
+    let shorter = (1..=fitting).rev().find(|at| ends(*at));
+    match shorter {
+        Some(shorter) if fitting < limit => shorter,
+        _ => fitting + ties(matching, fitting),
+    }
 }
 
 /// How many events after the first `limit` share the time of the last of these.

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::messages::size;
 use super::{InstanceTables, MemoryStorage, Tables};
 use crate::{
-    Epoch, Instance, InstanceId, InstancePatch, InstanceStore, Missing, NodeId, Page, StorageError,
-    Timestamp, UserId, Webhook, Write,
+    Budget, Edit, Edited, Epoch, Instance, InstanceId, InstancePatch, InstanceStore, Missing, NodeId, Page,
+    StorageError, Timestamp, UserId, Webhook, Write,
 };
 
 #[async_trait]
@@ -49,8 +49,17 @@ impl InstanceStore for MemoryStorage {
         let mut all: Vec<_> = tables.of_owner(owner).collect();
         all.sort_by_key(|tables| tables.age());
         let total = all.len() as u64;
-        let page = all.into_iter().skip(size(skip)).take(size(limit));
-        Ok(Page { items: page.map(|tables| (tables.view(), tables.default_webhook())).collect(), total })
+        let (mut items, mut budget) = (Vec::new(), Budget::default());
+        for tables in all.into_iter().skip(size(skip)).take(size(limit)) {
+            if !budget.has_room() {
+                break;
+            }
+            let (instance, webhook) = (tables.view(), tables.default_webhook());
+            budget.take(instance.size() + webhook.size());
+            items.push((instance, webhook));
+        }
+        let has_more = skip.saturating_add(items.len() as u64) < total;
+        Ok(Page { items, total, has_more, next: None })
     }
 
     fn update_instance(
@@ -58,14 +67,21 @@ impl InstanceStore for MemoryStorage {
         owner: UserId,
         id: InstanceId,
         patch: InstancePatch,
-        now: Timestamp,
-    ) -> Write<(Instance, Webhook)> {
+        edit: Edit,
+    ) -> Write<Edited<(Instance, Webhook)>> {
+        let now = self.clock.now();
         self.write(|tables| {
             let tables = tables.owned_mut(owner, id)?;
-            let mut webhook = tables.default_webhook();
-            patch.apply(&mut tables.instance, &mut webhook, now);
-            tables.webhooks.insert(webhook.name.clone(), webhook.clone());
-            Ok((tables.view(), webhook))
+            let before = (tables.view(), tables.default_webhook());
+            edit.check(&before.0.version(&before.1))?;
+            let (mut instance, mut webhook) = before.clone();
+            patch.apply(&mut instance, &mut webhook, edit.now)?;
+            if instance.connection != before.0.connection {
+                tables.check_terms(&edit)?;
+            }
+            let recorded = tables.replace_webhook(&before.1, &webhook, &edit, now)?;
+            tables.instance = instance;
+            Ok(Edited { before, now: (tables.view(), webhook), recorded })
         })
     }
 

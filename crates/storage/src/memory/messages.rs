@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::{InstanceTables, MemoryStorage};
-use crate::{InstanceId, Message, MessageQuery, MessageStore, Page, StorageError, UserId};
+use crate::{Budget, Cursor, InstanceId, Message, MessageQuery, MessageStore, Page, StorageError, UserId};
 
 #[async_trait]
 impl MessageStore for MemoryStorage {
@@ -15,17 +15,33 @@ impl MessageStore for MemoryStorage {
         let mut found: Vec<_> = tables
             .owned(owner, instance)?
             .messages
-            .values()
-            .filter(|message| message.chat == query.chat && !message.kind.amends())
-            .filter(|message| query.start.is_none_or(|start| message.created_at >= start))
-            .filter(|message| query.end.is_none_or(|end| message.created_at <= end))
+            .iter()
+            .filter(|(_, message)| message.chat == query.chat && !message.kind.amends())
+            .filter(|(_, message)| query.start.is_none_or(|start| message.created_at >= start))
+            .filter(|(_, message)| query.end.is_none_or(|end| message.created_at <= end))
             .collect();
         found.reverse();
         // Stable: of messages of the same time, the one stored last stays first.
-        found.sort_by_key(|message| std::cmp::Reverse(message.created_at));
+        found.sort_by_key(|(_, message)| std::cmp::Reverse(message.created_at));
         let total = found.len() as u64;
-        let items = found.into_iter().skip(size(query.skip)).take(size(query.limit)).cloned().collect();
-        Ok(Page { items, total })
+        let place = |(key, message): (&u64, &Message)| Cursor {
+            major: message.created_at.millis(),
+            minor: *key as i64,
+        };
+        let is_older = |found: &(&u64, &Message)| {
+            let place = place(*found);
+            query.before.is_none_or(|before| (place.major, place.minor) < (before.major, before.minor))
+        };
+        let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
+        for found in found.into_iter().filter(is_older).skip(size(query.skip)) {
+            if !budget.has_room() || items.len() == size(query.limit) {
+                return Ok(Page { items, total, has_more: true, next });
+            }
+            budget.take(found.1.size());
+            next = Some(place(found));
+            items.push(found.1.clone());
+        }
+        Ok(Page { items, total, has_more: false, next: None })
     }
 
     async fn messages_by_id(

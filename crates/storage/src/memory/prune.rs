@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::messages::size;
 use super::{InstanceTables, Tables};
-use crate::{Timestamp, Webhook};
+use crate::{DeliveryState, Timestamp, Webhook};
 
 /// Forgets old events of all instances, at most `limit`; answers how many.
 pub(super) fn events(tables: &mut Tables, now: Timestamp, default: Option<Duration>, limit: u64) -> u64 {
@@ -17,6 +17,19 @@ pub(super) fn messages(tables: &mut Tables, now: Timestamp, default: Option<Dura
     in_turn(tables, limit, |tables, left| {
         let before = now.before(tables.instance.retention.messages(default)?);
         Some(tables.prune_messages(before, left))
+    })
+}
+
+/// Forgets deliveries that were given up before a time, at most `limit`; answers how many.
+pub(super) fn dead(tables: &mut Tables, before: Timestamp, limit: u64) -> u64 {
+    in_turn(tables, limit, |tables, left| {
+        let dead = tables
+            .deliveries
+            .iter()
+            .filter(|(_, delivery)| delivery.state == DeliveryState::Dead && delivery.updated_at < before);
+        let old: Vec<_> = dead.take(size(left)).map(|(key, _)| key.clone()).collect();
+        old.iter().for_each(|key| drop(tables.deliveries.remove(key)));
+        Some(old.len() as u64)
     })
 }
 

@@ -58,8 +58,7 @@ impl Fleet for MemoryStorage {
             }
             let mut log = Log::after(tables, now);
             let outcomes = record.entries.into_iter().map(|entry| tables.enter(entry, &mut log)).collect();
-            tables.events.extend_from_slice(&log.events);
-            Ok(Recorded { outcomes, after: log.after, events: log.events, taken: None })
+            Ok(Recorded { outcomes, ..tables.keep(log) })
         })
     }
 
@@ -93,10 +92,22 @@ impl Fleet for MemoryStorage {
     ) -> Result<u64, StorageError> {
         Ok(prune::messages(&mut self.lock(), self.clock.now(), default, limit))
     }
+
+    async fn prune_dead(&self, kept: std::time::Duration, limit: u64) -> Result<u64, StorageError> {
+        Ok(prune::dead(&mut self.lock(), self.clock.now().before(kept), limit))
+    }
+
+    fn forget_codes(&self, before: Timestamp) -> Write<u64> {
+        self.write(|tables| {
+            let events = tables.instances.values_mut().flat_map(|tables| &mut tables.events);
+            let old = events.filter(|event| event.timestamp < before);
+            Ok(old.map(|event| u64::from(event.data.forget_code())).sum())
+        })
+    }
 }
 
 /// The events of one record.
-struct Log {
+pub(super) struct Log {
     instance: InstanceId,
     /// Where the log ended before.
     after: i64,
@@ -106,14 +117,14 @@ struct Log {
 }
 
 impl Log {
-    fn after(tables: &mut InstanceTables, now: Timestamp) -> Self {
+    pub(super) fn after(tables: &mut InstanceTables, now: Timestamp) -> Self {
         tables.pull_back(now);
         let floor = tables.events.last().map(|last| last.timestamp.plus_millis(1));
         let timestamp = floor.map_or(now, |floor| floor.max(now));
         Self { instance: tables.instance.id, after: tables.last_seq(), timestamp, events: Vec::new() }
     }
 
-    fn append(&mut self, event: Option<NewEvent>) {
+    pub(super) fn append(&mut self, event: Option<NewEvent>) {
         if let Some(NewEvent { id, chat, data }) = event {
             let seq = self.after + 1 + self.events.len() as i64;
             self.events.push(Event {
@@ -129,6 +140,17 @@ impl Log {
 }
 
 impl InstanceTables {
+    /// Appends the events to those that there are; codes that they make void are forgotten.
+    pub(super) fn keep(&mut self, log: Log) -> Recorded {
+        self.events.extend_from_slice(&log.events);
+        if let Some(last) = self.events.iter().rposition(|event| event.data.voids_codes()) {
+            self.events.iter_mut().take(last).for_each(|event| {
+                event.data.forget_code();
+            });
+        }
+        Recorded { outcomes: Vec::new(), after: log.after, events: log.events, taken: None }
+    }
+
     fn enter(&mut self, entry: Entry, log: &mut Log) -> Outcome {
         match entry {
             Entry::Message(new) => self.add_message(*new, log),

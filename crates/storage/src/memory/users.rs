@@ -19,6 +19,10 @@ impl UserStore for MemoryStorage {
         })
     }
 
+    async fn has_users(&self) -> Result<bool, StorageError> {
+        Ok(!self.lock().users.is_empty())
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>, StorageError> {
         Ok(self.lock().users.get(&id).cloned())
     }

@@ -78,7 +78,8 @@ async fn what_is_pending_is_due_at_once_when_it_is_hastened() {
     fixture.record([("a", 1), ("a", 2), ("b", 3)]).await;
     until("rows", || async { (fixture.pending().await.len() == 3).then_some(()) }).await;
     let consumer = fixture.consumer();
-    let page = fixture.dispatcher.deliveries(fixture.owner, &consumer, DeliveryState::Pending, 9, 0);
+    let pending = storage::DeliveryQuery::first(DeliveryState::Pending, 9);
+    let page = fixture.dispatcher.deliveries(fixture.owner, &consumer, &pending);
     let page = page.await.unwrap();
     assert!(page.items.iter().all(|(delivery, event)| event.as_ref().is_some_and(|e| e.seq == delivery.seq)));
     // Two failed; the third waits behind one of them, and is due as soon as that is delivered.

@@ -64,7 +64,11 @@ async fn dead_letters_are_replayed_one_or_all_in_order() {
 
     let letters = fixture
         .dispatcher
-        .deliveries(fixture.owner, &fixture.consumer(), DeliveryState::Dead, 2, 0)
+        .deliveries(
+            fixture.owner,
+            &fixture.consumer(),
+            &storage::DeliveryQuery::first(DeliveryState::Dead, 2),
+        )
         .await
         .unwrap();
     assert_eq!((letters.items.len(), letters.total), (2, 4));
@@ -93,11 +97,11 @@ async fn another_users_dead_letters_do_not_exist() {
     let receiver = Receiver::start().await;
     let fixture = Fixture::new(eager(&receiver.url())).await;
     let stranger = storage::UserId::generate();
-    let (dispatcher, instance, webhook) = (&fixture.dispatcher, fixture.instance, Webhook::DEFAULT);
+    let dispatcher = &fixture.dispatcher;
     let consumer = fixture.consumer();
-    assert!(dispatcher.deliveries(stranger, &consumer, DeliveryState::Dead, 10, 0).await.is_err());
+    let query = storage::DeliveryQuery::first(DeliveryState::Dead, 10);
+    assert!(dispatcher.deliveries(stranger, &consumer, &query).await.is_err());
     assert!(dispatcher.replay(stranger, &consumer, None).await.is_err());
-    assert!(dispatcher.skip_to_newest(stranger, instance, webhook).await.is_err());
 }
 
 #[tokio::test]

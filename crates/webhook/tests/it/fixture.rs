@@ -7,9 +7,9 @@ use std::time::Duration;
 use outbound::AddressGuard;
 use storage::conformance::{SAMPLE_NODE, sample_instance, sample_user};
 use storage::{
-    Chat, ConnectedData, Consumer, Delivery, DeliveryState, Epoch, Event, EventData, EventFilter, InstanceId,
-    Journal, Listener, MemoryStorage, MessageData, MessageKind, MessageStatus, NewEvent, Record, Storage,
-    Timestamp, UserId, Webhook, WebhookPatch,
+    Chat, ConnectedData, Consumer, Delivery, DeliveryQuery, DeliveryState, Edit, Epoch, Event, EventData,
+    EventFilter, InstanceId, Journal, Listener, MemoryStorage, MessageData, MessageKind, MessageStatus,
+    NewEvent, Record, Storage, Timestamp, UserId, Webhook, WebhookPatch,
 };
 use webhook::{Dispatcher, Options};
 
@@ -97,7 +97,10 @@ impl Fixture {
             secret: Some(secret),
             headers: Some(headers),
         };
-        self.storage.update_webhook(self.owner, self.instance, name, patch, now()).await.expect("updated");
+        self.storage
+            .update_webhook(self.owner, self.instance, name, patch, Edit::at(now()))
+            .await
+            .expect("updated");
         self.dispatcher.changed(self.instance);
     }
 
@@ -119,7 +122,10 @@ impl Fixture {
 
     pub(crate) async fn dead_of(&self, webhook: &str) -> Vec<(Delivery, Option<Event>)> {
         let consumer = Consumer::webhook(self.instance, webhook);
-        let page = self.storage.deliveries(self.owner, &consumer, DeliveryState::Dead, 1000, 0).await;
+        let page = self
+            .storage
+            .deliveries(self.owner, &consumer, &DeliveryQuery::first(DeliveryState::Dead, 1000))
+            .await;
         page.expect("read").items
     }
 

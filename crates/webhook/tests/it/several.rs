@@ -62,14 +62,27 @@ async fn webhooks_come_and_go_while_events_do() {
     first.wait_for(1).await;
 
     let added = Webhook { instance: fixture.instance, ..named("added", &second.url()) };
-    fixture.storage.create_webhook(fixture.owner, added, 9).await.unwrap();
+    fixture
+        .storage
+        .create_webhook(fixture.owner, added, 9, storage::Edit::at(storage::Timestamp::default()))
+        .await
+        .unwrap();
     fixture.dispatcher.changed(fixture.instance);
     fixture.record([("a", 2)]).await;
     second.wait_for(1).await;
     first.wait_for(2).await;
     assert_eq!(second.ns(), [2], "what happened before it was there isn't delivered");
 
-    fixture.storage.delete_webhook(fixture.owner, fixture.instance, "added".to_owned()).await.unwrap();
+    fixture
+        .storage
+        .delete_webhook(
+            fixture.owner,
+            fixture.instance,
+            "added".to_owned(),
+            storage::Edit::at(storage::Timestamp::default()),
+        )
+        .await
+        .unwrap();
     fixture.dispatcher.changed(fixture.instance);
     fixture.until_idle().await;
     fixture.record([("a", 3)]).await;

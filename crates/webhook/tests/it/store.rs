@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use storage::{
-    ApiKey, ClaimStore, Consumer, ConsumerWork, Delivery, DeliveryState, DeliveryStore, Epoch, Event,
-    EventLog, EventPage, EventQuery, Fleet, Instance, InstanceCounts, InstanceId, InstancePatch,
+    ApiKey, ClaimStore, Consumer, ConsumerWork, Delivery, DeliveryQuery, DeliveryStore, Edit, Edited, Epoch,
+    Event, EventLog, EventPage, EventQuery, Fleet, Instance, InstanceCounts, InstanceId, InstancePatch,
     InstanceStore, LeaseStore, Leased, MemoryStorage, Message, MessageQuery, MessageStore, NodeId, Page,
     Record, Recorded, SecretText, SettingStore, Settlement, StorageError, StoredClaim, Timestamp, User,
     UserId, UserPatch, UserStore, Webhook, WebhookPatch, WebhookStore, Write,
@@ -131,11 +131,9 @@ impl DeliveryStore for Watched {
         &self,
         owner: UserId,
         consumer: &Consumer,
-        state: DeliveryState,
-        limit: u64,
-        skip: u64,
+        query: &DeliveryQuery,
     ) -> Result<Page<(Delivery, Option<Event>)>, StorageError> {
-        self.inner.deliveries(owner, consumer, state, limit, skip).await
+        self.inner.deliveries(owner, consumer, query).await
     }
 
     fn replay(
@@ -156,6 +154,7 @@ impl DeliveryStore for Watched {
 }
 
 pass_on!(UserStore {
+    read has_users() -> bool;
     read user(id: UserId) -> Option<User>;
     read user_by_email(email: &str) -> Option<User>;
     read user_by_api_key(key: &ApiKey) -> Option<User>;
@@ -168,7 +167,7 @@ pass_on!(InstanceStore {
     read instance(owner: UserId, id: InstanceId) -> Option<Instance>;
     read instances(owner: UserId, limit: u64, skip: u64) -> Page<(Instance, Webhook)>;
     write create_instance(instance: Instance, webhooks: Vec<Webhook>, node: NodeId, limit: u64) -> Epoch;
-    write update_instance(owner: UserId, id: InstanceId, patch: InstancePatch, now: Timestamp) -> (Instance, Webhook);
+    write update_instance(owner: UserId, id: InstanceId, patch: InstancePatch, edit: Edit) -> Edited<(Instance, Webhook)>;
     write delete_instance(owner: UserId, id: InstanceId) -> ();
     write bury_instance(owner: UserId, id: InstanceId, now: Timestamp) -> Epoch;
 });
@@ -176,9 +175,9 @@ pass_on!(InstanceStore {
 pass_on!(WebhookStore {
     read webhooks(owner: UserId, instance: InstanceId) -> Vec<Webhook>;
     read fleet_webhooks(instance: InstanceId) -> Vec<Webhook>;
-    write create_webhook(owner: UserId, webhook: Webhook, limit: u64) -> ();
-    write update_webhook(owner: UserId, instance: InstanceId, name: String, patch: WebhookPatch, now: Timestamp) -> Webhook;
-    write delete_webhook(owner: UserId, instance: InstanceId, name: String) -> ();
+    write create_webhook(owner: UserId, webhook: Webhook, limit: u64, edit: Edit) -> Recorded;
+    write update_webhook(owner: UserId, instance: InstanceId, name: String, patch: WebhookPatch, edit: Edit) -> Edited<Webhook>;
+    write delete_webhook(owner: UserId, instance: InstanceId, name: String, edit: Edit) -> Recorded;
 });
 
 pass_on!(MessageStore {
@@ -197,6 +196,8 @@ pass_on!(Fleet {
     read fleet_messages_by_id(instance: InstanceId, message_id: &str) -> Vec<Message>;
     read prune_events(default: Option<Duration>, limit: u64) -> u64;
     read prune_messages(default: Option<Duration>, limit: u64) -> u64;
+    read prune_dead(kept: Duration, limit: u64) -> u64;
+    write forget_codes(before: Timestamp) -> u64;
     write record(record: Record) -> Recorded;
     write forget_buried(id: InstanceId, epoch: Epoch) -> ();
 });
@@ -210,7 +211,7 @@ pass_on!(LeaseStore {
 
 pass_on!(ClaimStore {
     read claim(scope: &str, key: &str) -> Option<StoredClaim>;
-    write prune_claims(before: Timestamp) -> u64;
+    read prune_claims(before: Timestamp, limit: u64) -> u64;
 });
 
 pass_on!(SettingStore {

@@ -155,6 +155,7 @@ impl From<UpdateRequest> for UpdateInstance {
             proxy: request.proxy,
             shows_delivery: request.show_delivery,
             webhook,
+            expected: None,
         }
     }
 }

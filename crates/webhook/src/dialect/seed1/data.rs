@@ -1,9 +1,9 @@
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use storage::{
-    CauseKind, ConnectedData, DisconnectedData, Event, EventData, ExpiryData, FailureCause, IdentityData,
-    InstanceId, LimitData, LimitsData, MessageData, MessageKind, MessageStatus, QrData, StatusData,
-    Timestamp, UndecryptableData, UndecryptableReason, WebhookData,
+    CauseKind, ConnectedData, DisconnectedData, Event, EventData, EventKind, ExpiryData, FailureCause,
+    IdentityData, InstanceId, LimitData, LimitsData, MessageData, MessageKind, MessageStatus, QrData,
+    StatusData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData, WebhookData,
 };
 
 /// The `data` of an event.
@@ -20,6 +20,7 @@ pub(crate) enum Data<'a> {
     Identity(Identity<'a>),
     Expiry(Expiry<'a>),
     Limits(Limits<'a>),
+    Unreadable(Unreadable),
 }
 
 impl<'a> Data<'a> {
@@ -35,12 +36,15 @@ impl<'a> Data<'a> {
             EventData::Disconnected(data) => Self::Disconnected(Disconnected::new(event, data)),
             EventData::QrReceived(QrData { code, attempt, expires_at }) => Self::Qr(Qr {
                 instance_id: event.instance,
-                qr_code: code,
+                qr_code: Some(code.as_str()).filter(|code| !code.is_empty()),
                 attempt: *attempt,
                 expires_at: expires_at.map(Timestamp::from_millis),
             }),
             EventData::LimitExceeded(data) => Self::Limit(Limit::new(event, data)),
             EventData::WebhookUpdated(data) => Self::Webhook(Webhook::new(event, data)),
+            EventData::Unreadable(UnreadableData { kind }) => {
+                Self::Unreadable(Unreadable { instance_id: event.instance, kind: *kind })
+            }
             EventData::LimitsChanged(data) => Self::Limits(Limits::new(event, data)),
             EventData::IdentityChanged(IdentityData {}) => Self::Identity(Identity::new(event)),
             EventData::ClientExpiring(ExpiryData { version, expires_at }) => Self::Expiry(Expiry {
@@ -50,6 +54,16 @@ impl<'a> Data<'a> {
             }),
         }
     }
+}
+
+/// `unreadable`: what was stored can't be read any more.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Unreadable {
+    instance_id: InstanceId,
+    /// What it had been, where that is known.
+    #[serde(rename = "type")]
+    kind: Option<EventKind>,
 }
 
 /// `message_received`, `message_sent`, and `message_undecryptable`, which the API doesn't know.
@@ -282,7 +296,8 @@ impl<'a> Disconnected<'a> {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Qr<'a> {
     instance_id: InstanceId,
-    qr_code: &'a str,
+    /// `null` once it is void.
+    qr_code: Option<&'a str>,
     attempt: u32,
     /// When the next code replaces it.
     #[serde(skip_serializing_if = "Option::is_none")]
