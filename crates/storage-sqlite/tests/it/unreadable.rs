@@ -81,8 +81,8 @@ async fn what_cannot_be_read_of_an_instance_survives_changes_of_everything_else(
     let held = fixture.instance().await;
     let whole = fixture.database.instance(held.user.id, held.id).await.unwrap().unwrap();
     // As another key would leave it: it comes back when the key does.
-    let damage = "UPDATE instances SET proxy = x'ff' || proxy, status = 'x' || status, device_icon = 'x' || device_icon;
-                  UPDATE webhooks SET secret = x'ff' || secret, headers = x'ff' || headers, format = 'x' || format,
+    let damage = "UPDATE instances SET proxy = CAST(x'ff' || proxy AS BLOB), status = 'x' || status, device_icon = 'x' || device_icon;
+                  UPDATE webhooks SET secret = CAST(x'ff' || secret AS BLOB), headers = CAST(x'ff' || headers AS BLOB), format = 'x' || format,
                                       kinds = 'x' || kinds";
     let repair = "UPDATE instances SET proxy = substr(proxy, 2), status = substr(status, 2), device_icon = substr(device_icon, 2);
                   UPDATE webhooks SET secret = substr(secret, 2), headers = substr(headers, 2), format = substr(format, 2),

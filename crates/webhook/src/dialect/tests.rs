@@ -4,7 +4,8 @@ use serde_json::Value;
 use storage::{
     CauseKind, Chat, ConnectedData, DisconnectedData, EventData, EventId, ExpiryData, Failure, FailureCause,
     IdentityData, InstanceId, LimitData, LimitsData, MediaData, MessageData, MessageKind, MessageStatus,
-    QrData, StatusData, TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, WebhookData,
+    QrData, StatusData, TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData,
+    WebhookData,
 };
 
 use super::*;
@@ -238,6 +239,10 @@ fn samples() -> Vec<(EventData, &'static str)> {
         (
             EventData::IdentityChanged(IdentityData::default()),
             r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","timestamp":"2023-01-01T12:00:00.123Z""#,
+        ),
+        (
+            EventData::Unreadable(UnreadableData { kind: Some(EventKind::MessageReceived) }),
+            r#""type":"message_received""#,
         ),
         (
             EventData::ClientExpiring(ExpiryData {
