@@ -176,7 +176,7 @@ const BLOCKING: &[&str] = &[
     "bins/gateway/src/backend.rs",
     "crates/services/src/auth/password.rs",
     "crates/wa-client/src/keeper/flow.rs",
-    "crates/wa-client/src/pairing/code.rs",
+    "crates/wa-client/src/pairing/code/exchange.rs",
     "crates/wa-simulator/src/pairing/code.rs",
 ];
 

@@ -38,7 +38,11 @@ async fn started() -> TestApp {
 
 fn write_folder(folder: &TempDir) {
     std::fs::copy(WRITTEN, folder.path().join("trunkline.db")).unwrap();
-    std::fs::write(folder.path().join("master.key"), hex::encode(MASTER_KEY)).unwrap();
+    let key = folder.path().join("master.key");
+    std::fs::write(&key, hex::encode(MASTER_KEY)).unwrap();
+    // As it was written; one that others can read is refused.
+    #[cfg(unix)]
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 async fn id_of(app: &TestApp, name: &str) -> String {
