@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -8,11 +9,12 @@ use storage::{
     InstanceId, Page, Settlement, StorageError, Timestamp, Urgency, UserId, Write,
 };
 
+use super::events::{EventRow, after, last_seq, one};
 use super::ownership::{key_of, owned_key};
-use super::{count, events, limit, time};
+use super::{count, limit, time};
 use crate::database::SqliteDatabase;
 use crate::fault::Fault;
-use crate::schema::{cursors, deliveries, webhooks};
+use crate::schema::{cursors, deliveries, events, webhooks};
 use crate::seal::Sealer;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -93,7 +95,7 @@ impl DeliveryStore for SqliteDatabase {
         let sealer = self.sealer();
         let found = self.read(move |db| {
             let Some(key) = key_of(db, instance)? else { return Ok(Vec::new()) };
-            events::after(db, key, instance, seq, limit, &sealer)
+            after(db, key, instance, seq, limit, &sealer)
         });
         Ok(found.await?)
     }
@@ -102,7 +104,7 @@ impl DeliveryStore for SqliteDatabase {
         let sealer = self.sealer();
         let found = self.read(move |db| {
             let Some(key) = key_of(db, instance)? else { return Ok(None) };
-            Ok(events::sized_at(db, key, instance, seq, &sealer)?.map(|(event, _)| event))
+            one(db, key, instance, seq, &sealer)
         });
         Ok(found.await?)
     }
@@ -259,7 +261,8 @@ fn load_cursor(db: &mut SqliteConnection, key: i64, name: &str) -> Result<Option
     Ok(cursors::table.find((key, name)).select(cursors::seq).first(db).optional()?)
 }
 
-/// A page of a consumer's deliveries: first which, which is read from an index, then one by one until the page is full.
+/// A page of a consumer's deliveries: first where it begins, which is read from an index, then all in one pass that ends
+/// when the page is full.
 fn page(
     db: &mut SqliteConnection,
     key: i64,
@@ -269,24 +272,37 @@ fn page(
 ) -> Result<Page<(Delivery, Option<Event>)>, Fault> {
     let of_state = || in_state(key, &consumer.name, query.state);
     let total = count(of_state().count().get_result(db)?);
-    let seqs = of_state()
+    let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
+    let begin = of_state()
         .filter(deliveries::seq.gt(query.after.map_or(i64::MIN, |after| after.major)))
         .order(deliveries::seq)
-        .limit(limit(query.limit.saturating_add(1)))
         .offset(limit(query.skip))
         .select(deliveries::seq)
-        .load::<i64>(db)?;
-    let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
-    for seq in seqs {
+        .first::<i64>(db)
+        .optional()?;
+    let Some(begin) = begin else { return Ok(Page { items, total, has_more: false, next }) };
+    let told =
+        events::table.on(events::instance.eq(deliveries::instance).and(events::seq.eq(deliveries::seq)));
+    let rows = deliveries::table
+        .left_join(told)
+        .filter(deliveries::instance.eq(key))
+        .filter(deliveries::consumer.eq(&consumer.name))
+        .filter(sql::<Bool>(condition(query.state)))
+        .filter(deliveries::seq.ge(begin))
+        .order(deliveries::seq)
+        .limit(limit(query.limit.saturating_add(1)))
+        .select((DeliveryRow::as_select(), Option::<EventRow>::as_select()))
+        .load_iter::<(DeliveryRow, Option<EventRow>), DefaultLoadingMode>(db)?;
+    for row in rows {
         if items.len() as u64 == query.limit || !budget.has_room() {
             return Ok(Page { items, total, has_more: true, next });
         }
-        let row = deliveries::table.find((key, &consumer.name, seq)).select(DeliveryRow::as_select());
-        let delivery = row.first(db)?.open(consumer.instance);
-        let (event, size) = events::sized_at(db, key, consumer.instance, seq, sealer)?.unzip();
-        budget.take(size.unwrap_or(0) + delivery.last_error.as_ref().map_or(0, String::len));
-        next = Some(Cursor { major: seq, minor: 0 });
-        items.push((delivery, event));
+        let (delivery, event) = row?;
+        let delivery = delivery.open(consumer.instance);
+        budget.take(event.as_ref().map_or(0, EventRow::size));
+        budget.take(delivery.last_error.as_ref().map_or(0, String::len));
+        next = Some(Cursor { major: delivery.seq, minor: 0 });
+        items.push((delivery, event.map(|event| event.open(consumer.instance, sealer))));
     }
     Ok(Page { items, total, has_more: false, next: None })
 }
@@ -330,7 +346,7 @@ fn work(db: &mut SqliteConnection, key: i64, instance: InstanceId) -> Result<Vec
          FROM webhooks w WHERE w.instance = ? ORDER BY w.name",
     );
     let rows = rows.bind::<BigInt, _>(key).load::<WorkRow>(db)?;
-    let last_seq = events::last_seq(db, key)?;
+    let last_seq = last_seq(db, key)?;
     let open = |row: WorkRow| ConsumerWork {
         consumer: Consumer::webhook(instance, row.name),
         cursor: row.cursor,

@@ -32,6 +32,11 @@ pub(super) struct EventRow {
 }
 
 impl EventRow {
+    /// What it counts in a page.
+    pub(super) fn size(&self) -> usize {
+        self.data.len()
+    }
+
     /// The event; one that can't be read is told as such. Its place in the log stays, and with it those of all others.
     pub(super) fn open(self, instance: InstanceId, sealer: &Sealer) -> Event {
         let tell = |fault| unreadable::tell("events", instance, &self.seq, &fault);
@@ -171,20 +176,17 @@ pub(super) fn after(
     Ok(rows.into_iter().map(|row: EventRow| row.open(instance, sealer)).collect())
 }
 
-/// One event by its position, and what it counts in a page.
-pub(super) fn sized_at(
+/// One event by its position.
+pub(super) fn one(
     db: &mut SqliteConnection,
     key: i64,
     instance: InstanceId,
     seq: i64,
     sealer: &Sealer,
-) -> Result<Option<(Event, usize)>, Fault> {
+) -> Result<Option<Event>, Fault> {
     let row: Option<EventRow> =
         events::table.find((key, seq)).select(EventRow::as_select()).first(db).optional()?;
-    Ok(row.map(|row| {
-        let size = row.data.len();
-        (row.open(instance, sealer), size)
-    }))
+    Ok(row.map(|row| row.open(instance, sealer)))
 }
 
 /// The position of the last event; 0 when there is none.
