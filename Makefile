@@ -12,7 +12,7 @@ FIRST := 8fe5a9e
 BASELINE ?= $(TARGET)/baseline/target/release/trunkline
 
 # What is published, and the version it has.
-PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-store wa-client wa-simulator
+PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-media wa-store wa-client wa-simulator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: help demo run build test interop package bench soak fuzz fmt lint audit doc ci
@@ -56,7 +56,7 @@ package: ## the wa-* crates as they would be published, and a program outside th
 
 bench: $(BASELINE) ## criterion, and the whole process in release builds, now and at first: a table, and target/bench.json
 	$(CARGO) build --locked --release --bin trunkline
-	$(CARGO) bench --locked -p wa-binary -p wa-noise -p wa-signal -p storage-sqlite -p webhook
+	$(CARGO) bench --locked -p wa-binary -p wa-noise -p wa-signal -p wa-media -p storage-sqlite -p webhook
 	BASELINE=$(BASELINE) $(CARGO) run --locked --release -p trunkline-tests --bin bench
 
 $(TARGET)/baseline/target/release/trunkline:

@@ -1,10 +1,14 @@
 //! AES-256-CBC with PKCS#7 padding. It authenticates nothing: check a MAC before [`decrypt`].
 
+mod blocks;
+
 use ::cbc::{Decryptor, Encryptor};
 use aes::{
     Aes256,
     cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, block_padding::Pkcs7},
 };
+
+pub use blocks::{BLOCK_LEN, DecryptBlocks, EncryptBlocks};
 
 /// The ciphertext is empty, no whole number of 16-byte blocks, or ends in no valid padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,11 @@
-//! SHA-256 and HMAC-SHA256 over the concatenation of parts.
+//! SHA-256 and HMAC-SHA256 over the concatenation of parts, or of what arrives in pieces.
+
+mod running;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+
+pub use running::{RunningHmac, RunningSha256};
 
 /// The MAC does not belong to this key and message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
