@@ -49,8 +49,8 @@ pub struct Behaviour {
     /// A contact query doesn't tell LIDs; only a query by JID does.
     pub contacts_without_lid: bool,
     /// After so many messages of a companion to LIDs, the `<ack>` calls the recipient's stale (`refresh_lid`) until the
-    /// companion asks for it again. Who writes on without asking is banned as for refusals ([`bans`](Self::bans)); `None`
-    /// never.
+    /// companion asks for it again. Who has been told and writes on without asking is banned as for refusals
+    /// ([`bans`](Self::bans)); `None` never.
     pub stale_lids: Option<u32>,
     /// Every so many-th message from another account's phone reaches a companion without ciphertext; `None` none.
     pub empty_messages: Option<u32>,

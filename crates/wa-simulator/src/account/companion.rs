@@ -43,8 +43,9 @@ pub(crate) struct Companion {
     pub(crate) sent: Rhythm,
     /// Messages from phones of other accounts.
     pub(crate) heard: Rhythm,
-    /// Numbers of those whose LIDs it is to ask for again, and since when.
-    pub(crate) stale: BTreeMap<CompactString, Instant>,
+    /// Numbers of those whose LIDs it is to ask for again, and since when it knows: since an `<ack>` that says so was
+    /// written to its present connection.
+    pub(crate) stale: BTreeMap<CompactString, Option<Instant>>,
 }
 
 /// How far the phone's first words to a companion are: keys of the app state, and history. A phone opens its session
@@ -184,6 +185,8 @@ impl Companion {
         if overlaps {
             self.queue.repeat_last();
         }
+        // What was written to the connection before may have been lost with it.
+        self.stale.values_mut().for_each(|known_since| *known_since = None);
         self.logins = self.logins.saturating_add(1);
         let connection = Connection { link, delivery: Delivery::Passive, is_available: false, name: None };
         self.connection.replace(connection).map(|older| older.link)

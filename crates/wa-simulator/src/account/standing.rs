@@ -17,7 +17,7 @@ pub(crate) struct Standing {
 /// A ban that ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ban {
-    /// When it ends: Unix seconds.
+    /// When it ends: seconds of the simulator's life, which no set clock shortens or stretches.
     until: u64,
     /// `code` of the failure.
     code: u32,
@@ -55,7 +55,7 @@ pub(crate) enum Limited {
 }
 
 impl Standing {
-    /// Bans the account from now on.
+    /// Bans the account from now on; `now` counts as [`Ban::until`] does, here and where bans come from.
     pub(crate) fn ban(&mut self, now: u64, lasts: Duration, grows: Duration) {
         // 101: too many messages to people who don't know the number (PROTOCOL.md 7.6).
         self.ban = Some(Ban { until: now + lasts.as_secs(), code: 101, grows: grows.as_secs() });
@@ -63,7 +63,7 @@ impl Standing {
         self.insistence = 0;
     }
 
-    /// A companion writes to a LID that it was told is stale. Whether the account is banned for it.
+    /// A companion writes on to a LID of which it knows that it is stale. Whether the account is banned for it.
     pub(crate) fn insists(&mut self, bans: Option<Bans>, now: u64) -> bool {
         self.insistence += 1;
         let Some(bans) = bans.filter(|bans| self.insistence >= bans.refusals) else { return false };

@@ -60,9 +60,13 @@ impl LoggedIn {
             return self.end_by(&kind);
         }
         let is_silent = self.strike(|kind| (*kind == FaultKind::NoAck).then_some(())).is_some();
-        if !is_silent {
-            self.answer(&ack);
+        if is_silent {
+            return Step::Continue;
         }
+        if !self.is_silenced() {
+            routing::acknowledged(&self.world, sender, &ack);
+        }
+        self.answer(&ack);
         Step::Continue
     }
 

@@ -186,7 +186,11 @@ impl LoggedIn {
 
     /// Writes, unless a fault has silenced the connection.
     async fn feed(&mut self, bytes: &Bytes) -> Result<(), ChannelError> {
-        if self.orders.is_silenced() { Ok(()) } else { self.channel.feed(bytes).await }
+        if self.is_silenced() { Ok(()) } else { self.channel.feed(bytes).await }
+    }
+
+    pub(super) fn is_silenced(&self) -> bool {
+        self.orders.is_silenced()
     }
 
     async fn write_answers(&mut self) -> Result<(), ChannelError> {

@@ -55,13 +55,13 @@ pub(super) async fn serve(world: Arc<World>, newcomer: Newcomer) -> Result<(), C
     };
     channel.peer.number = Some(account.number.clone());
     channel.peer.device = device;
-    if let Some(details) = world.faults.ban(&account.number, device, world.clock.unix_seconds()) {
+    let now = world.clock.uptime_seconds();
+    if let Some(details) = world.faults.ban(&account.number, device, now) {
         return fail(channel, 402, Some(details)).await;
     }
     if let Some((reason, details)) = prescribed_failure(&world, Some(&account.number), device) {
         return fail(channel, reason, Some(details)).await;
     }
-    let now = world.clock.unix_seconds();
     let ban = account.directory().standing.tries_to_log_in(now);
     if let Some((code, lasts)) = ban {
         let details = Details { code: Some(code), expire: Some(lasts) };

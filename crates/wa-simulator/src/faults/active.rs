@@ -107,7 +107,7 @@ impl Faults {
         Some(picked)
     }
 
-    /// What a banned account is told at a login, at this time (seconds since 1970). A ban that is over is forgotten.
+    /// What a banned account is told at a login, at this time (seconds since the simulator was started). A ban that is over is forgotten.
     pub(crate) fn ban(&self, number: &str, device: u16, now: u64) -> Option<Details> {
         if !self.any() {
             return None;

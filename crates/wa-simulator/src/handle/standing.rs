@@ -14,7 +14,7 @@ use super::Phone;
 impl Phone {
     /// Bans the account for a while, `grows` longer with every login before the end, and ends its connections.
     pub fn ban(&self, lasts: Duration, grows: Duration) {
-        let now = self.world.clock.unix_seconds();
+        let now = self.world.clock.uptime_seconds();
         self.account.directory().standing.ban(now, lasts, grows);
         self.world.end_connections(&self.account, None, &FaultKind::Drop { when: Moment::Now });
     }

@@ -35,7 +35,8 @@ pub(super) fn admit(
         let is_known = directory.trust.knows(&recipient.number);
         let admitted = if is_let_in { Ok(()) } else { Err(Limited::Token) };
         let outcome = admitted.and_then(|()| directory.standing.admits(shown.is_trusted, is_known, now));
-        (outcome, directory.standing.note(outcome, world.options.behaviour.bans, now))
+        let uptime = world.clock.uptime_seconds();
+        (outcome, directory.standing.note(outcome, world.options.behaviour.bans, uptime))
     };
     if is_banned {
         world.end_connections(sender.account, None, &FaultKind::Drop { when: Moment::Now });

@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub(crate) use message::message;
 pub(crate) use presence::{announce_presence, chatstate, presence};
 pub(crate) use receipt::receipt;
+pub(crate) use stale::acknowledged;
 
 use crate::account::Account;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wa_binary::Node;
 
 use super::Sender;
 use crate::{
@@ -17,7 +18,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Notes a message that a companion sent to somebody. Whether its `<ack>` says that the LID is to be asked for again:
-/// from then on until the companion asks. Who goes on writing to it without asking is banned, as for other refusals.
+/// from then on until the companion asks. Who goes on writing to it and knows that it is stale is banned, as for other
+/// refusals.
 pub(super) fn is_stale(
     world: &World,
     sender: Sender<'_>,
@@ -27,21 +29,31 @@ pub(super) fn is_stale(
     let is_fault = |kind: &FaultKind| (*kind == FaultKind::RefreshLid).then_some(());
     let struck = world.faults.strike(&sender.account.number, sender.device, is_fault).is_some();
     let behaviour = &world.options.behaviour;
-    let now = Instant::now();
     let mut directory = sender.account.directory();
     let Some(companion) = directory.companions.get_mut(&sender.device) else { return struck };
     let by_lid = addressing == Addressing::Lid && recipient != sender.account;
     let ages = by_lid && companion.sent.beats(behaviour.stale_lids);
     if struck || ages {
-        companion.stale.entry(recipient.number.clone()).or_insert(now);
+        companion.stale.entry(recipient.number.clone()).or_insert(None);
     }
-    let since = companion.stale.get(&recipient.number).copied().filter(|_| by_lid || struck);
-    let insists = since.is_some_and(|since| now - since > GRACE);
-    let unix = world.clock.unix_seconds();
-    let is_banned = insists && directory.standing.insists(behaviour.bans, unix);
+    let stale = companion.stale.get(&recipient.number).copied().filter(|_| by_lid || struck);
+    let insists = stale.flatten().is_some_and(|known_since| known_since.elapsed() > GRACE);
+    let now = world.clock.uptime_seconds();
+    let is_banned = insists && directory.standing.insists(behaviour.bans, now);
     drop(directory);
     if is_banned {
         world.end_connections(sender.account, None, &FaultKind::Drop { when: Moment::Now });
     }
-    since.is_some()
+    stale.is_some()
+}
+
+/// An `<ack>` is written to a companion: what it says about the LID is known there from now on.
+pub(crate) fn acknowledged(world: &World, sender: Sender<'_>, ack: &Node<'_>) {
+    let Some(recipient) = ack.attrs.jid("from").filter(|_| ack.attrs.contains("refresh_lid")) else { return };
+    let Some(recipient) = world.resolve(recipient) else { return };
+    let mut directory = sender.account.directory();
+    let companion = directory.companions.get_mut(&sender.device);
+    if let Some(known_since) = companion.and_then(|companion| companion.stale.get_mut(&recipient.number)) {
+        known_since.get_or_insert_with(Instant::now);
+    }
 }

@@ -154,6 +154,61 @@ async fn who_writes_on_to_a_stale_lid_is_banned() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_not_told_that_a_lid_is_stale_is_not_banned() {
+    let bans = Bans { refusals: 2, lasts: Duration::from_secs(600), grows: Duration::ZERO };
+    let behaviour = Behaviour { stale_lids: Some(1), bans: Some(bans), ..Behaviour::default() };
+    let scene =
+        Scene::with(Options { behaviour, bootstrap: Vec::new(), edge_routing: false, ..options() }).await;
+    let (mut client, mut line) = scene.companion(1).await;
+    let devices = [scene.bob.lid(), scene.alice.lid()];
+    for device in &devices {
+        client.open_session(&mut line, device).await;
+    }
+    let message = client.message("1", &scene.bob.lid(), &devices, "x");
+    let later = || tokio::time::sleep(Duration::from_secs(11));
+    let unacknowledged = 4;
+    scene.simulator.add_fault(Fault::new(FaultKind::NoAck).times(unacknowledged)).unwrap();
+    for _ in 0..unacknowledged {
+        line.send(&message).await;
+        later().await;
+    }
+    // What waited leaves all at once, before the first word about it is heard.
+    for _ in 0..3 {
+        assert_eq!(staleness(&mut line, &message).await, "true");
+    }
+    drop(line);
+    let mut line = client.come_online(&scene.simulator).await;
+    later().await;
+    for _ in 0..3 {
+        assert_eq!(staleness(&mut line, &message).await, "true", "a new connection may not have heard it");
+    }
+    later().await;
+    assert_eq!(staleness(&mut line, &message).await, "true");
+    line.send(&message).await;
+    while line.try_next().await.is_some() {}
+    let login = client.login();
+    let failure = client.open(&scene.simulator, &login).await.next_named("failure").await;
+    assert_eq!(text(&failure, "reason"), "402");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ban_lasts_as_long_wherever_the_clock_is_set() {
+    let scene = Scene::quiet().await;
+    let mut client = Client::new(1);
+    client.pair(&scene.simulator, &scene.alice).await;
+    scene.alice.ban(Duration::from_secs(600), Duration::ZERO);
+    let day = 24 * 60 * 60 * 1_000;
+    for offset in [9 * day, -9 * day] {
+        scene.simulator.set_clock_offset(offset);
+        let login = client.login();
+        let failure = client.open(&scene.simulator, &login).await.next_named("failure").await;
+        assert_eq!((text(&failure, "reason"), text(&failure, "expire")), ("402".into(), "600".into()));
+    }
+    tokio::time::sleep(Duration::from_secs(601)).await;
+    client.come_online(&scene.simulator).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_server_has_a_clock_of_its_own() {
     let scene = Scene::quiet().await;
     scene.simulator.set_clock_offset(-90_000);
