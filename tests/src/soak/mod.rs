@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tokio::task::JoinSet;
 
 use crate::usage::Usage;
 use crate::{Gateway, GatewayOptions, Simulator, WebhookReceiver};
@@ -68,25 +69,30 @@ pub async fn run(plan: &Plan) -> Report {
 
     let end = Instant::now() + plan.length;
     let door = Door::of(&gateway);
-    let talks: Vec<_> = talkers
-        .iter()
-        .zip(1..)
-        .map(|(talker, n)| {
-            let rng = ChaCha8Rng::seed_from_u64(plan.seed ^ (n << 32));
-            tokio::spawn(Arc::clone(talker).talk(Arc::clone(&simulator), door.clone(), rng, end))
-        })
-        .collect();
+    let mut talks = JoinSet::new();
+    for (talker, n) in talkers.iter().zip(1..) {
+        let rng = ChaCha8Rng::seed_from_u64(plan.seed ^ (n << 32));
+        talks.spawn(Arc::clone(talker).talk(Arc::clone(&simulator), door.clone(), rng, end));
+    }
     let calm = end - plan.length.mul_f64(CALM);
-    let mut troubles = Troubles::new(&simulator, &talkers, ChaCha8Rng::seed_from_u64(plan.seed));
-    troubles.make_until(calm, Some((&mut gateway, &options))).await;
-    let pid = gateway.process().pid();
-    let memory = tokio::spawn(async move { resident_until(pid, end).await });
-    troubles.make_until(end, None).await;
-    let counts = troubles.over().await;
-    join_all(talks).await.into_iter().for_each(|talk| talk.expect("a talker talks to its end"));
-    let memory = memory.await.expect("memory is read");
+    let mut troubles = Troubles::new(&simulator, &talkers, plan.seed);
+    let troubling = async {
+        troubles.make_until(calm, Some((&mut gateway, &options))).await;
+        let memory = resident_until(gateway.process().pid(), end);
+        let ((), memory) = tokio::join!(troubles.make_until(end, None), memory);
+        troubles.end().await;
+        memory
+    };
+    let talking = async {
+        while let Some(talk) = talks.join_next().await {
+            talk.expect("a talker talks to its end");
+        }
+    };
+    // The first talker that fails ends the run.
+    let (memory, ()) = tokio::join!(troubling, talking);
 
     let verdict = verdict::of(&talkers, &simulator, &gateway, &receiver).await;
+    let counts = troubles.counts().clone();
     Report { length: plan.length, instances: plan.instances, seed: plan.seed, counts, verdict, memory }
 }
 

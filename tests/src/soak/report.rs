@@ -34,8 +34,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { length, instances, seed, counts, verdict, .. } = self;
         writeln!(f, "{instances} instances, {} s, SOAK_SEED={seed}", length.as_secs())?;
-        let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
-        writeln!(f, "troubles: {}", counts.join(", "))?;
+        writeln!(f, "troubles: {counts}")?;
         writeln!(f, "texts sent: {}, received: {}; lost: 0, doubled: 0", verdict.sent, verdict.received)?;
         writeln!(f, "arrived damaged: {}, never read: {}", verdict.damaged, verdict.never_read)?;
         writeln!(

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use reqwest::Method;
-use serde_json::json;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 
 use super::pause;
 use crate::{Gateway, Simulator, call};
-use test_support::until_within;
+use test_support::until;
 
 /// Between two texts of one talker, in milliseconds: far below what anybody would call spam in a fleet, and enough for
 /// every trouble to meet some.
@@ -79,21 +79,40 @@ impl Door {
     }
 
     /// Sends a text, repeating the call under its key until it is answered.
+    ///
+    /// # Panics
+    /// When it isn't taken in time, with the last answer and with what the instance says of itself.
     async fn send(&self, talker: &Talker, n: u64) -> String {
-        let path = format!("/api/whatsapp/{}/send", talker.instance);
-        let key = format!("soak-{}-{n}", talker.number);
-        until_within("a text is taken", PATIENCE, || async {
-            let body = Some(json!({ "phone": talker.peer, "message": format!("out {n}") }));
-            let answer =
-                call(&self.client, &self.url, &self.key, Method::POST, &path, body, Some(&key)).await?;
-            let (status, answer) = answer;
+        let Talker { instance, number, peer, .. } = talker;
+        let path = format!("/api/whatsapp/{instance}/send");
+        let key = format!("soak-{number}-{n}");
+        let last = Mutex::new("no answer".to_owned());
+        let asking = until("a text is taken", || async {
+            let body = Some(json!({ "phone": peer, "message": format!("out {n}") }));
+            let (status, answer) = self.call(Method::POST, &path, body, Some(&key)).await?;
             // Not connected yet, or the first call under this key is still under way.
             if status.as_u16() == 409 || status.is_server_error() {
+                *last.lock() = format!("{status} {answer}");
                 return None;
             }
-            assert!(status.is_success(), "send {n} of {}: {status} {answer}", talker.number);
+            assert!(status.is_success(), "send {n} of {number}: {status} {answer}");
             Some(answer["id"].as_str().expect("id").to_owned())
-        })
-        .await
+        });
+        if let Ok(id) = tokio::time::timeout(PATIENCE, asking).await {
+            return id;
+        }
+        let state = self.call(Method::GET, &format!("/api/whatsapp/{instance}/status"), None, None).await;
+        let last = last.lock();
+        panic!("text {n} of {number} isn't taken within {PATIENCE:?}: {last}; instance {instance}: {state:?}")
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        key: Option<&str>,
+    ) -> Option<(StatusCode, Value)> {
+        call(&self.client, &self.url, &self.key, method, path, body, key).await
     }
 }

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rand::RngExt;
 use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
@@ -22,19 +23,30 @@ const DAYS: std::ops::RangeInclusive<i64> = -9..=9;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
 /// What happened how often.
-pub(super) type Counts = BTreeMap<String, usize>;
+#[derive(Clone, Default)]
+pub(super) struct Counts(BTreeMap<String, usize>);
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts: Vec<String> = self.0.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        f.write_str(&counts.join(", "))
+    }
+}
 
 /// Places faults and breaks connections at random, and counts what it did.
 pub(super) struct Troubles<'a> {
     simulator: &'a Arc<Simulator>,
     talkers: &'a [Arc<Talker>],
+    seed: u64,
     rng: ChaCha8Rng,
+    began: Instant,
     counts: Counts,
 }
 
 impl<'a> Troubles<'a> {
-    pub(super) fn new(simulator: &'a Arc<Simulator>, talkers: &'a [Arc<Talker>], rng: ChaCha8Rng) -> Self {
-        Self { simulator, talkers, rng, counts: Counts::new() }
+    pub(super) fn new(simulator: &'a Arc<Simulator>, talkers: &'a [Arc<Talker>], seed: u64) -> Self {
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        Self { simulator, talkers, seed, rng, began: Instant::now(), counts: Counts::default() }
     }
 
     /// One after another until then; with a gateway, it is killed and restarted, too.
@@ -57,11 +69,15 @@ impl<'a> Troubles<'a> {
         }
     }
 
-    /// Ends all that still lasts, and tells what there was.
-    pub(super) async fn over(self) -> Counts {
+    /// Ends all that still lasts.
+    pub(super) async fn end(&self) {
         self.simulator.delete("/sim/faults").await;
         self.simulator.post("/sim/clock", json!({ "offsetMs": 0 })).await;
-        self.counts
+    }
+
+    /// What there was.
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     async fn turn_clock(&mut self) {
@@ -99,7 +115,17 @@ impl<'a> Troubles<'a> {
     }
 
     fn count(&mut self, what: &str) {
-        *self.counts.entry(what.to_owned()).or_default() += 1;
+        *self.counts.0.entry(what.to_owned()).or_default() += 1;
+    }
+}
+
+impl Drop for Troubles<'_> {
+    /// A run that fails has no other report.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self { seed, began, counts, .. } = self;
+            eprintln!("soak: FAILED after {:?}, SOAK_SEED={seed}\ntroubles: {counts}", began.elapsed());
+        }
     }
 }
 
