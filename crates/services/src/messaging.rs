@@ -33,6 +33,8 @@ pub const MAX_TEXT: usize = 65_536;
 pub const MAX_IDEMPOTENCY_KEY: usize = 255;
 /// How long a send waits for WhatsApp's ack before it answers that the message is pending.
 pub const ACK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long of that WhatsApp may take to say who the recipient is: the rest is for storing the message.
+const WHO_IS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A text to send.
 #[derive(Clone)]
@@ -153,11 +155,12 @@ impl MessagingService {
         keyed: Option<Keyed>,
         limit: Option<Limit>,
     ) -> Result<Sent, ServiceError> {
-        let deadline = Instant::now() + ACK_TIMEOUT;
+        let begin = Instant::now();
+        let deadline = begin + ACK_TIMEOUT;
         let names = match limit {
             // Nobody is even asked who that is.
             Some(_) => ChatNames::new(to, to.is_pn().then_some(to), to.is_lid().then_some(to)),
-            None => self.names(running, to, deadline).await?,
+            None => self.names(running, to, begin + WHO_IS_TIMEOUT).await?,
         };
         let mut message = pending(running, &names, draft);
         if limit.is_some() {
@@ -353,6 +356,8 @@ fn check_text(text: &str) -> Result<(), ServiceError> {
     Err(ServiceError::invalid(Field::Text, problem))
 }
 
+#[cfg(test)]
+mod late_tests;
 #[cfg(test)]
 mod limit_tests;
 #[cfg(test)]

@@ -17,7 +17,7 @@ use wa_binary::Jid;
 use wa_client::content::{Content, Draft};
 use wa_client::{
     Cause, IncomingMessage, Limit, LimitKind, Limits, LogoutError, MessageInfo, Outgoing, PairingCode,
-    PasskeyAssertion, RequestError, SendError, State, TimeLock,
+    PasskeyAssertion, Person, RequestError, SendError, State, TimeLock,
 };
 use webhook::Options;
 
@@ -247,6 +247,7 @@ impl Companions for ScriptedCompanions {
             ended: CancellationToken::new(),
             panics: Mutex::new(false),
             refuses: Mutex::new(false),
+            is_deaf: Mutex::new(false),
             limits: Mutex::default(),
             trusted: Mutex::default(),
         });
@@ -282,6 +283,7 @@ pub(crate) struct ScriptedCompanion {
     ended: CancellationToken,
     panics: Mutex<bool>,
     refuses: Mutex<bool>,
+    is_deaf: Mutex<bool>,
     limits: Mutex<Limits>,
     trusted: Mutex<Vec<Jid>>,
 }
@@ -327,6 +329,11 @@ impl ScriptedCompanion {
     /// Refuses the next message without a wait, as if there were no connection.
     pub(crate) fn refuse_at_once(&self) {
         *self.refuses.lock() = true;
+    }
+
+    /// From now on WhatsApp answers no question about other people.
+    pub(crate) fn hears_nothing(&self) {
+        *self.is_deaf.lock() = true;
     }
 
     /// From now on it may write only to those who trust it.
@@ -387,6 +394,13 @@ impl Companion for ScriptedCompanion {
         let (reply, answer) = oneshot::channel();
         self.sends.lock().push_back((message, reply));
         answer.await.unwrap_or(Err(SendError::Stopped))
+    }
+
+    async fn who_is(&self, user: &Jid) -> Result<Person, SendError> {
+        if *self.is_deaf.lock() {
+            std::future::pending().await
+        }
+        Ok(Person { pn: Some(user.clone()).filter(Jid::is_pn), lid: Some(user.clone()).filter(Jid::is_lid) })
     }
 
     fn limits(&self) -> Limits {

@@ -8,9 +8,9 @@ use crate::status::Status;
 use crate::testing::{ACKED_AT, ScriptedCompanion, World, disconnected, text_of, until};
 
 const PEER: &str = "79001234567";
-const CHAT: &str = "79001234567@s.whatsapp.net";
+pub(super) const CHAT: &str = "79001234567@s.whatsapp.net";
 
-fn text(message: &str) -> SendText {
+pub(super) fn text(message: &str) -> SendText {
     SendText {
         phone: PEER.to_owned(),
         message: message.to_owned(),
@@ -24,7 +24,7 @@ fn keyed(message: &str, key: &str) -> SendText {
 }
 
 /// Starts a send in the background.
-fn sending(
+pub(super) fn sending(
     world: &World,
     instance: InstanceId,
     send: SendText,
@@ -33,7 +33,7 @@ fn sending(
     tokio::spawn(async move { messages.send_text(&caller, instance, send).await })
 }
 
-async fn until_status(world: &World, instance: InstanceId, id: &str, status: MessageStatus) {
+pub(super) async fn until_status(world: &World, instance: InstanceId, id: &str, status: MessageStatus) {
     until("the status", || async { (world.message(instance, id).await.status == status).then_some(()) })
         .await;
 }
@@ -78,20 +78,6 @@ async fn a_text_is_stored_before_it_leaves_and_answered_after_the_ack() {
         (told.message_id.as_str(), told.text.as_deref(), told.timestamp),
         (id.as_str(), Some("你好"), ACKED_AT)
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_an_ack_the_answer_is_pending_and_the_message_goes_on() {
-    let world = World::new().await;
-    let (instance, companion) = world.online().await;
-    let started = tokio::time::Instant::now();
-    let sending = sending(&world, instance, text("slow"));
-    let (_, reply) = companion.next_send().await;
-    let sent = sending.await.unwrap().unwrap();
-    assert_eq!(sent.progress, Progress::Pending);
-    assert!(started.elapsed() >= ACK_TIMEOUT);
-    reply.send(Ok(ACKED_AT)).unwrap();
-    until_status(&world, instance, &sent.id, MessageStatus::Sent).await;
 }
 
 #[tokio::test]
@@ -505,21 +491,6 @@ async fn more_messages_than_there_is_room_for_are_refused() {
         world.storage.pending_messages(instance, 1).await.unwrap().is_empty().then_some(())
     })
     .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_not_stored_in_time_is_never_sent() {
-    let world = World::new().await;
-    let (instance, companion) = world.online().await;
-    let running = world.services.supervisor.find(world.caller.user, instance).unwrap();
-    let turn = running.recorder.hold_up().await;
-    let refused = sending(&world, instance, text("late")).await.unwrap().unwrap_err();
-    assert!(matches!(refused, ServiceError::Unavailable { .. }), "{refused}");
-    drop(turn);
-    let next = sending(&world, instance, text("next"));
-    assert_eq!(companion.acknowledge().await.1, "next");
-    assert_eq!(next.await.unwrap().unwrap().progress, Progress::Sent);
-    assert_eq!(companion.waiting(), 0);
 }
 
 #[tokio::test]
