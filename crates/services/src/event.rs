@@ -127,7 +127,7 @@ impl EventService {
             if !page.events.is_empty() || Instant::now() >= deadline {
                 return Ok(page);
             }
-            let is_here = self.supervisor.epoch(instance).is_ok();
+            let is_here = self.supervisor.holds(instance);
             let until = if is_here { deadline } else { deadline.min(Instant::now() + LOOK_AGAIN) };
             // Whether it rang or the time is up, the next look shows what there is.
             let _ = timeout_at(until, ring.rung()).await;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::ready;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use storage::{Epoch, InstanceId, Leased, NodeId, Storage, StorageError, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{SetOnce, watch};
 use tokio::time::Instant;
 
 /// How long others wait after the last sign of life of this process before they take its instances.
@@ -31,8 +30,8 @@ struct Inner {
     id: NodeId,
     storage: Arc<dyn Storage>,
     held: Mutex<HashMap<InstanceId, Epoch>>,
-    /// Whether it has taken once what it could.
-    has_acquired: AtomicBool,
+    /// Set once it has taken what it could.
+    acquired: SetOnce<()>,
     /// When the lease was prolonged last, by the clock at which that was asked for.
     prolonged: watch::Sender<Option<Instant>>,
 }
@@ -53,7 +52,7 @@ impl Node {
                 id,
                 storage,
                 held: Mutex::default(),
-                has_acquired: AtomicBool::new(false),
+                acquired: SetOnce::new(),
                 prolonged: watch::Sender::new(None),
             }),
         }
@@ -89,7 +88,8 @@ impl Node {
             self.inner.held.lock().extend(leased.iter().map(|leased| (leased.instance.id, leased.epoch)));
             all.extend(leased);
             if complete {
-                self.inner.has_acquired.store(true, Ordering::Release);
+                // It may be set already.
+                let _ = self.inner.acquired.set(());
                 return Ok(all);
             }
         }
@@ -97,7 +97,12 @@ impl Node {
 
     /// Whether another node holds the instance, or is about to. Not known before this one has acquired anything.
     pub(crate) fn is_elsewhere(&self, instance: InstanceId) -> bool {
-        self.inner.has_acquired.load(Ordering::Acquire) && self.epoch(instance).is_none()
+        self.inner.acquired.get().is_some() && self.epoch(instance).is_none()
+    }
+
+    /// Resolves once this node has taken what it could: what it doesn't hold then is another's.
+    pub(crate) async fn until_acquired(&self) {
+        self.inner.acquired.wait().await;
     }
 
     /// Holds an instance that was created under this epoch.

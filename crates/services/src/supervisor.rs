@@ -27,6 +27,10 @@ use crate::running::{RunningInstance, STOP_TIMEOUT};
 use crate::status::ConnectionStatus;
 use crate::versions::VersionStatus;
 
+/// How long a call may wait until a process that has just started knows what it holds: a start on a database that others
+/// are writing to takes moments.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Runs one companion per instance that this process holds, records what they tell, and keeps the fate of one from the
 /// others. Clones are the same supervisor.
 #[derive(Clone)]
@@ -114,13 +118,31 @@ impl Supervisor {
         }
     }
 
-    /// The epoch under which this process holds the instance.
+    /// The epoch under which this process holds the instance. One that has just started waits until it knows what it
+    /// holds.
     ///
     /// # Errors
-    /// `Unavailable` when it doesn't, or is stopping.
-    pub(crate) fn epoch(&self, instance: InstanceId) -> Result<Epoch, ServiceError> {
-        self.inner.refuse_if_closing()?;
-        self.inner.node.epoch(instance).ok_or_else(ServiceError::held_elsewhere)
+    /// `Unavailable` when it doesn't, doesn't know in time, or is stopping.
+    pub(crate) async fn epoch(&self, instance: InstanceId) -> Result<Epoch, ServiceError> {
+        let inner = &self.inner;
+        inner.refuse_if_closing()?;
+        if let Some(epoch) = inner.node.epoch(instance) {
+            return Ok(epoch);
+        }
+        let known = timeout(START_TIMEOUT, inner.node.until_acquired());
+        let known = inner.closing.run_until_cancelled(known).await;
+        inner.refuse_if_closing()?;
+        if known.is_none_or(|known| known.is_err()) {
+            return Err(ServiceError::Unavailable {
+                message: "the gateway is starting; try again in a moment",
+            });
+        }
+        inner.node.epoch(instance).ok_or_else(ServiceError::held_elsewhere)
+    }
+
+    /// Whether this process is known to hold the instance.
+    pub(crate) fn holds(&self, instance: InstanceId) -> bool {
+        self.inner.node.epoch(instance).is_some()
     }
 
     /// Makes sure that this process holds the instance, if it is this owner's.
@@ -128,9 +150,9 @@ impl Supervisor {
     /// # Errors
     /// `NotFound` when there is no such instance of this owner; `Unavailable` when another process holds it.
     pub(crate) async fn check_holds(&self, owner: UserId, instance: InstanceId) -> Result<(), ServiceError> {
-        let Err(elsewhere) = self.epoch(instance) else { return Ok(()) };
         let found = self.inner.journal.storage().instance(owner, instance).await?;
-        Err(if found.is_some() { elsewhere } else { ServiceError::NotFound { what: Missing::Instance } })
+        found.ok_or(ServiceError::NotFound { what: Missing::Instance })?;
+        self.epoch(instance).await.map(drop)
     }
 
     /// Where the instance stands now.
@@ -159,7 +181,7 @@ impl Supervisor {
     /// `Unavailable` when another process holds it, or when this one is stopping; `NotConnected` when a part of it can't be
     /// read that its connection depends on.
     pub(crate) async fn start(&self, instance: &Instance) -> Result<(), ServiceError> {
-        let epoch = self.epoch(instance.id)?;
+        let epoch = self.epoch(instance.id).await?;
         if !instance.can_run() {
             return Err(ServiceError::not_connected(&ConnectionStatus::unreadable()));
         }
@@ -173,7 +195,7 @@ impl Supervisor {
 
     /// Starts the instance anew if it runs: with other settings.
     pub(crate) async fn renew(&self, instance: &Instance) {
-        let Ok(epoch) = self.epoch(instance.id) else { return };
+        let Ok(epoch) = self.epoch(instance.id).await else { return };
         if !instance.can_run() {
             return;
         }

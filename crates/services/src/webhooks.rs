@@ -92,7 +92,7 @@ impl WebhookService {
     ) -> Result<Webhook, ServiceError> {
         settings::check_name(name)?;
         let webhook = check_new(patch, Webhook::new(instance, name, now()), &self.inner.guard)?;
-        let (edit, held) = self.edit(instance);
+        let (edit, held) = self.edit(instance).await;
         let created = self.storage().create_webhook(caller.user, webhook.clone(), MAX_WEBHOOKS, edit).await;
         self.changed(instance, name, &created.map_err(|error| refused(error, held))?).await?;
         Ok(webhook)
@@ -114,7 +114,7 @@ impl WebhookService {
     ) -> Result<Webhook, ServiceError> {
         let present = self.find(caller, instance, name).await?;
         let patch = check_change(patch, &present, &self.inner.guard)?;
-        let (edit, held) = self.edit(instance);
+        let (edit, held) = self.edit(instance).await;
         let edit = edit.expecting(expected);
         let edited = self.storage().update_webhook(caller.user, instance, name.to_owned(), patch, edit).await;
         let edited = edited.map_err(|error| refused(error, held))?;
@@ -135,7 +135,7 @@ impl WebhookService {
         instance: InstanceId,
         name: &str,
     ) -> Result<(), ServiceError> {
-        let (edit, held) = self.edit(instance);
+        let (edit, held) = self.edit(instance).await;
         let deleted = self.storage().delete_webhook(caller.user, instance, name.to_owned(), edit).await;
         self.changed(instance, name, &deleted.map_err(|error| refused(error, held))?).await?;
         Ok(())
@@ -157,8 +157,8 @@ impl WebhookService {
     }
 
     /// The terms of a change that only the holder of the instance may make; and why that isn't this process, if so.
-    fn edit(&self, instance: InstanceId) -> (Edit, Option<ServiceError>) {
-        match self.inner.supervisor.epoch(instance) {
+    async fn edit(&self, instance: InstanceId) -> (Edit, Option<ServiceError>) {
+        match self.inner.supervisor.epoch(instance).await {
             Ok(epoch) => (Edit::at(now()).told_by(epoch), None),
             Err(error) => (Edit::at(now()).told_by(Epoch::default()), Some(error)),
         }

@@ -56,7 +56,7 @@ impl InstanceService {
         patch: InstancePatch,
         edit: Edit,
     ) -> Result<Edited<(Instance, Webhook)>, ServiceError> {
-        let held = self.inner.supervisor.epoch(id);
+        let held = self.inner.supervisor.epoch(id).await;
         // Under no epoch, what concerns nobody else can be changed all the same.
         let edit = edit.told_by(held.as_ref().copied().unwrap_or(Epoch::default()));
         match self.storage().update_instance(caller.user, id, patch, edit).await {

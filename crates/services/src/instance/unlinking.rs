@@ -27,7 +27,7 @@ impl InstanceService {
     /// `NotFound`; `Unavailable` when another process carries the instance.
     pub async fn delete(&self, caller: &Caller, id: InstanceId) -> Result<(), ServiceError> {
         let instance = self.stored(caller, id).await?;
-        let epoch = self.inner.supervisor.epoch(id)?;
+        let epoch = self.inner.supervisor.epoch(id).await?;
         if let Some(running) = self.inner.supervisor.find(caller.user, id)
             && running.state() == State::Online
             && let Err(error) = self.unlink(&running, FAREWELL_TIMEOUT).await

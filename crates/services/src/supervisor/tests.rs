@@ -200,6 +200,29 @@ async fn a_second_process_gets_nothing_that_is_held_and_takes_over_when_the_firs
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_comes_before_the_start_is_over_waits_for_it() {
+    let mut world = World::serving().await;
+    let (id, _) = world.online().await;
+    world.restart();
+    let reconnecting = world.services.instances.reconnect(&world.caller, id);
+    let (reconnected, resumed) = tokio::join!(reconnecting, world.services.resume());
+    resumed.unwrap();
+    reconnected.unwrap();
+    until("it runs", || async { (world.companions.starts(id) == 1).then_some(()) }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_called_the_holder_before_that_is_known() {
+    let mut world = World::serving().await;
+    let (id, _) = world.online().await;
+    world.restart();
+    let begin = Instant::now();
+    let refused = world.services.instances.reconnect(&world.caller, id).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the gateway is starting; try again in a moment");
+    assert_eq!(begin.elapsed(), START_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_that_others_have_taken_stops_without_a_word() {
     let world = World::serving().await;
     let (id, companion) = world.online().await;
@@ -252,7 +275,7 @@ async fn an_instance_that_was_taken_back_meanwhile_goes_on_under_its_new_epoch()
     companion.tell([incoming("79001234567@s.whatsapp.net", "A", "x")]).await.unwrap_err();
     until("it starts again", || async { (world.companions.starts(id) == 2).then_some(()) }).await;
     assert_eq!(world.companions.of(id).epoch, epoch);
-    assert_eq!(world.services.supervisor.epoch(id).unwrap(), epoch);
+    assert_eq!(world.services.supervisor.epoch(id).await.unwrap(), epoch);
 }
 
 #[tokio::test(start_paused = true)]

@@ -120,6 +120,7 @@ async fn a_process_that_does_not_hold_the_instance_changes_nothing_of_it() {
     let world = World::serving().await;
     let instance = world.instance().await;
     let second = world.second_process();
+    second.services.resume().await.unwrap();
     let service = &second.services.webhooks;
     assert_eq!(service.list(&second.caller, instance).await.unwrap().len(), 1);
     for refused in [
