@@ -12,7 +12,7 @@ FIRST := 8fe5a9e
 BASELINE ?= $(TARGET)/baseline/target/release/trunkline
 
 # What is published, and the version it has.
-PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-media wa-store wa-client wa-simulator
+PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-media wa-appstate wa-store wa-client wa-simulator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: help demo run build test interop package bench soak fuzz fmt lint audit doc ci
@@ -44,7 +44,7 @@ interop: build ## real clients (Baileys, from npm) against the simulator, under 
 
 # The program is copied away, so that it finds neither the workspace nor its crates; only the versions of other
 # people's crates are those of the workspace. Building it from the unpacked packages is what verifies them: cargo's own
-# verification would build each with all that it needs, eight times over.
+# verification would build each with all that it needs, once for every crate.
 package: ## the wa-* crates as they would be published, and a program outside the workspace that needs nothing else
 	$(CARGO) package --locked --allow-dirty --no-verify $(PUBLISHED:%=--package %)
 	cd $(TARGET)/package && for crate in $(PUBLISHED); do \

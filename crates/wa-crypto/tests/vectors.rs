@@ -181,6 +181,10 @@ fn hashes_and_key_derivation_are_the_standards() {
         assert_eq!(mac::hmac_sha256(&key, &[&data]), array(&vector["tag"]));
         mac::verify_hmac_sha256(&key, &[&data], &bytes(&vector["tag"])).unwrap();
     }
+    for vector in list(&vectors["hmac_sha512"]) {
+        let (key, data) = (bytes(&vector["key"]), bytes(&vector["data"]));
+        assert_eq!(mac::hmac_sha512::<64>(&key, &[&data]), array(&vector["tag"]));
+    }
     for vector in list(&vectors["hkdf_sha256"]) {
         let okm: [u8; 82] =
             kdf::hkdf(&bytes(&vector["ikm"]), &bytes(&vector["salt"]), &bytes(&vector["info"]));
