@@ -33,6 +33,7 @@ pub use connection::Connection;
 pub use error::ControlError;
 pub use faults::{
     BundleFault, CertificateFault, Fault, FaultKind, InvalidFault, Moment, PairingFault, PairingStep,
+    Transfer,
 };
 pub use handle::{Device, Outgoing, Phone};
 pub use impostor::{Impostor, Stolen};

@@ -268,19 +268,23 @@ pub(crate) fn create_phone(
 pub(crate) fn place(world: &World, fault: Fault) -> Result<PlacedFault, ControlError> {
     let is_immediate = match &fault.kind {
         FaultKind::Drop { when } | FaultKind::StreamError { when, .. } => *when == Moment::Now,
-        FaultKind::Stanza { .. } => true,
+        FaultKind::Stanza { .. } | FaultKind::ExpireMedia | FaultKind::LoseMedia => true,
         _ => false,
     };
     let accounts = match &fault.number {
         Some(number) => vec![world.phone(&canonical(number)?)?],
         None => world.accounts(),
     };
-    let struck = if let FaultKind::Stanza { tag } = &fault.kind {
-        accounts.iter().map(|account| surprise(world, account, &fault, tag)).sum()
-    } else if is_immediate || fault.kind == FaultKind::Silence {
-        accounts.iter().map(|account| world.end_connections(account, fault.device, &fault.kind)).sum()
-    } else {
-        0
+    let struck = match &fault.kind {
+        FaultKind::Stanza { tag } => {
+            accounts.iter().map(|account| surprise(world, account, &fault, tag)).sum()
+        }
+        FaultKind::ExpireMedia => world.media.expire(),
+        FaultKind::LoseMedia => world.media.clear(),
+        kind if is_immediate || *kind == FaultKind::Silence => {
+            accounts.iter().map(|account| world.end_connections(account, fault.device, kind)).sum()
+        }
+        _ => 0,
     };
     let id = if is_immediate { world.faults.next_id() } else { world.faults.add(fault) };
     Ok(PlacedFault { id, struck })

@@ -70,17 +70,20 @@ impl World {
             Some(seed) => ChaCha20Rng::from_seed(seed),
             None => seed_from_system(),
         };
+        let authority = Authority::generate(&mut rng);
+        let server_key = KeyPair::generate(&mut rng);
+        let secret = Secret::generate(&mut rng);
         Arc::new_cyclic(|me| Self {
             trace: Trace::new(clock, options.limits.trace, options.limits.trace_bytes),
             faults: Faults::default(),
             impostors: Impostors::default(),
-            media: Media::new(options.limits.media_file, options.limits.media_total),
+            media: Media::new(options.limits.media_file, options.limits.media_total, secret.clone()),
             pairings: Pairings::default(),
             versions: Versions::new(&options, clock),
-            authority: Authority::generate(&mut rng),
-            server_key: KeyPair::generate(&mut rng),
+            authority,
+            server_key,
             media_host: OnceLock::new(),
-            secret: Secret::generate(&mut rng),
+            secret,
             chain: Mutex::default(),
             rng: Mutex::new(rng),
             accounts: RwLock::default(),
@@ -96,11 +99,6 @@ impl World {
 
     pub(crate) fn weak(&self) -> Weak<Self> {
         self.me.clone()
-    }
-
-    /// What uploads must show in `auth`.
-    pub(crate) fn media_auth(&self) -> String {
-        hex::encode(&self.token(&[b"media auth"])[..16])
     }
 
     /// A generator of its own, so that tasks don't wait for each other.

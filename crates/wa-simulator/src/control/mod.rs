@@ -3,14 +3,13 @@
 mod api;
 mod guard;
 mod media;
+mod payload;
 mod request;
 mod tls;
 mod web;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
@@ -27,6 +26,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use guard::Guard;
+use payload::Payload;
 pub(crate) use tls::Certificate;
 
 use crate::{ControlError, Info, connection, world::World};
@@ -35,7 +35,7 @@ use crate::{ControlError, Info, connection, world::World};
 const ORIGIN: &str = "https://web.whatsapp.com";
 
 /// An answer of any door.
-type Reply = Response<Full<Bytes>>;
+type Reply = Response<Payload>;
 
 /// What the doors share.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ impl Doors {
             "/ws/chat" => self.chat(request),
             "/sw.js" => web::service_worker(&self, &request),
             "/" => web::page(&self, &request),
-            _ if path.starts_with("/mms/") => media::answer(&self, request).await,
+            _ if path.starts_with("/mms/") || path.starts_with("/v/") => media::answer(&self, request).await,
             _ if path.starts_with("/sim/") => api::answer(&self, request).await,
             _ => request::refuse(&ControlError::UnknownPath(path)),
         };
@@ -93,7 +93,7 @@ impl Doors {
                 Err(error) => tracing::debug!(%error, "an upgrade failed"),
             }
         });
-        let mut reply = Response::new(Full::default());
+        let mut reply = Response::new(Payload::default());
         *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = reply.headers_mut();
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

@@ -8,7 +8,7 @@ use hyper::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::Reply;
+use super::{Payload, Reply};
 use crate::ControlError;
 
 /// Largest body of a control call, in bytes.
@@ -81,7 +81,7 @@ pub(super) fn refuse(error: &ControlError) -> Reply {
 }
 
 pub(super) fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(body.into()));
+    let mut reply = Response::new(Payload::Whole(Full::new(body.into())));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     reply

@@ -33,6 +33,11 @@ impl Fault {
         {
             return Err(InvalidFault("`window` is from 2 to 1000".to_owned()));
         }
+        if let FaultKind::Media { status, .. } = kind
+            && !(400..600).contains(&status)
+        {
+            return Err(InvalidFault("`status` is from 400 to 599".to_owned()));
+        }
         let usual = Self::new(kind);
         let count = match count {
             Some(0) => None,
@@ -123,6 +128,8 @@ mod tests {
             (json!({"kind": "drop", "wen": "now"}), "wen"),
             (json!({"kind": "drop", "device": "x"}), "device"),
             (json!({"kind": "reorder", "window": 1}), "window"),
+            (json!({"kind": "media", "status": 200}), "status"),
+            (json!({"kind": "media", "status": 404, "on": "sideload"}), "sideload"),
             (json!([]), "object"),
         ] {
             let error = Fault::from_json(json.clone()).unwrap_err();

@@ -216,6 +216,28 @@ pub enum FaultKind {
         #[serde(default)]
         before: PairingStep,
     },
+    /// The media host answers an upload of the device, or whatever download, with this status.
+    Media {
+        /// Which way; absent means either.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<Transfer>,
+        /// The host that was turned to, such as `localhost:4000`; absent means any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        /// The status, such as 401, 410 or 503.
+        status: u16,
+    },
+    /// A download breaks off with its connection.
+    MediaCut {
+        /// Bytes that come before.
+        after: usize,
+    },
+    /// One bit of a download is another.
+    MediaDamage,
+    /// Every path to a file that was given out so far is expired, at once.
+    ExpireMedia,
+    /// The media host loses every file, at once.
+    LoseMedia,
     /// A prekey bundle of the device is wrong.
     Bundle {
         /// The part that is wrong.
@@ -262,6 +284,16 @@ pub enum Moment {
     Sent,
     /// When a message would next be delivered to the device.
     Deliver,
+}
+
+/// Which way a file goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transfer {
+    /// From a client to the media host.
+    Upload,
+    /// From the media host to a client.
+    Download,
 }
 
 /// How a certificate chain fails one of the checks of PROTOCOL.md 2.

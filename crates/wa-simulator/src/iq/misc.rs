@@ -22,26 +22,6 @@ pub(super) fn props(context: &Context<'_>, request: &Request<'_>) -> Answered {
     Ok(answer.with_children(props).into())
 }
 
-/// Name space `w:m`: where media goes (PROTOCOL.md 19.1).
-pub(super) fn media_connection(context: &Context<'_>, request: &Request<'_>) -> Answered {
-    if !request.child()?.is("media_conn") {
-        return Err(IqError::BadRequest("media_conn is asked for"));
-    }
-    let hostname = context.world.media_host.get().cloned().unwrap_or_else(|| "mmg.whatsapp.net".to_owned());
-    let host = Node::new("host")
-        .attr("hostname", hostname)
-        .attr("type", "primary")
-        .child(Node::new("upload"))
-        .child(Node::new("download"));
-    let connection = Node::new("media_conn")
-        .attr("auth", context.world.media_auth())
-        .attr("ttl", 3_600_u32)
-        .attr("auth_ttl", 21_600_u32)
-        .attr("max_buckets", 12_u32)
-        .child(host);
-    Ok(connection.into())
-}
-
 /// Name space `w:g2`. Nobody is in a group: lists are empty, and no group is found.
 pub(super) fn groups(request: &Request<'_>) -> Answered {
     let child = request.child()?;

@@ -5,6 +5,7 @@ mod app_state;
 mod bundles;
 mod encrypt;
 mod error;
+mod media;
 mod mex;
 mod misc;
 mod pairing;
@@ -143,7 +144,7 @@ fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Answered {
         "blocklist" => privacy::blocklist(context, request),
         "w:sync:app:state" => app_state::answer(context, request),
         "abt" => misc::props(context, request),
-        "w:m" => misc::media_connection(context, request),
+        "w:m" => media::connection(context, request),
         "status" => account::about(context, request),
         "w:profile:picture" => picture::answer(context, request),
         "w:g2" => misc::groups(request),

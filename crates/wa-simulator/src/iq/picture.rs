@@ -35,7 +35,7 @@ fn get(context: &Context<'_>, target: &Jid, asked: Option<&Node<'_>>) -> Answere
     let picture = account.directory().picture.clone().filter(|_| !is_closed || is_trusted);
     let picture = picture.ok_or(IqError::NotFound)?;
     let kind = asked.map(|asked| stanza::text(&asked.attrs, "type")).unwrap_or_default();
-    let path = picture.file.direct_path();
+    let path = context.world.media.direct_path(&picture.file, context.world.clock.unix_seconds());
     let host = context.world.media_host.get().map_or("mmg.whatsapp.net", String::as_str);
     let scheme = if context.world.options.tls { "https" } else { "http" };
     let answer = Node::new("picture")
@@ -53,7 +53,7 @@ fn set(context: &Context<'_>, picture: &Node<'_>) -> Answered {
         return Err(IqError::BadRequest("a picture is a JPEG of at most 512 KiB"));
     }
     let blob = Bytes::copy_from_slice(&bytes);
-    let file = Key::of("pps", &blob);
+    let file = Key::of_picture(&blob);
     context.world.media.store(&file, blob).map_err(|_| IqError::BadRequest("the media host is full"))?;
     let id = context.world.next_id();
     context.account.directory().picture = Some(Picture { id: id.clone(), file });

@@ -1,6 +1,5 @@
 //! The doors over real sockets.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
@@ -278,46 +277,6 @@ async fn calls_that_make_no_sense_are_refused_with_a_reason() {
     );
     let large = Value::String("x".repeat(2 << 20));
     assert_eq!(api.refused(Method::POST, "/sim/phones", Some(large)).await, is(400, "invalid_request"));
-}
-
-#[tokio::test]
-async fn the_media_host_keeps_what_its_token_names() {
-    let simulator = serving(false).await;
-    let api = Api::new(&simulator);
-    let alice = simulator.create_phone(ALICE, None).unwrap();
-    let mut client = Client::new(1);
-    client.pair(&simulator, &alice).await;
-    let mut line = client.come_online(&simulator).await;
-    let answer = line.ask("set", "w:m", wa_binary::Node::new("media_conn")).await;
-    let connection = answer.require_child("media_conn").unwrap();
-    let host = text(connection.require_child("host").unwrap(), "hostname");
-    assert_eq!(host, simulator.address().unwrap().to_string());
-    let auth = text(connection, "auth");
-    let blob = vec![7; 5000];
-    let token = URL_SAFE.encode(wa_crypto::mac::sha256(&[&blob]));
-    let upload = |query: String, body: Vec<u8>| {
-        let request = api.http.post(format!("{}/mms/image/{token}?{query}", api.base)).body(body);
-        async move { request.send().await.unwrap() }
-    };
-    assert_eq!(upload("auth=wrong".to_owned(), blob.clone()).await.status(), 401);
-    assert_eq!(upload(format!("auth={auth}"), vec![8; 10]).await.status(), 400);
-    let stored = upload(format!("auth={auth}&token={token}"), blob.clone()).await;
-    let stored: Value = serde_json::from_str(&stored.text().await.unwrap()).unwrap();
-    let path = stored["direct_path"].as_str().unwrap();
-    assert!(stored["url"].as_str().unwrap().ends_with(path) && path.starts_with("/mms/image/"));
-    // whatsmeow appends with `&`, whatsapp-rust with `?`.
-    for suffix in ["", "&hash=x&mms-type=image", "?auth=x&token=y"] {
-        let got = api.http.get(format!("{}{path}{suffix}", api.base)).send().await.unwrap();
-        assert_eq!(
-            (got.status().as_u16(), got.bytes().await.unwrap()),
-            (200, Bytes::from(blob.clone())),
-            "{suffix}"
-        );
-    }
-    let url = format!("{}{path}", api.base);
-    assert_eq!(api.http.delete(&url).send().await.unwrap().status(), 200);
-    assert_eq!(api.http.get(&url).send().await.unwrap().status(), 404);
-    assert_eq!(api.http.get(format!("{}/mms/image/x", api.base)).send().await.unwrap().status(), 400);
 }
 
 #[tokio::test]

@@ -294,7 +294,7 @@ async fn a_picture_that_was_set_is_there() {
     let got = bobs.ask_iq(&get).await;
     let picture = got.require_child("picture").unwrap();
     assert_eq!((text(picture, "id"), text(picture, "type")), (id, "image".into()));
-    assert!(text(picture, "url").contains("/mms/pps/"));
+    assert!(text(picture, "url").contains("/v/t61."));
     line.ask_iq(&of_alice("set")).await;
     assert_eq!(line.next_named("notification").await.children()[0].tag(), "delete");
     assert_eq!(error_code(&bobs.ask_iq(&get).await), "404");

@@ -25,6 +25,8 @@ mod link_code;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod media;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod odd_messages;
