@@ -99,7 +99,9 @@ impl Flow {
     /// Keys that are stored but not on the server: those of an interrupted upload, else fresh ones. Only the public
     /// halves are kept.
     async fn unuploaded(&mut self, count: usize) -> Result<Vec<(u32, PublicKey)>, RequestError> {
-        let stored = self.store.prekeys(self.first_unuploaded, count).await.map_err(store_failed)?;
+        let mut stored = self.store.prekeys(self.first_unuploaded, count).await.map_err(store_failed)?;
+        // Higher ids are of keys from before they started again: the server has those.
+        stored.retain(|(id, _)| *id < self.next_id);
         if !stored.is_empty() {
             let public = |key| PrivateKey::from_bytes(key).public_key();
             return Ok(stored.into_iter().map(|(id, key)| (id, public(key))).collect());

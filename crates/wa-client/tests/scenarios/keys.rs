@@ -32,6 +32,34 @@ async fn one_time_keys_are_refilled_when_the_server_says_that_few_are_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_the_last_id_keys_start_again_with_the_first() {
+    const LAST: u32 = (1 << 24) - 1;
+    let stage = Stage::undisturbed().await;
+    let alice = stage.phone("15550000001");
+    let store = stage.companion(&alice).await.stop().await;
+    let device = store.device().await.unwrap().unwrap();
+    let device =
+        wa_store::Device { next_prekey_id: LAST - 9, first_unuploaded_prekey_id: LAST - 9, ..device };
+    // One was given away in a retry receipt, and never came back.
+    let prekeys_added = vec![(LAST - 10, [7; 32])];
+    store.commit(Changes { device: Some(device), prekeys_added, ..Changes::default() }).await.unwrap();
+    let companion = stage.start(store);
+    companion.online().await;
+    // Two refills of 50; three keys of the first upload stay on the server.
+    for number in 0..809 + 50 {
+        let stranger = stage.phone(&format!("1666{number:07}"));
+        stranger.send(alice.number(), "hello").await.unwrap();
+        companion.diary.messages(number + 1).await;
+    }
+    sleep(Duration::from_secs(5)).await;
+    let device = companion.store.device().await.unwrap().unwrap();
+    assert_eq!((device.next_prekey_id, device.first_unuploaded_prekey_id), (101, 101));
+    // The own phone has taken one, too.
+    assert_eq!(alice.devices()[0].prekeys, 812 + 100 - 859 - 1);
+    assert_eq!(stage.seen("type=\"retry\""), 0, "every key was there");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_digest_is_asked_for_after_an_upload_and_agrees() {
     let stage = Stage::new().await;
     let alice = stage.phone("15550000001");
