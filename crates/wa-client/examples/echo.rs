@@ -2,16 +2,21 @@
 //! talks to WhatsApp, and with the WEBSOCKET_URL and ROOT_KEY_HEX of `trunkline simulate` to the simulator.
 
 use std::{error::Error, sync::Arc};
-use wa_client::{Client, Event, Store, TrustRoot, websocket::WebSocket};
+use wa_client::{Client, Event, Events, Store, TrustRoot, websocket::WebSocket};
 
 #[tokio::main]
-#[allow(clippy::print_stdout)]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut builder = Client::builder(Store::file("echo.companion")?);
     if let [_, url, key] = &std::env::args().collect::<Vec<_>>()[..] {
         builder = builder.connector(Arc::new(WebSocket::new(url))).trust_root(TrustRoot::from_hex(key)?);
     }
-    let (client, mut events) = builder.start();
+    let (client, events) = builder.start();
+    Err(echo(client, events).await.into())
+}
+
+/// Echoes until the client has ended; says why it has.
+#[allow(clippy::print_stdout)]
+pub(crate) async fn echo(client: Client, mut events: Events) -> String {
     while let Some(batch) = events.next().await {
         let mut end = None;
         for event in batch.events() {
@@ -29,8 +34,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("accepted: {:?}", batch.accept().await);
         if let Some(cause) = end {
             client.stop().await;
-            return Err(format!("the client has ended: {cause}").into());
+            return format!("the client has ended: {cause}");
         }
     }
-    Err("the client has ended".into())
+    "the client has ended".into()
 }

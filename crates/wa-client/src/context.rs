@@ -71,10 +71,14 @@ impl<'a> Context<'a> {
             self.learn_contact(contact).await?;
         }
         for user in &found.users {
-            let lid = if user.user.is_lid() { Some(&user.user) } else { user.lid.as_ref() };
-            let pn = if user.user.is_pn() { Some(&user.user) } else { user.pn.as_ref() };
+            let asked = Some(&user.user);
+            let lid = user.lid.as_ref().or(asked.filter(|asked| asked.is_lid()));
+            let pn = if user.user.is_pn() { asked } else { user.pn.as_ref() };
             if let (Some(pn), Some(lid)) = (pn, lid) {
                 self.learn_lid(pn, lid).await?;
+                if user.user.is_lid() && user.user != *lid {
+                    self.mirror.learn_former_lid(&user.user, pn);
+                }
             }
         }
         Ok(())
@@ -116,12 +120,11 @@ impl<'a> Context<'a> {
         let (pn, lid) = (pn.to_user(), lid.to_user());
         let is_pair = pn.is_pn() && lid.is_lid();
         let old = if is_pair { self.mirror.lids.lid_of(store, &pn).await? } else { None };
-        self.mirror.learn_lid(store, &pn, &lid).await?;
         if let Some(old) = old.filter(|old| *old != lid && !self.mirror.is_own_user(&pn)) {
             let at = self.server_millis();
             self.mirror.number_moved(store, &pn, (&old, &lid), at).await?;
         }
-        Ok(())
+        Ok(self.mirror.learn_lid(store, &pn, &lid).await?)
     }
 
     /// The address under which the session with a device lives: by LID, where one is known.

@@ -1,3 +1,4 @@
+mod chat_timers;
 mod device;
 mod device_lists;
 mod identities;
@@ -9,7 +10,7 @@ use tokio::task::JoinHandle;
 use wa_binary::Jid;
 use wa_crypto::{KeyPair, PrivateKey};
 use wa_signal::{LocalIdentity, PreKey};
-use wa_store::{Changes, Device, DeviceList, Limits, SentMessage, Store, StoreError};
+use wa_store::{Changes, ChatTimer, Device, DeviceList, Limits, SentMessage, Store, StoreError};
 
 use crate::alias::Aliases;
 use crate::cache::Cache;
@@ -24,6 +25,7 @@ use crate::sent::RecentlySent;
 use crate::sessions::Sessions;
 use crate::tokens::Tokens;
 
+use chat_timers::CACHED_TIMERS;
 use device::new_device;
 pub(crate) use device::signed_prekey_record;
 use device_lists::CACHED_DEVICE_LISTS;
@@ -63,6 +65,8 @@ pub(crate) struct Mirror {
     delivered: Cache<(Jid, CompactString), ()>,
     /// `None`: out of date, though the store may not know it yet.
     device_lists: Cache<Jid, Option<DeviceList>>,
+    /// `None`: nothing is stored.
+    chat_timers: Cache<Jid, Option<ChatTimer>>,
     /// Ride along with the next commit.
     pub(crate) changes: Changes,
     /// Whether something changed that must be stored before anything that follows from it may leave.
@@ -106,6 +110,7 @@ impl Mirror {
             arrived: Cache::new(REMEMBERED_ARRIVALS),
             delivered: Cache::new(REMEMBERED_DELIVERIES),
             device_lists: Cache::new(CACHED_DEVICE_LISTS),
+            chat_timers: Cache::new(CACHED_TIMERS),
             changes: Changes::default(),
             urgent: false,
         }
@@ -217,6 +222,7 @@ impl Mirror {
         self.aliases.release();
         self.tokens.release();
         drop(self.device_lists.take());
+        drop(self.chat_timers.take());
         drop(self.arrived.take());
         changes
     }

@@ -84,8 +84,8 @@ impl Sender {
         context.timers.in_use();
         let mut prepared = Vec::with_capacity(messages.len());
         for (message, reply) in messages {
-            let lane = match lane_of(context, &message).await {
-                Ok(lane) => lane,
+            let (lane, message) = match placed(context, message).await {
+                Ok(placed) => placed,
                 Err(error) => {
                     let _ = reply.send(Err(error));
                     continue;
@@ -251,6 +251,17 @@ impl Sender {
         self.acks.abandon();
         self.lanes.abandon(cause);
     }
+}
+
+/// A message and the chat that it belongs to, with the timer of the chat.
+async fn placed(
+    context: &mut Context<'_>,
+    message: Box<Outgoing>,
+) -> Result<(Jid, Box<Outgoing>), SendError> {
+    let lane = lane_of(context, &message).await?;
+    let timer = context.mirror.chat_timer(&context.shared.store, &lane).await.map_err(store_failed)?;
+    let Outgoing { id, to, content } = *message;
+    Ok((lane, Box::new(Outgoing { id, to, content: content.timed(timer.seconds, timer.set_at) })))
 }
 
 /// The chat whose order a message belongs to; refuses what can't be sent.

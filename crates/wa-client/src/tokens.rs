@@ -67,6 +67,17 @@ impl Tokens {
         Ok(())
     }
 
+    /// The person is known by another LID from now on.
+    pub(crate) async fn follow(&mut self, store: &Store, old: &str, new: &str) -> Result<(), StoreError> {
+        let known = self.of(store, old).await?;
+        let is_news =
+            known != PrivacyToken::default() && self.of(store, new).await? == PrivacyToken::default();
+        if is_news {
+            self.put(new, known);
+        }
+        Ok(())
+    }
+
     /// Forgets the token that this person gave, if it is good no more. When it was given stays known.
     pub(crate) async fn prune(&mut self, store: &Store, lid: &str, now: i64) -> Result<(), StoreError> {
         let known = self.of(store, lid).await?;

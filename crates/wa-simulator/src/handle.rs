@@ -89,6 +89,12 @@ impl Phone {
         self.account.directory().hides_lid = hide;
     }
 
+    /// Gives the account another LID. Nobody is told: who writes to the one before reaches it, and hears that it is to be
+    /// asked for again; what the account sends comes from the new one.
+    pub fn move_lid(&self) {
+        self.world.move_lid(&self.account);
+    }
+
     /// Scans a QR text and links the client that shows it; returns its device number.
     pub async fn scan(&self, qr: &str) -> Result<u16, ControlError> {
         self.world.scan(&self.account, qr).await

@@ -41,8 +41,8 @@ impl World {
         let is_trusted = shown("tctoken").is_some_and(|token| {
             given.iter().any(|at| *token == self.privacy_token(recipient, sender, *at)[..])
         });
-        let derived =
-            wa_crypto::mac::hmac_sha256(&self.nct_salt(sender), &[recipient.lid.as_bytes(), b"@lid"]);
+        let lid = recipient.lid_user();
+        let derived = wa_crypto::mac::hmac_sha256(&self.nct_salt(sender), &[lid.as_bytes(), b"@lid"]);
         let is_derived = shown("cstoken").is_some_and(|token| *token == derived[..]);
         Shown { is_trusted, is_derived }
     }

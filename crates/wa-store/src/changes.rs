@@ -6,8 +6,8 @@ use wa_binary::Jid;
 
 use crate::store::translate;
 use crate::{
-    Alias, AppStateKey, Batch, Device, DeviceAddress, DeviceList, IdentityChange, Limits, PeerData,
-    PrivacyToken, Seal, SenderKeyName, SentMessage, StoreError,
+    Alias, AppStateKey, Batch, ChatTimer, Device, DeviceAddress, DeviceList, IdentityChange, Limits,
+    PeerData, PrivacyToken, Seal, SenderKeyName, SentMessage, StoreError,
 };
 
 /// Everything that one step of the companion changes. All of it is stored, or none.
@@ -30,7 +30,7 @@ pub struct Changes {
     pub sender_keys: Vec<(SenderKeyName, Option<Bytes>)>,
     /// (phone number user, LID user). A pair replaces every older pair that names either of the two.
     pub lid_mappings: Vec<(CompactString, CompactString)>,
-    /// What accounts are called that were looked up by a number (digits only).
+    /// What accounts are called that were looked up by a number (digits only), or had another LID (as a JID).
     pub aliases: Vec<(CompactString, Alias)>,
     /// Device lists by user JID (without device).
     pub device_lists: Vec<(Jid, Option<DeviceList>)>,
@@ -49,6 +49,8 @@ pub struct Changes {
     pub inbox: Vec<(u64, Option<Bytes>)>,
     /// Users (without device) whose identity is another one from now on.
     pub identity_changes: Vec<(Jid, IdentityChange)>,
+    /// Timers of chats, by user (without device).
+    pub chat_timers: Vec<(Jid, ChatTimer)>,
     /// Messages that could not be read and that the phone is asked for, by a number that counts up.
     pub missed: Vec<(u64, Option<Bytes>)>,
     /// A confirmed logout: forget everything first.
@@ -96,6 +98,7 @@ impl Changes {
         self.limits = later.limits.or(self.limits.take());
         self.inbox.extend(later.inbox);
         self.identity_changes.extend(later.identity_changes);
+        self.chat_timers.extend(later.chat_timers);
         self.missed.extend(later.missed);
     }
 }
@@ -120,6 +123,7 @@ impl fmt::Debug for Changes {
             .field("limits", &self.limits)
             .field("inbox", &self.inbox.len())
             .field("identity_changes", &self.identity_changes.len())
+            .field("chat_timers", &self.chat_timers.len())
             .field("missed", &self.missed.len())
             .finish()
     }

@@ -19,11 +19,12 @@ use compact_str::CompactString;
 /// | 10 [`APP_STATE_KEY`](Self::APP_STATE_KEY) | key id in hexadecimal | key, fingerprint and time, protobuf |
 /// | 11 [`PEER_DATA`](Self::PEER_DATA) | time, sort, message id | what came, protobuf |
 /// | 12 [`INBOX`](Self::INBOX) | number, 16 hexadecimal digits | what was received, in the form of the client |
-/// | 13 [`ALIAS`](Self::ALIAS) | phone number as it was asked, digits only | the account's own number and when it was told, protobuf |
+/// | 13 [`ALIAS`](Self::ALIAS) | phone number as it was asked, digits only, or a LID that its owner had before, as a JID | the account's own number and when it was told, protobuf |
 /// | 15 [`PRIVACY_TOKEN`](Self::PRIVACY_TOKEN) | LID user | tokens received and given, protobuf |
 /// | 16 [`LIMITS`](Self::LIMITS) | empty: there is one | what the account may do, protobuf |
 /// | 17 [`MISSED`](Self::MISSED) | number, 16 hexadecimal digits | a message that could not be read, in the form of the client |
 /// | 18 [`IDENTITY_CHANGE`](Self::IDENTITY_CHANGE) | user JID | Unix milliseconds, 8 bytes, and how: 1 new keys, 2 another LID |
+/// | 19 [`CHAT_TIMER`](Self::CHAT_TIMER) | user JID | seconds, 4 bytes, and when that was set, Unix seconds, 8 bytes |
 ///
 /// Times in keys are Unix milliseconds in 16 hexadecimal digits, moved by 2⁶³ so that negative ones sort first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +59,8 @@ impl Kind {
     pub const ALIAS: Self = Self(13);
     /// When the identity of a user last changed.
     pub const IDENTITY_CHANGE: Self = Self(18);
+    /// After how long what is written in a chat disappears.
+    pub const CHAT_TIMER: Self = Self(19);
     /// What could not be read and is asked for from the phone.
     pub const MISSED: Self = Self(17);
 

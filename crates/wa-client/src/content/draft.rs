@@ -99,6 +99,17 @@ impl Draft {
         self.with_context(|context| context.expiration = Some(seconds))
     }
 
+    /// The same in a chat with this timer, unless it says itself when it disappears. `set_at` is in Unix seconds.
+    pub(crate) fn timed(self, seconds: u32, set_at: i64) -> Self {
+        if seconds == 0 || self.view().expiration().is_some() {
+            return self;
+        }
+        self.with_context(|context| {
+            context.expiration = Some(seconds);
+            context.ephemeral_setting_timestamp = Some(set_at).filter(|set_at| *set_at > 0);
+        })
+    }
+
     /// What is in it.
     pub fn view(&self) -> View<'_> {
         View::of(&self.message)
@@ -132,13 +143,14 @@ impl Draft {
 
     /// Changes the context of content that can have one; a plain text becomes one that can.
     fn with_context(self, change: impl FnOnce(&mut ContextInfo)) -> Self {
-        let mut message = self.message;
+        let Self { mut message, encoded } = self;
         if let Some(text) = message.conversation.take() {
             let text = ExtendedTextMessage { text: Some(text), ..ExtendedTextMessage::default() };
             message.extended_text_message = Some(Box::new(text));
         }
-        if let Some(slot) = context::slot(&mut message) {
-            change(slot.get_or_insert_default());
+        match context::slot(&mut message) {
+            Some(slot) => change(slot.get_or_insert_default()),
+            None => return Self { message, encoded },
         }
         Self { message, encoded: OnceLock::new() }
     }

@@ -2,6 +2,7 @@ use std::fmt;
 
 use wa_protobuf::e2e::keep_in_chat_message::KeepType;
 use wa_protobuf::e2e::pin_in_chat_message::Type as PinType;
+use wa_protobuf::e2e::protocol_message::Type;
 use wa_protobuf::e2e::{ContextInfo, Message};
 
 use super::attributes::Attributes;
@@ -181,6 +182,20 @@ impl<'a> View<'a> {
         match self.body {
             Body::Machinery(protocol) => protocol?.ephemeral_expiration,
             _ => self.context()?.expiration,
+        }
+    }
+
+    /// What it says of the timer of its chat: seconds, 0 being off, and when that was set, in Unix seconds.
+    pub(crate) fn timer(&self) -> Option<(u32, Option<i64>)> {
+        match self.body {
+            Body::Machinery(protocol) => {
+                let protocol = protocol.filter(|protocol| protocol.r#type() == Type::EphemeralSetting)?;
+                Some((protocol.ephemeral_expiration(), protocol.ephemeral_setting_timestamp))
+            }
+            _ => {
+                let context = self.context()?;
+                Some((context.expiration?, context.ephemeral_setting_timestamp))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 use wa_binary::{Jid, Node, Server};
+use wa_store::ChatTimer;
 
 use super::Receiver;
 use super::decrypt::{Decrypted, decrypt};
@@ -10,9 +11,10 @@ use super::receipt::{ack, delivery};
 use super::resent;
 use super::retry::retry_receipt;
 use super::sender_key;
+use crate::content::Kind;
 use crate::context::Context;
 use crate::end::End;
-use crate::event::UndecryptableReason;
+use crate::event::{Event, UndecryptableReason};
 use crate::inbox::EventSource;
 use crate::iq;
 use crate::keeper::Keeper;
@@ -114,6 +116,7 @@ impl Receiver {
             learn_name(mirror, node);
         }
         let meaning = meaning::of(mirror, &context.shared.store, node, envelope, plain.clone()).await?;
+        learn_timer(context, meaning.event.as_ref()).await?;
         resent::take_in(context, envelope, &plain).await?;
         let mirror = &mut *context.mirror;
         match meaning.answer {
@@ -281,6 +284,20 @@ fn learn_name(mirror: &mut Mirror, node: &Node<'_>) {
     if let Some(name) = node.attrs.text("notify").filter(|name| *name != *"-") {
         mirror.learn_name(&name);
     }
+}
+
+/// A message between two people may say after how long it disappears, and so what else is written there.
+async fn learn_timer(context: &mut Context<'_>, event: Option<&Event>) -> Result<(), End> {
+    let Some(Event::Message(message)) = event else { return Ok(()) };
+    let (chat, written_at) = (&message.info.chat, message.info.timestamp);
+    let view = message.content.view();
+    if let Some((seconds, set_at)) = view.timer().filter(|_| chat.is_user() && !chat.is_bot()) {
+        let is_setting = view.kind() == Kind::Machinery;
+        let set_at = set_at.unwrap_or(if is_setting { written_at } else { 0 });
+        let said = ChatTimer { seconds, set_at };
+        context.mirror.learn_timer(&context.shared.store, chat, said).await?;
+    }
+    Ok(())
 }
 
 /// The stanza says the same user's other address: remember both (PROTOCOL.md 16).

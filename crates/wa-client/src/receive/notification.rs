@@ -36,8 +36,8 @@ impl Receiver {
             ("mex", _) if standing::on_update(context, node) => {}
             ("devices", Some(from)) => on_devices(context, &from, node).await?,
             ("account_sync", _) => {
-                if node.get_child("devices").is_some() {
-                    expire_own_devices(context).await?;
+                if let Some(devices) = node.get_child("devices") {
+                    on_own_devices(context, devices).await?;
                 }
                 context.mirror.inbox.push(passed_on(node, &kind));
             }
@@ -86,14 +86,28 @@ async fn on_devices(context: &mut Context<'_>, from: &Jid, node: &Node<'_>) -> R
     Ok(())
 }
 
+/// The own devices have changed. The list that came along says how old any other may be.
+async fn on_own_devices(context: &mut Context<'_>, devices: &Node<'_>) -> Result<(), End> {
+    if let Some(signed) = devices.get_child("key-index-list").and_then(Node::bytes) {
+        for user in own_users(context) {
+            trust::saw_signed(context, &user, &signed).await?;
+        }
+    }
+    expire_own_devices(context).await
+}
+
 /// The own devices are asked for again before the next message.
 pub(super) async fn expire_own_devices(context: &mut Context<'_>) -> Result<(), End> {
-    let own = [&context.mirror.device.jid, &context.mirror.device.lid];
-    let own: Vec<_> = own.into_iter().flatten().map(Jid::to_user).collect();
-    for user in &own {
-        context.mirror.expire_device_list(&context.shared.store, user).await?;
+    for user in own_users(context) {
+        context.mirror.expire_device_list(&context.shared.store, &user).await?;
     }
     Ok(())
+}
+
+/// The own account, by every address that it has.
+fn own_users(context: &Context<'_>) -> Vec<Jid> {
+    let own = [&context.mirror.device.jid, &context.mirror.device.lid];
+    own.into_iter().flatten().map(Jid::to_user).collect()
 }
 
 /// A user by every address that is known.

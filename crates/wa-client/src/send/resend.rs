@@ -189,13 +189,15 @@ async fn encrypt_again(
     chat: &Jid,
     plain: Bytes,
 ) -> Result<Option<Node<'static>>, End> {
-    let Ok(content) = Draft::from_raw(plain.clone()) else { return Ok(None) };
+    let Ok(content) = Draft::from_raw(plain) else { return Ok(None) };
+    let timer = context.mirror.chat_timer(&context.shared.store, chat).await?;
+    let content = content.timed(timer.seconds, timer.set_at);
     let attributes = content.view().attributes();
     let device = context.signal_jid(&request.device).await?;
     let padded = if context.mirror.is_own_user(&request.device) {
         encrypt::padded(context, &content.for_own_devices(chat))
     } else {
-        encrypt::padded(context, &plain)
+        encrypt::padded(context, &content.encode_once())
     };
     let address = DeviceAddress::from(&device);
     context.mirror.sessions.load(&context.shared.store, std::slice::from_ref(&address)).await?;

@@ -220,6 +220,20 @@ async fn many_who_want_to_know_the_same_are_one_question() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bot_is_nobody_to_write_to() {
+    let (stage, _alice, _bob, companion) = cast().await;
+    let asked = questions(&stage).len();
+    for bot in ["13135550002@s.whatsapp.net", "13165550010@s.whatsapp.net", "867051314767696@bot"] {
+        let bot: wa_binary::Jid = bot.parse().unwrap();
+        let refused = companion.client.send(Outgoing::text(bot.clone(), "hello")).await;
+        assert!(matches!(refused, Err(SendError::UnsupportedRecipient { .. })), "{bot}: {refused:?}");
+        let unknown = companion.client.who_is(&bot).await;
+        assert!(matches!(unknown, Err(SendError::UnsupportedRecipient { .. })), "{bot}: {unknown:?}");
+    }
+    assert_eq!(questions(&stage).len(), asked);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lid_alone_leads_to_the_number() {
     let (stage, _alice, bob, companion) = cast().await;
     let person = Person { pn: Some(bob.jid()), lid: Some(bob.lid()) };

@@ -11,7 +11,7 @@ use wa_client::{Cause, Event, Outgoing, SendError, Store, StoreError, Undecrypta
 use wa_simulator::Phone;
 use wa_store::{Batch, Commit, Key, Kind, MemoryRecords, Plain, Records};
 
-use crate::stage::{Companion, Stage, messages_of};
+use crate::stage::{Companion, Stage, messages_of, nothing_waits, patiently};
 
 /// Records that die: after so many commits none takes effect any more.
 struct Mortal {
@@ -333,4 +333,29 @@ async fn a_companion_that_another_has_taken_over_stays_away() {
     bob.send(alice.number(), "for the new owner").await.unwrap();
     assert_eq!(mortal.stopped().await, Cause::Fenced);
     assert_eq!(alice.devices()[0].waiting, 1, "nothing was acknowledged");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_example_goes_on_where_a_batch_could_not_be_accepted() {
+    let (stage, alice, bob, companion, records) = cast().await;
+    companion.stop().await;
+    let failures = Arc::new(AtomicUsize::new(0));
+    let failing = Failing { records, failures: failures.clone() };
+    let store = Store::new(Arc::new(failing), Arc::new(Plain));
+    let (client, events, _driver) = stage.start_alone(store, |builder| builder);
+    let echo = tokio::spawn(crate::echo::echo(client.clone(), events));
+    bob.send(alice.number(), "before").await.unwrap();
+    patiently(bob.wait_for_inbox(|inbox| inbox.len() == 1)).await;
+    nothing_waits(&alice).await;
+    failures.store(1, Ordering::SeqCst);
+    // What the own phone sends isn't echoed: nothing but the acceptance needs the store.
+    alice.send(bob.number(), "by hand").await.unwrap();
+    nothing_waits(&alice).await;
+    assert_eq!(failures.load(Ordering::SeqCst), 0, "it could not be accepted when it first came");
+    bob.send(alice.number(), "after").await.unwrap();
+    let inbox = patiently(bob.wait_for_inbox(|inbox| inbox.len() == 3)).await;
+    let texts: Vec<_> = inbox.iter().filter_map(|entry| entry.text.as_deref()).collect();
+    assert_eq!(texts, ["before", "by hand", "after"]);
+    client.stop().await;
+    assert!(patiently(echo).await.unwrap().starts_with("the client has ended"));
 }

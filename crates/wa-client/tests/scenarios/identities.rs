@@ -223,6 +223,26 @@ async fn an_old_list_of_companions_that_is_played_again_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_old_list_of_own_companions_is_refused_too() {
+    let (stage, alice, bob, companion) = cast().await;
+    let tablet = alice.play_companion().unwrap();
+    told_of_devices(&stage, 1).await;
+    companion.send(bob.jid(), "with a copy").await;
+    patiently(alice.wait_for_inbox_of(tablet, |inbox| inbox.len() == 1)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    alice.unlink(tablet).unwrap();
+    told_of_devices(&stage, 2).await;
+    let device = alice.lid().with_device(tablet).to_string();
+    let addressed = || stage.seen(&format!("<to jid=\"{device}\""));
+    let before = addressed();
+    stage.sim.add_fault(Fault::new(FaultKind::OldDeviceList).number(alice.number()).times(9)).unwrap();
+    companion.send(bob.jid(), "shown the old list").await;
+    patiently(bob.wait_for_inbox(|inbox| inbox.len() == 2)).await;
+    assert!(stage.sim.faults()[0].1.count < Some(9), "it was shown");
+    assert_eq!(addressed(), before, "nothing was encrypted for it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_companion_that_writes_first_is_believed_once_its_phone_is_known() {
     let (_stage, alice, bob, companion) = cast().await;
     companion.send(bob.jid(), "to the old phone").await;

@@ -7,7 +7,13 @@ mod batches;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod disappearing;
+#[cfg(test)]
 mod dropping;
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../examples/echo.rs"]
+mod echo;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
@@ -20,6 +26,8 @@ mod keys;
 mod linking;
 #[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod moved_lids;
 #[cfg(test)]
 mod odd_messages;
 #[cfg(test)]

@@ -69,6 +69,9 @@ async fn every_kind_that_is_not_supported_is_told_with_its_reason() {
         assert_eq!(told.info.timestamp, i64::try_from(NOW).unwrap());
         assert_eq!(ack.attrs.jid("to"), Some(&from));
         assert_eq!(ack.attrs.text("class").as_deref(), Some("message"));
+        // A message whose key is in another one, as those of bots are (PROTOCOL.md 13).
+        let lacks_secret = matches!(reason, Bot | Unknown);
+        assert_eq!(ack.attrs.text("error").as_deref(), lacks_secret.then_some("495"), "{}", reason.name());
     }
 }
 

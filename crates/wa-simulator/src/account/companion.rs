@@ -43,9 +43,17 @@ pub(crate) struct Companion {
     pub(crate) sent: Rhythm,
     /// Messages from phones of other accounts.
     pub(crate) heard: Rhythm,
-    /// Numbers of those whose LIDs it is to ask for again, and since when it knows: since an `<ack>` that says so was
-    /// written to its present connection.
-    pub(crate) stale: BTreeMap<CompactString, Option<Instant>>,
+    /// Numbers of those whose LIDs it is to ask for again.
+    pub(crate) stale: BTreeMap<CompactString, StaleLid>,
+}
+
+/// A LID that a companion is to ask for again.
+#[derive(Clone, Debug)]
+pub(crate) struct StaleLid {
+    /// Since when it knows: since an `<ack>` that says so was written to its present connection.
+    pub(crate) known_since: Option<Instant>,
+    /// The LID that it wrote to: receipts name the person by it until it has asked.
+    pub(crate) lid: CompactString,
 }
 
 /// How far the phone's first words to a companion are: keys of the app state, and history. A phone opens its session
@@ -186,7 +194,7 @@ impl Companion {
             self.queue.repeat_last();
         }
         // What was written to the connection before may have been lost with it.
-        self.stale.values_mut().for_each(|known_since| *known_since = None);
+        self.stale.values_mut().for_each(|stale| stale.known_since = None);
         self.logins = self.logins.saturating_add(1);
         let connection = Connection { link, delivery: Delivery::Passive, is_available: false, name: None };
         self.connection.replace(connection).map(|older| older.link)

@@ -37,7 +37,7 @@ pub(crate) struct Directory {
     pub(crate) outdated: Option<Outdated>,
     /// Numbers of accounts that asked for the devices, and are told when they change.
     watchers: BTreeSet<CompactString>,
-    /// LIDs of blocked users.
+    /// Numbers of blocked users.
     pub(crate) blocked: BTreeSet<CompactString>,
     pub(crate) privacy: BTreeMap<CompactString, CompactString>,
     /// Companions that subscribed to the presence, by number and device.

@@ -9,11 +9,11 @@ mod standing;
 mod trust;
 
 use compact_str::CompactString;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use wa_binary::{Jid, Server};
 use wa_crypto::{BadSignature, PublicKey, Signature};
 
-pub(crate) use companion::{Companion, Delivery};
+pub(crate) use companion::{Companion, Delivery, StaleLid};
 pub(crate) use directory::{Directory, Picture, Presence, Subscription};
 pub(crate) use link::{Link, Orders, Outgoing};
 pub(crate) use played::Played;
@@ -78,10 +78,12 @@ impl Addressing {
     }
 }
 
-/// An account: what never changes about it, the server's record of it, and the line to its phone.
+/// An account: what names it, the server's record of it, and the line to its phone.
 pub(crate) struct Account {
+    /// Never changes: what the simulator tells accounts apart by.
     pub(crate) number: CompactString,
-    pub(crate) lid: CompactString,
+    /// All LIDs that it has had; the last one is its own now.
+    lids: RwLock<Vec<CompactString>>,
     pub(crate) phone: PhoneLine,
     directory: Mutex<Directory>,
 }
@@ -93,7 +95,7 @@ impl Account {
         phone: PhoneLine,
         directory: Directory,
     ) -> Self {
-        Self { number, lid, phone, directory: Mutex::new(directory) }
+        Self { number, lids: RwLock::new(vec![lid]), phone, directory: Mutex::new(directory) }
     }
 
     /// The server's record. Held for moments only: no cryptography, and no other account's record meanwhile.
@@ -109,10 +111,10 @@ impl Account {
     /// The address of a device.
     pub(crate) fn jid(&self, addressing: Addressing, device: u16) -> Jid {
         let (user, server) = match (addressing, device) {
-            (Addressing::Pn, CLOUD) => (&self.number, Server::Hosted),
-            (Addressing::Pn, _) => (&self.number, Server::Pn),
-            (Addressing::Lid, CLOUD) => (&self.lid, Server::HostedLid),
-            (Addressing::Lid, _) => (&self.lid, Server::Lid),
+            (Addressing::Pn, CLOUD) => (self.number.clone(), Server::Hosted),
+            (Addressing::Pn, _) => (self.number.clone(), Server::Pn),
+            (Addressing::Lid, CLOUD) => (self.lid_user(), Server::HostedLid),
+            (Addressing::Lid, _) => (self.lid_user(), Server::Lid),
         };
         Jid::new(user, server).with_device(device)
     }
@@ -125,11 +127,26 @@ impl Account {
         self.jid(Addressing::Lid, 0)
     }
 
-    /// Whether the address is this account's, or one of its devices'.
+    /// The user of its LID.
+    pub(crate) fn lid_user(&self) -> CompactString {
+        self.lids.read().last().cloned().unwrap_or_default()
+    }
+
+    /// Whether this LID is what it was called before, and isn't any more.
+    pub(crate) fn has_left(&self, lid: &str) -> bool {
+        self.lids.read().split_last().is_some_and(|(_, former)| former.iter().any(|known| known == lid))
+    }
+
+    /// Gives it another LID.
+    pub(crate) fn move_to(&self, lid: CompactString) {
+        self.lids.write().push(lid);
+    }
+
+    /// Whether the address is this account's, or one of its devices'. That it had before still leads to it.
     pub(crate) fn owns(&self, jid: &Jid) -> bool {
         match Addressing::of(jid) {
             Some(Addressing::Pn) => jid.user == self.number,
-            Some(Addressing::Lid) => jid.user == self.lid,
+            Some(Addressing::Lid) => self.lids.read().contains(&jid.user),
             None => false,
         }
     }

@@ -157,7 +157,7 @@ fn check_length(say: &Say) -> Result<(), ControlError> {
         Say::Raw(_) => {
             return Err(ControlError::InvalidRequest(format!("`raw` has at most {MAX_TEXT} bytes")));
         }
-        Say::Revoke { .. } => return Ok(()),
+        Say::Revoke { .. } | Say::Timer(_) => return Ok(()),
     };
     if (least..=MAX_TEXT).contains(&text.len()) {
         return Ok(());

@@ -1,5 +1,5 @@
 use compact_str::CompactString;
-use wa_binary::{Jid, Node};
+use wa_binary::Node;
 
 use super::{Answer, Answered, Context, IqError, Request};
 use crate::stanza;
@@ -79,8 +79,8 @@ pub(super) fn blocklist(context: &Context<'_>, request: &Request<'_>) -> Answere
     {
         let mut directory = context.account.directory();
         match action.as_str() {
-            "block" => directory.blocked.insert(target.lid.clone()),
-            "unblock" => directory.blocked.remove(&target.lid),
+            "block" => directory.blocked.insert(target.number.clone()),
+            "unblock" => directory.blocked.remove(&target.number),
             _ => return Err(IqError::BadRequest("block or unblock is expected")),
         };
     }
@@ -100,6 +100,7 @@ fn list(context: &Context<'_>) -> Node<'static> {
     let blocked = context.account.directory().blocked.clone();
     let joined: Vec<&str> = blocked.iter().map(CompactString::as_str).collect();
     let hash = context.world.token(&[b"blocklist", joined.join(",").as_bytes()]);
-    let items = blocked.iter().map(|lid| Node::new("item").attr("jid", Jid::lid(lid)));
+    let blocked = blocked.iter().filter_map(|number| context.world.account(number));
+    let items = blocked.map(|account| Node::new("item").attr("jid", account.lid()));
     Node::new("list").attr("dhash", hex::encode(&hash[..8])).with_children(items)
 }

@@ -117,7 +117,7 @@ impl Phone {
         let accounts = chats.iter().filter_map(|chat| self.world.resolve(&chat.parse().ok()?));
         let mappings = accounts.map(|account| LidMigrationMapping {
             pn: account.number.parse().ok(),
-            assigned_lid: account.lid.parse().ok(),
+            assigned_lid: account.lid_user().parse().ok(),
             latest_lid: None,
         });
         let payload = LidMigrationMappingSyncPayload {

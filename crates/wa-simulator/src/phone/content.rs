@@ -1,3 +1,4 @@
+use super::Timer;
 use wa_protobuf::e2e::{Message, MessageKey, PollCreationMessage, ProtocolMessage, protocol_message::Type};
 
 /// Wrappers and edits inside each other that a phone opens.
@@ -17,6 +18,19 @@ pub(crate) struct Described {
 /// What a message is, as a phone would show it.
 pub(crate) fn described(message: &Message) -> Described {
     describe(message, MAX_DEPTH)
+}
+
+/// The timer that the message sets for its chat.
+pub(super) fn timer(message: &Message) -> Option<Timer> {
+    let protocol = message.protocol_message.as_deref()?;
+    let is_setting = protocol.r#type() == Type::EphemeralSetting;
+    let set_at = protocol.ephemeral_setting_timestamp();
+    is_setting.then(|| Timer { seconds: protocol.ephemeral_expiration(), set_at })
+}
+
+/// After how many seconds a text says that it disappears.
+pub(super) fn expiration(message: &Message) -> Option<u32> {
+    message.extended_text_message.as_ref()?.context_info.as_ref()?.expiration
 }
 
 fn describe(message: &Message, depth: usize) -> Described {
@@ -93,6 +107,7 @@ fn of_protocol(protocol: &ProtocolMessage, depth: usize) -> Described {
             let text = edited.and_then(|edited| edited.text);
             about(protocol.key.as_ref(), shown("edit", text.as_ref()))
         }
+        Some(Ok(Type::EphemeralSetting)) => shown("timer", None),
         _ => shown("protocol", None),
     }
 }

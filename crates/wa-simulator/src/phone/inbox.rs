@@ -21,6 +21,8 @@ pub struct InboxEntry {
     pub kind: &'static str,
     /// The id of the message that it edits, takes back, reacts to or votes on.
     pub target: Option<String>,
+    /// After how many seconds it disappears, as a text says.
+    pub expiration: Option<u32>,
     /// When the server took it, in seconds since 1970.
     pub timestamp: u64,
     /// Whether one of the own companions sent it.
@@ -138,6 +140,7 @@ mod tests {
             text: Some("hello".to_owned()),
             kind: "text",
             target: None,
+            expiration: None,
             timestamp: 0,
             from_me: false,
             push_name: String::new(),

@@ -15,9 +15,13 @@ mod say;
 mod send;
 mod sessions;
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
+use compact_str::CompactString;
 use parking_lot::Mutex;
 use rand_chacha::ChaCha20Rng;
 use tokio::{
@@ -137,6 +141,15 @@ pub(crate) fn line(keys: Arc<PhoneKeys>, inbox_limit: usize, sent_limit: usize) 
     (line, Tasks { keys, receiver, inbox, outbox })
 }
 
+/// After how long what is written in a chat disappears.
+#[derive(Clone, Copy, Debug, Default)]
+struct Timer {
+    /// Seconds; 0 is never.
+    seconds: u32,
+    /// Unix seconds.
+    set_at: i64,
+}
+
 /// A phone at work.
 pub(crate) struct Phone {
     world: Arc<World>,
@@ -154,6 +167,8 @@ struct State {
     sessions: Sessions,
     attempts: Attempts,
     contents: Contents,
+    /// By the number of the chat's other side.
+    timers: HashMap<CompactString, Timer>,
     rng: ChaCha20Rng,
 }
 
@@ -175,6 +190,7 @@ pub(crate) fn spawn(
         sessions: Sessions::default(),
         attempts: Attempts::default(),
         contents: Contents::default(),
+        timers: HashMap::new(),
         rng,
     };
     let (world, account, runtime) = (world.weak(), Arc::downgrade(account), world.runtime.clone());

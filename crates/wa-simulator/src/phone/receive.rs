@@ -155,6 +155,9 @@ impl Phone {
             push_name: push_name.clone(),
         };
         self.state.contents.keep(&source.id, kept);
+        if let Some(timer) = content::timer(&shown) {
+            self.state.timers.insert(chat.number.clone(), timer);
+        }
         let content::Described { kind, text, target } = content::described(&shown);
         let entry = InboxEntry {
             id: source.id.to_string(),
@@ -164,6 +167,7 @@ impl Phone {
             text,
             kind,
             target,
+            expiration: content::expiration(&shown),
             timestamp,
             from_me: is_own,
             push_name,
@@ -280,7 +284,7 @@ impl Phone {
 
 impl Source {
     fn address(&self) -> Address {
-        Address { lid: self.account.lid.clone(), device: self.device }
+        Address { number: self.account.number.clone(), device: self.device }
     }
 
     fn key(&self) -> (Address, CompactString) {

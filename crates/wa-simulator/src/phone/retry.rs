@@ -48,7 +48,7 @@ impl Phone {
         let retry = node.get_child("retry");
         let count: u32 =
             retry.and_then(|retry| retry.attrs.number("count")).and_then(Result::ok).unwrap_or(1);
-        let key = (account.lid.clone(), from.device);
+        let key = (account.number.clone(), from.device);
         let mut found = None;
         self.state.outbox.send_modify(|outbox| {
             let Some(sent) = outbox.get_mut(&id) else { return };
@@ -97,7 +97,7 @@ impl Phone {
             if bundle.identity != identity {
                 return None;
             }
-            let address = Address { lid: account.lid.clone(), device };
+            let address = Address { number: account.number.clone(), device };
             let state = &mut self.state;
             return state.sessions.initiate(&state.keys, &address, &bundle, &mut state.rng).ok();
         }

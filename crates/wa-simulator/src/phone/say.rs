@@ -1,11 +1,11 @@
 use bytes::Bytes;
 use prost::Message as _;
 use wa_protobuf::e2e::{
-    FutureProofMessage, Message, MessageContextInfo, MessageKey, ProtocolMessage, ReactionMessage,
-    protocol_message::Type,
+    ContextInfo, ExtendedTextMessage, FutureProofMessage, Message, MessageContextInfo, MessageKey,
+    ProtocolMessage, ReactionMessage, protocol_message::Type,
 };
 
-use super::Phone;
+use super::{Phone, Timer};
 use crate::{ControlError, account::Account};
 
 /// What a phone says.
@@ -32,6 +32,8 @@ pub enum Say {
         /// The emoji; empty takes it away.
         emoji: String,
     },
+    /// Has what is written in the chat from now on disappear after so many seconds; 0 is never.
+    Timer(u32),
     /// These bytes, encrypted as a message whatever they are.
     Raw(Bytes),
 }
@@ -40,7 +42,7 @@ impl Say {
     /// The message of a chat that it is about.
     fn target(&self) -> Option<&str> {
         match self {
-            Self::Text(_) | Self::Raw(_) => None,
+            Self::Text(_) | Self::Timer(_) | Self::Raw(_) => None,
             Self::Edit { id, .. } | Self::Revoke { id } | Self::React { id, .. } => Some(id),
         }
     }
@@ -84,7 +86,11 @@ impl Phone {
         }
         let now = i64::try_from(self.world.clock.unix_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
         let (content, envelope) = match say {
-            Say::Text(text) => (plain(text, secret), envelope("text", None, false)),
+            Say::Text(text) => {
+                let timer = self.state.timers.get(&to.number).copied().unwrap_or_default();
+                (timed(plain(text, secret), timer), envelope("text", None, false))
+            }
+            Say::Timer(seconds) => (setting(*seconds, now / 1000), envelope("text", None, false)),
             Say::Edit { text, .. } => {
                 (edit(key, plain(text, secret), now), envelope("text", Some("1"), true))
             }
@@ -129,6 +135,34 @@ fn plain(text: &str, secret: [u8; 32]) -> Message {
         message_context_info: Some(Box::new(context)),
         ..Default::default()
     }
+}
+
+/// A text that disappears as its chat is set to.
+fn timed(message: Message, timer: Timer) -> Message {
+    if timer.seconds == 0 {
+        return message;
+    }
+    let context = ContextInfo {
+        expiration: Some(timer.seconds),
+        ephemeral_setting_timestamp: Some(timer.set_at),
+        ..Default::default()
+    };
+    let text = ExtendedTextMessage {
+        text: message.conversation,
+        context_info: Some(Box::new(context)),
+        ..Default::default()
+    };
+    Message { conversation: None, extended_text_message: Some(Box::new(text)), ..message }
+}
+
+fn setting(seconds: u32, now: i64) -> Message {
+    let protocol = ProtocolMessage {
+        r#type: Some(Type::EphemeralSetting.into()),
+        ephemeral_expiration: Some(seconds),
+        ephemeral_setting_timestamp: Some(now),
+        ..Default::default()
+    };
+    Message { protocol_message: Some(Box::new(protocol)), ..Default::default() }
 }
 
 fn edit(key: Option<MessageKey>, content: Message, now: i64) -> Message {

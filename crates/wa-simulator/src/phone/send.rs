@@ -15,7 +15,7 @@ use wa_protobuf::{
 use wa_signal::Kind;
 
 use super::{
-    OutboxEntry, Phone, Say,
+    OutboxEntry, Phone, Say, Timer,
     outbox::Sent,
     say::{Composed, Envelope},
     sessions::Address,
@@ -60,6 +60,10 @@ impl Phone {
         // Receipts may come back while the message is still being handed over.
         self.remember(id, to, &composed);
         self.submit(&node).map_err(ControlError::Refused)?;
+        if let Say::Timer(seconds) = *say {
+            let set_at = i64::try_from(self.world.clock.unix_seconds()).unwrap_or(i64::MAX);
+            self.state.timers.insert(to.number.clone(), Timer { seconds, set_at });
+        }
         if self.world.options.behaviour.tokens {
             self.trust(to);
         }
@@ -129,7 +133,7 @@ impl Phone {
         device: u16,
         plaintext: &[u8],
     ) -> Option<Node<'static>> {
-        let address = Address { lid: account.lid.clone(), device };
+        let address = Address { number: account.number.clone(), device };
         let identity = self.world.identity_of(account, device)?;
         if !self.state.sessions.is_open(&address, &identity) {
             self.open_session(account, device)?;
@@ -171,7 +175,7 @@ impl Phone {
             tracing::debug!(%error, device, "a bundle's device identity is wrong");
             return None;
         }
-        let address = Address { lid: account.lid.clone(), device };
+        let address = Address { number: account.number.clone(), device };
         let state = &mut self.state;
         match state.sessions.initiate(&state.keys, &address, &bundle.keys, &mut state.rng) {
             Ok(()) => Some(()),

@@ -8,11 +8,10 @@ use wa_signal::{Bundle, Ciphertext, DecryptError, EncryptError, InitiateError, P
 use super::PhoneKeys;
 use crate::behaviour::Rhythm;
 
-/// Whom a session is with: the account's LID and the device. One session serves both addresses of a user
-/// (PROTOCOL.md 16).
+/// Whom a session is with: the account and the device. One session serves all addresses of a user (PROTOCOL.md 16).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Address {
-    pub(crate) lid: CompactString,
+    pub(crate) number: CompactString,
     pub(crate) device: u16,
 }
 

@@ -68,7 +68,7 @@ fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Taken, Ref
         Route::Fanout => {
             admission::admit(world, sender, &recipient, node)?;
             let expected = post.fan_out()?;
-            let is_stale = stale::is_stale(world, sender, &recipient, letter.addressing);
+            let is_stale = stale::is_stale(world, sender, &recipient, &letter);
             Ok(Taken { expected, is_stale })
         }
         Route::Again | Route::Peer => post.single().map(|()| Taken { expected: None, is_stale: false }),
@@ -160,7 +160,7 @@ impl Post<'_> {
         let is_blocked = {
             let directory = self.recipient.directory();
             expected.extend(directory.devices().into_iter().map(|(device, _)| (true, device)));
-            directory.blocked.contains(&self.sender.account.lid)
+            directory.blocked.contains(&self.sender.account.number)
         };
         let is_self_chat = self.recipient == self.sender.account;
         if !is_self_chat {

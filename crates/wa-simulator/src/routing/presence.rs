@@ -113,7 +113,7 @@ pub(crate) fn chatstate(world: &World, sender: Sender<'_>, node: &Node<'_>) {
     let (Some(account), Some(addressing)) = (world.resolve(to), Addressing::of(to)) else { return };
     let [state] = node.children() else { return };
     if !(state.is("composing") || state.is("paused"))
-        || account.directory().blocked.contains(&sender.account.lid)
+        || account.directory().blocked.contains(&sender.account.number)
     {
         return;
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use compact_str::CompactString;
-use wa_binary::Node;
+use wa_binary::{Jid, Node};
 
 use super::Sender;
 use crate::{
@@ -138,7 +138,7 @@ struct Passing<'a> {
 
 impl Passing<'_> {
     /// To all devices of the account, whichever of them wrote: each shows what became of the message.
-    fn forward(&self, to: &wa_binary::Jid) {
+    fn forward(&self, to: &Jid) {
         let (Some(account), Some(addressing)) = (self.world.resolve(to), Addressing::of(to)) else { return };
         let node = self.addressed(addressing);
         let is_own = account == *self.sender.account;
@@ -151,7 +151,7 @@ impl Passing<'_> {
     }
 
     /// Tells the reader's other devices that a chat was read, in the words of the one where it was.
-    fn share(&self, chat: &wa_binary::Jid) {
+    fn share(&self, chat: &Jid) {
         let Some(addressing) = Addressing::of(chat) else { return };
         let node = self.addressed(addressing).attr("recipient", chat.to_user());
         let account = self.sender.account;
@@ -174,7 +174,22 @@ impl Passing<'_> {
             .with_children(children)
     }
 
+    /// Named by the LID that a companion has written to, until it has asked for the one of today. What real servers do is
+    /// not known.
+    fn as_known_to<'n>(&self, account: &Arc<Account>, device: u16, mut node: Node<'n>) -> Node<'n> {
+        let directory = account.directory();
+        let companion = directory.companions.get(&device);
+        let stale = companion.and_then(|companion| companion.stale.get(&self.sender.account.number));
+        let from = node.attrs.jid("from").filter(|from| from.is_lid()).cloned();
+        if let (Some(stale), Some(from)) = (stale, from) {
+            node.attrs.remove("from");
+            return node.attr("from", Jid::new(stale.lid.clone(), from.server).with_device(from.device));
+        }
+        node
+    }
+
     fn deliver(&self, account: &Arc<Account>, device: u16, node: &Node<'_>) {
+        let node = &self.as_known_to(account, device, node.clone());
         let stanza = Stanza {
             class: Class::Receipt,
             id: stanza::text(&node.attrs, "id"),

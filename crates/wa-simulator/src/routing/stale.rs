@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wa_binary::Node;
 
-use super::Sender;
+use super::{Sender, letter::Letter};
 use crate::{
     Addressing,
-    account::Account,
+    account::{Account, StaleLid},
     faults::{FaultKind, Moment},
     world::World,
 };
@@ -24,27 +24,31 @@ pub(super) fn is_stale(
     world: &World,
     sender: Sender<'_>,
     recipient: &Arc<Account>,
-    addressing: Addressing,
+    letter: &Letter<'_>,
 ) -> bool {
     let is_fault = |kind: &FaultKind| (*kind == FaultKind::RefreshLid).then_some(());
     let struck = world.faults.strike(&sender.account.number, sender.device, is_fault).is_some();
     let behaviour = &world.options.behaviour;
     let mut directory = sender.account.directory();
     let Some(companion) = directory.companions.get_mut(&sender.device) else { return struck };
-    let by_lid = addressing == Addressing::Lid && recipient != sender.account;
+    let by_lid = letter.addressing == Addressing::Lid && recipient != sender.account;
     let ages = by_lid && companion.sent.beats(behaviour.stale_lids);
-    if struck || ages {
-        companion.stale.entry(recipient.number.clone()).or_insert(None);
+    let has_moved = by_lid && recipient.has_left(&letter.to.user);
+    if struck || ages || has_moved {
+        let lid = if by_lid { letter.to.user.clone() } else { recipient.lid_user() };
+        companion.stale.entry(recipient.number.clone()).or_insert(StaleLid { known_since: None, lid });
     }
-    let stale = companion.stale.get(&recipient.number).copied().filter(|_| by_lid || struck);
-    let insists = stale.flatten().is_some_and(|known_since| known_since.elapsed() > GRACE);
+    let stale = companion.stale.get(&recipient.number).filter(|_| by_lid || struck);
+    let is_stale = stale.is_some();
+    let known_since = stale.and_then(|stale| stale.known_since);
+    let insists = known_since.is_some_and(|known_since| known_since.elapsed() > GRACE);
     let now = world.clock.uptime_seconds();
     let is_banned = insists && directory.standing.insists(behaviour.bans, now);
     drop(directory);
     if is_banned {
         world.end_connections(sender.account, None, &FaultKind::Drop { when: Moment::Now });
     }
-    stale.is_some()
+    is_stale
 }
 
 /// An `<ack>` is written to a companion: what it says about the LID is known there from now on.
@@ -53,7 +57,7 @@ pub(crate) fn acknowledged(world: &World, sender: Sender<'_>, ack: &Node<'_>) {
     let Some(recipient) = world.resolve(recipient) else { return };
     let mut directory = sender.account.directory();
     let companion = directory.companions.get_mut(&sender.device);
-    if let Some(known_since) = companion.and_then(|companion| companion.stale.get_mut(&recipient.number)) {
-        known_since.get_or_insert_with(Instant::now);
+    if let Some(stale) = companion.and_then(|companion| companion.stale.get_mut(&recipient.number)) {
+        stale.known_since.get_or_insert_with(Instant::now);
     }
 }

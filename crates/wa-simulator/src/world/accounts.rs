@@ -57,6 +57,13 @@ impl World {
         account
     }
 
+    /// Gives an account another LID. What is sent to the one before still arrives (PROTOCOL.md 11.3).
+    pub(crate) fn move_lid(&self, account: &Arc<Account>) {
+        let lid = self.free_lid(&mut self.fork_rng());
+        self.accounts.write().by_lid.insert(lid.clone(), account.clone());
+        account.move_to(lid);
+    }
+
     /// Fifteen digits that no account has.
     fn free_lid(&self, rng: &mut ChaCha20Rng) -> CompactString {
         loop {

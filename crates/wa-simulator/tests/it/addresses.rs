@@ -130,6 +130,33 @@ async fn an_ack_calls_a_lid_stale_until_it_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lid_that_was_left_leads_to_its_account_and_is_called_stale_until_the_new_one_is_asked_for() {
+    let scene = Scene::quiet().await;
+    let (mut client, mut line) = scene.companion(1).await;
+    let left = scene.bob.lid();
+    let devices = [left.clone(), scene.alice.lid()];
+    for device in &devices {
+        client.open_session(&mut line, device).await;
+    }
+    scene.bob.move_lid();
+    assert_ne!(scene.bob.lid(), left);
+    let message = client.message("1", &left, &devices, "x");
+    assert_eq!(staleness(&mut line, &message).await, "true");
+    scene.bob.wait_for_inbox(|inbox| inbox.len() == 1).await;
+    // Named as it was written to.
+    line.next_where(|node| node.is("receipt") && node.attrs.jid("from") == Some(&left)).await;
+    assert_eq!(staleness(&mut line, &message).await, "true");
+    let query = vec![Node::new("lid")];
+    let told = ask_users(&mut line, query, Node::new("user").attr("jid", scene.bob.jid())).await;
+    let told = told.require_child("lid").unwrap().attrs.jid("val").cloned();
+    assert_eq!(told, Some(scene.bob.lid()));
+    let devices = [scene.bob.lid(), scene.alice.lid()];
+    client.open_session(&mut line, &devices[0]).await;
+    let message = client.message("2", &scene.bob.lid(), &devices, "x");
+    assert_eq!(staleness(&mut line, &message).await, "");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_writes_on_to_a_stale_lid_is_banned() {
     let bans = Bans { refusals: 2, lasts: Duration::from_secs(600), grows: Duration::ZERO };
     let behaviour = Behaviour { stale_lids: Some(2), bans: Some(bans), ..Behaviour::default() };

@@ -188,6 +188,15 @@ async fn the_door_for_sending_takes_one_thing_at_a_time() {
     ];
     assert_eq!(json!(shown), json!(expected));
     assert_eq!((&inbox[3]["id"], &inbox[0]["target"]), (&revoke["id"], &json!(null)));
+    api.post(send, json!({"to": BOB, "timer": 60})).await;
+    api.post(send, json!({"to": BOB, "text": "disappears"})).await;
+    let inbox = api.get("/sim/phones/15550000002/inbox?wait=6").await;
+    let shown: Vec<_> = (3..6).map(|n| [&inbox[n]["kind"], &inbox[n]["expiration"]]).collect();
+    let expected =
+        [[json!("revoke"), json!(null)], [json!("timer"), json!(null)], [json!("text"), json!(60)]];
+    assert_eq!(json!(shown), json!(expected));
+    let moved = api.post("/sim/phones/15550000002/move-lid", json!({})).await;
+    assert_ne!(moved["lid"], json!(null));
 
     let refusals = [
         json!({"to": BOB}),
@@ -195,6 +204,7 @@ async fn the_door_for_sending_takes_one_thing_at_a_time() {
         json!({"to": BOB, "text": "x", "revoke": id}),
         json!({"to": BOB, "edit": id, "revoke": id}),
         json!({"to": BOB, "react": {"id": id}}),
+        json!({"to": BOB, "text": "x", "timer": 5}),
         json!({"to": BOB, "react": {"id": id, "emoji": "x", "more": 1}}),
         json!({"to": BOB, "revoke": id, "count": 2}),
         json!({"to": BOB, "react": {"id": id, "emoji": "x"}, "interval_ms": 5}),

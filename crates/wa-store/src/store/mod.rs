@@ -8,9 +8,9 @@ use zeroize::Zeroize;
 
 use crate::file::FileRecords;
 use crate::{
-    Alias, AppStateKey, Changes, Commit, Device, DeviceAddress, DeviceList, FileError, IdentityChange, Key,
-    Kind, Limits, MemoryRecords, PeerData, Plain, PrivacyToken, Records, Seal, SenderKeyName, SentMessage,
-    StoreError,
+    Alias, AppStateKey, Changes, ChatTimer, Commit, Device, DeviceAddress, DeviceList, FileError,
+    IdentityChange, Key, Kind, Limits, MemoryRecords, PeerData, Plain, PrivacyToken, Records, Seal,
+    SenderKeyName, SentMessage, StoreError,
 };
 
 pub(crate) mod translate;
@@ -92,6 +92,12 @@ impl Store {
     pub async fn identity_change(&self, user: &Jid) -> Result<Option<IdentityChange>, StoreError> {
         let value = self.value(Kind::IDENTITY_CHANGE, translate::user_key(user)).await?;
         value.map(|value| IdentityChange::from_record(&value)).transpose()
+    }
+
+    /// The timer of the chat with this user (without device), as it was stored under this name.
+    pub async fn chat_timer(&self, user: &Jid) -> Result<Option<ChatTimer>, StoreError> {
+        let value = self.value(Kind::CHAT_TIMER, translate::user_key(user)).await?;
+        value.map(|value| ChatTimer::from_record(&value)).transpose()
     }
 
     /// The private key of a one-time prekey that has not been used up.

@@ -9,7 +9,7 @@ use super::*;
 use crate::conformance::{
     sample_device, sample_device_list, sample_peer_data, sample_sent_message, session_change,
 };
-use crate::{Batch, IdentityChangeKind, NewChats, PeerDataSort, TimeLock};
+use crate::{Batch, ChatTimer, IdentityChangeKind, NewChats, PeerDataSort, TimeLock};
 
 fn privacy_token() -> PrivacyToken {
     PrivacyToken { token: Bytes::from_static(b"token"), received_at: 5, given_at: 7 }
@@ -59,11 +59,13 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
             limits: Some(limits()),
             inbox: vec![(1, Some(Bytes::from_static(b"text")))],
             identity_changes: vec![(chat.clone(), IdentityChange { at: 7, kind: IdentityChangeKind::Keys })],
+            chat_timers: vec![(chat.clone(), ChatTimer { seconds: 60, set_at: 7 })],
             missed: vec![(1, Some(Bytes::from_static(b"what")))],
             wipe: false,
         })
         .await
         .unwrap();
+    assert_eq!(store.chat_timer(&chat).await.unwrap(), Some(ChatTimer { seconds: 60, set_at: 7 }));
     assert_eq!(store.alias("15550000092").await.unwrap(), Some(alias));
     let rest = Changes { prekeys_added: vec![(3, [3; 32])], ..Changes::forget() };
     store.commit(rest).await.unwrap();
@@ -76,6 +78,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
     assert_eq!(store.lid_of("15550000002").await.unwrap(), None);
     assert_eq!(store.pn_of("100000000000002").await.unwrap(), None);
     assert_eq!(store.identity_change(&chat).await.unwrap(), None);
+    assert_eq!(store.chat_timer(&chat).await.unwrap(), None);
     assert_eq!(store.alias("15550000092").await.unwrap(), None);
     assert_eq!(store.device_lists(std::slice::from_ref(&chat)).await.unwrap(), [None]);
     assert_eq!(store.sent_message(&chat, "3EB0").await.unwrap(), None);

@@ -31,6 +31,7 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         limits,
         inbox,
         identity_changes,
+        chat_timers,
         missed,
         wipe,
     } = changes;
@@ -89,6 +90,12 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         &identity_changes,
         |(user, _)| user_key(user),
         |(_, change)| change.to_record(),
+    )?;
+    sealed.put_all(
+        Kind::CHAT_TIMER,
+        &chat_timers,
+        |(user, _)| user_key(user),
+        |(_, timer)| timer.to_record(),
     )?;
     Ok(sealed.batch)
 }

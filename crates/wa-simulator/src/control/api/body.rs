@@ -63,6 +63,7 @@ pub(super) struct Send {
     pub(super) edit: Option<String>,
     pub(super) revoke: Option<String>,
     pub(super) react: Option<React>,
+    pub(super) timer: Option<u32>,
     pub(super) raw: Option<String>,
     pub(super) count: Option<usize>,
     #[serde(alias = "intervalMs")]
@@ -166,7 +167,13 @@ pub(super) struct Text {
 
 impl Send {
     pub(super) fn say(self) -> Result<Say, ControlError> {
+        if let (Some(seconds), None, None, None, None, None) =
+            (self.timer, &self.text, &self.edit, &self.revoke, &self.react, &self.raw)
+        {
+            return Ok(Say::Timer(seconds));
+        }
         match (self.text, self.edit, self.revoke, self.react, self.raw) {
+            _ if self.timer.is_some() => Err(wrong_content()),
             (Some(text), None, None, None, None) => Ok(Say::Text(text)),
             (Some(text), Some(id), None, None, None) => Ok(Say::Edit { id, text }),
             (None, None, Some(id), None, None) => Ok(Say::Revoke { id }),
@@ -175,10 +182,12 @@ impl Send {
                 Ok(raw) => Ok(Say::Raw(raw.into())),
                 Err(error) => Err(ControlError::InvalidRequest(format!("`raw` is not hexadecimal: {error}"))),
             },
-            _ => {
-                let reason = "one of `text`, `text` with `edit`, `revoke`, `react` and `raw` is expected";
-                Err(ControlError::InvalidRequest(reason.to_owned()))
-            }
+            _ => Err(wrong_content()),
         }
     }
+}
+
+fn wrong_content() -> ControlError {
+    let reason = "one of `text`, `text` with `edit`, `revoke`, `react`, `timer` and `raw` is expected";
+    ControlError::InvalidRequest(reason.to_owned())
 }

@@ -28,6 +28,10 @@ pub(super) async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Inco
             phone.migrate();
             ok(&described(phone))
         }
+        ["move-lid"] if post => {
+            phone.move_lid();
+            ok(&described(phone))
+        }
         ["read"] if post => {
             let read: Read = request::json_body(request).await?;
             phone.read(read.chat.as_deref(), &read.ids).await?;
@@ -78,8 +82,8 @@ pub(super) async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Inco
         }
         []
         | [
-            "scan" | "link-code" | "passkey" | "migrate" | "send" | "read" | "ban" | "limits" | "reinstall"
-            | "inbox" | "outbox" | "devices",
+            "scan" | "link-code" | "passkey" | "migrate" | "move-lid" | "send" | "read" | "ban" | "limits"
+            | "reinstall" | "inbox" | "outbox" | "devices",
         ]
         | ["devices", _]
         | ["devices", _, "impostor" | "inbox" | "send" | "share-keys"] => not_allowed(&request),
