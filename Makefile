@@ -15,7 +15,7 @@ BASELINE ?= $(TARGET)/baseline/target/release/trunkline
 PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-media wa-appstate wa-store wa-client wa-simulator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo run build test interop package bench soak fuzz fmt lint audit doc ci
+.PHONY: help demo run build test interop package bench soak abuse fuzz fmt lint audit doc ci
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -64,8 +64,12 @@ $(TARGET)/baseline/target/release/trunkline:
 	git archive $(FIRST) | tar -x -C $(TARGET)/baseline || { echo "bench: the history lacks $(FIRST); try BASELINE=" >&2; exit 1; }
 	cd $(TARGET)/baseline && CARGO_TARGET_DIR=$(TARGET)/baseline/target $(CARGO) build --locked --release --bin trunkline
 
-soak: build ## a fleet on a hostile simulator for SOAK_SECONDS (600): faults, restarts, jumping clocks; nothing lost
+soak: build ## a fleet on a hostile simulator for SOAK_SECONDS (600), then all attacks at once for ABUSE_SECONDS (600)
 	$(CARGO) run --locked -p trunkline-tests --bin soak
+	$(MAKE) abuse
+
+abuse: build ## the second half of soak alone
+	$(CARGO) test --locked -p trunkline-tests --test acceptance -- --ignored --nocapture abuse::together
 
 fuzz: ## the hostile-input suite with a hundred times the cases; coverage-guided too where cargo-fuzz is installed
 	HOSTILE_CASES=10000000 $(CARGO) test --locked --release -p trunkline-tests hostile -- --nocapture

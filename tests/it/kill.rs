@@ -34,8 +34,7 @@ async fn nothing_is_lost_or_repeated_when_the_gateway_is_killed_again_and_again(
     let simulator = Arc::new(Simulator::start().await);
     let receiver = WebhookReceiver::listen(SECRET).await;
     let folder = tempfile::tempdir().expect("temporary folder");
-    let mut options =
-        GatewayOptions { binary: None, folder: folder.path(), listen: "127.0.0.1:0".to_owned() };
+    let mut options = GatewayOptions::of(folder.path());
     let mut gateway = Gateway::start(&simulator, &options).await;
     simulator.phone(PEER).await;
     let id = gateway.link(&simulator, OURS, Some((&receiver.url(), SECRET))).await;

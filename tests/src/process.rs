@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::usage::Usage;
+
 /// A running `trunkline` subcommand that has printed the URL at which it listens.
 pub struct Trunkline {
     child: Child,
@@ -70,6 +72,16 @@ impl Trunkline {
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Resident memory, in kilobytes; 0 elsewhere than on Linux.
+    pub fn resident_kb(&self) -> u64 {
+        Usage::of(self.pid()).resident_kb
+    }
+
+    /// User and system time of all its threads so far; 0 elsewhere than on Linux.
+    pub fn cpu(&self) -> Duration {
+        Usage::of(self.pid()).cpu
     }
 
     /// Ends the process without a warning (SIGKILL), and reaps it.

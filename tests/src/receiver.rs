@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -21,6 +22,8 @@ pub struct Hook {
     pub event: String,
     /// The event's `data`.
     pub data: Value,
+    /// When it was received.
+    pub at: Instant,
 }
 
 /// Ids of the events of this kind, by the id of the message that they are about.
@@ -128,6 +131,7 @@ fn hook(mut body: Value) -> Option<Hook> {
         id: body["id"].as_str()?.to_owned(),
         event: body["event"].as_str()?.to_owned(),
         data: body["data"].take(),
+        at: Instant::now(),
     })
 }
 

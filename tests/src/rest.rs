@@ -108,9 +108,16 @@ pub struct GatewayOptions<'a> {
     pub folder: &'a Path,
     /// `LISTEN`; port 0 picks one.
     pub listen: String,
+    /// Further variables.
+    pub environment: Vec<(&'static str, String)>,
 }
 
-impl GatewayOptions<'_> {
+impl<'a> GatewayOptions<'a> {
+    /// The binary under test, on this folder and a free port.
+    pub fn of(folder: &'a Path) -> Self {
+        Self { binary: None, folder, listen: "127.0.0.1:0".to_owned(), environment: Vec::new() }
+    }
+
     fn serve(&self, simulator: &Simulator) -> Trunkline {
         let text = |name: &str| simulator.info[name].as_str().expect("text").to_owned();
         let mut environment = vec![
@@ -124,6 +131,7 @@ impl GatewayOptions<'_> {
         ];
         let ca_file = simulator.ca_file.as_ref();
         environment.extend(ca_file.map(|file| ("WHATSAPP_CA_FILE", file.path().display().to_string())));
+        environment.extend(self.environment.iter().cloned());
         match self.binary {
             Some(binary) => Trunkline::start_binary(binary, &["serve"], &environment),
             None => Trunkline::start(&["serve"], &environment),
@@ -143,11 +151,16 @@ impl Gateway {
     pub async fn start(simulator: &Simulator, options: &GatewayOptions<'_>) -> Self {
         let process = options.serve(simulator);
         let mut gateway = Self { process, client: client(None), api_key: String::new() };
-        let body = json!({ "email": ADMIN.0, "password": ADMIN.1 });
-        let (status, login) = gateway.call(Method::POST, "/api/auth/login", Some(body)).await.expect("login");
+        let (status, login) = gateway.log_in().await.expect("login");
         assert_eq!(status, StatusCode::OK, "login: {login}");
         gateway.api_key = login["user"]["apiKey"].as_str().expect("apiKey").to_owned();
         gateway
+    }
+
+    /// Logs in as the administrator.
+    pub async fn log_in(&self) -> Option<(StatusCode, Value)> {
+        let body = json!({ "email": ADMIN.0, "password": ADMIN.1 });
+        self.call(Method::POST, "/api/auth/login", Some(body)).await
     }
 
     /// Starts the process again, after it was killed or stopped. The API key is still good.
@@ -163,6 +176,16 @@ impl Gateway {
     /// The base URL, without a slash at its end.
     pub fn url(&self) -> &str {
         self.process.url()
+    }
+
+    /// Resident memory of the process, in kilobytes; 0 elsewhere than on Linux.
+    pub fn resident_kb(&self) -> u64 {
+        self.process.resident_kb()
+    }
+
+    /// User and system time of the process so far; 0 elsewhere than on Linux.
+    pub fn cpu(&self) -> Duration {
+        self.process.cpu()
     }
 
     /// The administrator's API key.

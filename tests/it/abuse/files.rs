@@ -10,7 +10,7 @@ use super::launch::{files, keep_errors, mode, refused, said, script, set_mode};
 const NUMBER: &str = "15550000061";
 
 fn options<'a>(binary: Option<&'a Path>, folder: &'a Path) -> GatewayOptions<'a> {
-    GatewayOptions { binary, folder, listen: "127.0.0.1:0".to_owned() }
+    GatewayOptions { binary, ..GatewayOptions::of(folder) }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ const MARKER: &str = "what-nobody-may-find-any-more";
 async fn nothing_of_a_deleted_instance_is_left_in_any_file() {
     let simulator = Simulator::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let options = GatewayOptions { binary: None, folder: folder.path(), listen: "127.0.0.1:0".to_owned() };
+    let options = GatewayOptions::of(folder.path());
     let mut gateway = Gateway::start(&simulator, &options).await;
     let id = gateway.link(&simulator, OURS, None).await;
     simulator.phone(PEER).await;

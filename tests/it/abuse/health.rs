@@ -32,8 +32,7 @@ async fn while_nothing_can_be_written_health_says_so_and_nobody_has_to_call_for_
     let (folder, bin) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     // Without the signal, a write beyond the limit is an error like any other.
     let binary = script(bin.path(), "trap '' XFSZ\nexec 2>/dev/null");
-    let options =
-        GatewayOptions { binary: Some(&binary), folder: folder.path(), listen: "127.0.0.1:0".to_owned() };
+    let options = GatewayOptions { binary: Some(&binary), ..GatewayOptions::of(folder.path()) };
     let mut gateway = Gateway::start(&simulator, &options).await;
     until_status(gateway.url(), "/readyz", 200).await;
 
@@ -65,7 +64,7 @@ async fn while_nothing_can_be_written_health_says_so_and_nobody_has_to_call_for_
 async fn strangers_learn_nothing_from_health_but_how_it_is() {
     let simulator = Simulator::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let options = GatewayOptions { binary: None, folder: folder.path(), listen: "127.0.0.1:0".to_owned() };
+    let options = GatewayOptions::of(folder.path());
     let gateway = Gateway::start(&simulator, &options).await;
     until_status(gateway.url(), "/readyz", 200).await;
     for key in [None, Some("wrong")] {

@@ -1,5 +1,4 @@
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -8,7 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use trunkline_tests::Trunkline;
 
-use super::stage::{ADMIN, ELSEWHERE, SOON, Target, client, told};
+use super::stage::{ADMIN, ELSEWHERE, SOON, Target, client, guess, told};
 
 /// Attempts with an address of a megabyte less a little, so that no limit of bodies is the reason.
 const LONG_ATTEMPTS: usize = 200;
@@ -59,11 +58,11 @@ async fn without_a_credential_bodies_are_small() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_that_guesses_is_sent_away_and_others_log_in() {
-    let target = Arc::new(Target::start(&[]));
+    let target = Target::start(&[]);
     let mut crowd = JoinSet::new();
     for n in 0..CROWD {
         let from = std::net::Ipv4Addr::from_bits(0x7f01_0001 + n).into();
-        crowd.spawn(guess(Arc::clone(&target), format!("user{n}@trunkline.test"), from));
+        crowd.spawn(guess_as(target.address(), n, from));
     }
     // Whoever is sent away comes again when told to.
     let began = tokio::time::Instant::now();
@@ -80,16 +79,17 @@ async fn a_crowd_that_guesses_is_sent_away_and_others_log_in() {
     let statuses = crowd.join_all().await;
     let sent_away = statuses.iter().filter(|status| **status == 429).count();
     assert!(sent_away * 2 > statuses.len(), "only {sent_away} of {CROWD} were sent away");
-    let other = statuses.iter().find(|status| !matches!(**status, 401 | 429));
+    // 503: where a hash takes seconds, the line lasts longer than a request may.
+    let other = statuses.iter().find(|status| !matches!(**status, 401 | 429 | 503));
     assert_eq!(other, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_cannot_fill_the_line() {
-    let target = Arc::new(Target::start(&[]));
+    let target = Target::start(&[]);
     let mut crowd = JoinSet::new();
     for n in 0..30 {
-        crowd.spawn(guess(Arc::clone(&target), format!("user{n}@trunkline.test"), ELSEWHERE));
+        crowd.spawn(guess_as(target.address(), n, ELSEWHERE));
     }
     crowd.join_next().await.expect("a first one").expect("an answer");
     let (status, login) = target.try_login(ADMIN.0, ADMIN.1, "192.0.2.1").await;
@@ -101,16 +101,8 @@ async fn one_address_cannot_fill_the_line() {
     assert!(answered < 20, "{answered} of the others came first");
 }
 
-/// The status of one guess. Nothing but a socket, so that a crowd costs the test little.
-async fn guess(target: Arc<Target>, email: String, from: IpAddr) -> u16 {
-    let body = json!({"email": email, "password": "a wrong one"}).to_string();
-    let head =
-        "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close";
-    let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    let mut stream = target.connect(from).await;
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    let answer = told(&mut stream, Duration::from_secs(180)).await;
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"))
+async fn guess_as(gateway: SocketAddr, n: u32, from: IpAddr) -> u16 {
+    guess(gateway, &format!("user{n}@trunkline.test"), from).await.expect("an answer")
 }
 
 #[tokio::test]

@@ -20,3 +20,4 @@ mod shares;
 mod stage;
 mod stalled;
 mod stopping;
+mod together;

@@ -16,6 +16,7 @@ pub(crate) struct Seeded {
     pub(crate) gateway: Gateway,
     client: reqwest::Client,
     folder: TempDir,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// An answer with its headers.
@@ -27,11 +28,18 @@ pub(crate) struct Answer {
 
 impl Seeded {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub(crate) async fn start_with(environment: &[(&'static str, String)]) -> Self {
         let simulator = Simulator::start().await;
         let folder = tempfile::tempdir().expect("a folder");
-        let gateway = Gateway::start(&simulator, &options(&folder)).await;
+        let environment = environment.to_vec();
+        let options =
+            GatewayOptions { environment: environment.clone(), ..GatewayOptions::of(folder.path()) };
+        let gateway = Gateway::start(&simulator, &options).await;
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120));
-        Self { simulator, gateway, client: client.build().expect("a client"), folder }
+        Self { simulator, gateway, client: client.build().expect("a client"), folder, environment }
     }
 
     /// Runs SQL on the database, as a failing disk or an administrator's tool would.
@@ -50,7 +58,9 @@ impl Seeded {
         let database = SqliteDatabase::open(path.to_str().expect("UTF-8"), key).expect("it opens");
         meanwhile(self, &database).await;
         database.close().await;
-        self.gateway.start_again(&self.simulator, &options(&self.folder));
+        let environment = self.environment.clone();
+        let options = GatewayOptions { environment, ..GatewayOptions::of(self.folder.path()) };
+        self.gateway.start_again(&self.simulator, &options);
         until("it is ready", || async {
             (self.send(Method::GET, "/readyz", None).await.status == 200).then_some(())
         })
@@ -164,8 +174,4 @@ pub(crate) fn one_with<'a>(entries: &'a [Value], field: &str, value: &str) -> &'
     let first = found.next().unwrap_or_else(|| panic!("none with {field} {value}: {entries:?}"));
     assert!(found.next().is_none(), "one with {field} {value}");
     first
-}
-
-fn options(folder: &TempDir) -> GatewayOptions<'_> {
-    GatewayOptions { binary: None, folder: folder.path(), listen: "127.0.0.1:0".to_owned() }
 }

@@ -17,6 +17,8 @@ pub(super) const ADMIN: (&str, &str) = ("admin@trunkline.test", "correct horse b
 pub(super) const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// How long somebody who does nothing wrong may have to wait. A loaded machine is slow; an attack that works has no end.
 pub(super) const SOON: Duration = Duration::from_secs(30);
+/// A client may send so much ahead, and no more than the kernel takes.
+const MOST_SENT: usize = 64 << 20;
 
 /// A gateway without a WhatsApp, to be attacked from outside.
 pub(super) struct Target {
@@ -64,9 +66,7 @@ impl Target {
     }
 
     pub(super) fn resident_mb(&self) -> u64 {
-        let line = self.told_by_system("status", "VmRSS:");
-        let kilobytes: u64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
-        kilobytes / 1024
+        self.process.resident_kb() / 1024
     }
 
     /// `trunkline ARGS` beside it, on the same data.
@@ -118,16 +118,44 @@ impl Target {
 
     /// A connection from this address.
     pub(super) async fn connect(&self, from: IpAddr) -> TcpStream {
-        self.connect_reading_little(from, 64 * 1024).await
+        connect(self.address(), from, 64 * 1024).await.expect("a connection")
     }
+}
 
-    /// The same, that takes so few bytes before they are read.
-    pub(super) async fn connect_reading_little(&self, from: IpAddr, buffer: u32) -> TcpStream {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(buffer).expect("an option");
-        socket.bind(SocketAddr::new(from, 0)).expect("an address");
-        socket.connect(self.address()).await.expect("a connection")
+/// A connection from this address that takes so few bytes before they are read.
+pub(super) async fn connect(to: SocketAddr, from: IpAddr, buffer: u32) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(buffer)?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(to).await
+}
+
+/// Sends the same bytes over and over until no more is taken for a while.
+pub(super) async fn send_ahead(stream: &mut TcpStream, requests: &[u8]) {
+    let mut sent = 0;
+    while sent < MOST_SENT {
+        match stream.try_write(&requests[sent % requests.len()..]) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if tokio::time::timeout(Duration::from_millis(500), stream.writable()).await.is_err() {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
     }
+}
+
+/// The status of one guess of a password, if it was answered. Nothing but a socket, so that a crowd costs little.
+pub(super) async fn guess(to: SocketAddr, email: &str, from: IpAddr) -> Option<u16> {
+    let body = json!({"email": email, "password": "a wrong one"}).to_string();
+    let head =
+        "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close";
+    let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let mut stream = connect(to, from, 64 * 1024).await.ok()?;
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let answer = told(&mut stream, Duration::from_secs(180)).await;
+    answer.split(' ').nth(1)?.parse().ok()
 }
 
 fn base(folder: &Path) -> Vec<(&'static str, String)> {

@@ -1,10 +1,8 @@
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use super::stage::{ELSEWHERE, Target, closed};
+use super::stage::{ELSEWHERE, Target, closed, connect, send_ahead};
 
 /// Clients that ask and never listen.
 const DEAF: usize = 20;
@@ -12,8 +10,6 @@ const DEAF: usize = 20;
 const MAY_ADD: u64 = 60;
 /// By then a connection without progress is gone. The limits are 10 to 25 s.
 const GONE: Duration = Duration::from_secs(90);
-/// A client may send so much ahead, and no more than the kernel takes.
-const MOST_SENT: usize = 64 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_and_never_reads_takes_little_memory_and_is_gone() {
@@ -22,7 +18,7 @@ async fn whoever_asks_and_never_reads_takes_little_memory_and_is_gone() {
     let before = target.resident_mb();
     let mut deaf = Vec::new();
     for n in 0..DEAF {
-        let mut stream = target.connect_reading_little(ELSEWHERE, 1024).await;
+        let mut stream = connect(target.address(), ELSEWHERE, 1024).await.expect("a connection");
         let path = if n % 2 == 0 { "/x" } else { "/openapi.json" };
         send_ahead(&mut stream, format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(1000).as_bytes())
             .await;
@@ -97,20 +93,4 @@ async fn a_body_of_unknown_length_is_read_as_far_as_somebody_wants_it() {
     stream.write_all(chunks.as_bytes()).await.expect("sent");
     let answer = super::stage::told(&mut stream, GONE).await;
     assert!(answer.contains("\"field\":\"name\""), "{answer}");
-}
-
-/// Sends until nothing more is taken for a while.
-async fn send_ahead(stream: &mut TcpStream, requests: &[u8]) {
-    let mut sent = 0;
-    while sent < MOST_SENT {
-        match stream.try_write(&requests[sent % requests.len()..]) {
-            Ok(count) => sent += count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if tokio::time::timeout(Duration::from_millis(500), stream.writable()).await.is_err() {
-                    return;
-                }
-            }
-            Err(_) => return,
-        }
-    }
 }

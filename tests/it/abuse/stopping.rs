@@ -43,7 +43,7 @@ impl BlackHole {
 async fn whatever_hangs_the_gateway_ends_within_seconds_and_loses_nothing() {
     let simulator = Simulator::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let options = GatewayOptions { binary: None, folder: folder.path(), listen: "127.0.0.1:0".to_owned() };
+    let options = GatewayOptions::of(folder.path());
     let mut gateway = Gateway::start(&simulator, &options).await;
     let mut hole = BlackHole::open().await;
     let id = gateway.link(&simulator, OURS, None).await;

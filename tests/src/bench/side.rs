@@ -160,5 +160,5 @@ impl Side {
 }
 
 fn options<'a>(binary: &'a Path, folder: &'a Path) -> GatewayOptions<'a> {
-    GatewayOptions { binary: Some(binary), folder, listen: "127.0.0.1:0".to_owned() }
+    GatewayOptions { binary: Some(binary), ..GatewayOptions::of(folder) }
 }

@@ -60,8 +60,7 @@ pub async fn run(plan: &Plan) -> Report {
     let simulator = Arc::new(Simulator::start_hostile().await);
     let receiver = WebhookReceiver::listen(SECRET).await;
     let folder = tempfile::tempdir().expect("temporary folder");
-    let mut options =
-        GatewayOptions { binary: None, folder: folder.path(), listen: "127.0.0.1:0".to_owned() };
+    let mut options = GatewayOptions::of(folder.path());
     let mut gateway = Gateway::start(&simulator, &options).await;
     // The same address after every start, as a supervised service has.
     options.listen = gateway.url().trim_start_matches("http://").to_owned();

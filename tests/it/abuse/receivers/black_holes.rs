@@ -6,6 +6,7 @@ use test_support::until_within;
 use tokio::net::TcpListener;
 use trunkline_tests::WebhookReceiver;
 
+use super::hostile;
 use super::stage::{SOON, Stage};
 
 const INSTANCES: usize = 150;
@@ -56,7 +57,7 @@ async fn a_receiver_that_answers_is_told_at_once_beside_a_thousand_webhooks_that
 /// Nobody can hold up a chat for longer than a quarter of an hour, and the owner can end it at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_asks_to_wait_for_a_day_is_left_by_a_change_of_the_url() {
-    let busy = answering("HTTP/1.1 503 Busy\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n").await;
+    let busy = hostile::answering(hostile::COME_TOMORROW).await;
     let stage = Stage::start(&[]).await;
     let receiver = WebhookReceiver::listen(SECRET).await;
     let webhooks = stage.instance("busy").await;
@@ -74,19 +75,4 @@ async fn a_receiver_that_asks_to_wait_for_a_day_is_left_by_a_change_of_the_url()
         (receiver.count_of("webhook_updated") >= 2).then_some(())
     })
     .await;
-}
-
-/// A receiver that answers everything with the same words.
-async fn answering(answer: &'static str) -> String {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 16 * 1024];
-            let _ = stream.read(&mut request).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
-        }
-    });
-    url
 }

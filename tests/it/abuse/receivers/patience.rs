@@ -3,10 +3,11 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 use test_support::until_within;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use trunkline_tests::Simulator;
 
+use super::hostile::{self, head, header};
 use super::stage::{SOON, Stage};
 
 /// An attempt that nobody answers takes as long; a stop that waited for it would, too.
@@ -63,22 +64,7 @@ async fn a_code_to_scan_comes_again_while_it_is_good() {
 /// What a stranger answers costs neither memory nor more than an attempt's time.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_without_an_end_cost_little_and_hold_up_nobody() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let request = head(&mut stream).await;
-                let (first, then): (&[u8], &[u8]) = match header(&request, "a") {
-                    "body" => (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &[b'1'; 1 << 16]),
-                    "head" => (b"HTTP/1.1 200 OK\r\nX-Long: ", &[b'x'; 1 << 16]),
-                    _ => (b"", b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n"),
-                };
-                let _ = stream.write_all(first).await;
-                while stream.write_all(then).await.is_ok() {}
-            });
-        }
-    });
+    let url = hostile::endless().await;
     let stage = Stage::start(&[]).await;
     let webhooks = stage.instance("endless").await;
     for kind in ["body", "head", "interim"] {
@@ -95,22 +81,6 @@ async fn answers_without_an_end_cost_little_and_hold_up_nobody() {
         .await;
     }
     assert!(stage.resident_mb() < 200, "{} MB", stage.resident_mb());
-}
-
-/// The head of a request, in lower case but for the values.
-async fn head(stream: &mut tokio::net::TcpStream) -> String {
-    let mut bytes = Vec::new();
-    while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
-        if stream.read_buf(&mut bytes).await.expect("a request") == 0 {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn header<'a>(request: &'a str, name: &str) -> &'a str {
-    let lines = request.lines().filter_map(|line| line.split_once(": "));
-    lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).next().unwrap_or("")
 }
 
 fn attempt(request: &str) -> &str {

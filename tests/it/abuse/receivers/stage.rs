@@ -80,10 +80,7 @@ impl Stage {
     }
 
     pub(super) fn resident_mb(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.pid())).expect("/proc");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kilobytes / 1024
+        self.process.resident_kb() / 1024
     }
 
     pub(super) async fn call(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
