@@ -2,6 +2,7 @@
 //! that others are served meanwhile, that memory, threads and sockets stay bounded, and that nothing is lost or shown.
 
 mod changes;
+mod clocks;
 mod codes;
 mod credentials;
 mod crowds;
