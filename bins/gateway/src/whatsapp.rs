@@ -13,7 +13,7 @@ use storage::{ConnectionSettings, Storage};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use wa_client::websocket::{Dial, WHATSAPP_URL, WebSocket};
-use wa_client::{Connector, Delivery, TransportError, TrustRoot};
+use wa_client::{Computing, Connector, Delivery, TransportError, TrustRoot};
 
 use crate::backend::Backend;
 use crate::config::{Config, WhatsAppConfig};
@@ -98,6 +98,7 @@ impl Route {
         let shared: Arc<dyn Connector> =
             Arc::new(socket.clone().dialling(Arc::new(Way::Open(dialer.clone()))));
         let versions: Arc<dyn wa_client::Versions> = Arc::new(versions);
+        let computing = Computing::default();
         Ok(WhatsApp::new(
             move |instance, epoch| backend.companion_store(instance, epoch),
             move |connection, client| {
@@ -112,15 +113,16 @@ impl Route {
                     .connector(connector)
                     .trust_root(trust)
                     .versions(Arc::clone(&versions))
-                    .config(client_config(connection))
+                    .config(client_config(connection, &computing))
             },
         ))
     }
 }
 
-fn client_config(connection: &ConnectionSettings) -> wa_client::Config {
+fn client_config(connection: &ConnectionSettings, computing: &Computing) -> wa_client::Config {
     let mut config = wa_client::Config::default();
     config.delivery = if connection.shows_delivery { Delivery::Shown } else { Delivery::WhenAvailable };
+    config.computing = computing.clone();
     config
 }
 

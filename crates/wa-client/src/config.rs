@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use wa_protobuf::companion::device_props::PlatformType;
 
+use crate::computing::Computing;
 use crate::version::Version;
 
 /// Time-outs, bounds and the identity under which a companion shows up on the phone.
@@ -59,6 +60,8 @@ pub struct Config {
     pub available: bool,
     /// What senders see of their messages having arrived here.
     pub delivery: Delivery,
+    /// Takes turns with work that keeps a processor busy; by default each companion for itself.
+    pub computing: Computing,
 }
 
 impl Default for Config {
@@ -88,6 +91,7 @@ impl Default for Config {
             max_stanza: 1 << 20,
             available: false,
             delivery: Delivery::default(),
+            computing: Computing::default(),
         }
     }
 }

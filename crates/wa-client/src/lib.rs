@@ -80,6 +80,7 @@ mod request;
 // The ground.
 mod cause;
 mod clock;
+mod computing;
 mod config;
 pub mod content;
 mod limit;
@@ -102,6 +103,7 @@ pub use builder::{ClientBuilder, Driver};
 pub use cause::{Cause, PairingFailure};
 pub use client::Client;
 pub use clock::{Clock, SystemClock};
+pub use computing::Computing;
 pub use config::{Appearance, Config, Delivery};
 pub use event::{
     Event, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PasskeyAssertion, PasskeyStep,

@@ -54,7 +54,7 @@ pub(crate) struct Mirror {
     pub(crate) sent: RecentlySent,
     pub(crate) retries: RetryCounts,
     /// One-time keys that are being made for the first upload.
-    pub(crate) fresh_prekeys: Option<JoinHandle<Vec<PreKey>>>,
+    pub(crate) fresh_prekeys: Option<JoinHandle<Option<Vec<PreKey>>>>,
     /// What could not be read and the phone is asked for.
     pub(crate) missed: Missed,
     /// What the embedder has yet to hear or to accept.

@@ -195,7 +195,7 @@ impl<'a> Pairing<'a> {
         self.link.flush().await?;
         self.deadline = Instant::now() + RESTART_TIMEOUT;
         // The login to come needs them, and until then there is nothing to do but to wait.
-        keeper::make_first_prekeys(self.mirror, self.random);
+        keeper::make_first_prekeys(self.mirror, self.random, &self.shared.config.computing.prekeys);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use wa_signal::{LocalIdentity, PreKey, SignedPreKey};
 use wa_store::{SignedPreKeyRecord, Store};
 
 use super::{FEW, MAX_ID};
+use crate::computing::Turns;
 use crate::context::Context;
 use crate::iq::encrypt::{self, KeyDigest};
 use crate::look_up::Supply;
@@ -34,7 +35,8 @@ pub(crate) struct Flow {
     /// Stored prekeys with this id and higher ones are not on the server, as far as is known.
     first_unuploaded: u32,
     next_id: u32,
-    fresh: Option<JoinHandle<Vec<PreKey>>>,
+    fresh: Option<JoinHandle<Option<Vec<PreKey>>>>,
+    turns: Turns,
     /// The time of the login by the server's clock: Unix seconds.
     now: i64,
 }
@@ -45,6 +47,7 @@ impl Flow {
         let (shared, mirror) = (context.shared, &*context.mirror);
         Self {
             fresh,
+            turns: shared.config.computing.prekeys.clone(),
             asker: context.requests.asker(shared.config.iq_timeout),
             store: shared.store.clone(),
             random: Random::from_rng(context.random),
@@ -132,8 +135,8 @@ impl Flow {
         self.next_id += wanted;
         let is_first = (first, count) == (1, FIRST_UPLOAD);
         let under_way = self.fresh.take().filter(|_| is_first);
-        let generated = under_way.unwrap_or_else(|| generate(first, count, &mut self.random)).await;
-        generated.map_err(|error| RequestError::Store(error.to_string()))
+        let generating = under_way.unwrap_or_else(|| generate(first, count, &mut self.random, &self.turns));
+        generating.await.ok().flatten().ok_or(RequestError::Stopped)
     }
 
     /// Keys up to this id are on the server, and must not be uploaded once more.
@@ -209,16 +212,16 @@ impl Flow {
 }
 
 /// Begins to make the keys of the first upload.
-pub(crate) fn make_first_prekeys(mirror: &mut Mirror, random: &mut Random) {
+pub(crate) fn make_first_prekeys(mirror: &mut Mirror, random: &mut Random, turns: &Turns) {
     if mirror.device.next_prekey_id == 1 {
-        mirror.fresh_prekeys = Some(generate(1, FIRST_UPLOAD, random));
+        mirror.fresh_prekeys = Some(generate(1, FIRST_UPLOAD, random, turns));
     }
 }
 
 /// Makes fresh keys where they don't hold up other companions.
-fn generate(first: u32, count: usize, random: &mut Random) -> JoinHandle<Vec<PreKey>> {
+fn generate(first: u32, count: usize, random: &mut Random, turns: &Turns) -> JoinHandle<Option<Vec<PreKey>>> {
     let mut random = Random::from_rng(random);
-    tokio::task::spawn_blocking(move || PreKey::generate(first, count, &mut random))
+    tokio::spawn(turns.clone().take(move || PreKey::generate(first, count, &mut random)))
 }
 
 /// Puts a new signed prekey in the place of the old one; tells since when (Unix seconds) that one has been in use.

@@ -151,6 +151,7 @@ impl Pairing<'_> {
             display: display(&self.shared.config.appearance),
             expires: (now + lifetime, self.shared.clock.unix_millis().saturating_add(lifetime_millis)),
             salt: self.drawn(),
+            turns: self.shared.config.computing.codes.clone(),
         };
         self.by_code.flows.push(Box::pin(asking.run(reply)));
         Ok(())
@@ -200,9 +201,10 @@ impl Pairing<'_> {
             random,
         };
         let (nth, asker) = (self.by_code.codes, self.requests.asker(PATIENCE));
-        self.by_code
-            .flows
-            .push(Box::pin(async move { FlowEnd::Finished { nth, outcome: finishing.run(&asker).await } }));
+        let turns = self.shared.config.computing.codes.clone();
+        self.by_code.flows.push(Box::pin(async move {
+            FlowEnd::Finished { nth, outcome: finishing.run(&asker, turns).await }
+        }));
     }
 
     pub(super) fn on_code_flow_end(&mut self, outcome: FlowEnd) {

@@ -1,6 +1,5 @@
 //! What the companion tells a phone through the server: its code's first word, and its last one.
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use wa_binary::{Jid, Node};
 use wa_crypto::aead::Aes256Gcm;
@@ -9,6 +8,7 @@ use wa_crypto::{KeyPair, PublicKey, kdf};
 use super::wrapping::{Wrapped, crypt, wrap};
 use super::{Accepted, FlowEnd, Hello, Secrets, Shown};
 use crate::command::Reply;
+use crate::computing::Turns;
 use crate::config::Appearance;
 use crate::event::PairingCode;
 use crate::iq;
@@ -28,6 +28,7 @@ pub(super) struct Asking {
     pub(super) expires: (Instant, i64),
     /// Salt and IV of the wrapped key.
     pub(super) salt: [u8; 48],
+    pub(super) turns: Turns,
 }
 
 impl Asking {
@@ -39,7 +40,8 @@ impl Asking {
     async fn ask(self) -> Result<Accepted, RequestError> {
         let (code, key) = (self.secrets.code.clone(), *self.secrets.ephemeral.public());
         let salt = self.salt;
-        let wrapped = blocking(move || wrap(&code, salt, &key)).await?;
+        let wrapping = self.turns.clone().take(move || wrap(&code, salt, &key));
+        let wrapped = wrapping.await.ok_or(RequestError::Stopped)?;
         let answer = self.asker.ask(self.hello(&wrapped)).await?;
         let reference = answer
             .require_child("link_code_companion_reg")?
@@ -82,8 +84,8 @@ pub(super) struct Finishing {
 
 impl Finishing {
     /// The secret first: pair-success may come before the server's answer.
-    pub(super) async fn run(self, asker: &Asker) -> Result<(), RequestError> {
-        let (secret, finish) = blocking(move || self.derive()).await??;
+    pub(super) async fn run(self, asker: &Asker, turns: Turns) -> Result<(), RequestError> {
+        let (secret, finish) = turns.take(move || self.derive()).await.ok_or(RequestError::Stopped)??;
         asker.change(move |mirror| mirror.device.adv_secret = secret).await?;
         asker.ask(iq::set("md").child(finish)).await.map(drop)
     }
@@ -108,11 +110,6 @@ impl Finishing {
             .child(Node::new("link_code_pairing_ref").with_bytes(self.hello.reference.clone()));
         Ok((kdf::hkdf(&secret, &[], b"adv_secret"), finish))
     }
-}
-
-/// Runs work of a tenth of a second on a thread for such work.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RequestError> {
-    spawn_blocking(work).await.map_err(|_| RequestError::Stopped)
 }
 
 /// `Browser (OS)`, of names that the server knows: it refuses any other.
