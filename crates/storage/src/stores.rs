@@ -301,7 +301,8 @@ pub trait DeliveryStore: Send + Sync + 'static {
     /// Where a consumer stands; `None` when it has never settled anything.
     async fn cursor(&self, consumer: &Consumer) -> Result<Option<i64>, StorageError>;
 
-    /// Up to `limit` events of an instance after a position, ascending.
+    /// Up to `limit` events of an instance after a position, ascending; fewer where they fill a page
+    /// ([`PAGE_BYTES`](crate::PAGE_BYTES)), but one at least if there is any.
     async fn events_after(
         &self,
         instance: InstanceId,

@@ -7,11 +7,12 @@ use chrono::Utc;
 use http::Method;
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use outbound::{Destination, HttpClient, HttpError, Refused};
+use storage::Timestamp;
 use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::gate::Shown;
-use crate::policy::parse_retry_after;
+use crate::policy::{UNRESOLVED_FOR_GOOD, parse_retry_after};
 
 /// From connecting to the end of the response head.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,9 +59,14 @@ impl Failure {
         }
     }
 
-    /// Whether it says nothing about the receiver, so that it doesn't count against it.
-    pub(crate) fn is_ours(&self) -> bool {
-        matches!(self, Self::Unresolved(_) | Self::Local(_))
+    /// Whether it counts against the receiver, of a delivery that fails since then. What is ours never does, and what may be
+    /// anybody's doesn't at first.
+    pub(crate) fn counts(&self, since: Timestamp, now: Timestamp) -> bool {
+        match self {
+            Self::Local(_) => false,
+            Self::Unresolved(_) => now >= since.after(UNRESOLVED_FOR_GOOD),
+            _ => true,
+        }
     }
 
     /// What it shows of the destination.

@@ -73,11 +73,10 @@ impl<E> Lanes<E> {
     /// Takes a stored delivery, in the order of `seq`. Only before the first event is admitted.
     pub(crate) fn restore(&mut self, lane: Lane, row: Row) {
         self.stored += 1;
-        if let Some(State::Blocked { rows }) = self.lanes.get_mut(&lane) {
-            rows.push_back(row);
-            return;
+        match self.lanes.get_mut(&lane) {
+            Some(State::Blocked { rows } | State::Retrying { rows }) => rows.push_back(row),
+            _ => self.block(lane, VecDeque::from([row])),
         }
-        self.block(lane, VecDeque::from([row]));
     }
 
     /// Takes an event in log order.
@@ -273,6 +272,19 @@ mod tests {
         assert_eq!(lanes.stored(), 4);
         assert_eq!(lanes.take_due(at(99)), Some((lane("b"), row(4, 1, 20))));
         assert_eq!(lanes.take_due(at(99)), Some((lane("a"), row(3, 2, 60))));
+    }
+
+    #[test]
+    fn deliveries_are_restored_behind_one_that_is_being_tried() {
+        let mut lanes = Lanes::<i64>::new();
+        lanes.restore(lane("a"), row(1, 1, 0));
+        assert_eq!(lanes.take_due(at(0)), Some((lane("a"), row(1, 1, 0))));
+        lanes.restore(lane("a"), row(2, 0, 0));
+        assert_eq!(lanes.take_due(at(9)), None, "one at a time");
+        lanes.retried(lane("a"));
+        assert_eq!(lanes.take_due(at(9)), Some((lane("a"), row(2, 0, 0))));
+        lanes.retried(lane("a"));
+        assert!(lanes.is_empty() && lanes.stored() == 0);
     }
 
     #[test]

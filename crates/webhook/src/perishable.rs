@@ -17,7 +17,9 @@ pub(crate) fn replaces_codes(event: &Event) -> bool {
 /// [replaces codes](replaces_codes).
 pub(crate) fn is_void(event: &Event, replaced: i64, now: Timestamp) -> bool {
     let EventData::QrReceived(code) = &event.data else { return false };
-    event.seq < replaced || code.expires_at.is_some_and(|end| end <= now.millis())
+    // The log forgets a code that something later has made void: known after a restart, too.
+    let is_forgotten = code.code.is_empty();
+    is_forgotten || event.seq < replaced || code.expires_at.is_some_and(|end| end <= now.millis())
 }
 
 #[cfg(test)]
@@ -32,7 +34,7 @@ mod tests {
     }
 
     fn code(seq: i64, expires_at: Option<i64>) -> Event {
-        event(seq, EventData::QrReceived(QrData { code: String::new(), attempt: 1, expires_at }))
+        event(seq, EventData::QrReceived(QrData { code: "code".to_owned(), attempt: 1, expires_at }))
     }
 
     #[test]
@@ -42,6 +44,9 @@ mod tests {
         assert!(is_void(&code(5, Some(1_000)), 5, at(1_000)));
         assert!(is_void(&code(5, Some(1_000)), 6, at(0)));
         assert!(!is_void(&code(5, None), 0, at(i64::MAX)), "its end is unknown");
+        let mut forgotten = code(5, None);
+        forgotten.data.forget_code();
+        assert!(is_void(&forgotten, 0, at(0)));
         let connected = event(1, EventData::Connected(ConnectedData { jid: None }));
         assert!(!is_void(&connected, 9, at(i64::MAX)) && !is_perishable(&connected));
         assert!(replaces_codes(&connected) && replaces_codes(&code(1, None)));

@@ -10,6 +10,9 @@ pub const MAX_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 /// How long a delivery waits that this gateway could not even try.
 pub(crate) const OUR_PAUSE: Duration = Duration::from_secs(5);
+/// A name that no name server could say anything about for so long is its owner's matter, as one that doesn't exist: an
+/// outage of name servers is over by then, a domain that was given up is not.
+pub(crate) const UNRESOLVED_FOR_GOOD: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest wait before an event is tried again that is worth something for a minute only.
 pub(crate) const PERISHABLE_PAUSE: Duration = Duration::from_secs(3);
 

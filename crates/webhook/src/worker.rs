@@ -24,9 +24,12 @@ use crate::post::{Heard, News, Post, Start};
 
 /// Events read at once.
 const BATCH: u64 = 256;
-/// Events that may be read and not yet settled: bounds memory.
+/// Events that may be read and not yet settled: bounds memory, together with the next.
 const WINDOW: usize = 1024;
-/// Stored deliveries of one webhook. Above this the log itself is the queue and isn't read further.
+/// Bytes of events that one webhook holds in memory, and beyond which no further ones are read: a text may have 260 KB.
+const MAX_HELD: usize = 4 << 20;
+/// Stored deliveries of one webhook that are known in memory. Above this the log itself is the queue and isn't read
+/// further, and of those that a replay has made pending the later ones wait in the store.
 const MAX_STORED: usize = 10_000;
 /// Achievements that may be uncommitted before no further call begins: together with the calls under way, all that a
 /// crash repeats. The ledger's own bound on what is ahead of a slow event is lower, so a commit always makes room.
@@ -88,7 +91,11 @@ struct Worker {
     post: Arc<Post>,
     lanes: Lanes<Arc<Event>>,
     ledger: Ledger,
+    /// Stored deliveries after this one are not known yet, if there are any; before they are, the log isn't read.
+    unloaded: Option<i64>,
     ready: VecDeque<(Lane, Arc<Event>)>,
+    /// Bytes of the events in `ready`, in `lanes` and on their way.
+    held: usize,
     /// Stored deliveries of events that lose their worth.
     perishing: HashSet<i64>,
     /// Position of the newest event that replaces codes.
@@ -136,44 +143,26 @@ enum Next {
 impl Worker {
     async fn run(context: &Arc<Context>, post: &Arc<Post>, start: Start) -> Result<End, StorageError> {
         let worker = match start {
-            Start::At(position) => Self::new(context, post, position, Lanes::new()),
+            Start::At(position) => Self::new(context, post, position),
             Start::Stored => {
                 post.succeed().await;
-                Self::load(context, post).await?
+                let cursor = context.storage.cursor(&post.consumer).await?.unwrap_or(0);
+                let worker = Self::new(context, post, Position { cursor, committed: cursor });
+                Self { caught_up: false, unloaded: Some(0), ..worker }
             }
         };
         worker.serve().await
     }
 
-    async fn load(context: &Arc<Context>, post: &Arc<Post>) -> Result<Self, StorageError> {
-        let cursor = context.storage.cursor(&post.consumer).await?.unwrap_or(0);
-        let mut lanes = Lanes::new();
-        let mut after = 0;
-        loop {
-            let page = context.storage.pending_deliveries(&post.consumer, after, BATCH).await?;
-            let Some(last) = page.last() else { break };
-            after = last.seq;
-            for delivery in page {
-                let row = Row {
-                    seq: delivery.seq,
-                    attempts: delivery.attempts,
-                    due: delivery.next_attempt,
-                    created_at: delivery.created_at,
-                };
-                lanes.restore(delivery.chat.map(Arc::from), row);
-            }
-        }
-        let worker = Self::new(context, post, Position { cursor, committed: cursor }, lanes);
-        Ok(Self { caught_up: false, ..worker })
-    }
-
-    fn new(context: &Arc<Context>, post: &Arc<Post>, position: Position, lanes: Lanes<Arc<Event>>) -> Self {
+    fn new(context: &Arc<Context>, post: &Arc<Post>, position: Position) -> Self {
         Self {
             context: Arc::clone(context),
             post: Arc::clone(post),
-            lanes,
+            lanes: Lanes::new(),
             ledger: Ledger::new(post.consumer.clone(), post.epoch, position),
+            unloaded: None,
             ready: VecDeque::new(),
+            held: 0,
             perishing: HashSet::new(),
             replaced: Arc::default(),
             calls: FuturesUnordered::new(),
@@ -187,6 +176,7 @@ impl Worker {
             if self.listen() {
                 return self.finish().await;
             }
+            self.load().await?;
             self.read().await?;
             self.lanes.pull_in(now().after(self.post.target.policy().longest()));
             self.launch();
@@ -227,12 +217,31 @@ impl Worker {
         mail.finish
     }
 
+    /// Reads what is pending, as far as there is room for it.
+    async fn load(&mut self) -> Result<(), StorageError> {
+        while let Some(after) = self.unloaded.filter(|_| self.lanes.stored() < MAX_STORED) {
+            let page = self.context.storage.pending_deliveries(&self.post.consumer, after, BATCH).await?;
+            self.unloaded = page.last().map(|last| last.seq);
+            for delivery in page {
+                let row = Row {
+                    seq: delivery.seq,
+                    attempts: delivery.attempts,
+                    due: delivery.next_attempt,
+                    created_at: delivery.created_at,
+                };
+                self.lanes.restore(delivery.chat.map(Arc::from), row);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the log until the window is full or its end is reached.
     async fn read(&mut self) -> Result<(), StorageError> {
         while !self.caught_up && self.has_room() {
             let instance = self.post.consumer.instance;
             let events = self.context.storage.events_after(instance, self.ledger.read(), BATCH).await?;
-            self.caught_up = (events.len() as u64) < BATCH;
+            // A page may end early, at a size.
+            self.caught_up = events.is_empty();
             let now = now();
             for event in events {
                 let wanted = self.post.target.wants(&event);
@@ -247,7 +256,10 @@ impl Worker {
     fn has_room(&self) -> bool {
         let is_paused = self.post.target.route().is_some_and(|route| self.context.gate.is_paused(route));
         let window = if is_paused { self.context.per_webhook } else { WINDOW };
-        self.ledger.open() < window && self.lanes.stored() < MAX_STORED
+        self.ledger.open() < window
+            && self.held < MAX_HELD
+            && self.unloaded.is_none()
+            && self.lanes.stored() < MAX_STORED
     }
 
     fn admit(&mut self, heard: Heard, now: Timestamp) {
@@ -261,6 +273,7 @@ impl Worker {
             self.replaced.store(seq, Ordering::Relaxed);
             self.lanes.hasten(&lane, now, |seq| self.perishing.contains(&seq));
         }
+        self.held += event.size();
         match self.lanes.admit(&lane, seq, now, event) {
             Admission::Send(event) => self.ready.push_back((lane, event)),
             Admission::Queued => {}
@@ -268,8 +281,9 @@ impl Worker {
         }
     }
 
-    /// The event becomes a stored delivery behind others of its chat.
+    /// The event becomes a stored delivery behind others of its chat, and is held no longer.
     fn store_behind(&mut self, lane: &Lane, event: &Event, now: Timestamp) {
+        self.held -= event.size();
         if is_perishable(event) {
             self.perishing.insert(event.seq);
         }
@@ -335,6 +349,9 @@ impl Worker {
 
     fn settle(&mut self, finished: Finished) -> Result<(), StorageError> {
         let Finished { lane, work, event, outcome } = finished;
+        if let Work::Fresh(event) = &work {
+            self.held -= event.size();
+        }
         match outcome? {
             Outcome::Delivered | Outcome::Void => self.done(lane, &work),
             Outcome::Failed(failure) => self.fail(lane, &work, event.as_deref(), &failure),
@@ -364,8 +381,9 @@ impl Worker {
             Work::Fresh(event) => Row::behind(event.seq, now),
             Work::Stored(row) => *row,
         };
-        row.attempts += u32::from(!failure.is_ours());
-        let delay = match self.next(row, event, failure, now) {
+        let counts = failure.counts(row.created_at, now);
+        row.attempts += u32::from(counts);
+        let delay = match self.next(row, event, failure, counts, now) {
             Next::Retry(delay) => delay,
             Next::GiveUp => return self.give_up(lane, work, row, failure, now),
             Next::Drop => return self.done(lane, work),
@@ -385,13 +403,13 @@ impl Worker {
         }
     }
 
-    /// What is ours is tried again without an end, what loses its worth is tried soon or not at all.
-    fn next(&self, row: Row, event: Option<&Event>, failure: &Failure, now: Timestamp) -> Next {
-        let verdict = if failure.is_ours() {
-            Verdict::Retry(OUR_PAUSE)
-        } else {
+    /// What doesn't count is tried again without an end, what loses its worth is tried soon or not at all.
+    fn next(&self, row: Row, event: Option<&Event>, failure: &Failure, counts: bool, now: Timestamp) -> Next {
+        let verdict = if counts {
             let policy = self.post.target.policy();
             policy.after_failure(row.attempts, failure.retry_after(), rand::random())
+        } else {
+            Verdict::Retry(OUR_PAUSE)
         };
         match (verdict, event.filter(|event| is_perishable(event))) {
             (Verdict::GiveUp, _) => Next::GiveUp,

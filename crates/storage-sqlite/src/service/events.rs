@@ -157,7 +157,7 @@ pub(super) fn forget_codes(db: &mut SqliteConnection, before: Timestamp) -> Resu
     Ok(diesel::update(old).set(events::code.eq(None::<Vec<u8>>)).execute(db)? as u64)
 }
 
-/// Up to `count` events after a position, ascending.
+/// Up to `count` events after a position, ascending, as far as they fit into a page.
 pub(super) fn after(
     db: &mut SqliteConnection,
     key: i64,
@@ -172,8 +172,17 @@ pub(super) fn after(
         .order(events::seq)
         .limit(limit(count))
         .select(EventRow::as_select())
-        .load(db)?;
-    Ok(rows.into_iter().map(|row: EventRow| row.open(instance, sealer)).collect())
+        .load_iter::<EventRow, DefaultLoadingMode>(db)?;
+    let (mut found, mut budget) = (Vec::new(), Budget::default());
+    for row in rows {
+        let row = row?;
+        budget.take(row.size());
+        found.push(row.open(instance, sealer));
+        if !budget.has_room() {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// One event by its position.

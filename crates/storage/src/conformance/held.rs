@@ -40,7 +40,15 @@ impl Held {
 
     /// Its whole log.
     pub(super) async fn log(&self, store: &dyn Storage) -> Vec<Event> {
-        store.events_after(self.instance, 0, 1_000).await.unwrap()
+        let mut log: Vec<Event> = Vec::new();
+        loop {
+            let after = log.last().map_or(0, |last| last.seq);
+            let more = store.events_after(self.instance, after, 1_000).await.unwrap();
+            if more.is_empty() {
+                return log;
+            }
+            log.extend(more);
+        }
     }
 
     /// Appends this many events, one record each.

@@ -51,6 +51,12 @@ pub async fn pages_of_events_end_at_a_size_and_join(backend: impl Backend) {
     }
     assert_eq!(seen, all);
 
+    // As consumers read it.
+    let few = store.events_after(held.instance, 0, 1_000).await.unwrap();
+    assert!(few.len() > 1 && size(&few) <= PAGE_BYTES + LONG + 1_000, "{} events", few.len());
+    assert_eq!(few, all[..few.len()]);
+    assert_eq!(store.events_after(held.instance, all[0].seq, 1).await.unwrap(), all[1..2]);
+
     let newest = read(EventStart::Newest).await;
     assert!(size(&newest.events) <= PAGE_BYTES + LONG + 1_000);
     assert_eq!(newest.events, all[all.len() - newest.events.len()..]);

@@ -88,6 +88,11 @@ pub struct Event {
 }
 
 impl Event {
+    /// About how many bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        self.data.size()
+    }
+
     /// What happened, by name.
     pub fn kind(&self) -> EventKind {
         self.data.kind()

@@ -71,6 +71,18 @@ impl EventData {
         matches!(self, Self::QrReceived(_) | Self::Connected(_) | Self::Disconnected(_))
     }
 
+    /// About how many bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        /// What there is beside a text.
+        const REST: usize = 512;
+        match self {
+            Self::MessageReceived(told) | Self::MessageSent(told) => {
+                REST + told.text.as_ref().map_or(0, String::len)
+            }
+            _ => REST,
+        }
+    }
+
     /// Forgets the code, if there is one. Tells whether there was.
     pub fn forget_code(&mut self) -> bool {
         let Self::QrReceived(told) = self else { return false };

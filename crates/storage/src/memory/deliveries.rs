@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 
+use super::events::fitting;
 use super::messages::size;
 use super::{InstanceTables, MemoryStorage};
 use crate::{
@@ -30,7 +31,8 @@ impl DeliveryStore for MemoryStorage {
     ) -> Result<Vec<Event>, StorageError> {
         let tables = self.lock();
         let events = tables.instance(instance).map(|tables| tables.events.iter()).into_iter().flatten();
-        Ok(events.filter(|event| event.seq > seq).take(size(limit)).cloned().collect())
+        let later: Vec<&Event> = events.filter(|event| event.seq > seq).take(size(limit)).collect();
+        Ok(later[..fitting(later.iter(), later.len())].iter().map(|event| (*event).clone()).collect())
     }
 
     async fn event(&self, instance: InstanceId, seq: i64) -> Result<Option<Event>, StorageError> {

@@ -37,7 +37,7 @@ fn page(matching: &[&Event], query: &EventQuery) -> EventPage {
 }
 
 /// How many of the first `limit` fit into a page.
-fn fitting<'a>(events: impl Iterator<Item = &'a &'a Event>, limit: usize) -> usize {
+pub(super) fn fitting<'a>(events: impl Iterator<Item = &'a &'a Event>, limit: usize) -> usize {
     let mut budget = Budget::default();
     let taken = events.take(limit).take_while(|event| {
         let fits = budget.has_room();

@@ -22,6 +22,7 @@ pub(crate) struct Fixture {
     pub(crate) instance: InstanceId,
     pub(crate) epoch: Epoch,
     pub(crate) dispatcher: Dispatcher,
+    options: Options,
 }
 
 /// A default webhook that retries at once, and many times.
@@ -62,9 +63,9 @@ impl Fixture {
         storage.create_user(user).await.expect("created");
         let webhooks = webhooks.into_iter().map(|webhook| Webhook { instance, ..webhook }).collect();
         let epoch = storage.create_instance(new, webhooks, SAMPLE_NODE, 9).await.expect("created");
-        let dispatcher = Dispatcher::new(Arc::clone(&storage), options).expect("an HTTP client");
+        let dispatcher = Dispatcher::new(Arc::clone(&storage), options.clone()).expect("an HTTP client");
         dispatcher.serve(instance, owner, epoch);
-        Self { storage, owner, instance, epoch, dispatcher }
+        Self { storage, owner, instance, epoch, dispatcher, options }
     }
 
     /// Records messages numbered `n` of these chats; the dispatcher hears of them.
@@ -153,7 +154,8 @@ impl Fixture {
         let leased = self.storage.acquire(SAMPLE_NODE, true, 9, lease).await.expect("acquired");
         let [leased] = &leased[..] else { panic!("one instance") };
         self.epoch = leased.epoch;
-        self.dispatcher = Dispatcher::new(Arc::clone(&self.storage), open_options()).expect("an HTTP client");
+        let options = self.options.clone();
+        self.dispatcher = Dispatcher::new(Arc::clone(&self.storage), options).expect("an HTTP client");
         self.dispatcher.serve(self.instance, self.owner, self.epoch);
     }
 

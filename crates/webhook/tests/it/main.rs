@@ -1,6 +1,7 @@
 //! Deliveries from a memory store to a receiver on loopback.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+mod bounds;
 mod contract;
 mod cursor;
 mod dead_host;

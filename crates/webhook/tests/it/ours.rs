@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use outbound::{ResolveError, Resolver};
-use storage::{MemoryStorage, Webhook};
+use storage::{Delivery, MemoryStorage, Settlement, Webhook};
 use webhook::Options;
 
-use crate::fixture::{Fixture, eager, named, open_options};
+use crate::fixture::{Fixture, eager, named, now, open_options};
 use crate::receiver::{Receiver, until};
 
-/// A resolver that finds this machine once it is allowed to find anything.
-fn resolver() -> (Resolver, Arc<AtomicBool>) {
+/// A receiver by a name that can't be looked up before `works` says so; the first failure that counts is the last.
+async fn unresolved() -> (Receiver, Fixture, Arc<AtomicBool>) {
+    let receiver = Receiver::start().await;
     let works = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&works);
     let resolver = Resolver::new(Arc::new(move |_| {
@@ -23,17 +24,16 @@ fn resolver() -> (Resolver, Arc<AtomicBool>) {
         };
         Box::pin(async { found })
     }));
-    (resolver, works)
+    let url = receiver.url().replace("127.0.0.1", "hooks.example");
+    let webhook = Webhook { max_retries: 0, ..eager(&url) };
+    let options = Options { resolver, ..open_options() };
+    let fixture = Fixture::with(Arc::new(MemoryStorage::default()), [webhook], options).await;
+    (receiver, fixture, works)
 }
 
 #[tokio::test]
 async fn a_name_that_can_not_be_looked_up_for_now_is_no_attempt_and_no_dead_letter() {
-    let receiver = Receiver::start().await;
-    let url = receiver.url().replace("127.0.0.1", "hooks.example");
-    let (resolver, works) = resolver();
-    let webhook = Webhook { max_retries: 0, ..eager(&url) };
-    let options = Options { resolver, ..open_options() };
-    let fixture = Fixture::with(Arc::new(MemoryStorage::default()), [webhook], options).await;
+    let (receiver, fixture, works) = unresolved().await;
     fixture.record([("a", 1), ("a", 2)]).await;
     let waiting = until("rows", || async {
         let pending = fixture.pending().await;
@@ -55,18 +55,34 @@ async fn a_name_that_can_not_be_looked_up_for_now_is_no_attempt_and_no_dead_lett
 
 #[tokio::test]
 async fn it_is_tried_again_by_itself() {
-    let receiver = Receiver::start().await;
-    let url = receiver.url().replace("127.0.0.1", "hooks.example");
-    let (resolver, works) = resolver();
-    let webhook = Webhook { max_retries: 0, ..eager(&url) };
-    let options = Options { resolver, ..open_options() };
-    let fixture = Fixture::with(Arc::new(MemoryStorage::default()), [webhook], options).await;
+    let (receiver, fixture, works) = unresolved().await;
     fixture.record([("a", 1)]).await;
     until("a row", || async { (fixture.pending().await.len() == 1).then_some(()) }).await;
     works.store(true, Ordering::SeqCst);
     until("delivered", || async { (!receiver.calls().is_empty()).then_some(()) }).await;
     assert_eq!(receiver.calls()[0].attempt(), 1);
     assert!(fixture.dead().await.is_empty());
+}
+
+/// A domain that was given up may answer SERVFAIL for ever.
+#[tokio::test]
+async fn a_name_that_can_not_be_looked_up_for_a_day_is_the_owners_matter() {
+    let (receiver, mut fixture, _) = unresolved().await;
+    fixture.record([("a", 1), ("a", 2)]).await;
+    let [mut first, _]: [Delivery; 2] =
+        until("rows", || async { fixture.pending().await.try_into().ok() }).await;
+    fixture.stop().await;
+    first.created_at = first.created_at.before(Duration::from_secs(24 * 60 * 60));
+    first.next_attempt = now();
+    let settlement = Settlement::new(fixture.consumer(), fixture.epoch);
+    fixture.storage.settle(vec![Settlement { put: vec![first], ..settlement }]).await.unwrap();
+    fixture.restart().await;
+    let dead = until("a dead letter", || async { fixture.dead().await.pop() }).await;
+    assert_eq!((dead.seq, dead.attempts), (1, 1));
+    assert!(dead.last_error.unwrap().starts_with("not tried: "));
+    let pending = fixture.pending().await;
+    assert_eq!((pending.len(), pending[0].attempts), (1, 0), "the other one isn't old enough");
+    assert!(receiver.calls().is_empty());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use storage::{EventData, NewEvent, QrData, Webhook};
+use storage::{Delivery, EventData, NewEvent, QrData, Settlement, Webhook};
 
 use crate::fixture::{Fixture, connected, eager, now};
 use crate::receiver::{Call, Receiver, until};
@@ -74,4 +74,27 @@ async fn a_code_that_runs_out_while_the_receiver_fails_is_dropped() {
     fixture.until_settled().await;
     assert!(fixture.dead().await.is_empty(), "dropped, although there were retries left");
     assert!(!receiver.calls().is_empty());
+}
+
+/// The process that knew of the newer one is gone.
+#[tokio::test]
+async fn a_code_that_was_replaced_is_not_told_after_a_restart_either() {
+    let receiver = Receiver::start().await;
+    receiver.answer(|_| 500.into());
+    let mut fixture = Fixture::new(Webhook { retry_interval: AN_HOUR, ..eager(&receiver.url()) }).await;
+    fixture.record_events([code(1, 60_000)]).await;
+    until("a row", || async { (fixture.pending().await.len() == 1).then_some(()) }).await;
+    fixture.stop().await;
+    fixture.record_events([code(2, 60_000)]).await;
+    // It died when it had stored the second one behind the first.
+    let [first] = &fixture.pending().await[..] else { panic!("one row") };
+    let second = Delivery { seq: first.seq + 1, attempts: 0, ..first.clone() };
+    let settlement = Settlement::new(fixture.consumer(), fixture.epoch);
+    let settlement = Settlement { cursor: Some(second.seq), put: vec![second], ..settlement };
+    fixture.storage.settle(vec![settlement]).await.unwrap();
+    let before = receiver.calls().len();
+    receiver.answer(|_| 200.into());
+    fixture.restart().await;
+    fixture.until_settled().await;
+    assert_eq!(told(&receiver.calls()[before..]), ["2"]);
 }

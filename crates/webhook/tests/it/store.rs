@@ -19,6 +19,8 @@ pub(crate) struct Watched {
     inner: MemoryStorage,
     /// Calls of `events_after`, `event`, `cursor` and `pending_deliveries`.
     reads: AtomicUsize,
+    /// Events that `events_after` has answered with.
+    events_read: AtomicUsize,
     settlements: AtomicUsize,
     failing: AtomicBool,
     /// One permit for each commit that may take place.
@@ -30,6 +32,7 @@ impl Watched {
         Arc::new(Self {
             inner: MemoryStorage::default(),
             reads: AtomicUsize::new(0),
+            events_read: AtomicUsize::new(0),
             settlements: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
             commits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
@@ -38,6 +41,10 @@ impl Watched {
 
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn events_read(&self) -> usize {
+        self.events_read.load(Ordering::SeqCst)
     }
 
     pub(crate) fn settlements(&self) -> usize {
@@ -98,7 +105,9 @@ impl DeliveryStore for Watched {
         seq: i64,
         limit: u64,
     ) -> Result<Vec<Event>, StorageError> {
-        self.reads_once().events_after(instance, seq, limit).await
+        let events = self.reads_once().events_after(instance, seq, limit).await?;
+        self.events_read.fetch_add(events.len(), Ordering::SeqCst);
+        Ok(events)
     }
 
     async fn event(&self, instance: InstanceId, seq: i64) -> Result<Option<Event>, StorageError> {
