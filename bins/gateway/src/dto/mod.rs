@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod connection;
+pub(crate) mod delivery;
 pub(crate) mod done;
 pub(crate) mod event;
 pub(crate) mod health;

@@ -1,13 +1,14 @@
 use actix_web::{HttpResponse, web};
-use storage::{DeliveryState, InstanceId, Webhook};
+use services::Owed;
+use storage::{DeliveryQuery, DeliveryState, InstanceId, Page, Webhook};
 
+use crate::dto::delivery::{
+    DeadLettersResponse, LettersQuery, PendingResponse, ReplayRequest, ReplayResponse,
+};
 use crate::dto::done::Done;
 use crate::dto::page::Window;
 use crate::dto::path::{InstancePath, WebhookPath};
-use crate::dto::webhook::{
-    DeadLettersResponse, LettersQuery, NewWebhookRequest, PendingResponse, ReplayRequest, ReplayResponse,
-    WebhookRequest, WebhookResponse, WebhooksResponse,
-};
+use crate::dto::webhook::{NewWebhookRequest, WebhookRequest, WebhookResponse, WebhooksResponse};
 use crate::error::ApiError;
 use crate::error::Refused;
 use crate::extract::{Call, IfMatch, InstanceCall, JsonBody, Query, WebhookOf, tagged};
@@ -115,8 +116,7 @@ pub(super) async fn pending(
     call: Call<WebhookOf>,
     Query(query): Query<LettersQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let (consumer, wanted) = (call.subject.consumer(), query.of_state(DeliveryState::Pending));
-    let page = call.services().events.owed(&call.caller, &consumer, &wanted).await?;
+    let page = owed(&call, query.of_state(DeliveryState::Pending)).await?;
     call.answer(PendingResponse::of(page, query.window))
 }
 
@@ -132,8 +132,7 @@ pub(super) async fn dead_letters(
     call: Call<WebhookOf>,
     Query(query): Query<LettersQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let (consumer, wanted) = (call.subject.consumer(), query.of_state(DeliveryState::Dead));
-    let page = call.services().events.owed(&call.caller, &consumer, &wanted).await?;
+    let page = owed(&call, query.of_state(DeliveryState::Dead)).await?;
     call.answer(DeadLettersResponse::of(page, query.window))
 }
 
@@ -189,6 +188,10 @@ pub(super) async fn default_replay(
     body: JsonBody<ReplayRequest>,
 ) -> Result<HttpResponse, ApiError> {
     replay(call.about(default_of), body).await
+}
+
+async fn owed(call: &Call<WebhookOf>, wanted: DeliveryQuery) -> Result<Page<Owed>, ApiError> {
+    Ok(call.services().events.owed(&call.caller, &call.subject.consumer(), &wanted).await?)
 }
 
 fn default_of(instance: InstanceId) -> WebhookOf {
