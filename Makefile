@@ -12,7 +12,7 @@ FIRST := 8fe5a9e
 BASELINE ?= $(TARGET)/baseline/target/release/trunkline
 
 # What is published, and the version it has.
-PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-media wa-appstate wa-store wa-client wa-simulator
+PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-media wa-appstate wa-history wa-store wa-client wa-simulator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: help demo run build test interop package bench soak abuse fuzz fmt lint audit doc ci

@@ -14,6 +14,7 @@ const USES: &[(&str, &[&str])] = &[
     ("wa-signal", &["wa-crypto"]),
     ("wa-media", &["wa-binary", "wa-crypto", "wa-protobuf"]),
     ("wa-appstate", &["wa-crypto", "wa-protobuf"]),
+    ("wa-history", &["wa-protobuf"]),
     ("wa-store", &["wa-binary"]),
     ("wa-client", &["wa-binary", "wa-crypto", "wa-noise", "wa-protobuf", "wa-signal", "wa-store"]),
     ("wa-simulator", &["wa-binary", "wa-crypto", "wa-noise", "wa-protobuf", "wa-signal"]),
@@ -46,8 +47,16 @@ const NOT_FOR_PROTOCOL: &[&str] = &[
 ];
 
 /// The crates below `wa-client` do no IO and take time and randomness as arguments.
-const SANS_IO: &[&str] =
-    &["wa-crypto", "wa-binary", "wa-protobuf", "wa-noise", "wa-signal", "wa-media", "wa-appstate"];
+const SANS_IO: &[&str] = &[
+    "wa-crypto",
+    "wa-binary",
+    "wa-protobuf",
+    "wa-noise",
+    "wa-signal",
+    "wa-media",
+    "wa-appstate",
+    "wa-history",
+];
 const NOT_FOR_SANS_IO: &[&str] = &["tokio", "rand", "getrandom", "chrono", "reqwest", "hyper", "async-std"];
 
 /// What protocol crates take their cryptography from, and nobody else.
