@@ -4,7 +4,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use prost::Message as _;
 use wa_binary::Node;
-use wa_protobuf::appstate::{SyncdPatch, SyncdVersion};
+use wa_protobuf::appstate::{SyncdPatch, SyncdRecord, SyncdVersion};
 
 use super::{Answer, Answered, Context, IqError, Request, Then};
 
@@ -110,9 +110,10 @@ impl Collections {
         let malformed = IqError::BadRequest("a patch is a SyncdPatch with its MACs, and without version");
         let mut patch = SyncdPatch::decode(&*patch.require_bytes()?).map_err(|_| malformed.clone())?;
         let is_sound = patch.version.is_none()
-            && patch.snapshot_mac.as_ref().is_some_and(|mac| mac.len() == 32)
-            && patch.patch_mac.as_ref().is_some_and(|mac| mac.len() == 32)
-            && patch.key_id.is_some();
+            && is_mac(patch.snapshot_mac.as_ref())
+            && is_mac(patch.patch_mac.as_ref())
+            && patch.key_id.is_some()
+            && patch.mutations.iter().all(|mutation| mutation.record.as_ref().is_some_and(is_record));
         let patches = self.patches.entry(name).or_default();
         if !is_sound || patches.len() >= MAX_PATCHES {
             return Err(malformed);
@@ -123,6 +124,21 @@ impl Collections {
     }
 }
 
+fn is_mac(mac: Option<&Bytes>) -> bool {
+    mac.is_some_and(|mac| mac.len() == 32)
+}
+
+/// Whether the parts of a record have the lengths that encryption gives them: a MAC for the index; IV, blocks of
+/// ciphertext and a MAC for the value; and whose key it was (PROTOCOL.md 18.2).
+fn is_record(record: &SyncdRecord) -> bool {
+    let index = record.index.as_ref().and_then(|index| index.blob.as_ref());
+    let value = record.value.as_ref().and_then(|value| value.blob.as_ref());
+    let key_id = record.key_id.as_ref().and_then(|key| key.id.as_ref());
+    is_mac(index)
+        && value.is_some_and(|value| value.len() >= 64 && value.len().is_multiple_of(16))
+        && key_id.is_some_and(|id| !id.is_empty())
+}
+
 fn patches_node(patches: &[Bytes]) -> Option<Node<'static>> {
     let patches = patches.iter().map(|patch| Node::new("patch").with_bytes(patch.to_vec()));
     (patches.len() > 0).then(|| Node::new("patches").with_children(patches))
@@ -130,6 +146,8 @@ fn patches_node(patches: &[Bytes]) -> Option<Node<'static>> {
 
 #[cfg(test)]
 mod tests {
+    use wa_protobuf::appstate::{KeyId, SyncdIndex, SyncdMutation, SyncdValue};
+
     use super::*;
     use crate::stanza;
 
@@ -141,6 +159,37 @@ mod tests {
             ..Default::default()
         };
         Node::new("patch").with_bytes(patch.encode_to_vec())
+    }
+
+    fn patch_of(index: usize, value: usize, key_id: usize) -> Node<'static> {
+        let bytes = |length| Some(vec![3; length].into());
+        let record = SyncdRecord {
+            index: Some(SyncdIndex { blob: bytes(index) }),
+            value: Some(SyncdValue { blob: bytes(value) }),
+            key_id: Some(KeyId { id: bytes(key_id) }),
+        };
+        let patch = SyncdPatch {
+            mutations: vec![SyncdMutation { operation: Some(0), record: Some(record) }],
+            snapshot_mac: bytes(32),
+            patch_mac: bytes(32),
+            key_id: Some(KeyId::default()),
+            ..Default::default()
+        };
+        Node::new("patch").with_bytes(patch.encode_to_vec())
+    }
+
+    #[test]
+    fn a_record_has_the_lengths_of_one() {
+        let add = |patch: Node<'static>| {
+            let wanted = Wanted { name: "regular", version: 0, patch: Some(&patch) };
+            Collections::default().answer(&wanted).is_ok()
+        };
+        assert!(add(patch_of(32, 64, 6)) && add(patch_of(32, 160, 1)));
+        for (index, value, key_id) in
+            [(0, 64, 6), (31, 64, 6), (33, 64, 6), (32, 0, 6), (32, 48, 6), (32, 65, 6), (32, 64, 0)]
+        {
+            assert!(!add(patch_of(index, value, key_id)), "{index} {value} {key_id}");
+        }
     }
 
     fn ask(collections: &mut Collections, version: usize, patch: Option<&Node<'static>>) -> Node<'static> {
