@@ -13,11 +13,17 @@ pub enum ControlError {
     #[error("there is no phone {0}; create it with POST /sim/phones")]
     UnknownPhone(String),
     /// The recipient's address can't be understood.
-    #[error("`{0}` is neither a phone number nor a user's JID")]
+    #[error("`{0}` is neither a phone number nor a JID of somebody or a group")]
     InvalidRecipient(String),
     /// The recipient has no account.
     #[error("`{0}` is not on WhatsApp; create it with POST /sim/phones")]
     UnknownRecipient(String),
+    /// No such group.
+    #[error("there is no group `{0}`; create it with POST /sim/groups")]
+    UnknownGroup(String),
+    /// The server refused to change the group.
+    #[error("the server refused: {0}")]
+    GroupRefused(String),
     /// The QR text can't be understood.
     #[error("this is no QR code of WhatsApp: {0}")]
     InvalidQr(&'static str),
@@ -121,6 +127,7 @@ impl ControlError {
             Self::NotJson => 415,
             Self::UnknownPhone(_)
             | Self::UnknownRecipient(_)
+            | Self::UnknownGroup(_)
             | Self::UnknownReference
             | Self::UnknownDevice(_)
             | Self::UnknownFault(_)
@@ -138,6 +145,7 @@ impl ControlError {
             | Self::NoCodeExpected
             | Self::WrongCode
             | Self::Refused(_)
+            | Self::GroupRefused(_)
             | Self::Reset => 409,
         }
     }
@@ -150,6 +158,8 @@ impl ControlError {
             Self::UnknownPhone(_) => "unknown_phone",
             Self::InvalidRecipient(_) => "invalid_recipient",
             Self::UnknownRecipient(_) => "unknown_recipient",
+            Self::UnknownGroup(_) => "unknown_group",
+            Self::GroupRefused(_) => "group_refused",
             Self::InvalidQr(_) => "invalid_qr",
             Self::WrongOrigin | Self::ForeignOrigin => "wrong_origin",
             Self::WrongHost => "wrong_host",

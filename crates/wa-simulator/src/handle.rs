@@ -1,4 +1,5 @@
 mod devices;
+pub(crate) mod groups;
 mod sending;
 mod standing;
 
@@ -12,7 +13,11 @@ use crate::{
     phone::Task, simulator::canonical, world::World,
 };
 
-pub use self::{devices::Device, sending::Outgoing};
+pub use self::{
+    devices::Device,
+    groups::{GroupChange, GroupInfo, GroupMember},
+    sending::Outgoing,
+};
 
 /// A phone and its account, to be told what to do.
 #[derive(Clone)]

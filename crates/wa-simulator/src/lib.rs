@@ -9,6 +9,7 @@ mod connection;
 mod control;
 mod error;
 mod faults;
+mod group;
 mod handle;
 mod impostor;
 mod iq;
@@ -35,7 +36,8 @@ pub use faults::{
     BundleFault, CertificateFault, Fault, FaultKind, InvalidFault, Moment, PairingFault, PairingStep,
     Transfer,
 };
-pub use handle::{Device, Outgoing, Phone};
+pub use group::Rank;
+pub use handle::{Device, GroupChange, GroupInfo, GroupMember, Outgoing, Phone};
 pub use impostor::{Impostor, Stolen};
 pub use options::{BootstrapStep, Limits, Options, References};
 pub use pairing::WaitingClient;

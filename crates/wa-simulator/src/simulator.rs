@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use wa_crypto::PublicKey;
 
 use crate::{
-    ControlError, Fault, FaultKind, Moment, Options, Phone, Stolen, TraceEntry,
+    ControlError, Fault, FaultKind, GroupInfo, Moment, Options, Phone, Stolen, TraceEntry,
     account::Account,
     connection::{self, Connection},
     control::{self, Certificate},
+    handle::groups::{described_group, find_group},
     novelties,
     pairing::WaitingClient,
     world::World,
@@ -131,6 +132,16 @@ impl Simulator {
     pub fn phones(&self) -> Vec<Phone> {
         let accounts = self.inner.world.accounts();
         accounts.into_iter().map(|account| Phone::new(self.inner.world.clone(), account)).collect()
+    }
+
+    /// All groups, oldest first: `GET /sim/groups`.
+    pub fn groups(&self) -> Vec<GroupInfo> {
+        self.inner.world.groups().iter().map(|group| described_group(group)).collect()
+    }
+
+    /// The group with this address.
+    pub fn group(&self, jid: &str) -> Result<GroupInfo, ControlError> {
+        Ok(described_group(&*find_group(&self.inner.world, jid)?))
     }
 
     /// The clients that wait to be paired: `GET /sim/pairings`.

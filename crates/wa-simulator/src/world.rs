@@ -1,6 +1,8 @@
 mod accounts;
+mod chat;
 mod damage;
 mod delivery;
+mod groups;
 
 use std::sync::{
     Arc, OnceLock, Weak,
@@ -29,7 +31,9 @@ use crate::{
 };
 
 use accounts::Accounts;
+pub(crate) use chat::Chat;
 pub(crate) use damage::without_ciphertext;
+use groups::Groups;
 
 /// How long a certificate chain is handed out before it is signed anew, in seconds.
 const CHAIN_LIFE: u64 = 24 * 60 * 60;
@@ -53,6 +57,7 @@ pub(crate) struct World {
     chain: Mutex<Option<(u64, Bytes)>>,
     rng: Mutex<ChaCha20Rng>,
     accounts: RwLock<Accounts>,
+    groups: Groups,
     ids: AtomicU64,
     connections: AtomicU64,
     /// Ends every connection and phone of the present age; a reset begins a new one.
@@ -87,6 +92,7 @@ impl World {
             chain: Mutex::default(),
             rng: Mutex::new(rng),
             accounts: RwLock::default(),
+            groups: Groups::default(),
             ids: AtomicU64::new(1),
             connections: AtomicU64::new(1),
             age: Mutex::new(CancellationToken::new()),
@@ -151,6 +157,7 @@ impl World {
     pub(crate) fn reset(&self) {
         let ended = std::mem::replace(&mut *self.age.lock(), CancellationToken::new());
         *self.accounts.write() = Accounts::default();
+        self.groups.clear();
         self.pairings.clear();
         self.faults.clear(None);
         self.impostors.clear();

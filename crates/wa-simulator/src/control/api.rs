@@ -1,4 +1,5 @@
 mod body;
+mod group;
 mod phone;
 
 use hyper::{Method, Request, StatusCode, body::Incoming, header::ACCEPT};
@@ -13,6 +14,7 @@ use crate::{
 };
 
 use body::{NewClock, NewPhone, Number, Publish};
+use group::of_groups;
 use phone::{described, of_phone};
 
 type Replied = Result<Reply, ControlError>;
@@ -41,6 +43,7 @@ async fn route(doors: &Doors, request: Request<Incoming>) -> Replied {
         ["phones"] if get => phones(doors),
         ["phones"] if post => new_phone(doors, request).await,
         ["phones", number, ref rest @ ..] => of_phone(&phone(doors, number)?, rest, request).await,
+        ["groups", ref rest @ ..] => of_groups(doors, rest, request).await,
         ["pairings"] if get => ok(&doors.world.pairings.waiting()),
         ["faults"] if get => faults(doors),
         ["faults"] if post => {

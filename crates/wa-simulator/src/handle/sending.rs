@@ -5,6 +5,7 @@ use crate::{
     account::Account,
     phone::{Letter, Say, Task, message_id},
     simulator::canonical,
+    world::Chat,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -21,7 +22,7 @@ const MAX_TEXT: usize = 1 << 20;
 /// What a phone is to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The recipient: a phone number, or a user's JID of either form.
+    /// The recipient: a phone number, a user's JID of either form, or a group's.
     pub to: String,
     /// The content of each message.
     pub say: Say,
@@ -107,7 +108,7 @@ impl Phone {
             return Err(ControlError::InvalidRequest(format!("`count` is from 1 to {MAX_COUNT}")));
         }
         check_length(&outgoing.say)?;
-        let to = self.recipient(&outgoing.to)?;
+        let to = self.chat(&outgoing.to)?;
         let is_migrated = self.account.directory().lid_migrated;
         let usual = if is_migrated { self.world.options.addressing } else { Addressing::Pn };
         let addressing = outgoing.addressing.unwrap_or(usual);
@@ -119,6 +120,17 @@ impl Phone {
             addressing,
         });
         Ok(letters.collect())
+    }
+
+    /// The chat with somebody, or in a group.
+    fn chat(&self, to: &str) -> Result<Chat, ControlError> {
+        match to.parse::<Jid>() {
+            Ok(jid) if jid.is_group() => {
+                let group = self.world.group(&jid).map(Chat::Group);
+                group.ok_or_else(|| ControlError::UnknownGroup(to.to_owned()))
+            }
+            _ => self.recipient(to).map(Chat::Person),
+        }
     }
 
     pub(super) fn recipient(&self, to: &str) -> Result<Arc<Account>, ControlError> {
@@ -142,7 +154,7 @@ impl Phone {
 
     /// Tells the senders of messages that they were read. Without a chat, that of each message is taken.
     pub async fn read(&self, chat: Option<&str>, ids: &[String]) -> Result<(), ControlError> {
-        let chat = chat.map(|chat| self.recipient(chat)).transpose()?;
+        let chat = chat.map(|chat| self.chat(chat)).transpose()?;
         let (reply, done) = oneshot::channel();
         self.account.phone.order(Task::MarkRead { chat, ids: ids.to_vec(), reply });
         done.await.unwrap_or(Err(ControlError::Reset))

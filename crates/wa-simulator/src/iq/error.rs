@@ -1,6 +1,6 @@
 use wa_binary::{Node, ShapeError};
 
-use crate::account::PreKeyError;
+use crate::{account::PreKeyError, group::GroupError};
 
 /// Why an IQ is refused: `<error code text/>` (PROTOCOL.md 8).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +11,8 @@ pub(super) enum IqError {
     Shape(ShapeError),
     #[error("malformed: {0}")]
     PreKeys(#[from] PreKeyError),
+    #[error(transparent)]
+    Group(#[from] GroupError),
     #[error("not allowed")]
     Forbidden,
     #[error("there is no such thing")]
@@ -30,6 +32,7 @@ impl IqError {
             // Ids that clash are the one thing of an upload that is not its shape.
             Self::PreKeys(_) => (406, "not-acceptable"),
             Self::Forbidden => (403, "forbidden"),
+            Self::Group(error) => of_group(*error),
             Self::OverLimit => (429, "rate-overlimit"),
             Self::NotFound => (404, "item-not-found"),
             Self::NotImplemented => (501, "feature-not-implemented"),
@@ -38,5 +41,18 @@ impl IqError {
             }
         };
         Node::new("error").attr("code", code).attr("text", text)
+    }
+}
+
+fn of_group(error: GroupError) -> (u16, &'static str) {
+    match error {
+        GroupError::BadRequest(_) => (400, "bad-request"),
+        GroupError::NotAuthorized => (401, "not-authorized"),
+        GroupError::Forbidden => (403, "forbidden"),
+        GroupError::NotFound => (404, "item-not-found"),
+        GroupError::NotAcceptable => (406, "not-acceptable"),
+        GroupError::Conflict => (409, "conflict"),
+        GroupError::Gone => (410, "gone"),
+        GroupError::Full => (419, "resource-limit"),
     }
 }

@@ -21,13 +21,3 @@ pub(super) fn props(context: &Context<'_>, request: &Request<'_>) -> Answered {
         Node::new("props").attr("protocol", "1").attr("hash", PROPS_HASH).attr("refresh", 86_400_u32);
     Ok(answer.with_children(props).into())
 }
-
-/// Name space `w:g2`. Nobody is in a group: lists are empty, and no group is found.
-pub(super) fn groups(request: &Request<'_>) -> Answered {
-    let child = request.child()?;
-    match (request.is_get, child.tag()) {
-        (true, "participating") => Ok(Node::new("groups").into()),
-        (true, _) if request.to.is_group() => Err(IqError::NotFound),
-        _ => Err(IqError::NotImplemented),
-    }
-}

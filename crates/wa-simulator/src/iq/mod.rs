@@ -5,6 +5,7 @@ mod app_state;
 mod bundles;
 mod encrypt;
 mod error;
+mod groups;
 mod media;
 mod mex;
 mod misc;
@@ -147,7 +148,7 @@ fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Answered {
         "w:m" => media::connection(context, request),
         "status" => account::about(context, request),
         "w:profile:picture" => picture::answer(context, request),
-        "w:g2" => misc::groups(request),
+        "w:g2" => groups::answer(context, request),
         "urn:xmpp:whatsapp:dirty" => account::clean(request),
         "disappearing_mode" => account::disappearing_mode(context, request),
         // Notices that somebody has seen, and figures that nobody looks at.

@@ -33,7 +33,7 @@ pub(super) struct Contents {
 pub(super) struct Kept {
     /// An encoded `Message`, without the envelope of copies for own devices.
     pub(super) content: Bytes,
-    /// Number of the account whose chat it is in.
+    /// The name of the chat that it is in.
     pub(super) chat: CompactString,
     pub(super) from_me: bool,
     pub(super) timestamp: u64,
@@ -80,10 +80,10 @@ impl Phone {
     /// A message as an encoded `WebMessageInfo`, whoever sent it.
     fn held(&self, key: &MessageKey) -> Option<Bytes> {
         let id = key.id.as_deref()?;
-        let chat = self.world.resolve(&key.remote_jid.as_deref()?.parse().ok()?)?;
+        let chat = self.world.chat_named(key.remote_jid.as_deref()?)?.name();
         let outbox = self.state.outbox.borrow();
-        let sent = outbox.get(id).filter(|sent| sent.recipient == chat.number);
-        let kept = self.state.contents.by_id.get(id).filter(|kept| kept.chat == chat.number);
+        let sent = outbox.get(id).filter(|sent| sent.entry.to == chat);
+        let kept = self.state.contents.by_id.get(id).filter(|kept| kept.chat == chat);
         let (content, from_me, timestamp, push_name) = match (sent, kept) {
             (Some(sent), _) => (&sent.content, true, sent.entry.timestamp, None),
             (None, Some(kept)) => (&kept.content, kept.from_me, kept.timestamp, Some(kept.push_name.clone())),

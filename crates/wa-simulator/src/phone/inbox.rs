@@ -11,7 +11,7 @@ pub struct InboxEntry {
     pub id: String,
     /// Who sent it, by phone number: `15550000001@s.whatsapp.net`.
     pub from: String,
-    /// The chat it is in: the other one, whoever sent it.
+    /// The chat it is in: the other one, whoever sent it, or the group.
     pub chat: String,
     /// The device that sent it; 0 is the sender's phone.
     pub device: u16,

@@ -6,6 +6,7 @@
 mod bootstrap;
 mod content;
 mod contents;
+mod group;
 mod inbox;
 mod keys;
 mod outbox;
@@ -13,6 +14,7 @@ mod receive;
 mod retry;
 mod say;
 mod send;
+mod sender_keys;
 mod sessions;
 
 use std::{
@@ -43,11 +45,11 @@ pub(crate) use send::{Letter, message_id};
 use crate::{
     ControlError,
     account::Account,
-    phone::{contents::Contents, receive::Attempts, sessions::Sessions},
+    phone::{contents::Contents, receive::Attempts, sender_keys::SenderKeys, sessions::Sessions},
     routing::{self, Sender},
     stanza,
     trace::{Direction, Peer},
-    world::World,
+    world::{Chat, World},
 };
 
 /// What a phone is told to do.
@@ -57,11 +59,7 @@ pub(crate) enum Task {
     /// Send a message.
     Send { letter: Letter, reply: oneshot::Sender<Result<(), ControlError>> },
     /// Mark messages as read.
-    MarkRead {
-        chat: Option<Arc<Account>>,
-        ids: Vec<String>,
-        reply: oneshot::Sender<Result<(), ControlError>>,
-    },
+    MarkRead { chat: Option<Chat>, ids: Vec<String>, reply: oneshot::Sender<Result<(), ControlError>> },
     /// Be another installation, which has these keys and knows of no session.
     Renew { keys: Arc<PhoneKeys> },
     /// Send a new companion what it needs.
@@ -165,6 +163,7 @@ struct State {
     inbox: Arc<watch::Sender<Inbox>>,
     outbox: Arc<watch::Sender<Outbox>>,
     sessions: Sessions,
+    sender_keys: SenderKeys,
     attempts: Attempts,
     contents: Contents,
     /// By the number of the chat's other side.
@@ -188,6 +187,7 @@ pub(crate) fn spawn(
         inbox,
         outbox,
         sessions: Sessions::default(),
+        sender_keys: SenderKeys::default(),
         attempts: Attempts::default(),
         contents: Contents::default(),
         timers: HashMap::new(),
@@ -229,6 +229,7 @@ impl Phone {
             Task::Renew { keys } => {
                 self.state.keys = keys;
                 self.state.sessions = Sessions::default();
+                self.state.sender_keys = SenderKeys::default();
             }
             Task::Bootstrap { device } => self.bootstrap(device),
             Task::ShareKeys { device, share } => self.share_keys(device, share),

@@ -12,7 +12,7 @@ use super::say::Envelope;
 pub struct OutboxEntry {
     /// The message's id.
     pub id: String,
-    /// The chat, by phone number: `15550000001@s.whatsapp.net`.
+    /// The chat: `15550000001@s.whatsapp.net`, `120363…@g.us`.
     pub to: String,
     /// When it was sent, in seconds since 1970.
     pub timestamp: u64,
@@ -47,8 +47,6 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) entry: OutboxEntry,
-    /// Number of the account it went to.
-    pub(crate) recipient: CompactString,
     /// An encoded `Message`, kept to be encrypted again.
     pub(crate) content: Bytes,
     /// What its stanza said about it.

@@ -15,7 +15,10 @@ use super::{
 use crate::{
     Addressing, ControlError,
     account::{Account, CLOUD},
-    adv, stanza,
+    adv,
+    group::Group,
+    stanza,
+    world::Chat,
 };
 
 /// Messages whose retries are counted; past that the counts begin anew.
@@ -26,7 +29,7 @@ pub(super) type Attempts = HashMap<(Address, CompactString), u32>;
 
 /// Why a phone can't read a message.
 #[derive(Debug, thiserror::Error)]
-enum ReadError {
+pub(super) enum ReadError {
     #[error("it has no ciphertext")]
     Empty,
     #[error("it is not encrypted as a message")]
@@ -39,16 +42,22 @@ enum ReadError {
     DeviceIdentity(#[from] adv::AdvError),
     #[error("it can't be decrypted: {0}")]
     Open(#[from] OpenError),
+    #[error("its sender has not handed out the group's key")]
+    NoKey,
+    #[error("it can't be decrypted with the sender's key: {0}")]
+    Sealed(wa_signal::sender_key::DecryptError),
     #[error("its padding is wrong")]
     Padding,
 }
 
 /// Where a message comes from.
-struct Source {
+pub(super) struct Source {
     account: Arc<Account>,
     device: u16,
     jid: Jid,
     id: CompactString,
+    /// Where it was written, if not to this account alone.
+    group: Option<Arc<Group>>,
 }
 
 impl Phone {
@@ -58,7 +67,9 @@ impl Phone {
         match self.open(&source, node) {
             Ok(plain) => {
                 self.state.attempts.remove(&source.key());
-                self.take_in(&source, node, plain);
+                if let Some(plain) = plain {
+                    self.take_in(&source, node, plain);
+                }
                 self.acknowledge(&source, node);
             }
             Err(ReadError::Open(OpenError::Repeated)) => {
@@ -87,13 +98,31 @@ impl Phone {
     }
 
     fn source(&self, node: &Node<'_>) -> Option<Source> {
-        let jid = node.attrs.jid("from")?.clone();
+        let from = node.attrs.jid("from")?;
+        let group = self.world.group(from);
+        let jid = if group.is_some() { node.attrs.jid("participant")? } else { from }.clone();
         let account = self.world.resolve(&jid)?;
-        Some(Source { account, device: jid.device, jid, id: stanza::text(&node.attrs, "id") })
+        Some(Source { account, device: jid.device, jid, id: stanza::text(&node.attrs, "id"), group })
     }
 
-    fn open(&mut self, source: &Source, node: &Node<'_>) -> Result<Bytes, ReadError> {
-        let enc = node.get_child("enc").ok_or(ReadError::Empty)?;
+    /// The content of a message; none if it only handed out a key.
+    fn open(&mut self, source: &Source, node: &Node<'_>) -> Result<Option<Bytes>, ReadError> {
+        match &source.group {
+            Some(group) => self.open_in_group(&group.clone(), source, node),
+            None => {
+                let enc = node.get_child("enc").ok_or(ReadError::Empty)?;
+                self.open_one(source, node, enc).map(Some)
+            }
+        }
+    }
+
+    /// Decrypts what was encrypted for this device alone.
+    pub(super) fn open_one(
+        &mut self,
+        source: &Source,
+        node: &Node<'_>,
+        enc: &Node<'_>,
+    ) -> Result<Bytes, ReadError> {
         let bytes = enc.bytes().ok_or(ReadError::Empty)?;
         let padded = match &*stanza::text(&enc.attrs, "type") {
             "pkmsg" => self.open_first(source, node, &bytes)?,
@@ -136,33 +165,27 @@ impl Phone {
         }
         let (chat, shown, content) = match message.device_sent_message {
             Some(sent) if is_own => {
-                let chat = sent.destination_jid.and_then(|jid| jid.parse::<Jid>().ok());
-                let chat = chat.and_then(|jid| self.world.resolve(&jid));
+                let chat = sent.destination_jid.and_then(|jid| self.world.chat_named(&jid));
                 let shown = sent.message.unwrap_or_default();
                 let content = shown.encode_to_vec().into();
                 (chat, *shown, content)
             }
-            _ => (Some(source.account.clone()), message, plain),
+            _ => (Some(source.chat()), message, plain),
         };
-        let Some(chat) = chat else { return };
+        let Some(chat) = chat.map(|chat| chat.name()) else { return };
         let timestamp = node.attrs.number("t").and_then(Result::ok).unwrap_or_default();
         let push_name = stanza::text(&node.attrs, "notify").into_string();
-        let kept = Kept {
-            content,
-            chat: chat.number.clone(),
-            from_me: is_own,
-            timestamp,
-            push_name: push_name.clone(),
-        };
+        let kept =
+            Kept { content, chat: chat.clone(), from_me: is_own, timestamp, push_name: push_name.clone() };
         self.state.contents.keep(&source.id, kept);
         if let Some(timer) = content::timer(&shown) {
-            self.state.timers.insert(chat.number.clone(), timer);
+            self.state.timers.insert(chat.clone(), timer);
         }
         let content::Described { kind, text, target } = content::described(&shown);
         let entry = InboxEntry {
             id: source.id.to_string(),
             from: source.account.pn().to_string(),
-            chat: chat.pn().to_string(),
+            chat: chat.into_string(),
             device: source.device,
             text,
             kind,
@@ -183,11 +206,8 @@ impl Phone {
             (true, false) => Some("sender"),
             (false, _) => None,
         };
-        let receipt = Node::new("receipt")
-            .attr("id", source.id.clone())
-            .attr("to", &source.jid)
-            .opt_attr("type", kind)
-            .opt_attr("recipient", node.attrs.jid("recipient"));
+        let receipt =
+            source.receipt().opt_attr("type", kind).opt_attr("recipient", node.attrs.jid("recipient"));
         self.submit_receipt(&receipt);
     }
 
@@ -211,9 +231,8 @@ impl Phone {
             .attr("t", stanza::text(&node.attrs, "t"))
             .attr("v", "1");
         let registration = keys.identity.registration_id.to_be_bytes().to_vec();
-        let receipt = Node::new("receipt")
-            .attr("id", source.id.clone())
-            .attr("to", &source.jid)
+        let receipt = source
+            .receipt()
             .attr("type", "retry")
             .opt_attr("category", is_peer(node).then_some("peer"))
             .opt_attr("recipient", node.attrs.jid("recipient"))
@@ -243,36 +262,40 @@ impl Phone {
             )
     }
 
+    /// Where a read receipt for a message goes: to its chat, and in groups to its author there.
+    fn read_receipt_for(&self, chat: Option<&Chat>, id: &str) -> Result<(Jid, Option<Jid>), ControlError> {
+        let inbox = self.state.inbox.borrow();
+        let entry = inbox.find(id).ok_or_else(|| ControlError::UnknownMessage(id.to_owned()))?;
+        let chat = chat.cloned().or_else(|| self.world.chat_named(&entry.chat));
+        let chat = chat.ok_or_else(|| ControlError::UnknownRecipient(entry.chat.clone()))?;
+        let author = match &chat {
+            Chat::Group(group) => {
+                let author = self.world.resolve(&entry.from.parse().unwrap_or_else(|_| Jid::server()));
+                author.map(|author| group.address(&author, 0))
+            }
+            Chat::Person(_) => None,
+        };
+        Ok((chat.jid(Addressing::Lid), author))
+    }
+
     /// Tells senders that their messages were read. Without a chat, each message's own is taken.
-    pub(super) fn mark_read(
-        &mut self,
-        chat: Option<&Arc<Account>>,
-        ids: &[String],
-    ) -> Result<(), ControlError> {
-        let mut by_chat: Vec<(Jid, Vec<&str>)> = Vec::new();
-        {
-            let inbox = self.state.inbox.borrow();
-            for id in ids {
-                let entry = inbox.find(id).ok_or_else(|| ControlError::UnknownMessage(id.clone()))?;
-                let number = entry.chat.split('@').next().unwrap_or_default();
-                let account = match chat {
-                    Some(account) => account.clone(),
-                    None => self.world.phone(number)?,
-                };
-                let jid = account.jid(Addressing::Lid, 0);
-                match by_chat.iter_mut().find(|(known, _)| *known == jid) {
-                    Some((_, ids)) => ids.push(id),
-                    None => by_chat.push((jid, vec![id])),
-                }
+    pub(super) fn mark_read(&mut self, chat: Option<&Chat>, ids: &[String]) -> Result<(), ControlError> {
+        let mut by_author: Vec<((Jid, Option<Jid>), Vec<&str>)> = Vec::new();
+        for id in ids {
+            let to = self.read_receipt_for(chat, id)?;
+            match by_author.iter_mut().find(|(known, _)| *known == to) {
+                Some((_, ids)) => ids.push(id),
+                None => by_author.push((to, vec![id])),
             }
         }
-        for (chat, ids) in by_chat {
+        for ((chat, author), ids) in by_author {
             let Some((first, rest)) = ids.split_first() else { continue };
             let items = rest.iter().map(|id| Node::new("item").attr("id", (*id).to_owned()));
             let list = (!rest.is_empty()).then(|| Node::new("list").with_children(items));
             let receipt = Node::new("receipt")
                 .attr("id", (*first).to_owned())
                 .attr("to", chat)
+                .opt_attr("participant", author)
                 .attr("type", "read")
                 .attr("t", self.world.clock.unix_seconds())
                 .with_children(list);
@@ -283,7 +306,24 @@ impl Phone {
 }
 
 impl Source {
-    fn address(&self) -> Address {
+    /// The chat that a message which was not sent by an own device belongs to.
+    fn chat(&self) -> Chat {
+        match &self.group {
+            Some(group) => Chat::Group(group.clone()),
+            None => Chat::Person(self.account.clone()),
+        }
+    }
+
+    /// `<receipt>` for who wrote it.
+    fn receipt<'n>(&self) -> Node<'n> {
+        let node = Node::new("receipt").attr("id", self.id.clone());
+        match &self.group {
+            Some(group) => node.attr("to", group.jid()).attr("participant", &self.jid),
+            None => node.attr("to", &self.jid),
+        }
+    }
+
+    pub(super) fn address(&self) -> Address {
         Address { number: self.account.number.clone(), device: self.device }
     }
 

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wa_binary::{Jid, Node};
 use wa_crypto::{PublicKey, Signature};
 use wa_signal::Bundle;
 
-use super::{Phone, Receipt, receive::child_bytes, send::device_sent, sessions::Address};
-use crate::{Addressing, account::Account, stanza};
+use super::{Phone, Receipt, receive::child_bytes, say::Envelope, send::device_sent, sessions::Address};
+use crate::{Addressing, account::Account, stanza, world::Chat};
 
 /// How often one device gets one message again.
 const MAX_AGAIN: u32 = 5;
@@ -14,6 +15,7 @@ impl Phone {
     /// Reads a receipt for what the phone sent.
     pub(super) fn receipt(&mut self, node: &Node<'_>) {
         let Some(from) = node.attrs.jid("from") else { return };
+        let from = node.attrs.jid("participant").filter(|_| from.is_group()).unwrap_or(from);
         let Some(account) = self.world.resolve(from) else { return };
         match &*stanza::text(&node.attrs, "type") {
             "retry" => self.send_again(&account, from, node),
@@ -56,30 +58,56 @@ impl Phone {
             *again += 1;
             if *again <= MAX_AGAIN {
                 sent.entry.resent += 1;
-                found = Some((sent.content.clone(), sent.recipient.clone(), sent.envelope));
+                found = Some((sent.content.clone(), sent.entry.to.clone(), sent.envelope));
             }
         });
-        let Some((content, recipient, envelope)) = found else { return };
-        let Some(recipient) = self.world.account(&recipient) else { return };
+        let Some((content, chat, envelope)) = found else { return };
+        let Some(chat) = self.world.chat_named(&chat) else { return };
         if self.renew_session(account, from.device, count, node).is_none() {
             return;
         }
-        let addressing = Addressing::of(from).unwrap_or(Addressing::Lid);
-        let chat = recipient.jid(addressing, 0);
-        let is_own = *account == self.account;
-        let plaintext = if is_own { device_sent(&chat, &content) } else { content };
         for _ in 0..if self.world.options.behaviour.resent_twice { 2 } else { 1 } {
-            let Some(enc) = self.encrypted(account, from.device, &plaintext) else { return };
-            let message = envelope
-                .message(from, &id)
-                .attr("device_fanout", "false")
-                .opt_attr("recipient", is_own.then(|| chat.clone()))
-                .child(envelope.sealed(enc).attr("count", count));
+            let Some(message) = self.sealed_again(&chat, (account, from), (&id, count), &content, envelope)
+            else {
+                return;
+            };
             let message = self.introduced(message);
             if let Err(error) = self.submit(&message) {
                 tracing::debug!(error, "a message that was sent again is refused");
             }
         }
+    }
+
+    /// `<message>` for one device alone.
+    fn sealed_again(
+        &mut self,
+        chat: &Chat,
+        (account, device): (&Arc<Account>, &Jid),
+        (id, count): (&str, u32),
+        content: &Bytes,
+        envelope: Envelope,
+    ) -> Option<Node<'static>> {
+        let is_own = *account == self.account;
+        let jid = chat.jid(Addressing::of(device).unwrap_or(Addressing::Lid));
+        let content = match chat {
+            Chat::Person(_) => content.clone(),
+            Chat::Group(group) => self.with_key(group, content)?,
+        };
+        let plaintext = if is_own { device_sent(&jid, &content) } else { content };
+        let enc = self.encrypted(account, device.device, &plaintext)?;
+        let enc = envelope.sealed(enc).attr("count", count);
+        Some(match chat {
+            Chat::Person(_) => envelope
+                .message(device, id)
+                .attr("device_fanout", "false")
+                .opt_attr("recipient", is_own.then_some(jid))
+                .child(enc),
+            Chat::Group(group) => envelope
+                .message(&jid, id)
+                .attr("participant", device)
+                .opt_attr("addressing_mode", (group.addressing == Addressing::Lid).then_some("lid"))
+                .child(enc),
+        })
     }
 
     /// Opens a new session: from the keys in the receipt, or from the server's bundle when the device asks

@@ -6,7 +6,7 @@ use wa_protobuf::e2e::{
 };
 
 use super::{Phone, Timer};
-use crate::{ControlError, account::Account};
+use crate::{ControlError, world::Chat};
 
 /// What a phone says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,12 +68,7 @@ pub(super) struct Composed {
 
 impl Phone {
     /// Puts a message together. What it is about must be in the chat, and for edits and revocations the account's own.
-    pub(super) fn compose(
-        &self,
-        to: &Account,
-        say: &Say,
-        secret: [u8; 32],
-    ) -> Result<Composed, ControlError> {
+    pub(super) fn compose(&self, to: &Chat, say: &Say, secret: [u8; 32]) -> Result<Composed, ControlError> {
         let key = match say.target() {
             Some(id) => Some(self.key(to, id)?),
             None => None,
@@ -87,7 +82,7 @@ impl Phone {
         let now = i64::try_from(self.world.clock.unix_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
         let (content, envelope) = match say {
             Say::Text(text) => {
-                let timer = self.state.timers.get(&to.number).copied().unwrap_or_default();
+                let timer = self.state.timers.get(&to.name()).copied().unwrap_or_default();
                 (timed(plain(text, secret), timer), envelope("text", None, false))
             }
             Say::Timer(seconds) => (setting(*seconds, now / 1000), envelope("text", None, false)),
@@ -106,21 +101,30 @@ impl Phone {
         Ok(Composed { content: content.encode_to_vec().into(), envelope })
     }
 
-    /// Names a message of the chat with `to`, as this phone sees it.
-    fn key(&self, to: &Account, id: &str) -> Result<MessageKey, ControlError> {
-        let sent = self.state.outbox.borrow().get(id).is_some_and(|sent| sent.recipient == to.number);
-        let chat = to.pn().to_string();
+    /// Names a message of a chat, as this phone sees it.
+    fn key(&self, chat: &Chat, id: &str) -> Result<MessageKey, ControlError> {
+        let name = chat.name();
+        let sent = self.state.outbox.borrow().get(id).is_some_and(|sent| sent.entry.to == name);
         let inbox = self.state.inbox.borrow();
-        let shown = inbox.find_in(&chat, id);
+        let shown = inbox.find_in(&name, id);
         if !sent && shown.is_none() {
             return Err(ControlError::UnknownMessage(id.to_owned()));
         }
+        let from_me = sent || shown.is_some_and(|entry| entry.from_me);
+        let author = shown.filter(|_| !from_me).map(|entry| entry.from.as_str());
         Ok(MessageKey {
-            remote_jid: Some(chat),
-            from_me: Some(sent || shown.is_some_and(|entry| entry.from_me)),
+            remote_jid: Some(name.into_string()),
+            from_me: Some(from_me),
             id: Some(id.to_owned()),
-            participant: None,
+            participant: author.and_then(|author| self.participant(chat, author)),
         })
+    }
+
+    /// Who wrote in a group, as its members are named there.
+    fn participant(&self, chat: &Chat, author: &str) -> Option<String> {
+        let Chat::Group(group) = chat else { return None };
+        let author = self.world.resolve(&author.parse().ok()?)?;
+        Some(group.address(&author, 0).to_string())
     }
 }
 

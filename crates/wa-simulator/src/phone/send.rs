@@ -24,6 +24,7 @@ use crate::{
     Addressing, ControlError,
     account::{Account, CLOUD},
     faults::FaultKind,
+    world::Chat,
 };
 
 /// `device_sent_message` of a `Message`, and `message` of that.
@@ -35,7 +36,7 @@ const SENT_MESSAGE: u32 = 2;
 pub(crate) struct Letter {
     /// Chosen by the caller, who is told it before the message leaves.
     pub(crate) id: CompactString,
-    pub(crate) to: Arc<Account>,
+    pub(crate) to: Chat,
     pub(crate) say: Say,
     pub(crate) addressing: Addressing,
 }
@@ -46,28 +47,43 @@ pub(crate) fn message_id(rng: &mut impl Rng) -> CompactString {
 }
 
 impl Phone {
-    /// Encrypts a message for every device of the recipient and the own companions, and sends it.
+    /// Encrypts a message for all who are in the chat and the own companions, and sends it.
     pub(super) fn send(&mut self, letter: &Letter) -> Result<(), ControlError> {
         let Letter { id, to, say, addressing } = letter;
         let mut secret = [0; 32];
         self.state.rng.fill_bytes(&mut secret);
         let composed = self.compose(to, say, secret)?;
-        let chat = to.jid(*addressing, 0);
-        let participants = self.encrypted_for_all(to, &chat, &composed, *addressing);
-        let node =
-            composed.envelope.message(&chat, id).child(Node::new("participants").with_children(participants));
+        let node = match to {
+            Chat::Person(account) => self.sealed_for_person(account, id, &composed, *addressing),
+            Chat::Group(group) => self.sealed_for_group(group, id, &composed)?,
+        };
         let node = self.introduced(node);
         // Receipts may come back while the message is still being handed over.
         self.remember(id, to, &composed);
         self.submit(&node).map_err(ControlError::Refused)?;
         if let Say::Timer(seconds) = *say {
             let set_at = i64::try_from(self.world.clock.unix_seconds()).unwrap_or(i64::MAX);
-            self.state.timers.insert(to.number.clone(), Timer { seconds, set_at });
+            self.state.timers.insert(to.name(), Timer { seconds, set_at });
         }
-        if self.world.options.behaviour.tokens {
-            self.trust(to);
+        if let Chat::Person(account) = to
+            && self.world.options.behaviour.tokens
+        {
+            self.trust(account);
         }
         Ok(())
+    }
+
+    /// `<message>` for somebody, with a copy for each device.
+    fn sealed_for_person(
+        &mut self,
+        to: &Arc<Account>,
+        id: &str,
+        composed: &Composed,
+        addressing: Addressing,
+    ) -> Node<'static> {
+        let chat = to.jid(addressing, 0);
+        let participants = self.encrypted_for_all(to, &chat, composed, addressing);
+        composed.envelope.message(&chat, id).child(Node::new("participants").with_children(participants))
     }
 
     /// Issues a token to whom it writes to, once a week (PROTOCOL.md 22).
@@ -78,17 +94,16 @@ impl Phone {
         }
     }
 
-    fn remember(&self, id: &CompactString, to: &Account, composed: &Composed) {
+    fn remember(&self, id: &CompactString, to: &Chat, composed: &Composed) {
         let entry = OutboxEntry {
             id: id.to_string(),
-            to: to.pn().to_string(),
+            to: to.name().into_string(),
             timestamp: self.world.clock.unix_seconds(),
             receipts: Vec::new(),
             resent: 0,
         };
         let sent = Sent {
             entry,
-            recipient: to.number.clone(),
             content: composed.content.clone(),
             envelope: composed.envelope,
             again: Default::default(),

@@ -20,6 +20,8 @@ const MALFORMED: u16 = 479;
 const NO_TOKEN: u16 = 463;
 /// The answer to a message that would begin one new chat too many (PROTOCOL.md 11.3).
 const TOO_MANY_CHATS: u16 = 475;
+/// The answer to a message that its sender has no right to write in the group.
+const FORBIDDEN: u16 = 403;
 /// The answer to a message for nobody.
 const NO_RECIPIENT: u16 = 404;
 /// The answer to a message in the wrong name space, or in two at once.
@@ -34,8 +36,12 @@ pub(crate) enum Refusal {
     Kind,
     #[error("it is for no user")]
     Destination,
-    #[error("groups, lists and channels are not served yet")]
+    #[error("lists and channels are not served yet")]
     NotServed,
+    #[error("its sender is not in the group")]
+    NotMember,
+    #[error("only administrators write to the group")]
+    Announcement,
     #[error("it has no ciphertext, or one of a wrong shape")]
     Ciphertext,
     #[error("it is encrypted for a device of somebody else")]
@@ -63,6 +69,7 @@ impl Refusal {
         match self {
             Self::Nobody => NO_RECIPIENT,
             Self::NotServed => 501,
+            Self::NotMember | Self::Announcement => FORBIDDEN,
             Self::Limited(Limited::Token) => NO_TOKEN,
             Self::Limited(Limited::NewChats) => TOO_MANY_CHATS,
             Self::Mixed | Self::NotMigrated => NAME_SPACE,
@@ -103,15 +110,9 @@ pub(crate) enum Route {
 impl<'n> Letter<'n> {
     /// Checks the shape of a message from `sender`.
     pub(crate) fn parse(sender: Sender<'_>, node: &'n Node<'n>) -> Result<Self, Refusal> {
-        let id = stanza::text(&node.attrs, "id");
-        if id.is_empty() || id.len() > MAX_ID {
-            return Err(Refusal::Id);
-        }
-        if !KINDS.contains(&&*stanza::text(&node.attrs, "type")) {
-            return Err(Refusal::Kind);
-        }
+        let id = id_of(node)?;
         let to = node.attrs.jid("to").cloned().ok_or(Refusal::Destination)?;
-        if to.is_group() || to.is_newsletter() || to.is_status() {
+        if to.is_newsletter() || to.is_status() {
             return Err(Refusal::NotServed);
         }
         let addressing = Addressing::of(&to).ok_or(Refusal::Destination)?;
@@ -135,6 +136,18 @@ impl<'n> Letter<'n> {
         let is_like_chat = |copy: &Copy<'_>| Addressing::of(&copy.device) == Some(self.addressing);
         if self.copies.iter().all(is_like_chat) { Ok(()) } else { Err(Refusal::Mixed) }
     }
+}
+
+/// The id of a message of a known kind.
+pub(super) fn id_of(node: &Node<'_>) -> Result<CompactString, Refusal> {
+    let id = stanza::text(&node.attrs, "id");
+    if id.is_empty() || id.len() > MAX_ID {
+        return Err(Refusal::Id);
+    }
+    if !KINDS.contains(&&*stanza::text(&node.attrs, "type")) {
+        return Err(Refusal::Kind);
+    }
+    Ok(id)
 }
 
 fn route(node: &Node<'_>, to: &Jid) -> Result<Route, Refusal> {
@@ -174,7 +187,7 @@ fn copies<'n>(node: &'n Node<'n>, to: &Jid, route: Route) -> Result<Vec<Copy<'n>
 }
 
 /// `<to jid><enc/></to>`.
-fn participant<'n>(node: &'n Node<'n>) -> Result<Copy<'n>, Refusal> {
+pub(super) fn participant<'n>(node: &'n Node<'n>) -> Result<Copy<'n>, Refusal> {
     let device = node.attrs.jid("jid").filter(|_| node.is("to"));
     let device = device.ok_or(Refusal::Ciphertext)?.clone();
     let enc = node.get_child("enc").ok_or(Refusal::Ciphertext)?;
@@ -182,7 +195,7 @@ fn participant<'n>(node: &'n Node<'n>) -> Result<Copy<'n>, Refusal> {
 }
 
 /// `<enc v="2" type="pkmsg|msg">` with bytes that begin as Signal messages of version 3 do.
-fn check_ciphertext(enc: &Node<'_>) -> Result<(), Refusal> {
+pub(super) fn check_ciphertext(enc: &Node<'_>) -> Result<(), Refusal> {
     let kind = stanza::text(&enc.attrs, "type");
     let bytes = enc.bytes().ok_or(Refusal::Ciphertext)?;
     let is_sound = stanza::text(&enc.attrs, "v") == "2"
@@ -194,7 +207,7 @@ fn check_ciphertext(enc: &Node<'_>) -> Result<(), Refusal> {
 
 /// A companion that opens a session shows who it is (PROTOCOL.md 11.1). Phones have nothing to show.
 /// Baileys adds its identity to everything it sends again, which does no harm.
-fn check_device_identity(
+pub(super) fn check_device_identity(
     sender: Sender<'_>,
     node: &Node<'_>,
     copies: &[Copy<'_>],

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use wa_binary::{Jid, Node, phash};
 
 use super::{
-    Sender, admission,
+    Sender, admission, group,
     letter::{Coverage, Letter, Refusal, Route},
     stale,
 };
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Children that travel with a message to every device; the others are for the server.
-const FORWARDED: [&str; 5] = ["meta", "biz", "bot", "reporting", "franking"];
+pub(super) const FORWARDED: [&str; 5] = ["meta", "biz", "bot", "reporting", "franking"];
 
 /// Takes a message: delivers each device's copy, and returns the `<ack>` for the sender.
 pub(crate) fn message(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Node<'static> {
@@ -51,15 +51,18 @@ fn refused_by_fault(world: &World, sender: Sender<'_>) -> Result<(), Refusal> {
 }
 
 /// What the sender hears of a message that was taken.
-struct Taken {
+pub(super) struct Taken {
     /// The hash of the devices that there are, if the sender thought of others.
-    expected: Option<String>,
+    pub(super) expected: Option<String>,
     /// The recipient's LID is to be asked for again.
-    is_stale: bool,
+    pub(super) is_stale: bool,
 }
 
 /// Delivers a message.
 fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Taken, Refusal> {
+    if node.attrs.jid("to").is_some_and(Jid::is_group) {
+        return group::take(world, sender, node);
+    }
     let letter = Letter::parse(sender, node)?;
     let recipient = world.resolve(&letter.to).ok_or(Refusal::Nobody)?;
     letter.check_name_space(sender)?;

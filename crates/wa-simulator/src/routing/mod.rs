@@ -1,6 +1,7 @@
 //! What devices send to devices.
 
 mod admission;
+mod group;
 mod letter;
 mod message;
 mod presence;

@@ -7,6 +7,7 @@ use super::Sender;
 use crate::{
     Addressing,
     account::Account,
+    group::Group,
     queue::{Class, Stanza},
     stanza,
     world::World,
@@ -91,9 +92,10 @@ fn pass_on(
         return Err(Malformed);
     }
     let to = node.attrs.jid("to").ok_or(Malformed)?;
+    let group = world.group(to);
     // In groups and lists the participant has written.
     let to = node.attrs.jid("participant").filter(|_| Addressing::of(to).is_none()).unwrap_or(to);
-    let receipt = Passing { world, sender, node, kind };
+    let receipt = Passing { world, sender, node, kind, group };
     match fate {
         Fate::Settles => {}
         Fate::Phone => receipt.deliver(sender.account, 0, &receipt.addressed(Addressing::Lid)),
@@ -134,6 +136,8 @@ struct Passing<'a> {
     sender: Sender<'a>,
     node: &'a Node<'a>,
     kind: &'a CompactString,
+    /// Where the message was written, if not to the reader alone.
+    group: Option<Arc<Group>>,
 }
 
 impl Passing<'_> {
@@ -153,7 +157,8 @@ impl Passing<'_> {
     /// Tells the reader's other devices that a chat was read, in the words of the one where it was.
     fn share(&self, chat: &Jid) {
         let Some(addressing) = Addressing::of(chat) else { return };
-        let node = self.addressed(addressing).attr("recipient", chat.to_user());
+        let recipient = self.group.is_none().then(|| chat.to_user());
+        let node = self.addressed(addressing).opt_attr("recipient", recipient);
         let account = self.sender.account;
         let devices = account.directory().devices();
         for (device, _) in devices.into_iter().filter(|(device, _)| *device != self.sender.device) {
@@ -165,8 +170,14 @@ impl Passing<'_> {
     fn addressed(&self, addressing: Addressing) -> Node<'_> {
         let children = self.node.children().iter().cloned();
         let names_chat = matches!(&**self.kind, "retry" | "sender");
+        let (account, device) = (self.sender.account, self.sender.device);
+        let (from, participant) = match &self.group {
+            Some(group) => (group.jid(), Some(group.address(account, device))),
+            None => (account.jid(addressing, device), None),
+        };
         Node::new("receipt")
-            .attr("from", self.sender.account.jid(addressing, self.sender.device))
+            .attr("from", from)
+            .opt_attr("participant", participant)
             .attr("id", stanza::text(&self.node.attrs, "id"))
             .opt_attr("type", (!self.kind.is_empty()).then(|| self.kind.clone()))
             .attr("t", self.world.clock.unix_seconds())

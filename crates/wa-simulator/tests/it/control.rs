@@ -238,6 +238,44 @@ async fn what_whatsapp_holds_against_an_account_has_doors() {
 }
 
 #[tokio::test]
+async fn groups_have_doors() {
+    let simulator = serving(false).await;
+    let api = Api::new(&simulator);
+    for number in [ALICE, BOB, "15550000003"] {
+        api.post("/sim/phones", json!({"number": number})).await;
+    }
+    let made = json!({"creator": ALICE, "subject": "Tea", "members": [BOB], "addressing": "pn"});
+    let made = api.post("/sim/groups", made).await;
+    assert_eq!((&made["subject"], &made["addressing"]), (&json!("Tea"), &json!("pn")));
+    assert_eq!(
+        made["members"],
+        json!([{"number": ALICE, "rank": "superadmin"}, {"number": BOB, "rank": "member"}])
+    );
+    let door = format!("/sim/groups/{}", made["id"].as_str().unwrap());
+    let add = json!({"by": ALICE, "change": {"add": ["15550000003"]}});
+    assert_eq!(api.post(&door, add.clone()).await["members"].as_array().unwrap().len(), 3);
+    let left = api.post(&door, json!({"by": 15_550_000_003_u64, "change": "leave"})).await;
+    assert_eq!(left["members"].as_array().unwrap().len(), 2);
+    let sent = api.post("/sim/phones/15550000001/send", json!({"to": made["id"], "text": "hi"})).await;
+    let inbox = api.get("/sim/phones/15550000002/inbox?wait=1").await;
+    assert_eq!((&inbox[0]["id"], &inbox[0]["chat"]), (&sent["id"], &made["id"]));
+    let read = json!({"ids": [sent["id"]]});
+    api.post("/sim/phones/15550000002/read", read).await;
+    let outbox = api.get("/sim/phones/15550000001/outbox").await;
+    let kinds: Vec<_> = outbox[0]["receipts"].as_array().unwrap().iter().map(|it| &it["type"]).collect();
+    assert!(kinds.contains(&&json!("read")), "{outbox}");
+    assert_eq!(api.get("/sim/groups").await.as_array().unwrap().len(), 1);
+
+    let promote = json!({"by": BOB, "change": {"promote": [BOB]}});
+    let refused = api.refused(Method::POST, &door, Some(promote)).await;
+    assert_eq!(refused, (409, "group_refused".to_owned()));
+    let refused = api.refused(Method::GET, "/sim/groups/1@g.us", None).await;
+    assert_eq!(refused, (404, "unknown_group".to_owned()));
+    let refused = api.refused(Method::POST, &door, Some(json!({"by": BOB, "change": "burn"}))).await;
+    assert_eq!(refused, (400, "invalid_request".to_owned()));
+}
+
+#[tokio::test]
 async fn calls_that_make_no_sense_are_refused_with_a_reason() {
     let simulator = serving(false).await;
     let api = Api::new(&simulator);

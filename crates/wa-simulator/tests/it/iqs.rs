@@ -1,5 +1,5 @@
 use prost::Message as _;
-use wa_binary::{Jid, Node, phash};
+use wa_binary::{Jid, Node, Server, phash};
 use wa_crypto::{PublicKey, Signature};
 use wa_protobuf::adv::{AdvKeyIndexList, AdvSignedKeyIndexList};
 
@@ -169,7 +169,7 @@ async fn what_is_not_served_says_so() {
         ("get", "w:nothing", Node::new("x"), "501"),
         ("set", "w:nothing", Node::new("x"), "501"),
         ("set", "disappearing_mode", Node::new("x"), "400"),
-        ("set", "w:g2", Node::new("create"), "501"),
+        ("set", "w:g2", Node::new("create"), "400"),
         ("get", "w:profile:picture", Node::new("picture"), "404"),
         ("get", "status", Node::new("privacy"), "404"),
     ] {
@@ -206,7 +206,9 @@ async fn background_questions_of_a_login_are_answered() {
         assert!(media.attrs.contains(name), "{name}");
     }
     assert!(media.require_child("host").unwrap().attrs.contains("hostname"));
-    let groups = line.ask("get", "w:g2", Node::new("participating")).await;
+    let groups = Node::new("iq").attr("id", "g").attr("type", "get").attr("xmlns", "w:g2");
+    let groups = groups.attr("to", Jid::of_server(Server::Group)).child(Node::new("participating"));
+    let groups = line.ask_iq(&groups).await;
     assert!(groups.require_child("groups").unwrap().children().is_empty());
     let names = ["critical_block", "critical_unblock_low", "regular_high", "regular_low", "regular"];
     let wanted = names.map(|name| Node::new("collection").attr("name", name).attr("return_snapshot", "true"));

@@ -11,6 +11,8 @@ mod devices;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod guard;
 #[cfg(test)]
 mod hostile;

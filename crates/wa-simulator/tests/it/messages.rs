@@ -146,7 +146,7 @@ async fn malformed_messages_are_refused_and_reach_nobody() {
             Box::new(|node| drop(node.attrs.insert("to", "15550000002@s.whatsapp.net"))),
         ),
         ("nobody", "404", Box::new(|node| drop(node.attrs.insert("to", Jid::pn("15559999999"))))),
-        ("a group", "501", Box::new(|node| drop(node.attrs.insert("to", Jid::group("1203"))))),
+        ("a group", "404", Box::new(|node| drop(node.attrs.insert("to", Jid::group("1203"))))),
         ("a device", "479", Box::new(|node| drop(node.attrs.insert("to", scene.bob.lid().with_device(1))))),
         ("peer to others", "479", Box::new(|node| drop(node.attrs.insert("category", "peer")))),
         ("no device identity", "479", Box::new(|node| remove(node, "device-identity"))),
@@ -311,7 +311,9 @@ async fn phones_refuse_recipients_they_do_not_know() {
     let scene = Scene::quiet().await;
     let unknown = scene.alice.send("15559999999", "x").await;
     assert_eq!(unknown, Err(ControlError::UnknownRecipient("15559999999".into())));
-    for wrong in ["", "bob", "12", "1203@g.us", "status@broadcast"] {
+    let unknown = scene.alice.send("1203@g.us", "x").await;
+    assert_eq!(unknown, Err(ControlError::UnknownGroup("1203@g.us".into())));
+    for wrong in ["", "bob", "12", "status@broadcast"] {
         let refused = scene.alice.send(wrong, "x").await;
         assert_eq!(refused, Err(ControlError::InvalidRecipient(wrong.into())), "{wrong}");
     }

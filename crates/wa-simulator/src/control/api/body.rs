@@ -1,6 +1,6 @@
 //! What requests hold.
 
-use crate::{Addressing, ControlError, Impostor, KeyShare, Restriction, Say};
+use crate::{Addressing, ControlError, GroupChange, Impostor, KeyShare, Restriction, Say};
 use serde::{Deserialize, Deserializer};
 
 #[derive(Deserialize)]
@@ -156,6 +156,22 @@ pub(super) struct Reinstall {
 pub(super) struct Play {
     #[serde(default)]
     pub(super) hosted: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewGroup {
+    pub(super) creator: Number,
+    pub(super) subject: String,
+    pub(super) members: Vec<Number>,
+    pub(super) addressing: Option<Addressing>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GroupChanged {
+    pub(super) by: Number,
+    pub(super) change: GroupChange,
 }
 
 #[derive(Deserialize)]
