@@ -42,8 +42,8 @@ mod alias;
 mod inbox;
 mod lid;
 mod missed;
+mod ratchets;
 mod retry;
-mod sessions;
 mod tokens;
 
 // The wire.

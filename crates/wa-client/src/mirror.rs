@@ -20,9 +20,9 @@ use crate::event::Event;
 use crate::inbox::{EventSource, Inbox};
 use crate::lid::Lids;
 use crate::missed::Missed;
+use crate::ratchets::{SenderKeys, Sessions};
 use crate::retry::RetryCounts;
 use crate::sent::RecentlySent;
-use crate::sessions::Sessions;
 use crate::tokens::Tokens;
 
 use chat_timers::CACHED_TIMERS;
@@ -43,6 +43,7 @@ pub(crate) struct Mirror {
     pub(crate) device: Device,
     pub(crate) local: LocalIdentity,
     pub(crate) sessions: Sessions,
+    pub(crate) sender_keys: SenderKeys,
     pub(crate) lids: Lids,
     aliases: Aliases,
     /// Who trusts the account, and whom it trusts.
@@ -97,6 +98,7 @@ impl Mirror {
             local: LocalIdentity { key, registration_id: device.registration_id },
             device,
             sessions: Sessions::new(config.session_cache),
+            sender_keys: SenderKeys::new(config.session_cache),
             lids: Lids::new(),
             aliases: Aliases::new(),
             tokens: Tokens::new(),
@@ -135,7 +137,8 @@ impl Mirror {
     /// acknowledgements leave.
     pub(crate) fn accept(&mut self) -> bool {
         let recorded = self.inbox.accepted();
-        self.urgent |= !recorded.is_empty() || self.sessions.is_changed();
+        let is_changed = self.sessions.is_changed() || self.sender_keys.is_changed();
+        self.urgent |= !recorded.is_empty() || is_changed;
         self.changes.inbox.extend(recorded);
         self.urgent
     }
@@ -152,6 +155,7 @@ impl Mirror {
     pub(crate) fn take_changes(&mut self) -> Changes {
         let mut changes = std::mem::take(&mut self.changes);
         changes.sessions.extend(self.sessions.records());
+        changes.sender_keys.extend(self.sender_keys.records());
         changes.lid_mappings = self.lids.take_unstored();
         changes.privacy_tokens = self.tokens.take_unstored();
         changes.sent_messages = self.sent.take();
@@ -218,6 +222,7 @@ impl Mirror {
     pub(crate) fn release(&mut self) -> Changes {
         let mut changes = self.take_changes();
         changes.sessions.extend(self.sessions.release());
+        changes.sender_keys.extend(self.sender_keys.release());
         self.lids.release();
         self.aliases.release();
         self.tokens.release();

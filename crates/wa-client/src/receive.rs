@@ -5,6 +5,7 @@ mod aggregate;
 mod backlog;
 mod decrypt;
 mod envelope;
+mod group;
 mod history;
 mod info;
 mod meaning;

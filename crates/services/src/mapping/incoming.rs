@@ -214,7 +214,7 @@ fn reason(reason: wa_client::UndecryptableReason) -> Option<UndecryptableReason>
         Client::Unavailable => Some(UndecryptableReason::Unavailable),
         Client::Empty => Some(UndecryptableReason::Empty),
         Client::Malformed => Some(UndecryptableReason::Malformed),
-        Client::Group | Client::Broadcast | Client::Newsletter | Client::Bot | Client::Unknown => None,
+        Client::Broadcast | Client::Newsletter | Client::Bot | Client::Unknown => None,
         // The client may learn of more.
         _ => None,
     }

@@ -215,7 +215,7 @@ fn what_cannot_be_read_is_stored_and_told_with_the_reason() {
 #[test]
 fn what_is_not_supported_is_stored_and_told_without_a_body() {
     for reason in
-        [UndecryptableReason::Group, UndecryptableReason::Broadcast, UndecryptableReason::Newsletter]
+        [UndecryptableReason::Broadcast, UndecryptableReason::Newsletter, UndecryptableReason::Unknown]
     {
         let unread = Undecryptable::new(in_group(), reason, 0);
         let new = only_message(mapped(&[Event::Undecryptable(Box::new(unread))]));

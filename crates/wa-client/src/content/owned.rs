@@ -10,6 +10,8 @@ use super::view::View;
 /// `device_sent_message` of a `Message`, and `message` of that (PROTOCOL.md 11.1).
 const DEVICE_SENT: u32 = 31;
 const SENT_MESSAGE: u32 = 2;
+/// `sender_key_distribution_message` of a `Message` (PROTOCOL.md 11.5).
+const HANDED_OUT: u32 = 2;
 
 /// A message with its bytes.
 ///
@@ -88,6 +90,23 @@ impl Content {
         Ok(OwnCopy { content: Self { message, raw }, destination: sent.destination_jid })
     }
 
+    /// The sender key that it hands out, if it does; also in the envelope for own devices.
+    pub(crate) fn handed_out(&self) -> Option<&Bytes> {
+        let inside = self.message.device_sent_message.as_deref().and_then(|sent| sent.message.as_deref());
+        let handed = [Some(&*self.message), inside].into_iter().flatten();
+        handed
+            .filter_map(|message| message.sender_key_distribution_message.as_deref())
+            .find_map(|handed| handed.axolotl_sender_key_distribution_message.as_ref())
+    }
+
+    /// What else is in a message that hands out a sender key, which nobody else is to see. `None` if there is nothing.
+    pub(crate) fn beside_key(&self) -> Option<Bytes> {
+        let mut rest = self.message.clone();
+        rest.sender_key_distribution_message = None;
+        let is_empty = Message { message_context_info: None, ..(*rest).clone() } == Message::default();
+        (!is_empty).then(|| outside(&self.raw, HANDED_OUT).unwrap_or_else(|| rest.encode_to_vec().into()))
+    }
+
     pub(super) fn into_parts(self) -> (Box<Message>, Bytes) {
         (self.message, self.raw)
     }
@@ -113,4 +132,19 @@ fn inside(raw: &Bytes, wanted: u32) -> Option<Bytes> {
         }
     }
     found
+}
+
+/// The bytes of a message without one of its fields.
+fn outside(raw: &Bytes, unwanted: u32) -> Option<Bytes> {
+    let mut rest = raw.clone();
+    let mut kept = Vec::with_capacity(raw.len());
+    while !rest.is_empty() {
+        let field = rest.clone();
+        let (tag, kind) = decode_key(&mut rest).ok()?;
+        skip_field(kind, tag, &mut rest, DecodeContext::default()).ok()?;
+        if tag != unwanted {
+            kept.extend_from_slice(&field[..field.len() - rest.len()]);
+        }
+    }
+    Some(kept.into())
 }

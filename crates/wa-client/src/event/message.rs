@@ -115,7 +115,7 @@ impl Undecryptable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UndecryptableReason {
-    /// No session with the sending device.
+    /// No session with the sending device, or in a group no key of it.
     NoSession,
     /// It was encrypted for a prekey that this device doesn't have (any more).
     UnknownPreKey,
@@ -133,8 +133,6 @@ pub enum UndecryptableReason {
     Unavailable,
     /// The stanza holds nothing at all.
     Empty,
-    /// Group messages are not supported by this version.
-    Group,
     /// Broadcast lists and status updates are not supported by this version.
     Broadcast,
     /// Newsletters (channels) are not supported by this version.
@@ -150,7 +148,7 @@ pub enum UndecryptableReason {
 impl UndecryptableReason {
     /// Whether a later version may read such messages, while this one can't.
     pub fn is_unsupported(self) -> bool {
-        matches!(self, Self::Group | Self::Broadcast | Self::Newsletter | Self::Bot | Self::Unknown)
+        matches!(self, Self::Broadcast | Self::Newsletter | Self::Bot | Self::Unknown)
     }
 
     /// A stable snake_case name for APIs, storage and logs.
@@ -164,7 +162,6 @@ impl UndecryptableReason {
             Self::Untrusted => "untrusted",
             Self::Unavailable => "unavailable",
             Self::Empty => "empty",
-            Self::Group => "group",
             Self::Broadcast => "broadcast",
             Self::Newsletter => "newsletter",
             Self::Bot => "bot",

@@ -10,7 +10,6 @@ use super::meaning::{self, Answer};
 use super::receipt::{ack, delivery};
 use super::resent;
 use super::retry::retry_receipt;
-use super::sender_key;
 use crate::content::Kind;
 use crate::context::Context;
 use crate::end::End;
@@ -47,20 +46,21 @@ impl Receiver {
         context.timers.in_use();
         learn_addresses(context, &envelope).await?;
         if let Some(reason) = unsupported(&envelope, node) {
-            take_sender_keys(context, node, &envelope).await?;
+            self.take_sender_keys(context, node, &envelope).await?;
             return self.on_unreadable(context, node, &envelope, reason).await;
         }
-        let mut is_empty = true;
-        for enc in node.children_named("enc") {
-            is_empty = false;
-            self.on_enc(context, keeper, node, enc, &envelope, frame).await?;
-        }
-        if is_empty {
+        if node.get_child("enc").is_none() {
             // Either the server holds nothing but the fact (view-once on another device), or it is malformed.
             let is_placeholder = node.get_child("unavailable").is_some();
             let reason =
                 if is_placeholder { UndecryptableReason::Unavailable } else { UndecryptableReason::Empty };
             return self.on_unreadable(context, node, &envelope, reason).await;
+        }
+        if envelope.chat.is_group() {
+            return self.on_group_message(context, keeper, node, &envelope, frame).await;
+        }
+        for enc in node.children_named("enc") {
+            self.on_enc(context, keeper, node, enc, &envelope, frame).await?;
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Receiver {
         }
     }
 
-    async fn on_plain(
+    pub(super) async fn on_plain(
         &mut self,
         context: &mut Context<'_>,
         node: &Node<'_>,
@@ -132,7 +132,7 @@ impl Receiver {
     }
 
     /// The sender is asked to send again, and the server is told that the stanza arrived.
-    async fn on_undecryptable(
+    pub(super) async fn on_undecryptable(
         &mut self,
         context: &mut Context<'_>,
         keeper: &Keeper,
@@ -218,27 +218,8 @@ impl Receiver {
     }
 }
 
-/// Opens what a message in a group or list brings for this device alone: the key of its sender.
-async fn take_sender_keys(
-    context: &mut Context<'_>,
-    node: &Node<'_>,
-    envelope: &Envelope,
-) -> Result<(), End> {
-    if !matches!(envelope.chat.server, Server::Group | Server::Broadcast) {
-        return Ok(());
-    }
-    let sender = context.signal_jid(&envelope.sender).await?;
-    let vouched = node.get_child("device-identity").and_then(Node::bytes);
-    for enc in node.children_named("enc").filter(|enc| is_pairwise(enc)) {
-        if let Decrypted::Plain(plain) = decrypt(context, enc, &sender, vouched.as_deref()).await? {
-            sender_key::keep(context, &envelope.chat, &sender, plain).await?;
-        }
-    }
-    Ok(())
-}
-
 /// Whether it is encrypted for this device with a session.
-fn is_pairwise(enc: &Node<'_>) -> bool {
+pub(super) fn is_pairwise(enc: &Node<'_>) -> bool {
     enc.attrs.get("type").is_some_and(|kind| *kind == "msg" || *kind == "pkmsg")
 }
 
@@ -268,7 +249,11 @@ fn miss(context: &mut Context<'_>, node: &Node<'_>, envelope: &Envelope, at_once
 }
 
 /// Whether a message whose key is used up is known to be recorded; if not, to ask for it again does no harm.
-async fn is_recorded(context: &mut Context<'_>, node: &Node<'_>, envelope: &Envelope) -> Result<bool, End> {
+pub(super) async fn is_recorded(
+    context: &mut Context<'_>,
+    node: &Node<'_>,
+    envelope: &Envelope,
+) -> Result<bool, End> {
     if context.mirror.has_arrived(&envelope.chat, &envelope.sender, &envelope.id) {
         return Ok(true);
     }
@@ -312,7 +297,7 @@ async fn learn_addresses(context: &mut Context<'_>, envelope: &Envelope) -> Resu
 }
 
 /// Asks for the keys of the phone that is to vouch for a companion, so that the message can be read once it is sent again.
-fn look_up_primary(context: &mut Context<'_>, companion: &Jid) {
+pub(super) fn look_up_primary(context: &mut Context<'_>, companion: &Jid) {
     let primary = companion.to_user().unhosted();
     context.look_up(|asker| async move {
         let answer = asker.ask(iq::encrypt::fetch([&primary])).await;
@@ -329,7 +314,7 @@ fn unsupported(envelope: &Envelope, node: &Node<'_>) -> Option<UndecryptableReas
     let chat = &envelope.chat;
     let is_own_prompt = envelope.is_own_copy() && node.children_named("enc").all(is_pairwise);
     match chat.server {
-        Server::Group => Some(UndecryptableReason::Group),
+        Server::Group => None,
         Server::Broadcast => Some(UndecryptableReason::Broadcast),
         _ if chat.is_newsletter() => Some(UndecryptableReason::Newsletter),
         _ if chat.is_bot() && !is_own_prompt => Some(UndecryptableReason::Bot),

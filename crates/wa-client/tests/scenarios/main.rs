@@ -17,6 +17,8 @@ mod echo;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod identities;

@@ -44,11 +44,9 @@ async fn told_of(stanza: Node<'static>) -> (Undecryptable, Node<'static>) {
 
 #[tokio::test(start_paused = true)]
 async fn every_kind_that_is_not_supported_is_told_with_its_reason() {
-    use UndecryptableReason::{Bot, Broadcast, Empty, Group, Newsletter, Unavailable, Unknown};
-    let group = message(Jid::group("1203630001")).attr("participant", Jid::lid("9002").with_device(3));
+    use UndecryptableReason::{Bot, Broadcast, Empty, Newsletter, Unavailable, Unknown};
     let status = message(Jid::status()).attr("participant", Jid::pn("15550002"));
     let cases = [
-        (group.child(enc("skmsg")), Group),
         (status.child(enc("skmsg")), Broadcast),
         (
             message(Jid::new("120363001", wa_binary::Server::Newsletter)).child(Node::new("plaintext")),
