@@ -76,6 +76,8 @@ pub(crate) fn remedy(error: &SendError, look_ups: u32) -> Remedy {
         SendError::UnsupportedRecipient { .. } => (Cause::UnsupportedRecipient, None),
         SendError::NoLid => (Cause::NoLid, None),
         SendError::NoDevice => (Cause::NoDevice, None),
+        SendError::NotInGroup => (Cause::NotInGroup, None),
+        SendError::NotAdmin => (Cause::NotAdmin, None),
         SendError::TooLarge { .. } => (Cause::TooLarge, None),
         SendError::Limited(limit) | SendError::RefusedByLimit(limit) => {
             return Remedy::GiveUp(limited(*limit, error.to_string()));

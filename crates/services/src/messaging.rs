@@ -39,7 +39,7 @@ const WHO_IS_TIMEOUT: Duration = Duration::from_secs(5);
 /// A text to send.
 #[derive(Clone)]
 pub struct SendText {
-    /// Phone number in any usual notation, or JID.
+    /// Phone number in any usual notation, or the JID of somebody or of a group.
     pub phone: String,
     /// The text to send.
     pub message: String,
@@ -115,7 +115,8 @@ impl MessagingService {
     /// # Errors
     /// `NotFound`; `Invalid` for recipient, text or idempotency key; `NotConnected` with the cause, and
     /// nothing was stored; `Conflict` when the key was used for something else; `Limited` when WhatsApp doesn't let
-    /// the account write to the recipient, be it known before or said by WhatsApp; `Refused` when it won't have it.
+    /// the account write to the recipient, be it known before or said by WhatsApp; `Forbidden` for a group that the account
+    /// may not write to; `Refused` when WhatsApp won't have it.
     pub async fn send_text(
         &self,
         caller: &Caller,
@@ -211,6 +212,9 @@ impl MessagingService {
         to: &Jid,
         deadline: Instant,
     ) -> Result<ChatNames, ServiceError> {
+        if to.is_group() {
+            return Ok(ChatNames::new(to, None, None));
+        }
         let person = match running.recorder.person(to) {
             Some(person) => person,
             None => match timeout_at(deadline, running.companion.who_is(to)).await {
@@ -317,6 +321,12 @@ fn sent(id: String, chat: Option<String>, fate: Fate, replayed: bool) -> Result<
         Fate::Sent => Ok(Sent { id, chat, progress: Progress::Sent, replayed }),
         Fate::Failed(Failure { cause: FailureCause::NotOnWhatsApp, .. }) => {
             Err(ServiceError::invalid(Field::Recipient, "is not on WhatsApp"))
+        }
+        Fate::Failed(Failure { cause: FailureCause::NotInGroup, .. }) => {
+            Err(ServiceError::Forbidden { message: "the account is not in this group" })
+        }
+        Fate::Failed(Failure { cause: FailureCause::NotAdmin, .. }) => {
+            Err(ServiceError::Forbidden { message: "only administrators write to this group" })
         }
         Fate::Failed(Failure { cause: FailureCause::TooLarge, .. }) => {
             Err(ServiceError::invalid(Field::Text, "is too large"))

@@ -42,13 +42,13 @@ pub enum RecipientError {
     #[error("must have a number before the @")]
     User,
     /// A chat that can't be sent to yet.
-    #[error("is {0}; this version sends to people only")]
+    #[error("is {0}; this version sends to people and groups only")]
     Unsupported(&'static str),
 }
 
 /// Reads a recipient: digits of any script with the country code, with or without `+` or `00`, with blanks, dashes, dots,
-/// slashes and parentheses between them; `tel:…`; `https://wa.me/…`; or the JID of a person (`@s.whatsapp.net`,
-/// `@c.us`, `@lid`).
+/// slashes and parentheses between them; `tel:…`; `https://wa.me/…`; the JID of a person (`@s.whatsapp.net`, `@c.us`,
+/// `@lid`); or of a group (`@g.us`).
 ///
 /// ```
 /// use services::parse_recipient;
@@ -64,16 +64,14 @@ pub enum RecipientError {
 pub fn parse_recipient(text: &str) -> Result<Jid, RecipientError> {
     let jid = parse_chat(text)?;
     match jid.server {
-        Server::Pn | Server::Lid => Ok(jid),
-        Server::Group => Err(RecipientError::Unsupported("a group")),
+        Server::Pn | Server::Lid | Server::Group => Ok(jid),
         Server::Newsletter => Err(RecipientError::Unsupported("a channel")),
         Server::Broadcast => Err(RecipientError::Unsupported("a broadcast list")),
         _ => Err(RecipientError::Unsupported("a special account")),
     }
 }
 
-/// Reads the name of a chat: everything that [`parse_recipient`] reads, and groups, channels and broadcast
-/// lists.
+/// Reads the name of a chat: everything that [`parse_recipient`] reads, and channels and broadcast lists.
 ///
 /// # Errors
 /// [`RecipientError`] says what is wrong.
@@ -178,6 +176,8 @@ mod tests {
         }
         assert_eq!(parse_recipient("123456789012345678@lid").unwrap().to_string(), "123456789012345678@lid");
         assert_eq!(parse_recipient("1234567890:3@lid").unwrap().to_string(), "1234567890@lid");
+        let group = "120363001795290751@g.us";
+        assert_eq!(parse_recipient(group).unwrap().to_string(), group);
     }
 
     #[test]
@@ -200,7 +200,6 @@ mod tests {
             ("bob@s.whatsapp.net", RecipientError::User),
             ("@s.whatsapp.net", RecipientError::User),
             ("bob@lid", RecipientError::User),
-            ("1234567890@g.us", RecipientError::Unsupported("a group")),
             ("123@newsletter", RecipientError::Unsupported("a channel")),
             ("status@broadcast", RecipientError::Unsupported("a broadcast list")),
         ];

@@ -2,6 +2,7 @@ use wa_binary::Jid;
 
 use crate::connection::link::Link;
 use crate::end::End;
+use crate::group::Group;
 use crate::locate::Locator;
 use crate::look_up::{Answered, Contact, Found, LookUps};
 use crate::message::SendError;
@@ -79,6 +80,16 @@ impl<'a> Context<'a> {
                 if user.user.is_lid() && user.user != *lid {
                     self.mirror.learn_former_lid(&user.user, pn);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the numbers and LIDs that a group tells of its members.
+    pub(crate) async fn learn_members(&mut self, group: &Group) -> Result<(), End> {
+        for member in &group.members {
+            if let (Some(pn), Some(lid)) = (&member.pn, &member.lid) {
+                self.learn_lid(pn, lid).await?;
             }
         }
         Ok(())

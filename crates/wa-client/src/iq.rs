@@ -6,6 +6,7 @@ use crate::request::RequestError;
 
 pub(crate) mod account;
 pub(crate) mod encrypt;
+pub(crate) mod group;
 pub(crate) mod session;
 pub(crate) mod trust;
 pub(crate) mod usync;

@@ -74,6 +74,7 @@ mod state;
 
 // What these are made of.
 mod event;
+mod group;
 mod message;
 mod request;
 
@@ -109,6 +110,7 @@ pub use event::{
     Event, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PasskeyAssertion, PasskeyStep,
     PeerMessage, QrCode, ReceiptKind, ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
+pub use group::{Description, Group, GroupAddressing, Member, Rank};
 pub use limit::{Limit, LimitKind};
 pub use message::{Ack, MessageId, Outgoing, SendError};
 pub use received::ReceivedMessages;

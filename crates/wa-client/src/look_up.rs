@@ -11,6 +11,7 @@ use wa_binary::{Jid, Node};
 use wa_crypto::PublicKey;
 
 use crate::command::{ReadReceipt, Reply};
+use crate::group::Group;
 use crate::iq::encrypt::FetchedBundle;
 use crate::iq::trust::Told;
 use crate::iq::usync::KnownUser;
@@ -54,6 +55,8 @@ impl fmt::Debug for LookUps {
 pub(crate) enum Answered {
     /// For the messages waiting in the lane of this chat.
     Audience { lane: Jid, found: Result<Found, SendError> },
+    /// Who is in the group with messages waiting in its lane.
+    Group { lane: Jid, found: Result<Box<Group>, RequestError> },
     /// For a message that a device asked for again.
     Resend { request: Box<RetryRequest>, found: Result<Found, RequestError> },
     /// The keys of primary devices that are to vouch for companions.

@@ -58,7 +58,7 @@ impl fmt::Display for MessageId {
 pub struct Outgoing {
     /// Chosen, and best stored, before sending; sending again under the same id is safe.
     pub id: MessageId,
-    /// A user, by phone number or LID; the device is ignored.
+    /// A user, by phone number or LID, whose device is ignored; or a group.
     pub to: Jid,
     /// What to send, encoded once: what an embedder stores of it is what leaves.
     pub content: Draft,
@@ -109,6 +109,12 @@ pub enum SendError {
     /// The server names no device of the recipient, or none that has usable keys. It may do so later.
     #[error("no device of the recipient could be encrypted to")]
     NoDevice,
+    /// The account isn't in the group, or there is no such group.
+    #[error("the account is not in this group")]
+    NotInGroup,
+    /// Only administrators write to the group, and the account is none.
+    #[error("only administrators write to this group")]
+    NotAdmin,
     /// The content is larger than [`crate::Config::max_stanza`].
     #[error("the message is too large: {size} bytes")]
     TooLarge {

@@ -1,8 +1,11 @@
 mod chat_timers;
 mod device;
 mod device_lists;
+mod groups;
 mod identities;
 mod people;
+
+use std::sync::Arc;
 
 use compact_str::CompactString;
 use rand::CryptoRng;
@@ -10,13 +13,14 @@ use tokio::task::JoinHandle;
 use wa_binary::Jid;
 use wa_crypto::{KeyPair, PrivateKey};
 use wa_signal::{LocalIdentity, PreKey};
-use wa_store::{Changes, ChatTimer, Device, DeviceList, Limits, SentMessage, Store, StoreError};
+use wa_store::{Changes, ChatTimer, Device, DeviceList, KeyHolders, Limits, SentMessage, Store, StoreError};
 
 use crate::alias::Aliases;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::Event;
+use crate::group::Group;
 use crate::inbox::{EventSource, Inbox};
 use crate::lid::Lids;
 use crate::missed::Missed;
@@ -29,6 +33,7 @@ use chat_timers::CACHED_TIMERS;
 use device::new_device;
 pub(crate) use device::signed_prekey_record;
 use device_lists::CACHED_DEVICE_LISTS;
+use groups::CACHED_GROUPS;
 pub(crate) use people::{Whereabouts, hosted};
 
 /// Messages that are known to have been told, of the latest: a server that missed a receipt delivers them again.
@@ -68,6 +73,8 @@ pub(crate) struct Mirror {
     device_lists: Cache<Jid, Option<DeviceList>>,
     /// `None`: nothing is stored.
     chat_timers: Cache<Jid, Option<ChatTimer>>,
+    groups: Cache<Jid, Arc<Group>>,
+    key_holders: Cache<Jid, KeyHolders>,
     /// Ride along with the next commit.
     pub(crate) changes: Changes,
     /// Whether something changed that must be stored before anything that follows from it may leave.
@@ -113,6 +120,8 @@ impl Mirror {
             delivered: Cache::new(REMEMBERED_DELIVERIES),
             device_lists: Cache::new(CACHED_DEVICE_LISTS),
             chat_timers: Cache::new(CACHED_TIMERS),
+            groups: Cache::new(CACHED_GROUPS),
+            key_holders: Cache::new(CACHED_GROUPS),
             changes: Changes::default(),
             urgent: false,
         }
@@ -228,6 +237,8 @@ impl Mirror {
         self.tokens.release();
         drop(self.device_lists.take());
         drop(self.chat_timers.take());
+        drop(self.groups.take());
+        drop(self.key_holders.take());
         drop(self.arrived.take());
         changes
     }

@@ -7,9 +7,9 @@ use crate::iq::encrypt::FetchedBundle;
 /// A device asks for a message again (PROTOCOL.md 14).
 #[derive(Debug)]
 pub(crate) struct RetryRequest {
-    /// The device that asks, as it is addressed: `from`, to which the resend goes.
+    /// The device that asks, as it is addressed, to which the resend goes.
     pub(crate) device: Jid,
-    /// The user whose chat the message belongs to, as addressed in the receipt.
+    /// The user whose chat the message belongs to, as addressed in the receipt, or the group.
     pub(crate) chat: Jid,
     /// `recipient`, which says for an own device which chat is meant.
     pub(crate) recipient: Option<Jid>,

@@ -5,6 +5,7 @@ mod acks;
 mod ask_phone;
 mod audience;
 mod encrypt;
+mod group;
 mod lanes;
 mod resend;
 mod rights;
@@ -19,14 +20,16 @@ use crate::cause::Cause;
 use crate::command::SendReply;
 use crate::context::Context;
 use crate::end::End;
+use crate::group::Group;
+use crate::iq;
 use crate::limit::{Limit, LimitKind};
 use crate::look_up::{Answered, Found};
 use crate::message::{Outgoing, SendError};
 use crate::mirror::Whereabouts;
-use crate::request::Person;
+use crate::request::{Person, RequestError};
 use crate::standing;
 use acks::{Acks, Consequence, Try, Waiting};
-use audience::{Audience, NameSpace, Plan};
+use audience::{Audience, NameSpace, Plan, Wanted};
 use lanes::{Lanes, Queued};
 pub(crate) use resend::on_primaries;
 
@@ -111,14 +114,48 @@ impl Sender {
             }
             Ok(Plan::LookUp(wanted)) => {
                 self.lanes.open(lane.clone(), queued);
-                let store = context.shared.store.clone();
-                context.locate(|locator| async move {
-                    let found = audience::look_up(locator, store, wanted).await;
-                    Answered::Audience { lane, found }
+                look_up(context, lane, wanted);
+            }
+            Ok(Plan::Group) => {
+                self.lanes.open(lane.clone(), queued);
+                context.look_up(|asker| async move {
+                    let answer = asker.ask(iq::group::query(&lane)).await;
+                    let found = answer.and_then(|answer| iq::group::read(&answer)).map(Box::new);
+                    Answered::Group { lane, found }
                 });
             }
             Err(error) => drop(queued.1.send(Err(error))),
         }
+    }
+
+    /// The server has said who is in a group: now it can be seen what is known of them.
+    pub(crate) async fn on_group(
+        &mut self,
+        context: &mut Context<'_>,
+        lane: Jid,
+        found: Result<Box<Group>, RequestError>,
+    ) -> Result<(), End> {
+        let plan = match found {
+            Ok(group) => {
+                context.learn_members(&group).await?;
+                context.mirror.save_group(*group);
+                audience::plan(context, &lane).await
+            }
+            // Whoever isn't in a group learns nothing of it (PROTOCOL.md 23).
+            Err(RequestError::Refused { code: 403 | 404, .. }) => Err(SendError::NotInGroup),
+            Err(error) => Err(error.into()),
+        };
+        let audience = match plan {
+            Ok(Plan::LookUp(wanted)) => {
+                look_up(context, lane, wanted);
+                return Ok(());
+            }
+            Ok(Plan::Ready(audience)) => Ok(Arc::new(audience)),
+            // Too many groups at once for the memory.
+            Ok(Plan::Group) => Err(SendError::LookUp("the group was forgotten again".into())),
+            Err(error) => Err(error),
+        };
+        self.send_waiting(context, &lane, audience).await
     }
 
     /// Takes in what a look-up found and sends what waited for it.
@@ -128,11 +165,21 @@ impl Sender {
         lane: &Jid,
         found: Result<Found, SendError>,
     ) -> Result<(), End> {
-        let waiting = self.lanes.close(lane);
         let audience = match found {
             Ok(found) => audience::learn(context, lane, found).await?.map(Arc::new),
             Err(error) => Err(error),
         };
+        self.send_waiting(context, lane, audience).await
+    }
+
+    /// Sends what waited in a lane.
+    async fn send_waiting(
+        &mut self,
+        context: &mut Context<'_>,
+        lane: &Jid,
+        audience: Result<Arc<Audience>, SendError>,
+    ) -> Result<(), End> {
+        let waiting = self.lanes.close(lane);
         let mut prepared = Vec::with_capacity(waiting.len());
         for queued in waiting {
             match &audience {
@@ -191,6 +238,7 @@ impl Sender {
             match consequence {
                 // Asked again before the next message.
                 Consequence::OtherDevices => {
+                    mirror.forget_group(&audience.chat);
                     for user in audience.users() {
                         mirror.expire_device_list(&context.shared.store, &user).await?;
                     }
@@ -266,7 +314,7 @@ async fn placed(
 
 /// The chat whose order a message belongs to; refuses what can't be sent.
 async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, SendError> {
-    if !message.to.is_user() || message.to.is_bot() {
+    if !(message.to.is_user() || message.to.is_group()) || message.to.is_bot() {
         return Err(SendError::UnsupportedRecipient { server: message.to.server.to_string() });
     }
     let size = message.content.encode_once().len();
@@ -283,6 +331,9 @@ async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, S
 /// The chat with this user, by LID where that is known.
 async fn lane_to(context: &mut Context<'_>, to: &Jid) -> Result<Jid, SendError> {
     let user = to.to_user();
+    if user.is_group() {
+        return Ok(user);
+    }
     Ok(match context.whereabouts(&user).await? {
         Whereabouts::Ask(number) => Jid::pn(number),
         Whereabouts::Known(Person { pn, lid }) => lid.or(pn).unwrap_or(user),
@@ -302,7 +353,12 @@ fn prepare(
     message: Queued,
     attempt: Try,
 ) -> Option<Prepared> {
-    match encrypt::for_audience(context, audience, &message.0) {
+    let encrypted = if audience.chat.is_group() {
+        group::for_audience(context, audience, &message.0)
+    } else {
+        encrypt::for_audience(context, audience, &message.0)
+    };
+    match encrypted {
         Ok(node) => Some(Prepared { node, audience: Arc::clone(audience), message, attempt }),
         Err(error) => {
             let _ = message.1.send(Err(error));
@@ -324,6 +380,15 @@ async fn rightful(context: &mut Context<'_>, prepared: Vec<Prepared>) -> Vec<Pre
         }
     }
     rightful
+}
+
+/// Asks for what is missing to encrypt for a chat.
+fn look_up(context: &mut Context<'_>, lane: Jid, wanted: Wanted) {
+    let store = context.shared.store.clone();
+    context.locate(|locator| async move {
+        let found = audience::look_up(locator, store, wanted).await;
+        Answered::Audience { lane, found }
+    });
 }
 
 #[allow(clippy::needless_pass_by_value)] // The shape that `map_err` wants.

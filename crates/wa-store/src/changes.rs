@@ -6,8 +6,8 @@ use wa_binary::Jid;
 
 use crate::store::translate;
 use crate::{
-    Alias, AppStateKey, Batch, ChatTimer, Device, DeviceAddress, DeviceList, IdentityChange, Limits,
-    PeerData, PrivacyToken, Seal, SenderKeyName, SentMessage, StoreError,
+    Alias, AppStateKey, Batch, ChatTimer, Device, DeviceAddress, DeviceList, IdentityChange, KeyHolders,
+    Limits, PeerData, PrivacyToken, Seal, SenderKeyName, SentMessage, StoreError,
 };
 
 /// Everything that one step of the companion changes. All of it is stored, or none.
@@ -28,6 +28,8 @@ pub struct Changes {
     pub prekeys_removed: Vec<u32>,
     /// Sender key records by chat and device; `None` removes one.
     pub sender_keys: Vec<(SenderKeyName, Option<Bytes>)>,
+    /// The devices that have the own sender key of a group, by the group's JID as text; `None` forgets them.
+    pub key_holders: Vec<(CompactString, Option<KeyHolders>)>,
     /// (phone number user, LID user). A pair replaces every older pair that names either of the two.
     pub lid_mappings: Vec<(CompactString, CompactString)>,
     /// What accounts are called that were looked up by a number (digits only), or had another LID (as a JID).
@@ -88,6 +90,7 @@ impl Changes {
         self.prekeys_added.extend(later.prekeys_added);
         self.prekeys_removed.extend(later.prekeys_removed);
         self.sender_keys.extend(later.sender_keys);
+        self.key_holders.extend(later.key_holders);
         self.lid_mappings.extend(later.lid_mappings);
         self.aliases.extend(later.aliases);
         self.device_lists.extend(later.device_lists);
@@ -113,6 +116,7 @@ impl fmt::Debug for Changes {
             .field("prekeys_added", &self.prekeys_added.len())
             .field("prekeys_removed", &self.prekeys_removed.len())
             .field("sender_keys", &self.sender_keys.len())
+            .field("key_holders", &self.key_holders.len())
             .field("lid_mappings", &self.lid_mappings.len())
             .field("aliases", &self.aliases.len())
             .field("device_lists", &self.device_lists.len())

@@ -25,6 +25,7 @@ use compact_str::CompactString;
 /// | 17 [`MISSED`](Self::MISSED) | number, 16 hexadecimal digits | a message that could not be read, in the form of the client |
 /// | 18 [`IDENTITY_CHANGE`](Self::IDENTITY_CHANGE) | user JID | Unix milliseconds, 8 bytes, and how: 1 new keys, 2 another LID |
 /// | 19 [`CHAT_TIMER`](Self::CHAT_TIMER) | user JID | seconds, 4 bytes, and when that was set, Unix seconds, 8 bytes |
+/// | 20 [`KEY_HOLDERS`](Self::KEY_HOLDERS) | group | the devices that have the own sender key, protobuf |
 ///
 /// Times in keys are Unix milliseconds in 16 hexadecimal digits, moved by 2⁶³ so that negative ones sort first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +65,8 @@ impl Kind {
     /// What could not be read and is asked for from the phone.
     pub const MISSED: Self = Self(17);
 
+    /// Who has the own sender key of each group.
+    pub const KEY_HOLDERS: Self = Self(20);
     /// Tokens of people who trust the account, and of those whom it trusts.
     pub const PRIVACY_TOKEN: Self = Self(15);
     /// Limits on whom the account may write to.

@@ -6,6 +6,7 @@ mod alias;
 mod app_state_key;
 mod device;
 mod device_list;
+mod key_holders;
 mod limits;
 mod peer_data;
 mod privacy_token;

@@ -131,7 +131,7 @@ async fn what_is_wrong_with_a_request_is_named() {
     let longest = "é".repeat(MAX_TEXT);
     let table = [
         (SendText { phone: "call me".to_owned(), ..text("x") }, "recipient must be a phone number"),
-        (SendText { phone: "1203630@g.us".to_owned(), ..text("x") }, "recipient is a group"),
+        (SendText { phone: "1203630@newsletter".to_owned(), ..text("x") }, "recipient is a channel"),
         (text(" \n "), "text must not be empty"),
         (text(&format!("{longest}x")), "text must have at most 65536 characters"),
         (keyed("x", ""), "idempotency_key must have 1 to 255"),
@@ -156,6 +156,8 @@ async fn a_refusal_is_told_to_the_caller_and_in_the_log() {
         (SendError::Refused { code: 479 }, "refused"),
         (SendError::NotOnWhatsApp, "not_on_whatsapp"),
         (SendError::TooLarge { size: 9 }, "too_large"),
+        (SendError::NotInGroup, "not_in_group"),
+        (SendError::NotAdmin, "not_admin"),
     ];
     for (refusal, cause) in table {
         let sending = sending(&world, instance, text("x"));
@@ -165,6 +167,9 @@ async fn a_refusal_is_told_to_the_caller_and_in_the_log() {
         match cause {
             "not_on_whatsapp" => assert_eq!(error.to_string(), "recipient is not on WhatsApp"),
             "too_large" => assert_eq!(error.to_string(), "text is too large"),
+            "not_in_group" | "not_admin" => {
+                assert!(matches!(error, ServiceError::Forbidden { .. }), "{error}");
+            }
             _ => assert!(
                 matches!(error, ServiceError::Refused { cause: Some(found), .. } if found.as_str() == cause),
                 "{error}"

@@ -131,6 +131,10 @@ words! {
         NoLid = "no_lid",
         /// No device of the recipient can be encrypted for.
         NoDevice = "no_device",
+        /// The account isn't in the group.
+        NotInGroup = "not_in_group",
+        /// Only administrators write to the group.
+        NotAdmin = "not_admin",
         /// Larger than WhatsApp takes.
         TooLarge = "too_large",
         /// WhatsApp's limit on writing to people who never wrote back.

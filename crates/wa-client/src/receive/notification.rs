@@ -33,6 +33,10 @@ impl Receiver {
                 on_tokens(context, &from, node).await?;
                 context.mirror.inbox.push(passed_on(node, &kind));
             }
+            ("w:gp2", Some(from)) => {
+                context.mirror.forget_group(&from);
+                context.mirror.inbox.push(passed_on(node, &kind));
+            }
             ("mex", _) if standing::on_update(context, node) => {}
             ("devices", Some(from)) => on_devices(context, &from, node).await?,
             ("account_sync", _) => {

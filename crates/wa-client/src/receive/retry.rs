@@ -31,10 +31,12 @@ pub(crate) fn retry_request(node: &Node<'_>, mirror: &Mirror) -> Result<RetryReq
     }
 }
 
-/// `None` if it isn't a device of a person that asks. Who it is says `from` alone: `participant` has a meaning in groups,
-/// nothing is sent to those, and whose the keys are that come with another name can't be known.
+/// `None` if it isn't a device of a person that asks. Between two people `from` alone says who it is: whose the keys are
+/// that come with another name can't be known. In groups it is `participant`.
 fn read(node: &Node<'_>, mirror: &Mirror) -> Result<Option<RetryRequest>, ShapeError> {
-    let device = node.require_jid("from")?.clone();
+    let from = node.require_jid("from")?.clone();
+    let group = from.is_group().then(|| from.clone());
+    let device = if group.is_some() { node.require_jid("participant")?.clone() } else { from };
     let itself = [&mirror.device.jid, &mirror.device.lid];
     let has_other_name = node.attrs.jid("participant").is_some_and(|participant| *participant != device);
     if has_other_name
@@ -44,11 +46,13 @@ fn read(node: &Node<'_>, mirror: &Mirror) -> Result<Option<RetryRequest>, ShapeE
     {
         return Ok(None);
     }
-    let recipient = node.attrs.jid("recipient").filter(|_| mirror.is_own_user(&device)).cloned();
+    let is_own_copy = group.is_none() && mirror.is_own_user(&device);
+    let recipient = node.attrs.jid("recipient").filter(|_| is_own_copy).cloned();
     let chat = recipient.as_ref().unwrap_or(&device).to_user().unhosted();
     if !chat.is_user() {
         return Ok(None);
     }
+    let chat = group.unwrap_or(chat);
     let retry = node.require_child("retry")?;
     let registration = node.get_child("registration").and_then(Node::bytes);
     Ok(Some(RetryRequest {

@@ -195,7 +195,8 @@ mod tests {
         let (chat, own) = (Jid::lid("1"), Jid::lid("2").with_device(1));
         let (pn, own_pn) = numbers.unzip();
         let (theirs, ours) = (vec![chat.clone()], Vec::new());
-        Arc::new(Audience { theirs, chat, pn, ours, own, own_pn, name_space: NameSpace::Lid })
+        let numbers = Default::default();
+        Arc::new(Audience { theirs, chat, pn, ours, own, own_pn, numbers, name_space: NameSpace::Lid })
     }
 
     fn audience() -> Arc<Audience> {

@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use compact_str::CompactString;
 use wa_binary::{Jid, Server};
 use wa_store::{DeviceAddress, LidMigration, ListedDevice, Store};
 
-use super::{encrypt, store_failed};
+use super::{encrypt, group, store_failed};
 use crate::cause::Cause;
 use crate::context::Context;
 use crate::end::End;
@@ -43,6 +43,8 @@ pub(super) struct Audience {
     pub(super) own: Jid,
     /// The own account by phone number, without device.
     pub(super) own_pn: Option<Jid>,
+    /// The numbers of a group's members by their LIDs, where they are known.
+    pub(super) numbers: BTreeMap<CompactString, CompactString>,
     /// How the stanza names them.
     pub(super) name_space: NameSpace,
 }
@@ -55,14 +57,17 @@ impl Audience {
 
     /// The chat, or one of the devices, as the stanza names it.
     pub(super) fn on_wire(&self, jid: &Jid) -> Jid {
-        let number = if jid.user == self.own.user { &self.own_pn } else { &self.pn };
+        let number = match (jid.user == self.own.user, &self.own_pn, &self.pn) {
+            (true, own, _) => own.as_ref().map(|own| &own.user),
+            (false, _, pn) => self.numbers.get(&jid.user).or(pn.as_ref().map(|pn| &pn.user)),
+        };
         let server = match jid.server {
             Server::Lid => Server::Pn,
             Server::HostedLid => Server::Hosted,
             _ => return jid.clone(),
         };
         match (self.name_space, number) {
-            (NameSpace::Pn, Some(number)) => Jid { user: number.user.clone(), server, ..jid.clone() },
+            (NameSpace::Pn, Some(number)) => Jid { user: number.clone(), server, ..jid.clone() },
             _ => jid.clone(),
         }
     }
@@ -76,6 +81,11 @@ impl Audience {
             NameSpace::Pn => NameSpace::Lid,
         };
         (by_lid && by_number).then(|| Self { name_space, ..self.clone() })
+    }
+
+    /// All devices but this one.
+    fn others(&self) -> impl Iterator<Item = &Jid> + Clone {
+        self.theirs.iter().chain(&self.ours)
     }
 
     /// Whether this is the other side of the chat, by either address.
@@ -95,6 +105,8 @@ impl Audience {
 pub(super) enum Plan {
     Ready(Audience),
     LookUp(Wanted),
+    /// It is a group of which the members have to be asked first.
+    Group,
 }
 
 /// What is missing to encrypt for a chat.
@@ -113,6 +125,9 @@ pub(super) struct Wanted {
 /// What is known about a chat, or what has to be asked.
 pub(super) async fn plan(context: &mut Context<'_>, chat: &Jid) -> Result<Plan, SendError> {
     let own = own_device(context)?;
+    if chat.is_group() {
+        return plan_for_group(context, chat, own).await;
+    }
     if let Whereabouts::Ask(number) = context.whereabouts(chat).await? {
         let mut users = Vec::new();
         devices_of(context, &own.to_user(), &mut users).await?;
@@ -120,7 +135,20 @@ pub(super) async fn plan(context: &mut Context<'_>, chat: &Jid) -> Result<Plan, 
     }
     let mut unknown = Vec::new();
     let audience = known(context, chat, &mut unknown).await?;
-    let missing = without_session(context, &audience).await?;
+    let missing = without_session(context, audience.others()).await?;
+    if unknown.is_empty() && missing.is_empty() {
+        return Ok(Plan::Ready(audience));
+    }
+    Ok(Plan::LookUp(Wanted { number: None, users: unknown, devices: missing, own }))
+}
+
+/// In a group only those need a session who are to get its key.
+async fn plan_for_group(context: &mut Context<'_>, chat: &Jid, own: Jid) -> Result<Plan, SendError> {
+    let Some(known) = context.mirror.group(chat) else { return Ok(Plan::Group) };
+    let mut unknown = Vec::new();
+    let audience = group::known(context, &known, &mut unknown).await?;
+    let keyless = group::without_key(context, &audience);
+    let missing = without_session(context, keyless.iter()).await?;
     if unknown.is_empty() && missing.is_empty() {
         return Ok(Plan::Ready(audience));
     }
@@ -128,7 +156,7 @@ pub(super) async fn plan(context: &mut Context<'_>, chat: &Jid) -> Result<Plan, 
 }
 
 /// This device, by LID if the account has one.
-fn own_device(context: &Context<'_>) -> Result<Jid, SendError> {
+pub(super) fn own_device(context: &Context<'_>) -> Result<Jid, SendError> {
     let device = &context.mirror.device;
     let own = device.lid.as_ref().or(device.jid.as_ref()).cloned();
     own.ok_or(SendError::NotConnected { cause: Cause::NotPaired })
@@ -146,11 +174,12 @@ async fn known(context: &mut Context<'_>, chat: &Jid, unknown: &mut Vec<Jid>) ->
     let is_by_lid = chat.is_lid() && own.is_lid();
     let is_pending = context.mirror.device.lid_migration == LidMigration::Pending;
     let name_space = if is_by_lid && !(is_pending && pn.is_some()) { NameSpace::Lid } else { NameSpace::Pn };
-    Ok(Audience { chat: chat.clone(), pn, theirs, ours, own, own_pn, name_space })
+    let numbers = BTreeMap::new();
+    Ok(Audience { chat: chat.clone(), pn, theirs, ours, own, own_pn, numbers, name_space })
 }
 
 /// The devices of a user, by the user's address.
-async fn devices_of(
+pub(super) async fn devices_of(
     context: &mut Context<'_>,
     user: &Jid,
     unknown: &mut Vec<Jid>,
@@ -169,12 +198,14 @@ async fn devices_of(
 }
 
 /// Which devices have no session; those that have one are in memory afterwards.
-async fn without_session(context: &mut Context<'_>, audience: &Audience) -> Result<Vec<Jid>, SendError> {
-    let devices = || audience.theirs.iter().chain(&audience.ours);
-    let addresses: Vec<_> = devices().map(DeviceAddress::from).collect();
+async fn without_session(
+    context: &mut Context<'_>,
+    devices: impl Iterator<Item = &Jid> + Clone,
+) -> Result<Vec<Jid>, SendError> {
+    let addresses: Vec<_> = devices.clone().map(DeviceAddress::from).collect();
     let sessions = &mut context.mirror.sessions;
     sessions.load(&context.shared.store, &addresses).await.map_err(store_failed)?;
-    let missing = devices().zip(&addresses).filter(|(_, address)| !sessions.contains(address));
+    let missing = devices.zip(&addresses).filter(|(_, address)| !sessions.contains(address));
     Ok(missing.map(|(device, _)| device.clone()).collect())
 }
 
@@ -277,11 +308,19 @@ fn lid_of(user: &KnownUser) -> Option<Jid> {
 /// The devices of a chat once everything has been asked: those still without session are left out.
 async fn reachable(context: &mut Context<'_>, chat: &Jid) -> Result<Audience, SendError> {
     let mut unknown = Vec::new();
+    if chat.is_group() {
+        let known = context.mirror.group(chat).ok_or(SendError::NoDevice)?;
+        let audience = group::known(context, &known, &mut unknown).await?;
+        if !unknown.is_empty() {
+            tracing::warn!(members = unknown.len(), "of some members no device is known; they are left out");
+        }
+        return Ok(audience);
+    }
     let mut audience = known(context, chat, &mut unknown).await?;
     if unknown.contains(chat) {
         return Err(if chat.is_lid() { SendError::NoDevice } else { SendError::NoLid });
     }
-    let missing = without_session(context, &audience).await?;
+    let missing = without_session(context, audience.others()).await?;
     if !missing.is_empty() {
         tracing::warn!(devices = missing.len(), "no keys for some devices; they are left out");
         audience.theirs.retain(|device| !missing.contains(device));
@@ -321,6 +360,7 @@ mod tests {
             ours: vec![Jid::lid("2")],
             own,
             own_pn: Some(Jid::pn("1666")),
+            numbers: BTreeMap::new(),
             name_space: NameSpace::Lid,
         };
         let by_lid = [&audience.theirs[..], &audience.ours, std::slice::from_ref(&audience.own)].concat();

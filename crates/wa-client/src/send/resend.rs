@@ -1,8 +1,8 @@
 use bytes::Bytes;
 use wa_binary::{Jid, Node};
-use wa_store::{DeviceAddress, IdentityChangeKind};
+use wa_store::{ChatTimer, DeviceAddress, IdentityChangeKind};
 
-use super::{Sender, audience, encrypt, stanza};
+use super::{Sender, audience, encrypt, group, stanza};
 use crate::content::Draft;
 use crate::context::Context;
 use crate::end::End;
@@ -26,7 +26,9 @@ impl Sender {
     ) -> Result<(), End> {
         context.timers.in_use();
         let device = context.signal_jid(&request.device).await?;
-        let is_allowed = context.mirror.retries.may_resend(&device, &request.id);
+        let is_group = request.chat.is_group();
+        let is_allowed = context.mirror.retries.may_resend(&device, &request.id)
+            && (!is_group || group::has_key(context, &request.chat, &device).await?);
         if !is_allowed || sent_message(context, &request).await?.is_none() {
             tracing::info!(is_allowed, "a retry receipt can't be answered");
             return Ok(context.link.send(&request.ack).await?);
@@ -141,17 +143,20 @@ async fn is_for(
     device: &Jid,
     keys: Option<&FetchedBundle>,
 ) -> Result<bool, End> {
-    if let Some(keys) = keys.filter(|_| sent.is_delivered && device.device == 0) {
+    // Of a message in a group it isn't known who has it: everybody, to be sure.
+    let is_delivered = sent.is_delivered || chat.is_group();
+    let person = if chat.is_group() { &device.to_user().unhosted() } else { chat };
+    if let Some(keys) = keys.filter(|_| is_delivered && device.device == 0) {
         let known = trust::account_key(context, device).await?;
         if known.is_some_and(|known| known != keys.bundle.identity) {
             return Ok(false);
         }
     }
-    let Some(change) = context.mirror.identity_change(&context.shared.store, chat).await? else {
+    let Some(change) = context.mirror.identity_change(&context.shared.store, person).await? else {
         return Ok(true);
     };
     let is_moved = change.kind == IdentityChangeKind::Lid;
-    Ok(sent.timestamp > change.at || !(is_moved || sent.is_delivered))
+    Ok(sent.timestamp > change.at || !(is_moved || is_delivered))
 }
 
 /// The chat by LID, if that is known, and the message: from the embedder, or from memory or the store.
@@ -189,8 +194,13 @@ async fn encrypt_again(
     chat: &Jid,
     plain: Bytes,
 ) -> Result<Option<Node<'static>>, End> {
+    let (plain, timer) = if chat.is_group() {
+        let Some(with_key) = group::with_key(context, chat, &plain).await? else { return Ok(None) };
+        (with_key, ChatTimer::default())
+    } else {
+        (plain, context.mirror.chat_timer(&context.shared.store, chat).await?)
+    };
     let Ok(content) = Draft::from_raw(plain) else { return Ok(None) };
-    let timer = context.mirror.chat_timer(&context.shared.store, chat).await?;
     let content = content.timed(timer.seconds, timer.set_at);
     let attributes = content.view().attributes();
     let device = context.signal_jid(&request.device).await?;
@@ -203,10 +213,17 @@ async fn encrypt_again(
     context.mirror.sessions.load(&context.shared.store, std::slice::from_ref(&address)).await?;
     let Some(ciphertext) = encrypt::seal(context, &address, &padded) else { return Ok(None) };
     let introduces = ciphertext.kind == wa_signal::Kind::PreKey;
-    let node = stanza::message(&request.device, &request.id, &attributes)
-        .attr("t", context.server_millis() / 1000)
-        .opt_attr("recipient", request.recipient.as_ref())
-        .attr("device_fanout", "false")
-        .child(stanza::enc(ciphertext, &attributes, Some(request.count)));
+    let enc = stanza::enc(ciphertext, &attributes, Some(request.count));
+    let node = if chat.is_group() {
+        group::was_handed_key(context, chat, &device);
+        stanza::message(chat, &request.id, &attributes)
+            .attr("participant", &request.device)
+            .opt_attr("addressing_mode", request.device.is_lid().then_some("lid"))
+    } else {
+        stanza::message(&request.device, &request.id, &attributes)
+            .opt_attr("recipient", request.recipient.as_ref())
+            .attr("device_fanout", "false")
+    };
+    let node = node.attr("t", context.server_millis() / 1000).child(enc);
     Ok(Some(encrypt::introduced(context, node, introduces)))
 }

@@ -10,7 +10,8 @@ use crate::tokens;
 /// The limit that forbids to write to this chat now, if any; such a message must not even be looked up.
 pub(super) async fn limit(context: &mut Context<'_>, chat: &Jid) -> Result<Option<Limit>, SendError> {
     let limits = &context.mirror.limits;
-    if limits.time_lock.is_none() && limits.new_chats.is_none() || context.mirror.is_own_user(chat) {
+    let is_free = limits.time_lock.is_none() && limits.new_chats.is_none();
+    if is_free || !chat.is_user() || context.mirror.is_own_user(chat) {
         return Ok(None);
     }
     let whom = acquaintance(context, chat).await?;

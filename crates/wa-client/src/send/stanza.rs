@@ -14,13 +14,21 @@ pub(super) fn message(to: &Jid, id: &str, attributes: &Attributes) -> Node<'stat
         .opt_attr("edit", attributes.edit.map(EditCode::as_str))
 }
 
-/// `<enc>`; `count` is that of a resend.
+/// `<enc>` for one device; `count` is that of a resend.
 pub(super) fn enc(ciphertext: Ciphertext, attributes: &Attributes, count: Option<u32>) -> Node<'static> {
+    sealed(ciphertext.kind.as_str(), attributes, count).with_bytes(ciphertext.bytes)
+}
+
+/// `<enc>` for all members of a group.
+pub(super) fn enc_for_all(ciphertext: Vec<u8>, attributes: &Attributes) -> Node<'static> {
+    sealed("skmsg", attributes, None).with_bytes(ciphertext)
+}
+
+fn sealed(kind: &'static str, attributes: &Attributes, count: Option<u32>) -> Node<'static> {
     Node::new("enc")
         .attr("v", "2")
-        .attr("type", ciphertext.kind.as_str())
+        .attr("type", kind)
         .opt_attr("count", count)
         .opt_attr("mediatype", attributes.media_type)
         .opt_attr("decrypt-fail", attributes.is_hidden.then_some("hide"))
-        .with_bytes(ciphertext.bytes)
 }

@@ -163,8 +163,9 @@ async fn who_is_not_on_whatsapp_gets_nothing() {
     let companion = stage.companion(&alice).await;
     let refused = companion.client.send(Outgoing::text(Jid::pn("15559999999"), "anybody?")).await;
     assert_eq!(refused, Err(SendError::NotOnWhatsApp));
-    let group = companion.client.send(Outgoing::text(Jid::group("1203630000"), "all")).await;
-    assert_eq!(group, Err(SendError::UnsupportedRecipient { server: "g.us".into() }));
+    let channel = Jid::new("1203630000", wa_binary::Server::Newsletter);
+    let refused = companion.client.send(Outgoing::text(channel, "all")).await;
+    assert_eq!(refused, Err(SendError::UnsupportedRecipient { server: "newsletter".into() }));
 }
 
 #[tokio::test(start_paused = true)]

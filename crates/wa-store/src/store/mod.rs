@@ -9,8 +9,8 @@ use zeroize::Zeroize;
 use crate::file::FileRecords;
 use crate::{
     Alias, AppStateKey, Changes, ChatTimer, Commit, Device, DeviceAddress, DeviceList, FileError,
-    IdentityChange, Key, Kind, Limits, MemoryRecords, PeerData, Plain, PrivacyToken, Records, Seal,
-    SenderKeyName, SentMessage, StoreError,
+    IdentityChange, Key, KeyHolders, Kind, Limits, MemoryRecords, PeerData, Plain, PrivacyToken, Records,
+    Seal, SenderKeyName, SentMessage, StoreError,
 };
 
 pub(crate) mod translate;
@@ -126,6 +126,12 @@ impl Store {
     /// A sender key record.
     pub async fn sender_key(&self, name: &SenderKeyName) -> Result<Option<Bytes>, StoreError> {
         self.value(Kind::SENDER_KEY, translate::sender_key_key(name)).await
+    }
+
+    /// The devices that have the own sender key of this group (its JID as text).
+    pub async fn key_holders(&self, group: &str) -> Result<Option<KeyHolders>, StoreError> {
+        let value = self.value(Kind::KEY_HOLDERS, Key::new([group])).await?;
+        value.map(|value| Ok(KeyHolders::from_record(&value)?)).transpose()
     }
 
     /// The LID user of a phone number user.

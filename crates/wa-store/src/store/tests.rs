@@ -49,6 +49,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
             prekeys_added: vec![(1, [1; 32]), (2, [2; 32])],
             prekeys_removed: vec![],
             sender_keys: vec![(sender_key.clone(), Some(Bytes::from_static(b"sender key")))],
+            key_holders: vec![("1203630@g.us".into(), Some([peer.clone()].into_iter().collect()))],
             lid_mappings: vec![("15550000002".into(), "100000000000002".into())],
             aliases: vec![("15550000092".into(), alias.clone())],
             device_lists: vec![(chat.clone(), Some(sample_device_list()))],
@@ -67,6 +68,8 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
         .unwrap();
     assert_eq!(store.chat_timer(&chat).await.unwrap(), Some(ChatTimer { seconds: 60, set_at: 7 }));
     assert_eq!(store.alias("15550000092").await.unwrap(), Some(alias));
+    let holders = store.key_holders("1203630@g.us").await.unwrap().unwrap();
+    assert_eq!(holders.iter().collect::<Vec<_>>(), [&peer]);
     let rest = Changes { prekeys_added: vec![(3, [3; 32])], ..Changes::forget() };
     store.commit(rest).await.unwrap();
 
@@ -75,6 +78,7 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
     assert_eq!(store.identities(std::slice::from_ref(&peer)).await.unwrap(), [None]);
     assert_eq!(store.prekeys(0, 10).await.unwrap(), [(3, [3; 32])]);
     assert_eq!(store.sender_key(&sender_key).await.unwrap(), None);
+    assert_eq!(store.key_holders("1203630@g.us").await.unwrap(), None);
     assert_eq!(store.lid_of("15550000002").await.unwrap(), None);
     assert_eq!(store.pn_of("100000000000002").await.unwrap(), None);
     assert_eq!(store.identity_change(&chat).await.unwrap(), None);

@@ -21,6 +21,7 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         prekeys_added,
         prekeys_removed,
         sender_keys,
+        key_holders,
         lid_mappings,
         aliases,
         device_lists,
@@ -49,6 +50,12 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         sealed.batch.delete(Kind::PREKEY, prekey_key(id));
     }
     sealed.set_all(Kind::SENDER_KEY, sender_keys, sender_key_key, |record| record)?;
+    sealed.set_all(
+        Kind::KEY_HOLDERS,
+        key_holders,
+        |group| Key::new([group.as_str()]),
+        |holders| holders.to_record(),
+    )?;
     for (pn, lid) in lid_mappings {
         sealed.put(Kind::LID_OF_PN, Key::new([pn.as_str()]), lid.as_bytes())?;
         sealed.put(Kind::PN_OF_LID, Key::new([lid.as_str()]), pn.as_bytes())?;
