@@ -4,6 +4,7 @@
 mod frames;
 mod handshakes;
 mod live;
+mod media;
 mod protobufs;
 mod sessions;
 mod stage;
