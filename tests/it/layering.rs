@@ -187,8 +187,7 @@ fn denied(list: &str) -> BTreeMap<String, String> {
 const BLOCKING: &[&str] = &[
     "bins/gateway/src/backend.rs",
     "crates/services/src/auth/password.rs",
-    "crates/wa-client/src/keeper/flow.rs",
-    "crates/wa-client/src/pairing/code/exchange.rs",
+    "crates/wa-client/src/computing.rs",
     "crates/wa-simulator/src/pairing/code.rs",
 ];
 
