@@ -1,4 +1,7 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -280,13 +283,9 @@ impl Phone {
 
     /// Tells senders that their messages were read. Without a chat, each message's own is taken.
     pub(super) fn mark_read(&mut self, chat: Option<&Chat>, ids: &[String]) -> Result<(), ControlError> {
-        let mut by_author: Vec<((Jid, Option<Jid>), Vec<&str>)> = Vec::new();
+        let mut by_author = BTreeMap::<_, Vec<&str>>::new();
         for id in ids {
-            let to = self.read_receipt_for(chat, id)?;
-            match by_author.iter_mut().find(|(known, _)| *known == to) {
-                Some((_, ids)) => ids.push(id),
-                None => by_author.push((to, vec![id])),
-            }
+            by_author.entry(self.read_receipt_for(chat, id)?).or_default().push(id);
         }
         for ((chat, author), ids) in by_author {
             let Some((first, rest)) = ids.split_first() else { continue };
