@@ -22,6 +22,11 @@ pub(super) struct Busy;
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// How much these threads give way to all others (0 to 19): on a machine with few processors, who guesses passwords would
+/// take half of it otherwise. A thread that has a processor to itself is as quick as ever.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// Computes hashes for one address after the other, however many each has sent.
 #[derive(Clone, Default)]
 pub(super) struct Hashing {
@@ -123,6 +128,7 @@ impl Line {
 
 /// A thread, until nobody waits any more.
 fn work(line: &Mutex<Line>) {
+    give_way();
     loop {
         let job = {
             let mut line = line.lock();
@@ -136,6 +142,18 @@ fn work(line: &Mutex<Line>) {
         let _ = std::panic::catch_unwind(AssertUnwindSafe(job));
     }
 }
+
+/// Linux has a priority for each thread; elsewhere it is the process's.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), NICENESS) {
+        tracing::debug!(%error, "password hashes have the priority of everything else");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 #[cfg(test)]
 mod tests {
@@ -187,5 +205,14 @@ mod tests {
             (hashing.line.lock().threads == 0).then_some(())
         })
         .await;
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashes_give_way_to_everything_else() {
+        let niceness = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+        let own = niceness();
+        assert_eq!(Hashing::default().run(names()(1), niceness).await, Ok(NICENESS.max(own)));
+        assert_eq!(niceness(), own, "other threads stay as they are");
     }
 }
