@@ -8,6 +8,7 @@ mod media;
 mod protobufs;
 mod sessions;
 mod stage;
+mod synced;
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
