@@ -3,5 +3,6 @@
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod link;
+mod outgoing;
 mod payload;
 pub(crate) mod stream_error;

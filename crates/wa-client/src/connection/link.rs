@@ -3,15 +3,17 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 use wa_binary::{Node, encode_into};
 use wa_noise::frame::FrameDecoder;
 use wa_noise::{Ciphers, OpenCipher, SealCipher};
 
 use crate::cause::Cause;
-use crate::transport::{Connection, Inbound, Outbound, TransportError};
+use crate::transport::{Connection, Inbound, TransportError};
 use crate::version::Version;
+
+use super::outgoing::Outgoing;
 
 /// A peer that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -24,7 +26,7 @@ const MAX_UNREAD: usize = 1 << 20;
 
 /// An encrypted connection: stanzas out, decrypted frames in.
 pub(crate) struct Link {
-    outgoing: Outbound,
+    outgoing: Outgoing,
     unread: Unread,
     seal: SealCipher,
     open: OpenCipher,
@@ -48,7 +50,7 @@ impl Link {
     ) -> Self {
         let Connection { outgoing, incoming } = connection;
         let unread = Unread { incoming, frames, ended: false };
-        Self { outgoing, unread, seal: ciphers.seal, open: ciphers.open, announced }
+        Self { outgoing: Outgoing::new(outgoing), unread, seal: ciphers.seal, open: ciphers.open, announced }
     }
 
     /// Sends a stanza now.
@@ -114,7 +116,7 @@ impl Link {
     }
 
     /// Says goodbye and closes.
-    pub(crate) async fn close(mut self: Box<Self>) {
+    pub(crate) async fn close(self: Box<Self>) {
         let _ = timeout(CLOSE_TIMEOUT, self.outgoing.close()).await;
     }
 }
