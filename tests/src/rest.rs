@@ -279,10 +279,15 @@ pub async fn call(
     Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
 }
 
+/// How long a connection is kept for the next call: less than the 30 s after which the simulator closes it, perhaps just as
+/// that call is on its way.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// A client that trusts this certificate (PEM) only, or needs none.
 fn client(certificate: Option<&str>) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let trusted = certificate.map(|pem| reqwest::Certificate::from_pem(pem.as_bytes()).expect("PEM"));
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30));
+    let client = client.pool_idle_timeout(IDLE);
     client.tls_certs_only(trusted).build().expect("HTTP client")
 }
