@@ -20,6 +20,9 @@ const MESSAGES: usize = 1_000;
 const SENDERS: usize = 8;
 /// Messages around each kill that arrive damaged.
 const UNREADABLE: usize = 3;
+/// How many more the hostile profile damages at most: every twentieth comes empty, every thirtieth with a used counter, as
+/// do some of those that are sent again.
+const BY_ITSELF: usize = MESSAGES / 10;
 /// Longest that it may take until all of them are read: the phone is asked a second time after 65 s.
 const READ_WITHIN: Duration = Duration::from_secs(300);
 const OURS: &str = "15550000031";
@@ -61,14 +64,13 @@ async fn nothing_is_lost_or_repeated_when_the_gateway_is_killed_again_and_again(
     }
     let sent_ids = sending.await.expect("all sent");
     let received_ids = receiving.await.expect("all received");
+    // What struck no message would strike the phone's answers, and each costs a question more.
+    simulator.delete("/sim/faults").await;
     gateway.connected(&id).await;
 
     every_message_is_stored_once(&gateway, &id, &sent_ids, &received_ids).await;
     every_event_arrived_with_a_stable_id(&receiver, &sent_ids, &received_ids).await;
-    // The hostile profile damages more by itself than the phone keeps for a second time.
-    if !is_hostile() {
-        what_was_damaged_is_told_and_read(&gateway, &id, &receiver).await;
-    }
+    what_was_damaged_is_told_and_read(&gateway, &id, &receiver).await;
     every_send_is_shown_once(&simulator, &sent_ids).await;
 }
 
@@ -194,9 +196,9 @@ async fn every_event_arrived_with_a_stable_id(
     assert_eq!(receiver.refused(), 0, "every call was signed");
 }
 
-/// What arrived damaged is told as that, and it is nothing but what this test has damaged. None of it stays unread: its
-/// sender is asked for it again, and if nothing comes of that, the own phone, which has every message, after 5 s and
-/// once more a minute later (PROTOCOL.md 11.7 and 14). Whom it waits for is stored before it is acknowledged, so that a
+/// What arrived damaged is told as that, and it is nothing but what this test and the profile have damaged. None of it stays
+/// unread: its sender is asked for it again, and if nothing comes of that, the own phone, which has every message, after 5 s
+/// and once more a minute later (PROTOCOL.md 11.7 and 14). Whom it waits for is stored before it is acknowledged, so that a
 /// kill in between takes nothing away.
 async fn what_was_damaged_is_told_and_read(gateway: &Gateway, id: &str, receiver: &WebhookReceiver) {
     let stored = until_within("what was damaged is read", READ_WITHIN, || async {
@@ -212,7 +214,8 @@ async fn what_was_damaged_is_told_and_read(gateway: &Gateway, id: &str, receiver
     .await;
     assert!(theirs.iter().all(|message| message["content"].is_string()));
     let damaged = events_by_message(&receiver.hooks(), "message_undecryptable");
-    assert!((1..=KILLS * UNREADABLE).contains(&damaged.len()), "{} arrived damaged", damaged.len());
+    let most = KILLS * UNREADABLE + if is_hostile() { BY_ITSELF } else { 0 };
+    assert!((1..=most).contains(&damaged.len()), "{} arrived damaged", damaged.len());
     println!("arrived damaged, and was read in the end: {}", damaged.len());
 }
 
