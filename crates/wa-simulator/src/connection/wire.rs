@@ -1,4 +1,8 @@
-use std::{io, pin::Pin};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt, sink, stream};
@@ -78,8 +82,31 @@ where
             Err(error) => Some(Err(into_io(error))),
         }
     });
-    let outgoing = outgoing.with(|bytes| async { Ok(Message::Binary(bytes)) }).sink_map_err(into_io);
-    Connection { outgoing: Box::pin(outgoing), incoming: Box::pin(incoming) }
+    Connection { outgoing: Box::pin(Binary(outgoing)), incoming: Box::pin(incoming) }
+}
+
+/// Messages as binary ones, and errors as those of a socket, as often as there are any: `sink_map_err` of futures panics
+/// at the second, which is that of the goodbye.
+struct Binary<S>(S);
+
+impl<S: Sink<Message, Error = tungstenite::Error> + Unpin> Sink<Bytes> for Binary<S> {
+    type Error = io::Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_ready_unpin(cx).map_err(into_io)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, bytes: Bytes) -> io::Result<()> {
+        self.0.start_send_unpin(Message::Binary(bytes)).map_err(into_io)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush_unpin(cx).map_err(into_io)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_close_unpin(cx).map_err(into_io)
+    }
 }
 
 fn into_io(error: tungstenite::Error) -> io::Error {
