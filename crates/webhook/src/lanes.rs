@@ -127,6 +127,19 @@ impl<E> Lanes<E> {
         self.due.first().map(|(due, _)| *due)
     }
 
+    /// The clock has jumped by so many milliseconds: what is due stays as far away as it was.
+    pub(crate) fn move_due(&mut self, by: i64) {
+        let moved = |due: Timestamp| Timestamp::from_millis(due.millis().saturating_add(by));
+        for state in self.lanes.values_mut() {
+            if let State::Blocked { rows } = state
+                && let Some(first) = rows.front_mut()
+            {
+                first.due = moved(first.due);
+            }
+        }
+        self.due = std::mem::take(&mut self.due).into_iter().map(|(due, lane)| (moved(due), lane)).collect();
+    }
+
     /// Nothing is due later than this.
     pub(crate) fn pull_in(&mut self, latest: Timestamp) {
         while self.due.last().is_some_and(|(due, _)| *due > latest) {
@@ -301,5 +314,19 @@ mod tests {
         assert_eq!((lane.as_deref(), hastened.due), (Some("late"), Timestamp::from_millis(500)));
         lanes.retried(lane);
         assert_eq!(lanes.stored(), 1);
+    }
+
+    #[test]
+    fn what_is_due_moves_with_the_clock() {
+        let mut lanes = Lanes::<i64>::new();
+        lanes.restore(lane("a"), row(1, 1, 10));
+        lanes.restore(lane("b"), row(2, 1, 20));
+        lanes.move_due(-1_000_000);
+        assert_eq!(lanes.take_due(at(-991)), None);
+        assert_eq!(lanes.take_due(at(-990)), Some((lane("a"), row(1, 1, -990))));
+        lanes.move_due(5_000_000);
+        assert_eq!(lanes.next_due(), Some(at(4_020)));
+        lanes.move_due(i64::MAX);
+        assert_eq!(lanes.next_due(), Some(Timestamp::from_millis(i64::MAX)));
     }
 }

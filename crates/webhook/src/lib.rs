@@ -20,6 +20,7 @@ mod context;
 
 mod courier;
 mod gate;
+mod jumps;
 mod perishable;
 mod target;
 

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::context::Context;
 use crate::courier::Failure;
 use crate::gate::Shown;
+use crate::jumps::Jumps;
 use crate::lanes::{Admission, Lane, Lanes, Row};
 use crate::ledger::{Ledger, Position};
 use crate::perishable::{is_perishable, is_void, replaces_codes};
@@ -104,6 +105,7 @@ struct Worker {
     /// The commit under way: while there is one, achievements gather for the next.
     commit: Option<Write<Vec<InstanceId>>>,
     caught_up: bool,
+    jumps: Jumps,
 }
 
 /// One thing to deliver.
@@ -168,6 +170,7 @@ impl Worker {
             calls: FuturesUnordered::new(),
             commit: None,
             caught_up: true,
+            jumps: Jumps::since(std::time::Instant::now(), now()),
         }
     }
 
@@ -178,6 +181,7 @@ impl Worker {
             }
             self.load().await?;
             self.read().await?;
+            self.follow_clock();
             self.lanes.pull_in(now().after(self.post.target.policy().longest()));
             self.launch();
             self.commit();
@@ -324,6 +328,14 @@ impl Worker {
         self.commit = None;
         self.ledger.committed();
         stale.contains(&self.post.consumer.instance)
+    }
+
+    /// A retry waits as long as it was to wait, wherever the clock is set meanwhile.
+    fn follow_clock(&mut self) {
+        if let Some(jump) = self.jumps.look(std::time::Instant::now(), now()) {
+            tracing::info!(jump, "the clock has jumped; retries move with it");
+            self.lanes.move_due(jump);
+        }
     }
 
     fn is_idle(&self) -> bool {

@@ -125,7 +125,6 @@ async fn jumps_of_hours_days_and_years_leave_order_keys_tokens_and_the_connectio
     .await;
 }
 
-/// With settings whose longest interval is seconds: a retry is put off no further than that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_waits_for_no_clock() {
     let Some(stage) = Stage::start().await else { return };
@@ -137,7 +136,7 @@ async fn a_retry_waits_for_no_clock() {
     for wrong_by in [-26, 10 * YEAR, 0] {
         works.store(false, Ordering::SeqCst);
         let name = format!("hook{}", wrong_by.unsigned_abs());
-        let hook = json!({"name": name, "url": url, "events": ["webhook_updated"], "retryInterval": 1000, "maxRetries": 3});
+        let hook = json!({"name": name, "url": url, "events": ["webhook_updated"], "retryInterval": 1000, "maxRetries": 50});
         let (status, hook) =
             stage.gateway.call(Method::POST, &webhooks, Some(hook)).await.expect("an answer");
         assert_eq!(status, 201, "{hook}");
