@@ -66,8 +66,20 @@ export class Companion {
     return this.auth.drop('session');
   }
 
-  async sendText(number, text) {
-    const sent = await this.socket.sendMessage(`${number}@s.whatsapp.net`, { text }, { linkPreview: null });
+  /** Forgets the keys that members of groups write with. */
+  loseSenderKeys() {
+    return this.auth.drop('sender-key');
+  }
+
+  /** Makes a group with these numbers; returns its JID. */
+  async createGroup(subject, numbers) {
+    const group = await this.socket.groupCreate(subject, numbers.map((number) => `${number}@s.whatsapp.net`));
+    return group.id;
+  }
+
+  async sendText(to, text) {
+    const jid = to.includes('@') ? to : `${to}@s.whatsapp.net`;
+    const sent = await this.socket.sendMessage(jid, { text }, { linkPreview: null });
     (this.sent ??= new Map()).set(sent.key.id, sent.message);
     return sent.key.id;
   }
