@@ -1,3 +1,5 @@
+mod groups;
+
 use tokio::sync::{mpsc, oneshot, watch};
 use wa_binary::Jid;
 use wa_store::Limits;

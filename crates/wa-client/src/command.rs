@@ -3,6 +3,7 @@ use wa_binary::Jid;
 
 use crate::cause::Cause;
 use crate::event::{PairingCode, PasskeyAssertion};
+use crate::group::{Group, GroupChange, Joined, NotReached};
 use crate::limit::Limit;
 use crate::message::{Ack, MessageId, Outgoing, SendError};
 use crate::request::{OnWhatsApp, Person, Presence, RequestError};
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     PairingCode(String, Reply<PairingCode>),
     Passkey(Box<PasskeyAssertion>, Reply<()>),
     ConfirmPasskey(Reply<()>),
+    Group(Box<GroupRequest>, Reply<GroupAnswer>),
     Limit(Jid, Reply<Option<Limit>>),
     Name(Option<String>, Reply<()>),
     Logout(Reply<()>),
@@ -43,6 +45,7 @@ impl Command {
             }
             Self::Resolve(_, reply) => drop(reply.send(Err(error()))),
             Self::PairingCode(_, reply) => drop(reply.send(Err(error()))),
+            Self::Group(_, reply) => drop(reply.send(Err(error()))),
             Self::Limit(_, reply) => drop(reply.send(Err(error()))),
             Self::MarkRead(_, reply)
             | Self::Passkey(_, reply)
@@ -63,4 +66,36 @@ pub(crate) struct ReadReceipt {
     pub(crate) chat: Jid,
     pub(crate) sender: Option<Jid>,
     pub(crate) ids: Vec<MessageId>,
+}
+
+/// A question about groups, or a change of one.
+#[derive(Debug)]
+pub(crate) enum GroupRequest {
+    Show(Jid),
+    List,
+    /// What is behind an invite link.
+    Look(String),
+    Create {
+        subject: String,
+        members: Vec<Jid>,
+    },
+    Change(Jid, GroupChange),
+    /// The code of the invite link, or a new one.
+    Invite {
+        group: Jid,
+        reset: bool,
+    },
+    /// Comes in by an invite link.
+    Join(String),
+}
+
+/// The answer to a [`GroupRequest`].
+#[derive(Debug)]
+pub(crate) enum GroupAnswer {
+    Group(Box<Group>),
+    Groups(Vec<Group>),
+    /// It was changed, but for these.
+    Changed(Vec<NotReached>),
+    Code(String),
+    Joined(Joined),
 }

@@ -1,8 +1,12 @@
 //! Groups, as their members see them (PROTOCOL.md 23).
 
+mod change;
+
 use std::fmt;
 
 use wa_binary::{Jid, Node, ShapeError};
+
+pub use change::{GroupChange, Joined, NotReached};
 
 /// The most members that are taken from the server: far beyond what it lets into a group.
 const MAX_MEMBERS: usize = 10_000;

@@ -81,12 +81,14 @@ mod request;
 // The ground.
 mod cause;
 mod clock;
-mod computing;
 mod config;
 pub mod content;
 mod limit;
 mod transport;
 mod version;
+
+// What takes the machine long.
+mod computing;
 
 #[cfg(test)]
 mod vectors;
@@ -110,7 +112,7 @@ pub use event::{
     Event, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PasskeyAssertion, PasskeyStep,
     PeerMessage, QrCode, ReceiptKind, ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
-pub use group::{Description, Group, GroupAddressing, Member, Rank};
+pub use group::{Description, Group, GroupAddressing, GroupChange, Joined, Member, NotReached, Rank};
 pub use limit::{Limit, LimitKind};
 pub use message::{Ack, MessageId, Outgoing, SendError};
 pub use received::ReceivedMessages;

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use wa_binary::{Jid, Node};
 use wa_crypto::PublicKey;
 
-use crate::command::{ReadReceipt, Reply};
+use crate::command::{GroupAnswer, ReadReceipt, Reply};
 use crate::group::Group;
 use crate::iq::encrypt::FetchedBundle;
 use crate::iq::trust::Told;
@@ -57,6 +57,8 @@ pub(crate) enum Answered {
     Audience { lane: Jid, found: Result<Found, SendError> },
     /// Who is in the group with messages waiting in its lane.
     Group { lane: Jid, found: Result<Box<Group>, RequestError> },
+    /// For what an embedder asks about groups; `changed` is one that it changes.
+    Groups { changed: Option<Jid>, answer: Result<GroupAnswer, RequestError>, reply: Reply<GroupAnswer> },
     /// For a message that a device asked for again.
     Resend { request: Box<RetryRequest>, found: Result<Found, RequestError> },
     /// The keys of primary devices that are to vouch for companions.

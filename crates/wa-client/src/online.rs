@@ -219,6 +219,9 @@ impl<'a> Online<'a> {
         match answered {
             Answered::Audience { lane, found } => self.sender.on_audience(context, &lane, found).await,
             Answered::Group { lane, found } => self.sender.on_group(context, lane, found).await,
+            Answered::Groups { changed, answer, reply } => {
+                query::groups::on_answer(context, changed, answer, reply).await
+            }
             Answered::Resend { request, found } => self.sender.on_asker(context, *request, found).await,
             Answered::Primaries(bundles) => send::on_primaries(context, bundles).await,
             Answered::Person { asked, found } => self.queries.on_person(context, &asked, found).await,

@@ -1,5 +1,7 @@
 //! What an embedder asks for besides sending.
 
+pub(crate) mod groups;
+
 use std::collections::HashMap;
 
 use tokio::sync::oneshot;

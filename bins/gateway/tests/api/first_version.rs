@@ -102,7 +102,12 @@ async fn its_dead_letters_are_replayed_and_its_webhooks_go_on() {
     let ids = |events: &[Value]| -> BTreeSet<String> {
         events.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
     };
-    let owed = ids(&events(&app, &bob).await[..9]);
+    let given_up = &events(&app, &bob).await[..9];
+    // Nobody has a use for a code that something later has made void.
+    let of_use: Vec<Value> =
+        given_up.iter().filter(|event| event["type"] != "qr_received").cloned().collect();
+    let owed = ids(&of_use);
+    assert!(!owed.is_empty() && owed.len() < 9, "{given_up:?}");
     for id in [&alice, &bob] {
         let body = json!({"webhookUrl": receiver.url()});
         app.client().put(&format!("/api/instances/{id}"), body).await.expect(200);

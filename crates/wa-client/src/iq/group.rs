@@ -1,24 +1,135 @@
 //! Requests about groups (PROTOCOL.md 23).
 
-use wa_binary::{Jid, Node};
+use wa_binary::{Jid, Node, Server};
 
-use super::accepted;
-use crate::group::Group;
+use crate::group::{Group, GroupChange, Joined, NotReached};
 use crate::request::RequestError;
 
 /// Asks for a group with its members.
 pub(crate) fn query(group: &Jid) -> Node<'static> {
-    Node::new("iq")
-        .attr("to", group)
-        .attr("type", "get")
-        .attr("xmlns", "w:g2")
-        .child(Node::new("query").attr("request", "interactive"))
+    about(group, "get", Node::new("query").attr("request", "interactive"))
 }
 
-/// The group, from the answer to [`query`].
+/// The group, from the answer to [`query`], [`create`] or [`look`].
 pub(crate) fn read(answer: &Node<'_>) -> Result<Group, RequestError> {
-    accepted(answer)?;
     Ok(Group::read(answer.require_child("group")?)?)
+}
+
+/// Asks for all groups of the account.
+pub(crate) fn list() -> Node<'static> {
+    let wanted = [Node::new("participants"), Node::new("description")];
+    about(&server(), "get", Node::new("participating").with_children(wanted))
+}
+
+/// The groups, from the answer to [`list`]. What is no group is left out.
+pub(crate) fn read_list(answer: &Node<'_>) -> Result<Vec<Group>, RequestError> {
+    let groups = answer.require_child("groups")?;
+    Ok(groups.children_named("group").filter_map(|group| Group::read(group).ok()).collect())
+}
+
+/// Makes a group.
+pub(crate) fn create(subject: &str, members: &[Jid]) -> Node<'static> {
+    let create = Node::new("create").attr("subject", subject.to_owned()).with_children(participants(members));
+    about(&server(), "set", create)
+}
+
+/// Asks for the code of a group's invite link, or has a new one made.
+pub(crate) fn invite(group: &Jid, reset: bool) -> Node<'static> {
+    about(group, if reset { "set" } else { "get" }, Node::new("invite"))
+}
+
+/// The code, from the answer to [`invite`].
+pub(crate) fn read_code(answer: &Node<'_>) -> Result<String, RequestError> {
+    Ok(answer.require_child("invite")?.require_text("code")?.into_owned())
+}
+
+/// Asks which group an invite link leads to.
+pub(crate) fn look(code: &str) -> Node<'static> {
+    about(&server(), "get", Node::new("invite").attr("code", code.to_owned()))
+}
+
+/// Comes in by an invite link.
+pub(crate) fn join(code: &str) -> Node<'static> {
+    about(&server(), "set", Node::new("invite").attr("code", code.to_owned()))
+}
+
+/// Where one has come, from the answer to [`join`].
+pub(crate) fn read_joined(answer: &Node<'_>) -> Result<Joined, RequestError> {
+    if let Some(asked) = answer.get_child("membership_approval_request") {
+        return Ok(Joined::Asked(asked.require_jid("jid")?.clone()));
+    }
+    Ok(Joined::Member(answer.require_child("group")?.require_jid("jid")?.clone()))
+}
+
+/// Asks for a change. `description`: the id of the new description, and of the one that it replaces.
+pub(crate) fn change(group: &Jid, change: &GroupChange, description: (&str, Option<&str>)) -> Node<'static> {
+    use GroupChange::{
+        Add, AllAdd, Announcement, Approval, Approve, Demote, Description, Expiration, Leave, Locked,
+        Promote, Reject, Remove, Subject,
+    };
+    let list = |tag: &'static str, users: &[Jid]| Node::new(tag).with_children(participants(users));
+    let switch = |on: bool, yes: &'static str, no: &'static str| Node::new(if on { yes } else { no });
+    let wanted = match change {
+        Leave => {
+            let left = Node::new("leave").child(Node::new("group").attr("id", group));
+            return about(&server(), "set", left);
+        }
+        Add(users) => list("add", users),
+        Remove(users) => list("remove", users),
+        Promote(users) => list("promote", users),
+        Demote(users) => list("demote", users),
+        Approve(users) => Node::new("membership_requests_action").child(list("approve", users)),
+        Reject(users) => Node::new("membership_requests_action").child(list("reject", users)),
+        Subject(text) => Node::new("subject").with_bytes(text.clone().into_bytes()),
+        Description(text) => describe(text.as_deref(), description),
+        Announcement(on) => switch(*on, "announcement", "not_announcement"),
+        Locked(on) => switch(*on, "locked", "unlocked"),
+        Approval(on) => {
+            let join = Node::new("group_join").attr("state", if *on { "on" } else { "off" });
+            Node::new("membership_approval_mode").child(join)
+        }
+        AllAdd(all) => Node::new("member_add_mode").text(if *all { "all_member_add" } else { "admin_add" }),
+        Expiration(0) => Node::new("not_ephemeral"),
+        Expiration(seconds) => Node::new("ephemeral").attr("expiration", *seconds),
+    };
+    about(group, "set", wanted)
+}
+
+/// Those whom a change could not reach, from its answer.
+pub(crate) fn read_refusals(answer: &Node<'_>) -> Vec<NotReached> {
+    let mut refused = Vec::new();
+    let mut lists: Vec<_> = answer.children().iter().collect();
+    while let Some(list) = lists.pop() {
+        for child in list.children() {
+            if !child.is("participant") {
+                lists.push(child);
+            } else if let Some((Ok(code), user)) = child.attrs.number("error").zip(child.attrs.jid("jid")) {
+                refused.push(NotReached { user: user.clone(), code });
+            }
+        }
+    }
+    refused
+}
+
+fn describe(text: Option<&str>, (id, replaced): (&str, Option<&str>)) -> Node<'static> {
+    let node = Node::new("description").attr("id", id.to_owned());
+    let node = node.opt_attr("prev", replaced.map(str::to_owned));
+    match text {
+        Some(text) => node.child(Node::new("body").with_bytes(text.as_bytes().to_vec())),
+        None => node.attr("delete", "true"),
+    }
+}
+
+fn participants(users: &[Jid]) -> impl Iterator<Item = Node<'static>> {
+    users.iter().map(|user| Node::new("participant").attr("jid", user.to_user()))
+}
+
+fn about(to: &Jid, kind: &'static str, child: Node<'static>) -> Node<'static> {
+    Node::new("iq").attr("to", to).attr("type", kind).attr("xmlns", "w:g2").child(child)
+}
+
+fn server() -> Jid {
+    Jid::of_server(Server::Group)
 }
 
 #[cfg(test)]
@@ -26,13 +137,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_is_asked_for_by_its_address() {
-        assert_eq!(
-            query(&Jid::group("1203")).to_string(),
-            r#"<iq to="1203@g.us" type="get" xmlns="w:g2"><query request="interactive"/></iq>"#
-        );
-        let refused = Node::new("iq").attr("type", "error").child(Node::new("error").attr("code", 403_u32));
-        assert!(matches!(read(&refused), Err(RequestError::Refused { code: 403, .. })));
-        assert!(matches!(read(&Node::new("iq").attr("type", "result")), Err(RequestError::Malformed(_))));
+    fn requests_have_the_form_that_others_send() {
+        let group = Jid::group("1203");
+        let bob = Jid::lid("80002");
+        for (node, xml) in [
+            (
+                query(&group),
+                r#"<iq to="1203@g.us" type="get" xmlns="w:g2"><query request="interactive"/></iq>"#,
+            ),
+            (
+                create("Tea", std::slice::from_ref(&bob)),
+                r#"<iq to="g.us" type="set" xmlns="w:g2"><create subject="Tea"><participant jid="80002@lid"/></create></iq>"#,
+            ),
+            (
+                change(&group, &GroupChange::Add(vec![bob.with_device(3)]), ("", None)),
+                r#"<iq to="1203@g.us" type="set" xmlns="w:g2"><add><participant jid="80002@lid"/></add></iq>"#,
+            ),
+            (
+                change(&group, &GroupChange::Leave, ("", None)),
+                r#"<iq to="g.us" type="set" xmlns="w:g2"><leave><group id="1203@g.us"/></leave></iq>"#,
+            ),
+            (
+                change(&group, &GroupChange::Description(None), ("D2", Some("D1"))),
+                r#"<iq to="1203@g.us" type="set" xmlns="w:g2"><description id="D2" prev="D1" delete="true"/></iq>"#,
+            ),
+            (
+                change(&group, &GroupChange::Approval(true), ("", None)),
+                r#"<iq to="1203@g.us" type="set" xmlns="w:g2"><membership_approval_mode><group_join state="on"/></membership_approval_mode></iq>"#,
+            ),
+        ] {
+            assert_eq!(node.to_string(), xml);
+        }
+    }
+
+    #[test]
+    fn answers_say_whom_a_change_did_not_reach() {
+        let participant = |jid: Jid| Node::new("participant").attr("jid", jid);
+        let list = Node::new("approve")
+            .child(participant(Jid::lid("1")))
+            .child(participant(Jid::lid("2")).attr("error", 404_u32));
+        let answer = Node::new("iq").child(Node::new("membership_requests_action").child(list));
+        assert_eq!(read_refusals(&answer), [NotReached { user: Jid::lid("2"), code: 404 }]);
+        assert!(matches!(read(&Node::new("iq")), Err(RequestError::Malformed(_))));
+        let asked = Node::new("membership_approval_request").attr("jid", Jid::group("1203"));
+        assert_eq!(read_joined(&Node::new("iq").child(asked)), Ok(Joined::Asked(Jid::group("1203"))));
     }
 }

@@ -43,6 +43,7 @@ impl Online<'_> {
             }
             Command::Resolve(numbers, reply) => query::resolve(&mut self.context, numbers, reply),
             Command::WhoIs(user, reply) => self.queries.who_is(&mut self.context, *user, reply).await,
+            Command::Group(request, reply) => query::groups::ask(&mut self.context, *request, reply),
             Command::Presence(presence, reply) => {
                 self.announce(presence).await?;
                 let _ = reply.send(Ok(()));

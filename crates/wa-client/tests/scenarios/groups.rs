@@ -1,7 +1,9 @@
 //! Groups: what is written in them is read, with the keys that their members hand out.
 
-use wa_client::{Event, Jid, Outgoing, SendError, UndecryptableReason};
-use wa_simulator::{Addressing, Fault, FaultKind, GroupChange, Phone};
+use wa_client::{
+    Event, GroupChange, Jid, Joined, NotReached, Outgoing, Rank, RequestError, SendError, UndecryptableReason,
+};
+use wa_simulator::{Addressing, Fault, FaultKind, GroupChange as PhoneChanges, Phone};
 
 use crate::stage::{Companion, Stage, nothing_waits, texts_of};
 
@@ -104,7 +106,7 @@ async fn a_key_that_was_taken_anew_is_read_too() {
     let party = Party::new(Addressing::Lid).await;
     party.bob.send(&party.group, "with Carol").await.unwrap();
     party.companion.diary.messages(1).await;
-    party.carol.change_group(&party.group, GroupChange::Leave).unwrap();
+    party.carol.change_group(&party.group, PhoneChanges::Leave).unwrap();
     party.bob.send(&party.group, "without her").await.unwrap();
     assert_eq!(party.companion.diary.texts(2).await[1], "without her");
     assert_eq!(party.carol.inbox().len(), 1);
@@ -160,7 +162,7 @@ async fn the_key_is_taken_anew_once_somebody_has_left() {
     let group: Jid = party.group.parse().unwrap();
     party.companion.send(group.clone(), "all of you").await;
     party.carol.wait_for_inbox(|entries| entries.len() == 1).await;
-    party.carol.change_group(&party.group, GroupChange::Leave).unwrap();
+    party.carol.change_group(&party.group, PhoneChanges::Leave).unwrap();
     let is_told = |event: &Event| matches!(event, Event::Notification(it) if it.kind == "w:gp2");
     party.companion.diary.wait_for(|events| events.iter().filter(|event| is_told(event)).count() > 1).await;
     party.companion.send(group, "the two of us").await;
@@ -216,12 +218,83 @@ async fn nothing_is_encrypted_for_a_group_that_would_not_take_it() {
     let send = |to: Jid| party.companion.client.send(Outgoing::text(to, "may I?"));
     assert_eq!(send(others.parse().unwrap()).await, Err(SendError::NotInGroup));
     assert_eq!(send(Jid::group("120363000000000000")).await, Err(SendError::NotInGroup));
-    party.alice.change_group(&party.group, GroupChange::Promote(vec![party.bob.number().into()])).unwrap();
-    party.alice.change_group(&party.group, GroupChange::Announcement(true)).unwrap();
+    party.alice.change_group(&party.group, PhoneChanges::Promote(vec![party.bob.number().into()])).unwrap();
+    party.alice.change_group(&party.group, PhoneChanges::Announcement(true)).unwrap();
     // Alice made the group: she may.
     send(group.clone()).await.unwrap();
     let seconds = party.stage.companion(&party.carol).await;
     let refused = seconds.client.send(Outgoing::text(group, "may I?")).await;
     assert_eq!(refused, Err(SendError::NotAdmin));
     assert_eq!(party.bob.wait_for_inbox(|entries| !entries.is_empty()).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_made_changed_and_left() {
+    let party = Party::new(Addressing::Lid).await;
+    let client = &party.companion.client;
+    let (bob, carol) = (party.bob.lid(), party.carol.jid());
+    let made = client.create_group("Coffee", &[bob.clone(), Jid::pn("15559999999")]).await.unwrap();
+    assert_eq!((made.subject.as_str(), made.members.len()), ("Coffee", 2));
+    assert_eq!(made.rank(&party.alice.jid()), Some(Rank::Superadmin));
+    party.companion.send(made.jid.clone(), "the first").await;
+    party
+        .bob
+        .wait_for_inbox(|entries| entries.iter().any(|it| it.text.as_deref() == Some("the first")))
+        .await;
+
+    let nobody = Jid::pn("15559999999");
+    let refused = client.change_group(&made.jid, GroupChange::Add(vec![carol.clone(), nobody.clone()])).await;
+    assert_eq!(refused, Ok(vec![NotReached { user: nobody, code: 404 }]));
+    party.companion.send(made.jid.clone(), "the second").await;
+    party
+        .carol
+        .wait_for_inbox(|entries| entries.iter().any(|it| it.text.as_deref() == Some("the second")))
+        .await;
+    for change in [
+        GroupChange::Subject("Tea".into()),
+        GroupChange::Description(Some("About tea".into())),
+        GroupChange::Description(Some("About green tea".into())),
+        GroupChange::Locked(true),
+        GroupChange::AllAdd(true),
+        GroupChange::Approval(true),
+        GroupChange::Expiration(86_400),
+        GroupChange::Promote(vec![bob.clone()]),
+        GroupChange::Remove(vec![carol.clone()]),
+    ] {
+        assert_eq!(client.change_group(&made.jid, change).await, Ok(Vec::new()));
+    }
+    let shown = client.group(&made.jid).await.unwrap();
+    assert_eq!(shown.subject, "Tea");
+    assert_eq!(shown.description.as_ref().map(|it| it.text.as_str()), Some("About green tea"));
+    assert!(shown.is_locked && shown.all_add && shown.needs_approval && !shown.is_announcement);
+    assert_eq!((shown.expiration, shown.rank(&bob), shown.rank(&carol)), (86_400, Some(Rank::Admin), None));
+    assert_eq!(client.groups().await.unwrap().len(), 2);
+    let timer = client.change_group(&made.jid, GroupChange::Expiration(7)).await;
+    assert!(matches!(timer, Err(RequestError::Refused { code: 400, .. })));
+    assert_eq!(client.change_group(&made.jid, GroupChange::Leave).await, Ok(Vec::new()));
+    let gone = client.send(Outgoing::text(made.jid.clone(), "am I in?")).await;
+    assert_eq!(gone, Err(SendError::NotInGroup));
+    assert!(matches!(client.create_group(" ", &[]).await, Err(RequestError::Invalid(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_leads_into_a_group_or_to_its_administrators() {
+    let party = Party::new(Addressing::Lid).await;
+    let client = &party.companion.client;
+    let group: Jid = party.group.parse().unwrap();
+    let dave = party.stage.phone("15550000004");
+    let daves = party.stage.companion(&dave).await;
+    let code = client.group_invite(&group, false).await.unwrap();
+    let seen = daves.client.invited_group(&code).await.unwrap();
+    assert_eq!((&seen.jid, seen.members.len()), (&group, 0));
+    client.change_group(&group, GroupChange::Approval(true)).await.unwrap();
+    assert_eq!(daves.client.join_group(&code).await, Ok(Joined::Asked(group.clone())));
+    client.change_group(&group, GroupChange::Approve(vec![dave.lid()])).await.unwrap();
+    daves.send(group.clone(), "here I am").await;
+    party.bob.wait_for_inbox(|entries| entries.len() == 1).await;
+    let refused = daves.client.group_invite(&group, true).await;
+    assert!(matches!(refused, Err(RequestError::Refused { code: 401, .. })));
+    assert_ne!(client.group_invite(&group, true).await.unwrap(), code);
+    let revoked = daves.client.join_group(&code).await;
+    assert!(matches!(revoked, Err(RequestError::Refused { code: 410, .. })));
 }
