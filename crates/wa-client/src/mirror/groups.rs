@@ -29,7 +29,7 @@ impl Mirror {
 
     /// Brings into memory who has the own sender key of a group.
     pub(crate) async fn load_key_holders(&mut self, store: &Store, group: &Jid) -> Result<(), StoreError> {
-        if !self.key_holders.contains(group) {
+        if self.key_holders.get(group).is_none() {
             let holders = store.key_holders(&group.to_string()).await?.unwrap_or_default();
             self.key_holders.put(group.clone(), holders);
         }
@@ -37,8 +37,8 @@ impl Mirror {
     }
 
     /// Who has the own sender key of a group, if that has been loaded.
-    pub(crate) fn key_holders(&mut self, group: &Jid) -> KeyHolders {
-        self.key_holders.get(group).cloned().unwrap_or_default()
+    pub(crate) fn key_holders(&self, group: &Jid) -> Option<&KeyHolders> {
+        self.key_holders.peek(group)
     }
 
     /// Notes who has the own sender key of a group from now on.

@@ -11,7 +11,7 @@ use wa_protobuf::e2e::{
 };
 use wa_store::DeviceAddress;
 
-use super::{Sender, audience, encrypt};
+use super::{Sender, audience, encrypt, stanza};
 use crate::context::Context;
 use crate::end::End;
 use crate::iq::encrypt::FetchedBundle;
@@ -110,8 +110,6 @@ fn request(
     let padded = encrypt::padded(context, &content(wanted).encode_to_vec());
     let ciphertext = encrypt::seal(context, address, &padded)?;
     let introduces = ciphertext.kind == wa_signal::Kind::PreKey;
-    let enc =
-        Node::new("enc").attr("v", "2").attr("type", ciphertext.kind.as_str()).with_bytes(ciphertext.bytes);
     let node = Node::new("message")
         .attr("id", MessageId::from_random(context.random.random()).to_string())
         .attr("to", to)
@@ -119,7 +117,7 @@ fn request(
         .attr("category", "peer")
         .attr("push_priority", "high")
         .child(Node::new("meta").attr("appdata", "default"))
-        .child(enc);
+        .child(stanza::bare_enc(ciphertext));
     Some(encrypt::introduced(context, node, introduces))
 }
 

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use rand::RngExt;
 use wa_binary::{Jid, Node};
 use wa_signal::{Ciphertext, Session, pad};
@@ -54,19 +55,20 @@ pub(super) fn for_audience(
     }
     let chat = &audience.chat;
     let id = message.id.as_str();
-    if context.shared.sent_messages.is_none() {
-        context.mirror.remember_sent(SentMessage {
-            chat: chat.clone(),
-            id: id.into(),
-            to: chat.clone(),
-            message: raw,
-            timestamp: context.shared.clock.unix_millis(),
-        });
-    }
+    remember(context, chat, id, raw);
     let participants = Node::new("participants").with_children(enveloped);
     let peer = audience.pn.as_ref().filter(|_| audience.name_space == NameSpace::Lid);
     let node = stanza::message(&audience.on_wire(chat), id, &attributes).opt_attr("peer_recipient_pn", peer);
     Ok(introduced(context, node.child(participants), introduces))
+}
+
+/// Remembers a message for retry receipts, unless the embedder does.
+pub(super) fn remember(context: &mut Context<'_>, chat: &Jid, id: &str, message: Bytes) {
+    if context.shared.sent_messages.is_none() {
+        let timestamp = context.shared.clock.unix_millis();
+        let (chat, to) = (chat.clone(), chat.clone());
+        context.mirror.remember_sent(SentMessage { chat, id: id.into(), to, message, timestamp });
+    }
 }
 
 /// Adds what vouches for this device where a session starts, and only there.

@@ -8,7 +8,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 use wa_binary::{Jid, Node, phash};
 use wa_protobuf::e2e::{Message, SenderKeyDistributionMessage};
 use wa_signal::sender_key::{EncryptError, SenderKeyRecord};
-use wa_store::{DeviceAddress, KeyHolders, SenderKeyName, SentMessage};
+use wa_store::{DeviceAddress, KeyHolders, SenderKeyName};
 
 use super::audience::{self, Audience, NameSpace};
 use super::{encrypt, stanza, store_failed};
@@ -74,10 +74,12 @@ fn check_rank(context: &Context<'_>, group: &Group) -> Result<(), SendError> {
 }
 
 /// The devices of a group that don't have the own key yet.
-pub(super) fn without_key(context: &mut Context<'_>, audience: &Audience) -> Vec<Jid> {
+pub(super) fn without_key(context: &Context<'_>, audience: &Audience) -> Vec<Jid> {
     let holders = context.mirror.key_holders(&audience.chat);
+    let has_key =
+        |device: &Jid| holders.is_some_and(|holders| holders.contains(&DeviceAddress::from(device)));
     let devices = audience.theirs.iter().chain(&audience.ours);
-    devices.filter(|device| !holders.contains(&DeviceAddress::from(*device))).cloned().collect()
+    devices.filter(|device| !has_key(device)).cloned().collect()
 }
 
 /// Encrypts a message once for the group, with the key for those who don't have it; remembers it for retry receipts.
@@ -100,15 +102,7 @@ pub(super) fn for_audience(
         mirror.sender_keys.mark(&name);
         mirror.must_commit();
     }
-    if context.shared.sent_messages.is_none() {
-        mirror.remember_sent(SentMessage {
-            chat: group.clone(),
-            id: message.id.as_str().into(),
-            to: group.clone(),
-            message: raw,
-            timestamp: context.shared.clock.unix_millis(),
-        });
-    }
+    encrypt::remember(context, group, message.id.as_str(), raw);
     let is_lid = audience.name_space == NameSpace::Lid;
     let keys = (!copies.is_empty()).then(|| Node::new("participants").with_children(copies));
     let node = stanza::message(group, message.id.as_str(), &attributes)
@@ -124,7 +118,7 @@ fn renew_key_if_left(context: &mut Context<'_>, audience: &Audience) {
     let devices = audience.theirs.iter().chain(&audience.ours);
     let present: BTreeSet<_> = devices.map(DeviceAddress::from).collect();
     let holders = context.mirror.key_holders(&audience.chat);
-    if !holders.is_subset(&present) {
+    if holders.is_some_and(|holders| !holders.is_subset(&present)) {
         tracing::debug!("somebody has left a group; its key is taken anew");
         context.mirror.sender_keys.delete(&own_key(&audience.chat, &audience.own));
         context.mirror.save_key_holders(&audience.chat, KeyHolders::default());
@@ -139,7 +133,10 @@ fn handed_out(
 ) -> Result<(Vec<Node<'static>>, bool), SendError> {
     let key = distribution(context, &audience.chat, &audience.own)?;
     let missing = without_key(context, audience);
-    let mut holders = context.mirror.key_holders(&audience.chat);
+    if missing.is_empty() {
+        return Ok((Vec::new(), false));
+    }
+    let mut holders = context.mirror.key_holders(&audience.chat).cloned().unwrap_or_default();
     let known = holders.len();
     let (mut copies, mut introduces) = (Vec::with_capacity(missing.len()), false);
     let message = Message { sender_key_distribution_message: Some(Box::new(key)), ..Default::default() };
@@ -148,10 +145,7 @@ fn handed_out(
         let address = DeviceAddress::from(device);
         let Some(ciphertext) = encrypt::seal(context, &address, &plaintext) else { continue };
         introduces |= ciphertext.kind == wa_signal::Kind::PreKey;
-        let enc = Node::new("enc")
-            .attr("v", "2")
-            .attr("type", ciphertext.kind.as_str())
-            .with_bytes(ciphertext.bytes);
+        let enc = stanza::bare_enc(ciphertext);
         copies.push(Node::new("to").attr("jid", audience.on_wire(device)).child(enc));
         holders.insert(address);
     }
@@ -203,12 +197,13 @@ pub(super) async fn with_key(
 pub(super) async fn has_key(context: &mut Context<'_>, group: &Jid, device: &Jid) -> Result<bool, End> {
     context.mirror.load_key_holders(&context.shared.store, group).await?;
     let user = DeviceAddress::from(device).name;
-    Ok(context.mirror.key_holders(group).iter().any(|holder| holder.name == user))
+    let holders = context.mirror.key_holders(group);
+    Ok(holders.is_some_and(|holders| holders.iter().any(|holder| holder.name == user)))
 }
 
 /// A device has been handed the key with a message that it had asked for.
 pub(super) fn was_handed_key(context: &mut Context<'_>, group: &Jid, device: &Jid) {
-    let mut holders = context.mirror.key_holders(group);
+    let mut holders = context.mirror.key_holders(group).cloned().unwrap_or_default();
     if holders.insert(DeviceAddress::from(device)) {
         context.mirror.save_key_holders(group, holders);
     }

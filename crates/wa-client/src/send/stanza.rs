@@ -19,6 +19,11 @@ pub(super) fn enc(ciphertext: Ciphertext, attributes: &Attributes, count: Option
     sealed(ciphertext.kind.as_str(), attributes, count).with_bytes(ciphertext.bytes)
 }
 
+/// `<enc>` for one device of what has no content that a person sees.
+pub(super) fn bare_enc(ciphertext: Ciphertext) -> Node<'static> {
+    Node::new("enc").attr("v", "2").attr("type", ciphertext.kind.as_str()).with_bytes(ciphertext.bytes)
+}
+
 /// `<enc>` for all members of a group.
 pub(super) fn enc_for_all(ciphertext: Vec<u8>, attributes: &Attributes) -> Node<'static> {
     sealed("skmsg", attributes, None).with_bytes(ciphertext)

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use wa_binary::Jid;
 
 use crate::{
-    AppStateKey, Batch, Changes, DeviceAddress, Key, Kind, PeerData, Seal, SenderKeyName, SentMessage,
+    Alias, AppStateKey, Batch, Changes, DeviceAddress, Key, Kind, PeerData, Seal, SenderKeyName, SentMessage,
     StoreError,
 };
 
@@ -56,16 +56,7 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         |group| Key::new([group.as_str()]),
         |holders| holders.to_record(),
     )?;
-    for (pn, lid) in lid_mappings {
-        sealed.put(Kind::LID_OF_PN, Key::new([pn.as_str()]), lid.as_bytes())?;
-        sealed.put(Kind::PN_OF_LID, Key::new([lid.as_str()]), pn.as_bytes())?;
-    }
-    sealed.put_all(
-        Kind::ALIAS,
-        &aliases,
-        |(asked, _)| Key::new([asked.as_str()]),
-        |(_, alias)| alias.to_record(),
-    )?;
+    sealed.put_names(&lid_mappings, &aliases)?;
     sealed.set_all(Kind::DEVICE_LIST, device_lists, user_key, |list| list.to_record())?;
     sealed.put_all(Kind::SENT_MESSAGE, &sent_messages, sent_message_key, SentMessage::to_record)?;
     if trims {
@@ -118,6 +109,20 @@ impl Sealed<'_> {
         let value = self.seal.seal(kind, &key, plain)?;
         self.batch.put(kind, key, value);
         Ok(())
+    }
+
+    /// Who is who.
+    fn put_names(
+        &mut self,
+        lid_mappings: &[(CompactString, CompactString)],
+        aliases: &[(CompactString, Alias)],
+    ) -> Result<(), StoreError> {
+        for (pn, lid) in lid_mappings {
+            self.put(Kind::LID_OF_PN, Key::new([pn.as_str()]), lid.as_bytes())?;
+            self.put(Kind::PN_OF_LID, Key::new([lid.as_str()]), pn.as_bytes())?;
+        }
+        let asked = |(asked, _): &(CompactString, Alias)| Key::new([asked.as_str()]);
+        self.put_all(Kind::ALIAS, aliases, asked, |(_, alias)| alias.to_record())
     }
 
     fn put_all<T, V: AsRef<[u8]>>(
