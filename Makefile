@@ -1,8 +1,9 @@
 # Everything a person does with this tree. Only the Rust toolchain (with a C linker) is needed,
-# except for `interop`, which needs Node.js 20 and npm.
+# except for `interop` and `test-browser`, which need Node.js 20 and npm, and `contract`, which needs Python 3.10 and PyPI.
 
 CARGO ?= cargo
 NPM ?= npm
+PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 # A debug build serves the demo just as well, and is the one that `make test` has built already.
 TRUNKLINE := $(TARGET)/debug/trunkline
@@ -12,13 +13,13 @@ FIRST := 8fe5a9e
 BASELINE ?= $(TARGET)/baseline/target/release/trunkline
 
 # What is published, and the version it has.
-PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-media wa-appstate wa-history wa-store wa-client wa-simulator
+PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-media wa-appstate wa-history wa-store wa-import wa-client wa-simulator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo run build test interop package bench soak abuse fuzz fmt lint audit doc ci
+.PHONY: help demo run build test interop test-browser contract package bench soak abuse fuzz fmt lint audit doc ci
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 demo: build ## pair two instances with the simulator, send both ways, receive webhooks (ONCE=1 ends after it)
 	@$(TRUNKLINE) demo
@@ -29,7 +30,7 @@ run: ## the gateway, for real WhatsApp
 build:
 	$(CARGO) build --locked --bin trunkline
 
-test: build ## every test that needs nothing but the Rust toolchain; what meets the simulator, under both of its profiles
+test: build ## every test that needs nothing but the Rust toolchain (and a PostgreSQL, where there is one); what meets the simulator, under both of its profiles
 	$(CARGO) test --locked --workspace
 	SIMULATOR_PROFILE=hostile $(CARGO) test --locked --workspace --test scenarios --test services --test it
 	SIMULATOR_PROFILE=hostile $(CARGO) test --locked --workspace --test acceptance kill
@@ -41,6 +42,22 @@ interop: build ## real clients (Baileys, from npm) against the simulator, under 
 	@command -v $(NPM) >/dev/null || { echo "interop: SKIPPED LOUDLY: npm (Node.js 20 or later) is not installed" >&2; exit 1; }
 	cd tests/interop && $(NPM) ci --silent --no-fund --no-audit && TRUNKLINE=$(TRUNKLINE) $(NPM) test --silent
 	cd tests/interop && TRUNKLINE=$(TRUNKLINE) SIMULATOR_PROFILE=hostile SIMULATOR_WITHOUT=$(BAILEYS_DIES_OF) $(NPM) test --silent
+
+test-browser: build ## the console and the QR page in a headless Chromium; pictures of all screens in target/screenshots
+	@command -v $(NPM) >/dev/null || { echo "test-browser: SKIPPED LOUDLY: npm (Node.js 20 or later) is not installed" >&2; exit 1; }
+	@tests/browser/chromium || { echo "test-browser: SKIPPED LOUDLY: there is no Chromium" >&2; exit 1; }
+	cd tests/browser && $(NPM) ci --silent --no-fund --no-audit --ignore-scripts && \
+		TRUNKLINE=$(TRUNKLINE) SCREENSHOTS=$(TARGET)/screenshots $(NPM) test --silent
+
+# What `contract` needs of others, in versions that are written down. Without it the target says so and is no failure,
+# except where CI=true.
+CONTRACT := $(TARGET)/contract
+
+contract: build ## schemathesis, every check of it, against the API that the gateway describes, as administrator and as user
+	@if $(PYTHON) -m venv $(CONTRACT) && \
+		$(CONTRACT)/bin/pip install --quiet --disable-pip-version-check --requirement tests/contract/requirements.txt; then \
+		TRUNKLINE=$(TRUNKLINE) $(CONTRACT)/bin/python tests/contract/run.py; \
+	else echo "contract: SKIPPED LOUDLY: Python 3.10 or later, or PyPI, can't be had" >&2; test "$(CI)" != true; fi
 
 # The program is copied away, so that it finds neither the workspace nor its crates; only the versions of other
 # people's crates are those of the workspace. Building it from the unpacked packages is what verifies them: cargo's own
@@ -74,8 +91,8 @@ abuse: build ## the second half of soak alone
 fuzz: ## the hostile-input suite with a hundred times the cases; coverage-guided too where cargo-fuzz is installed
 	HOSTILE_CASES=10000000 $(CARGO) test --locked --release -p trunkline-tests hostile -- --nocapture
 	@if $(CARGO) fuzz --version >/dev/null 2>&1; then \
-		cd crates/wa-binary && for target in frame jid; do \
-			RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=60 || exit 1; done; \
+		for target in wa-binary/frame wa-binary/jid wa-appstate/decoders wa-history/plain wa-history/stream wa-import/store; do \
+			(cd crates/$${target%/*} && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $${target#*/} -- -max_total_time=60) || exit 1; done; \
 	else echo "fuzz: coverage-guided part SKIPPED: cargo-fuzz is not installed" >&2; fi
 
 fmt: ## format
@@ -99,4 +116,5 @@ audit: ## licences, banned and doubled crates, sources, known vulnerabilities: c
 doc: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
+# `contract` is not part of it yet: it goes in with the first run without a finding.
 ci: lint test doc package interop ## what must hold for every commit on main

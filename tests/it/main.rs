@@ -13,6 +13,8 @@
 )]
 
 mod abuse;
+mod examples;
+mod files;
 mod hostile;
 mod kill;
 mod layering;

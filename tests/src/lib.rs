@@ -9,12 +9,14 @@
 )]
 
 pub mod bench;
+mod files;
 mod process;
 mod receiver;
 mod rest;
 pub mod soak;
 mod usage;
 
+pub use files::FileTraffic;
 pub use process::Trunkline;
 pub use receiver::{Hook, WebhookReceiver, events_by_message, message_id};
 pub use rest::{Gateway, GatewayOptions, Simulator, call};

@@ -8,9 +8,13 @@ use std::time::Duration;
 use actix_server::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
-use outbound::{AddressGuard, Resolver};
+use bucket::Bucket;
+use outbound::AddressGuard;
 use rand::Rng as _;
-use services::{AuthConfig, AuthService, Dependencies, FirstAdmin, KeepFor, ServiceError, Services};
+use services::{
+    AuthConfig, AuthService, BucketObjects, Dependencies, FirstAdmin, KeepFor, MediaOptions, Programs,
+    ServiceError, Services,
+};
 use storage::{SecretText, Storage, StorageError};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
@@ -18,20 +22,23 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::backend::{Backend, BackendError};
-use crate::config::{AdminConfig, Config, DatabaseConfig};
+use crate::config::{AdminConfig, Config, DatabaseConfig, MediaStore};
+use crate::dialects;
 use crate::first_start::FirstStart;
 use crate::middleware::edge;
 use crate::node::{Node, NodeError};
 use crate::openapi;
 use crate::routes;
-use crate::server::{self, Gate, Limits};
+use crate::server::{self, CertificateError, Gate, Limits, Tls};
 use crate::state::AppState;
 use crate::whatsapp::{self, OutboundError, Route};
 
 // A stop takes less than 5 s whatever hangs: service managers kill after 10, and all that was promised is stored anyway.
 // Answers that are under way come first, see `server`.
 
-/// When changes that nobody waits for any more are cut off, counted from the stop.
+/// When answers that are under way are cut off, counted from the stop: a worker that is busy doesn't hear of it.
+const ANSWERS_END: Duration = Duration::from_millis(1_500);
+/// When changes that nobody waits for any more are cut off.
 const CHANGES_END: Duration = Duration::from_millis(2_500);
 /// When instances and deliveries are cut off.
 const SERVICES_END: Duration = Duration::from_millis(3_800);
@@ -44,6 +51,7 @@ const JWT_SECRET: &str = "jwt_secret";
 pub struct Application {
     server: Server,
     address: SocketAddr,
+    tls: Option<Tls>,
     state: web::Data<AppState>,
     node: Node,
     first_start: Option<FirstStart>,
@@ -65,6 +73,9 @@ pub enum StartError {
     /// Connections can't be set up.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    /// The certificate for clients can't be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// A service refused its configuration.
     #[error("the services can't start")]
     Services(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -99,6 +110,7 @@ impl Application {
     /// The first thing that can't be used.
     pub async fn build(config: Config) -> Result<Self, StartError> {
         install_crypto();
+        let tls = config.tls.as_ref().map(Tls::new).transpose()?;
         let backend = Backend::open(&config).await?;
         let node = Node::of(&config.data_dir)?;
         // Webhooks are judged by it; it learns where the gateway itself is as soon as that is known.
@@ -106,10 +118,13 @@ impl Application {
         let services = services(&config, &backend, &node, &guard).await?;
         let first_start = first_start(&services, &config.admin).await?;
         let document = openapi::document(config.public_url.as_ref());
-        let state = web::Data::new(AppState::new(services, backend, &config, document));
-        let (server, address) = listen(&config, state.clone())?;
+        let limits = Limits::of(server::descriptor_limit());
+        let paths_with_files = dialects::paths_with_files();
+        let state = AppState::new(services, backend, &config, &document, paths_with_files, limits.all);
+        let state = web::Data::new(state);
+        let (server, address) = listen(&config, limits, tls.clone(), state.clone())?;
         guard.close(address);
-        Ok(Self { server, address, state, node, first_start })
+        Ok(Self { server, address, tls, state, node, first_start })
     }
 
     /// The port that it listens on.
@@ -126,7 +141,8 @@ impl Application {
                 SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
             });
         }
-        format!("http://{address}")
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
     }
 
     /// What was created because there were no users yet. The password can't be told again.
@@ -140,11 +156,17 @@ impl Application {
     /// # Errors
     /// When the server fails or instances can't be resumed; the order of the end is kept then, too.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { server, state, node, .. } = self;
+        let Self { server, tls, state, node, .. } = self;
+        let followed = tls.map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.follow_files())));
         let handle = server.handle();
         let serving = tokio::spawn(server);
-        let outcome = match state.services.resume().await {
-            Ok(()) => {
+        let resumed = tokio::select! {
+            resumed = state.services.resume() => Some(resumed),
+            // Thousands of instances, or a database that hangs, keep nobody from stopping.
+            () = stop.cancelled() => None,
+        };
+        let outcome = match resumed {
+            Some(Ok(())) => {
                 state.set_ready(true);
                 let watched = Arc::clone(&state);
                 let watching = async move { watched.watchdog.watch(watched.backend.storage()).await };
@@ -153,8 +175,10 @@ impl Application {
                 drop(watching);
                 ended
             }
-            Err(error) => Err(error.into()),
+            Some(Err(error)) => Err(error.into()),
+            None => Ok(()),
         };
+        drop(followed);
         end(&state, &handle).await;
         drop(node);
         outcome
@@ -166,7 +190,9 @@ async fn end(state: &AppState, handle: &ServerHandle) {
     let began = Instant::now();
     state.set_ready(false);
     state.stopping.cancel();
-    handle.stop(true).await;
+    if timeout_at(began + ANSWERS_END, handle.stop(true)).await.is_err() {
+        tracing::warn!("answers were still under way when the gateway stopped");
+    }
     if timeout_at(began + CHANGES_END, state.changes.idle()).await.is_err() {
         tracing::warn!("requests were still at work when the gateway stopped");
     }
@@ -268,10 +294,7 @@ async fn services(
 ) -> Result<Services, StartError> {
     let storage = backend.storage();
     let auth = auth(config, &*storage).await?;
-    let resolver = match &config.dns_servers[..] {
-        [] => Resolver::system(),
-        servers => Resolver::of_servers(servers),
-    };
+    let resolver = whatsapp::resolver(config);
     let route = Route::new(config, guard, resolver.clone())?;
     let versions = route.versions(&config.whatsapp, Arc::clone(&storage))?;
     let companions = route.companions(backend.clone(), versions.clone())?;
@@ -291,10 +314,43 @@ async fn services(
         keep_for: KeepFor {
             events: config.event_retention,
             messages: config.message_retention,
+            media: config.media_retention,
             dead_letters: config.dead_letter_retention,
+            audit: config.audit_retention,
         },
+        media: media_options(config)?,
     })
     .map_err(|error| StartError::Services(error.into()))
+}
+
+fn media_options(config: &Config) -> Result<MediaOptions, OutboundError> {
+    let folder = config.data_dir.join("media");
+    let local = MediaOptions {
+        download: config.media_download,
+        programs: programs(),
+        ..MediaOptions::local(&folder)
+    };
+    let Some(bucket) = bucket(config)? else { return Ok(local) };
+    Ok(MediaOptions { objects: Arc::new(BucketObjects::new(bucket, folder.join("files"))), ..local })
+}
+
+/// The bucket that files are kept in, if they are.
+pub(crate) fn bucket(config: &Config) -> Result<Option<Bucket>, OutboundError> {
+    let MediaStore::Bucket(settings) = &config.media_store else { return Ok(None) };
+    let authorities = whatsapp::authorities("S3_CA_FILE", config.s3_ca_file.as_deref())?;
+    Ok(Some(Bucket::new((**settings).clone(), whatsapp::resolver(config), &authorities)?))
+}
+
+/// The programs of this machine that make pictures. What is missing is said once.
+fn programs() -> Programs {
+    let programs = Programs::found();
+    if programs.ffmpeg.is_none() {
+        tracing::info!("there is no ffmpeg in PATH: videos are sent without a small picture");
+    }
+    if programs.pdftoppm.is_none() {
+        tracing::info!("there is no pdftoppm in PATH: PDFs are sent without a small picture");
+    }
+    programs
 }
 
 async fn auth(config: &Config, storage: &dyn Storage) -> Result<AuthConfig, StorageError> {
@@ -327,10 +383,14 @@ async fn first_start(services: &Services, admin: &AdminConfig) -> Result<Option<
     Ok(welcome.map(FirstStart::from))
 }
 
-fn listen(config: &Config, state: web::Data<AppState>) -> Result<(Server, SocketAddr), StartError> {
+fn listen(
+    config: &Config,
+    limits: Limits,
+    tls: Option<Tls>,
+    state: web::Data<AppState>,
+) -> Result<(Server, SocketAddr), StartError> {
     let address = config.listen;
     let failed = |source| StartError::Listen { address, source };
-    let limits = Limits::of(server::descriptor_limit());
     tracing::info!(
         all = limits.all,
         per_address = limits.per_address,
@@ -340,6 +400,6 @@ fn listen(config: &Config, state: web::Data<AppState>) -> Result<(Server, Socket
     let listener = server::bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let app = move || App::new().app_data(state.clone()).wrap(from_fn(edge)).configure(routes::configure);
-    let server = server::serve(listener, gate, app).map_err(failed)?;
+    let server = server::serve(listener, gate, tls, app).map_err(failed)?;
     Ok((server, bound))
 }

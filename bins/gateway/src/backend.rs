@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use storage::{Epoch, InstanceId, Storage};
-use storage_sqlite::{MasterKey, MasterKeyError, OpenError, SqliteDatabase, WriteFailure};
+use storage_sqlite::{CommitFigures, MasterKey, MasterKeyError, OpenError, SqliteDatabase, WriteFailure};
 use thiserror::Error;
 use tokio::task::JoinError;
 use wa_client::Store;
@@ -91,10 +91,24 @@ impl Backend {
         }
     }
 
+    /// Where it is, without credentials.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Sqlite(database) => format!("file:{}", database.path().display()),
+        }
+    }
+
     /// Since when and why nothing can be written, if that is so.
     pub(crate) fn write_failure(&self) -> Option<WriteFailure> {
         match self {
             Self::Sqlite(database) => database.write_failure(),
+        }
+    }
+
+    /// How commits have gone since it was opened.
+    pub(crate) fn commit_figures(&self) -> CommitFigures {
+        match self {
+            Self::Sqlite(database) => database.commit_figures(),
         }
     }
 
@@ -108,12 +122,16 @@ impl Backend {
 
 fn master_key(config: &Config) -> Result<MasterKey, BackendError> {
     if let Some(key) = &config.master_key {
-        return Ok(key.clone());
+        let previous = config.previous_master_key.clone();
+        return Ok(previous.into_iter().fold(key.clone(), MasterKey::in_place_of));
     }
     let file = data_dir::master_key(config)?;
     if !file.exists() {
         let unusable = |source| BackendError::DataDir { folder: config.data_dir.clone(), source };
         data_dir::begin(config).map_err(unusable)?;
     }
-    Ok(MasterKey::from_file(file)?)
+    let key = MasterKey::from_file(file)?;
+    // While a rotation isn't through.
+    let previous = data_dir::previous_key(config);
+    if previous.exists() { Ok(key.in_place_of(MasterKey::from_file(previous)?)) } else { Ok(key) }
 }

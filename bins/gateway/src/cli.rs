@@ -1,9 +1,11 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use wa_simulator::{Profile, Quirk};
+use clap_complete::Shell;
+use wa_simulator::{Profile, Quirk, Wanted};
 
 use crate::config::variables;
 
@@ -55,6 +57,9 @@ pub enum Command {
         /// What of the profile it leaves out, such as "rate_limit,busy_pairing".
         #[arg(long, env = Quirk::VARIABLE, value_delimiter = ',', value_name = "BEHAVIOURS")]
         without: Vec<Quirk>,
+        /// What it does besides, alone or with a number, such as "tokens,answer_within=30".
+        #[arg(long, env = Wanted::VARIABLE, value_delimiter = ',', value_name = "BEHAVIOURS")]
+        with: Vec<Wanted>,
     },
     /// Bring the database's schema up to date and say so.
     #[command(after_long_help = variables::help())]
@@ -63,6 +68,13 @@ pub enum Command {
         #[command(flatten)]
         start: Start,
     },
+    /// Make a new master key, and seal everything with it that the present one has sealed.
+    ///
+    /// No gateway may run meanwhile. When it is cut off, run it again: it goes on where it ended, and both keys are known
+    /// until it is through. With MASTER_KEY set, put the present key into MASTER_KEY_PREVIOUS and another one into
+    /// MASTER_KEY first.
+    #[command(after_long_help = variables::help())]
+    RotateKey,
     /// Take a user's credentials back, also while a gateway runs.
     ///
     /// The new one is shown once: on stdout if that is a terminal, otherwise in a file in DATA_DIR that only its owner can
@@ -73,6 +85,27 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// Take an already linked device over from another gateway, without linking it anew.
+    ///
+    /// From Baileys: the folder of its files, or one JSON document as adapters keep it in databases. From whatsmeow: its SQLite
+    /// database. No gateway may run on the data folder meanwhile; a running one takes POST /api/instances/{id}/import.
+    ///
+    /// The old gateway has to be stopped first, for good: both sides move the same keys on with every message.
+    #[command(after_long_help = variables::help())]
+    Import(ImportArguments),
+    /// Look at everything that a gateway needs, and say what is in its way.
+    ///
+    /// Configuration, data folder, database, open files, address guard, the way to WhatsApp, its version and the clock.
+    /// Nothing is changed, and a gateway may run meanwhile. It fails when something would keep a gateway from working.
+    #[command(after_long_help = variables::help())]
+    Doctor,
+    /// Write a script that completes this command line.
+    ///
+    /// For bash: trunkline completions bash > /etc/bash_completion.d/trunkline
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
 }
 
 /// What can be done about a user.
@@ -80,14 +113,36 @@ pub enum Command {
 pub enum UserCommand {
     /// Make a new password.
     ResetPassword {
-        /// Whose.
+        /// Email address that the user logs in with.
         email: String,
     },
     /// Make a new API key.
     RotateKey {
-        /// Whose.
+        /// Email address that the user logs in with.
         email: String,
     },
+}
+
+/// What is taken over, and whose it will be.
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// The folder, document or database of the other gateway.
+    pub store: PathBuf,
+    /// E-mail of the user whose instance it will be.
+    #[arg(long, value_name = "EMAIL")]
+    pub user: String,
+    /// What the new instance is called.
+    #[arg(long, default_value = "imported")]
+    pub name: String,
+    /// Which device of a database with several: its JID, or its account's phone number.
+    #[arg(long, value_name = "JID")]
+    pub device: Option<String>,
+    /// Only say what would be taken over.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Say that the old gateway is stopped and won't be started again with this store.
+    #[arg(long)]
+    pub old_side_stopped: bool,
 }
 
 /// How a database is opened.
@@ -122,11 +177,13 @@ mod tests {
     #[test]
     fn simulate_takes_port_0_tls_a_profile_and_exceptions() {
         let args = ["trunkline", "simulate", "--listen", "127.0.0.1:0", "--tls", "--profile", "hostile"];
-        let cli = Cli::parse_from(args.into_iter().chain(["--without", "rate_limit,busy_pairing"]));
-        let Command::Simulate { listen, tls, profile, without, .. } = cli.command else {
+        let changed = ["--without", "rate_limit,busy_pairing", "--with", "answer_within=9"];
+        let cli = Cli::parse_from(args.into_iter().chain(changed));
+        let Command::Simulate { listen, tls, profile, without, with, .. } = cli.command else {
             panic!("not simulate: {:?}", cli.command);
         };
         assert_eq!((listen.port(), tls, profile), (0, true, Profile::Hostile));
         assert_eq!(without, [Quirk::RateLimit, Quirk::BusyPairing]);
+        assert_eq!(with, ["answer_within=9".parse().unwrap()]);
     }
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_web::HttpRequest;
@@ -32,7 +33,12 @@ pub(crate) enum Phase {
     /// Of the client, the rest of a request's head, or of a body that nobody wants.
     Head,
     /// Of us, an answer; of the client, so many bytes of the body at most.
-    Answering { body: usize },
+    Answering {
+        /// The bytes.
+        body: usize,
+        /// How long nothing may come or leave meanwhile.
+        patience: Duration,
+    },
 }
 
 impl Watch {
@@ -51,10 +57,10 @@ impl Watch {
     pub(crate) fn heard(&self, count: usize) {
         match self.0.phase.get() {
             Phase::Idle if count > 0 => self.enter(Phase::Head),
-            Phase::Answering { body } => {
-                self.0.phase.set(Phase::Answering { body: body.saturating_sub(count) })
+            Phase::Answering { body, patience } if count > 0 => {
+                self.enter(Phase::Answering { body: body.saturating_sub(count), patience })
             }
-            Phase::Idle | Phase::Head => {}
+            Phase::Idle | Phase::Head | Phase::Answering { .. } => {}
         }
     }
 
@@ -88,12 +94,12 @@ impl Watch {
 pub(crate) struct Answering(Option<Watch>);
 
 impl Answering {
-    /// From now on the connection gives no more than the body of this request. Without a connection of ours, as in tests,
-    /// nothing happens.
-    pub(crate) fn begin(request: &HttpRequest, longest: usize) -> Self {
+    /// From now on the connection gives no more than the body of this request, and bears that nothing of it comes, and nothing
+    /// of the answer leaves, for so long. Without a connection of ours, as in tests, nothing happens.
+    pub(crate) fn begin(request: &HttpRequest, longest: usize, patience: Duration) -> Self {
         let watch = request.conn_data::<Watch>().cloned();
         if let Some(watch) = &watch {
-            watch.enter(Phase::Answering { body: announced(request).min(longest) });
+            watch.enter(Phase::Answering { body: announced(request).min(longest), patience });
         }
         Self(watch)
     }
@@ -119,19 +125,19 @@ impl Drop for Answering {
 /// The body of this request has been read to its end: what comes now belongs to another one.
 pub(crate) fn body_is_read(request: &HttpRequest) {
     if let Some(watch) = request.conn_data::<Watch>()
-        && let Phase::Answering { .. } = watch.0.phase.get()
+        && let Phase::Answering { patience, .. } = watch.0.phase.get()
     {
-        watch.0.phase.set(Phase::Answering { body: 0 });
+        watch.0.phase.set(Phase::Answering { body: 0, patience });
     }
 }
 
 /// A part of this request's body has been read; where the head didn't tell how long it is, another part may come.
 pub(crate) fn body_goes_on(request: &HttpRequest) {
     if let Some(watch) = request.conn_data::<Watch>()
-        && let Phase::Answering { body } = watch.0.phase.get()
+        && let Phase::Answering { body, patience } = watch.0.phase.get()
         && is_chunked(request)
     {
-        watch.0.phase.set(Phase::Answering { body: body.max(AHEAD) });
+        watch.0.phase.set(Phase::Answering { body: body.max(AHEAD), patience });
         watch.release();
     }
 }
@@ -164,5 +170,22 @@ impl MessageBody for Sent {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_is_progress() {
+        let (watch, patience) = (Watch::new(), Duration::from_secs(60));
+        watch.enter(Phase::Answering { body: 10, patience });
+        let began = watch.phase().1;
+        tokio::time::advance(Duration::from_secs(50)).await;
+        watch.heard(0);
+        assert_eq!(watch.phase(), (Phase::Answering { body: 10, patience }, began), "nothing has come");
+        watch.heard(4);
+        assert_eq!(watch.phase(), (Phase::Answering { body: 6, patience }, Instant::now()));
     }
 }

@@ -8,10 +8,13 @@ use crate::config::{Config, ConfigError, DatabaseConfig};
 
 /// The key that everything stored is sealed with, where the configuration names none.
 const MASTER_KEY: &str = "master.key";
+/// The key before it, while what it has sealed is sealed anew.
+const PREVIOUS_KEY: &str = "master.key.previous";
 /// Stands in the folder from before there is a key until the first database was made with it.
 const BEGUN: &str = "first-start.pending";
 /// What else the gateway writes here, and nobody else is to read.
-const PRIVATE: [&str; 4] = ["first-start.txt", "new-password.txt", "new-api-key.txt", "node.id"];
+const PRIVATE: [&str; 5] =
+    [PREVIOUS_KEY, "first-start.txt", "new-password.txt", "new-api-key.txt", "node.id"];
 
 /// Creates the folder, and takes from others what they may do with it and with what lies in it.
 pub(crate) fn prepare(config: &Config) -> io::Result<()> {
@@ -32,7 +35,7 @@ pub(crate) fn prepare(config: &Config) -> io::Result<()> {
 /// When others can read the key; when what it sealed is missing, unless that is to be begun anew; when the key is missing,
 /// and what it sealed is there.
 pub(crate) fn master_key(config: &Config) -> Result<PathBuf, ConfigError> {
-    let key = config.data_dir.join(MASTER_KEY);
+    let key = present_key(config);
     let DatabaseConfig::Sqlite { file: database } = &config.database;
     let is_filled = database.metadata().is_ok_and(|found| found.len() > 0);
     match (key.exists(), is_filled) {
@@ -58,6 +61,16 @@ pub(crate) fn master_key(config: &Config) -> Result<PathBuf, ConfigError> {
         (true, _) => check_is_private(&key).map(|()| key),
         (false, false) => Ok(key),
     }
+}
+
+/// The file of the master key, whether it is there or not.
+pub(crate) fn present_key(config: &Config) -> PathBuf {
+    config.data_dir.join(MASTER_KEY)
+}
+
+/// The file with the key before the master key, from the beginning of a rotation to its end.
+pub(crate) fn previous_key(config: &Config) -> PathBuf {
+    config.data_dir.join(PREVIOUS_KEY)
 }
 
 /// Says that a first start has begun. If it is cut off, the next one goes on.

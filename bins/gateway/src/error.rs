@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
-use services::ServiceError;
+use services::{Exceeded, ServiceError};
 use storage::{FailureCause, Timestamp};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
@@ -25,7 +27,12 @@ pub struct ApiError {
     field: Option<String>,
     cause: Option<String>,
     retry: Option<Retry>,
+    exceeded: Option<Box<Exceeding>>,
 }
+
+/// The limits that stand against it: in a box, since they seldom do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Exceeding(Vec<Exceeded>);
 
 /// When another try makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +45,7 @@ impl ApiError {
     /// An error without field, cause or waiting time.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None, cause: None, retry: None }
+        Self { status, code, message: message.into(), field: None, cause: None, retry: None, exceeded: None }
     }
 
     /// 400: the request's content is wrong.
@@ -73,6 +80,16 @@ impl ApiError {
             "internal",
             "Something went wrong on our side. The log has more under this answer's x-request-id.",
         )
+    }
+
+    /// The error for programs: it stays.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The error for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The field of the request that is at fault.
@@ -122,6 +139,33 @@ impl ApiError {
         move |error| Self::of(error, names)
     }
 
+    /// The body that it answers with.
+    pub(crate) fn response(&self) -> ErrorResponse<'_> {
+        let (retry_after, retry_at) = match self.retry {
+            None => (None, None),
+            Some(Retry::After(wait)) => (Some(whole_seconds(wait)), None),
+            Some(Retry::At(until)) => (None, Some(until)),
+        };
+        let (code, message) = (self.code, self.message.as_str());
+        let (field, cause) = (self.field.as_deref(), self.cause.as_deref());
+        ErrorResponse {
+            error: ErrorDetail {
+                code,
+                message,
+                field,
+                cause,
+                retry_after,
+                retry_at,
+                exceeded_limits: self.exceeded().iter().map(|one| one.limit.as_str()).collect(),
+                usage: self.exceeded().iter().map(|one| (one.limit.counted(), one.used)).collect(),
+            },
+        }
+    }
+
+    fn exceeded(&self) -> &[Exceeded] {
+        self.exceeded.as_ref().map(|exceeding| &exceeding.0[..]).unwrap_or_default()
+    }
+
     fn of(error: ServiceError, names: Names) -> Self {
         let message = sentence(&error.to_string());
         match error {
@@ -146,8 +190,16 @@ impl ApiError {
                     .with_cause(cause.as_str())
                     .with_retry_at(until)
             }
+            ServiceError::LimitExceeded { exceeded, until } => {
+                let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "limit_exceeded", message);
+                let exceeded = Some(Box::new(Exceeding(exceeded)));
+                Self { exceeded, ..error.with_retry_at(Some(until)) }
+            }
             ServiceError::Unauthorized { .. } => Self::unauthorized(message),
             ServiceError::Forbidden { .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            ServiceError::AddressNotAllowed => {
+                Self::new(StatusCode::FORBIDDEN, "address_not_allowed", message)
+            }
             ServiceError::RateLimited { retry_after } => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
                     .with_retry_after(retry_after)
@@ -159,6 +211,19 @@ impl ApiError {
                     "what was asked for is unreadable"
                 );
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", message)
+            }
+            ServiceError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message).with_field("file")
+            }
+            ServiceError::FilePending => {
+                Self::new(StatusCode::CONFLICT, "media_pending", message).with_retry_after(SOON)
+            }
+            ServiceError::FileUnavailable { fault } => {
+                let error = Self::new(StatusCode::GONE, "media_unavailable", message);
+                match fault {
+                    Some(fault) => error.with_cause(fault.as_str()),
+                    None => error,
+                }
             }
             ServiceError::Unavailable { .. } => Self::unavailable(message),
             error => {
@@ -173,6 +238,9 @@ impl ApiError {
 const FAILED: &str = "failed";
 /// When another try makes sense after a passing shortage.
 const BRIEFLY: Duration = Duration::from_secs(1);
+
+/// When another try makes sense for what is under way.
+const SOON: Duration = Duration::from_secs(5);
 
 /// A message of the services as a sentence: they write them to be embedded.
 fn sentence(message: &str) -> String {
@@ -196,28 +264,14 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (retry_after, retry_at) = match self.retry {
-            None => (None, None),
-            Some(Retry::After(wait)) => (Some(whole_seconds(wait)), None),
-            Some(Retry::At(until)) => (None, Some(until)),
-        };
         let mut response = HttpResponse::build(self.status);
-        if let Some(seconds) = retry_after {
-            response.insert_header((header::RETRY_AFTER, seconds));
+        if let Some(Retry::After(wait)) = self.retry {
+            response.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        response.json(ErrorResponse {
-            error: ErrorDetail {
-                code: self.code,
-                message: &self.message,
-                field: self.field.as_deref(),
-                cause: self.cause.as_deref(),
-                retry_after,
-                retry_at,
-            },
-        })
+        response.json(self.response())
     }
 }
 
@@ -247,6 +301,14 @@ struct ErrorDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     retry_at: Option<Timestamp>,
+    /// The limits of the instance that are reached: beside `limit_exceeded`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<String>>)]
+    exceeded_limits: Vec<&'static str>,
+    /// What was used of each of them until then.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Option<BTreeMap<String, u64>>)]
+    usage: BTreeMap<&'static str, u64>,
 }
 
 /// How the API's description speaks of every answer that isn't a success.
@@ -254,9 +316,26 @@ pub(crate) struct Refused;
 
 impl IntoResponses for Refused {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorResponse"))).build();
-        let refused = ResponseBuilder::new().description("Why not.").content("application/json", body);
-        BTreeMap::from([("default".to_owned(), refused.into())])
+        refused_with("ErrorResponse")
+    }
+}
+
+/// The same where errors are told in other words: those of this schema.
+pub(crate) fn refused_with(schema: &str) -> BTreeMap<String, RefOr<Response>> {
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+    let refused = ResponseBuilder::new().description("Why not.").content("application/json", body);
+    BTreeMap::from([("default".to_owned(), refused.into())])
+}
+
+/// An answer whose error, if it is one, is told in other words: the same status and headers, another body.
+pub(crate) fn reworded<T: Serialize>(
+    response: ServiceResponse<BoxBody>,
+    words: impl FnOnce(&ApiError) -> T,
+) -> ServiceResponse<BoxBody> {
+    let error = response.response().error().and_then(|error| error.as_error::<ApiError>());
+    match error.and_then(|error| serde_json::to_vec(&words(error)).ok()) {
+        Some(body) => response.map_body(|_, _| BoxBody::new(body)),
+        None => response,
     }
 }
 

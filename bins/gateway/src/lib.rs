@@ -9,6 +9,7 @@ pub mod commands;
 
 pub mod application;
 pub mod cli;
+pub mod rotation;
 pub mod shutdown;
 mod telemetry;
 
@@ -16,6 +17,9 @@ mod openapi;
 mod server;
 
 mod routes;
+
+mod dialects;
+mod metrics;
 
 mod middleware;
 
@@ -27,15 +31,23 @@ mod state;
 mod watchdog;
 
 mod listing;
+mod sliced;
+mod sse;
 
 mod answers;
+mod rates;
+mod streams;
 mod whatsapp;
 
 mod version_source;
 
+mod moving;
+
 mod backend;
 mod data_dir;
 
+mod bodies;
+mod codes;
 mod completion;
 pub mod config;
 mod counts;
@@ -45,8 +57,14 @@ mod node;
 mod vitals;
 
 mod connection;
+mod console;
 mod field;
+mod forms;
+mod http_times;
+mod language;
 mod networks;
 mod private_file;
+mod public;
+mod qr_code;
 
 pub use error::ApiError;

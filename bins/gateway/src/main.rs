@@ -6,10 +6,10 @@ use clap::Parser as _;
 use tokio::runtime::Builder;
 use trunkline::{cli::Cli, commands};
 
-// At 500 idle instances the system's allocator keeps less resident; `--features mimalloc` switches.
-#[cfg(feature = "mimalloc")]
+/// Gives memory back after a burst; the root Cargo.toml says more.
+#[cfg(target_os = "linux")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;

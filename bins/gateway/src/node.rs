@@ -16,7 +16,7 @@ use thiserror::Error;
 pub(crate) struct Node {
     id: NodeId,
     /// The locked file: the lock lasts as long as it is open.
-    _file: Option<File>,
+    lock: Option<File>,
 }
 
 /// The node's file can't be used.
@@ -43,6 +43,11 @@ impl Node {
         self.id
     }
 
+    /// Whether no other process runs in the folder.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.lock.is_some()
+    }
+
     fn open(data_dir: &Path, path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(data_dir)?;
         let mut options = OpenOptions::new();
@@ -51,13 +56,13 @@ impl Node {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { id: kept(&mut file)?, _file: Some(file) }),
+            Ok(()) => Ok(Self { id: kept(&mut file)?, lock: Some(file) }),
             Err(TryLockError::WouldBlock) => {
                 tracing::warn!(
                     folder = %data_dir.display(),
                     "another process runs in this data folder; instances that it carries stay with it"
                 );
-                Ok(Self { id: NodeId::generate(), _file: None })
+                Ok(Self { id: NodeId::generate(), lock: None })
             }
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -95,7 +100,7 @@ fn name(file: &File) -> io::Result<String> {
 }
 
 #[cfg(not(unix))]
-fn name(_file: &File) -> io::Result<String> {
+fn name(lock: &File) -> io::Result<String> {
     Ok("file".to_owned())
 }
 
@@ -126,7 +131,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_copy_is_another_node_and_a_file_of_an_earlier_release_the_same() {
+    fn a_copy_is_another_node_and_alock_of_an_earlier_release_the_same() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let id = Node::of(first.path()).unwrap().id();
         std::fs::copy(first.path().join(FILE), second.path().join(FILE)).unwrap();
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_gets_a_new_id() {
+    fn a_damagedlock_gets_a_new_id() {
         let folder = tempfile::tempdir().unwrap();
         for damaged in [&b"nonsense that is longer than any id could ever be, by far"[..], &[0xff, 0xfe], &[]]
         {

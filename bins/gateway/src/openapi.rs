@@ -1,10 +1,13 @@
 //! The description of the API that `/openapi.json` serves: what the routes say of themselves, and what holds for all.
 
+mod examples;
+
 use reqwest::Url;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi, PathItem, Server};
 use utoipa::{Modify, OpenApi as _};
 
+use crate::dialects;
 use crate::error::ErrorResponse;
 use crate::routes::Described;
 
@@ -12,7 +15,9 @@ use crate::routes::Described;
 pub(crate) fn document(public_url: Option<&Url>) -> OpenApi {
     let mut document = Common::openapi();
     document.merge(Described::openapi());
+    dialects::described().for_each(|dialect| document.merge(dialect));
     document.paths.paths.values_mut().for_each(name_operations);
+    document.components.iter_mut().for_each(examples::add);
     document.servers = public_url.map(|url| vec![Server::new(url.as_str().trim_end_matches('/'))]);
     document
 }
@@ -43,10 +48,17 @@ fn name_operations(path: &mut PathItem) {
     modifiers(&Credentials),
     tags(
         (name = "auth", description = "Who is calling."),
+        (name = "users", description = "Who may use the gateway, and what they did."),
+        (name = "keys", description = "Keys that open less than their owner may do."),
         (name = "instances", description = "WhatsApp accounts that the gateway carries."),
         (name = "whatsapp", description = "What an account does at WhatsApp."),
+        (name = "messages", description = "Messages and chats, as they are stored."),
+        (name = "scheduled", description = "Messages that are to be sent later."),
         (name = "events", description = "What has happened."),
+        (name = "consumers", description = "Who pulls events, and how far they have come."),
         (name = "webhooks", description = "Where events go."),
+        (name = "stats", description = "What instances have done."),
+        (name = "deliveries", description = "What became of calls of webhooks."),
         (name = "gateway", description = "The gateway itself.")
     )
 )]

@@ -25,14 +25,14 @@ pub(crate) fn keep(
     advice: &'static str,
 ) -> Result<PathBuf, KeepError> {
     let file = folder.join(name);
-    match write_private(&file, text) {
+    match write(&file, text) {
         Ok(()) => Ok(file),
         Err(source) => Err(KeepError { file, advice, source }),
     }
 }
 
-/// A new file, so that nobody can have opened it before or have made it a link to elsewhere.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+/// Writes a new file for the owner's eyes only: nobody can have opened it before, or have made it a link to elsewhere.
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

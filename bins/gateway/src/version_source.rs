@@ -1,11 +1,14 @@
 //! Where the newest version of WhatsApp Web is named: its service worker, and its page (PROTOCOL.md 3).
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use actix_web::http::header::HttpDate;
+use actix_web::web::Bytes;
 use async_trait::async_trait;
 use outbound::{AddressGuard, HttpClient, Url};
-use reqwest::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::Method;
+use reqwest::header::{ACCEPT, ACCEPT_LANGUAGE, DATE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use services::VersionSource;
 use wa_client::Version;
 
@@ -14,6 +17,17 @@ pub(crate) struct WebPage {
     client: HttpClient,
     guard: AddressGuard,
     origin: Url,
+}
+
+/// What the service worker says, and the answer that brought it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    /// The newest version, where it names one.
+    pub(crate) version: Option<Version>,
+    /// The time by WhatsApp's clock.
+    pub(crate) date: Option<SystemTime>,
+    /// When it was asked for, by ours.
+    pub(crate) asked_at: SystemTime,
 }
 
 /// The page has about half of it.
@@ -33,6 +47,23 @@ impl WebPage {
         Self { client, guard, origin }
     }
 
+    /// Looks at the service worker, whatever it says.
+    ///
+    /// # Errors
+    /// When there is no answer, or it isn't a success.
+    pub(crate) async fn look(&self) -> Result<Page, Box<dyn Error + Send + Sync>> {
+        let destination = self.guard.check(self.origin.join("/sw.js")?.as_str())?;
+        let asked_at = SystemTime::now();
+        let answer = self.client.send(Method::GET, &destination, script(), Bytes::new(), WITHIN).await?;
+        if !answer.status().is_success() {
+            return Err(format!("HTTP {}", answer.status().as_u16()).into());
+        }
+        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok()?.parse::<HttpDate>().ok());
+        let body = answer.bytes(MOST).await?;
+        let version = revision(&String::from_utf8_lossy(&body)).map(Version::of_revision);
+        Ok(Page { version, date: date.map(SystemTime::from), asked_at })
+    }
+
     async fn read(&self, path: &str, headers: HeaderMap) -> Result<Version, Box<dyn Error + Send + Sync>> {
         let url = self.origin.join(path)?;
         let destination = self.guard.check(url.as_str())?;
@@ -45,10 +76,7 @@ impl WebPage {
 #[async_trait]
 impl VersionSource for WebPage {
     async fn newest(&self) -> Result<Version, Box<dyn Error + Send + Sync>> {
-        match self
-            .read("/sw.js", browser([("sec-fetch-dest", "script"), ("sec-fetch-mode", "no-cors")]))
-            .await
-        {
+        match self.read("/sw.js", script()).await {
             Ok(version) => Ok(version),
             Err(error) => {
                 tracing::debug!(%error, "the service worker names no version; reading the page");
@@ -62,6 +90,10 @@ impl VersionSource for WebPage {
             }
         }
     }
+}
+
+fn script() -> HeaderMap {
+    browser([("sec-fetch-dest", "script"), ("sec-fetch-mode", "no-cors")])
 }
 
 /// Headers without which WhatsApp answers with a page for browsers that are too old.

@@ -8,16 +8,20 @@ use outbound::{
     AddressGuard, Authorities, CaError, DialError, Dialer, HttpClient, InvalidProxy, Resolver, SetupError,
     Url,
 };
-use services::{VersionKeeper, WhatsApp};
+use services::{VersionKeeper, VersionSource, WhatsApp};
 use storage::{ConnectionSettings, Storage};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use wa_client::websocket::{Dial, WHATSAPP_URL, WebSocket};
-use wa_client::{Computing, Connector, Delivery, TransportError, TrustRoot};
+use wa_client::{
+    Computing, ConnectRequest, Connector, Delivery, MediaHttp, TransportError, TrustRoot, Version,
+};
 
 use crate::backend::Backend;
 use crate::config::{Config, WhatsAppConfig};
 use crate::version_source::WebPage;
+
+pub(crate) use crate::version_source::Page;
 
 /// Why connections can't be set up.
 #[derive(Debug, Error)]
@@ -40,11 +44,16 @@ pub enum OutboundError {
 
 /// The way to WhatsApp, for all instances.
 pub(crate) struct Route {
+    site: Arc<Site>,
+    dialer: Dialer,
+    trust: TrustRoot,
+}
+
+/// The WhatsApp that they go to.
+struct Site {
     url: Url,
     guard: AddressGuard,
-    dialer: Dialer,
     authorities: Authorities,
-    trust: TrustRoot,
 }
 
 impl Route {
@@ -70,7 +79,8 @@ impl Route {
             None => direct,
         };
         let authorities = authorities("WHATSAPP_CA_FILE", ca_file.as_deref())?;
-        Ok(Self { url, guard, dialer, authorities, trust: trust.unwrap_or_else(TrustRoot::whatsapp) })
+        let site = Arc::new(Site { url, guard, authorities });
+        Ok(Self { site, dialer, trust: trust.unwrap_or_else(TrustRoot::whatsapp) })
     }
 
     /// Knows which version to announce.
@@ -82,9 +92,27 @@ impl Route {
         if let Some(version) = config.version {
             return Ok(VersionKeeper::fixed(version));
         }
-        let client = HttpClient::new(self.dialer.clone(), &self.authorities)?;
-        let page = WebPage::beside(&self.url, client, self.guard.clone());
-        Ok(VersionKeeper::new(storage, Arc::new(page)))
+        Ok(VersionKeeper::new(storage, Arc::new(self.site.page(self.dialer.clone())?)))
+    }
+
+    /// Looks at WhatsApp's page.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(crate) async fn page(&self) -> Result<Page, Box<dyn std::error::Error + Send + Sync>> {
+        self.site.page(self.dialer.clone())?.look().await
+    }
+
+    /// Opens a socket as companions do, and lets go of it.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub(crate) async fn try_socket(&self) -> Result<(), TransportError> {
+        let tls = self.site.authorities.client_config();
+        let tls = tls.map_err(|error| TransportError::Tls(error.to_string()))?;
+        let way: Arc<dyn Dial> = Arc::new(Way::Open(self.dialer.clone()));
+        let socket = WebSocket::new(self.site.url.as_str()).tls(tls).dialling(way);
+        socket.connect(ConnectRequest::default()).await.map(drop)
     }
 
     /// Starts companions over this database, with one connector for all of them.
@@ -93,29 +121,68 @@ impl Route {
         backend: Backend,
         versions: VersionKeeper,
     ) -> Result<WhatsApp, OutboundError> {
-        let socket = WebSocket::new(self.url.as_str()).tls(self.authorities.client_config()?);
+        let site = Arc::clone(&self.site);
+        let socket = WebSocket::new(site.url.as_str()).tls(site.authorities.client_config()?);
+        let media = MediaHttp::default().tls(site.authorities.client_config()?);
+        // A simulator without TLS has its media host without TLS, too.
+        let media = if site.url.scheme() == "ws" { media.plain() } else { media };
         let (dialer, trust) = (self.dialer.clone(), self.trust);
         let shared: Arc<dyn Connector> =
             Arc::new(socket.clone().dialling(Arc::new(Way::Open(dialer.clone()))));
-        let versions: Arc<dyn wa_client::Versions> = Arc::new(versions);
+        let by_open_way: Arc<dyn wa_client::Versions> = Arc::new(versions.clone());
         let computing = Computing::default();
         Ok(WhatsApp::new(
             move |instance, epoch| backend.companion_store(instance, epoch),
             move |connection, client| {
-                let connector = match &connection.proxy {
-                    None => Arc::clone(&shared),
-                    Some(proxy) => {
-                        let way = Way::through(&dialer, proxy.expose());
-                        Arc::new(socket.clone().dialling(Arc::new(way)))
+                let way = match &connection.proxy {
+                    None => Way::Open(dialer.clone()),
+                    Some(proxy) => Way::through(&dialer, proxy.expose()),
+                };
+                let way = Arc::new(way);
+                let dial: Arc<dyn Dial> = way.clone();
+                let (connector, versions) = match &connection.proxy {
+                    None => (Arc::clone(&shared), Arc::clone(&by_open_way)),
+                    Some(_) => {
+                        let connector: Arc<dyn Connector> =
+                            Arc::new(socket.clone().dialling(Arc::clone(&dial)));
+                        let page = PageByWay { site: Arc::clone(&site), way };
+                        let versions: Arc<dyn wa_client::Versions> =
+                            Arc::new(versions.through(Arc::new(page)));
+                        (connector, versions)
                     }
                 };
                 client
                     .connector(connector)
+                    .media_host(Arc::new(media.clone().dialling(dial)))
                     .trust_root(trust)
-                    .versions(Arc::clone(&versions))
+                    .versions(versions)
                     .config(client_config(connection, &computing))
             },
         ))
+    }
+}
+
+impl Site {
+    /// Its page, reached through this dialer.
+    fn page(&self, dialer: Dialer) -> Result<WebPage, OutboundError> {
+        let client = HttpClient::new(dialer, &self.authorities)?;
+        Ok(WebPage::beside(&self.url, client, self.guard.clone()))
+    }
+}
+
+/// WhatsApp's page as one instance reaches it. Most never look at it, so that what it takes is made when they do.
+struct PageByWay {
+    site: Arc<Site>,
+    way: Arc<Way>,
+}
+
+#[async_trait]
+impl VersionSource for PageByWay {
+    async fn newest(&self) -> Result<Version, Box<dyn std::error::Error + Send + Sync>> {
+        match &*self.way {
+            Way::Open(dialer) => self.site.page(dialer.clone())?.newest().await,
+            Way::Closed(error) => Err((*error).into()),
+        }
     }
 }
 
@@ -124,6 +191,14 @@ fn client_config(connection: &ConnectionSettings, computing: &Computing) -> wa_c
     config.delivery = if connection.shows_delivery { Delivery::Shown } else { Delivery::WhenAvailable };
     config.computing = computing.clone();
     config
+}
+
+/// Asks the name servers that are configured, else the system's.
+pub(crate) fn resolver(config: &Config) -> Resolver {
+    match &config.dns_servers[..] {
+        [] => Resolver::system(),
+        servers => Resolver::of_servers(servers),
+    }
 }
 
 /// The public authorities and those in the file.

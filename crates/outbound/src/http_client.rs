@@ -1,16 +1,20 @@
 //! The one HTTP client.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::{TryStreamExt as _, stream};
 use http::header::{HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::timeout;
 
 use crate::connector::Connector;
@@ -23,8 +27,11 @@ use crate::tls::{Authorities, SetupError};
 /// redirects: where one leads is for the guard to judge.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<Connector, Body>,
 }
+
+/// What is sent, at once or in pieces.
+type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The head of an answer; its body is read, up to a bound, or left.
 #[derive(Debug)]
@@ -62,6 +69,8 @@ pub enum HttpError {
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
 /// Connections to one host that are kept for later requests; each holds a descriptor.
 const IDLE_PER_HOST: usize = 64;
+/// Bytes of a body in pieces that are in hand at a time.
+const PIECE: usize = 64 << 10;
 /// Longest head of an answer, in bytes: what a stranger can make us hold.
 const MAX_HEAD: usize = 64 << 10;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("Trunkline/", env!("CARGO_PKG_VERSION")));
@@ -90,12 +99,40 @@ impl HttpClient {
         &self,
         method: Method,
         destination: &Destination,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: Bytes,
         within: Duration,
     ) -> Result<Response, HttpError> {
+        let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+        self.request(method, destination, headers, body, within).await
+    }
+
+    /// The same with a body that is read as it is sent. How long it is says the header `content-length`.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn upload(
+        &self,
+        method: Method,
+        destination: &Destination,
+        headers: HeaderMap,
+        body: impl AsyncRead + Send + 'static,
+        within: Duration,
+    ) -> Result<Response, HttpError> {
+        let body = StreamBody::new(pieces(body).map_ok(Frame::data)).boxed_unsync();
+        self.request(method, destination, headers, body, within).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        destination: &Destination,
+        mut headers: HeaderMap,
+        body: Body,
+        within: Duration,
+    ) -> Result<Response, HttpError> {
         headers.entry(USER_AGENT).or_insert(AGENT);
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         // Every URL that the guard let through is a URI.
         let uri = destination.as_str().parse();
@@ -104,6 +141,15 @@ impl HttpClient {
         let answer = timeout(within, self.client.request(request)).await.map_err(|_| HttpError::TimedOut)?;
         let (head, body) = answer.map_err(|error| failure(&error, error.is_connect()))?.into_parts();
         Ok(Response { head, body })
+    }
+
+    /// Asks for what is at a destination, to the end of the answer's head: for bodies that are taken [piece by
+    /// piece](Response::next).
+    ///
+    /// # Errors
+    /// [`HttpError`] when there is no answer; any status is one.
+    pub async fn open(&self, destination: &Destination, within: Duration) -> Result<Response, HttpError> {
+        self.send(Method::GET, destination, HeaderMap::new(), Bytes::new(), within).await
     }
 
     /// The body of a successful answer to GET.
@@ -139,6 +185,25 @@ impl Response {
         &self.head.headers
     }
 
+    /// The next piece of its body; `None` at the end. How many are taken is the caller's to bound.
+    ///
+    /// # Errors
+    /// `Broken` when it ends before its end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        loop {
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(HttpError::Broken(innermost(&error))),
+                // Trailers say nothing here.
+                Some(Ok(frame)) => {
+                    if let Ok(piece) = frame.into_data() {
+                        return Ok(Some(piece));
+                    }
+                }
+            }
+        }
+    }
+
     /// Its whole body.
     ///
     /// # Errors
@@ -150,6 +215,15 @@ impl Response {
             Err(error) => Err(HttpError::Broken(innermost(&*error))),
         }
     }
+}
+
+/// What a reader has, a piece at a time.
+fn pieces(reader: impl AsyncRead + Send + 'static) -> impl stream::Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold(Box::pin(reader), |mut reader| async move {
+        let mut piece = BytesMut::with_capacity(PIECE);
+        let read = reader.read_buf(&mut piece).await?;
+        Ok((read > 0).then(|| (piece.freeze(), reader)))
+    })
 }
 
 fn failure(error: &(dyn Error + 'static), is_connect: bool) -> HttpError {

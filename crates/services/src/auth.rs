@@ -3,6 +3,8 @@
 mod callers;
 mod hashing;
 mod hmac;
+mod instance_keys;
+mod login;
 mod password;
 mod rotation;
 mod throttle;
@@ -16,20 +18,24 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
-use storage::{ApiKey, Missing, Role, SecretText, Storage, Timestamp, User, UserId};
-use tokio::time::Instant;
+use serde_json::Value;
+use storage::{
+    ApiKey, AuditAction, AuditEntry, Missing, Role, ScopedKey, SecretText, Storage, StorageError, Timestamp,
+    User, UserId,
+};
 
+use crate::audit::{self, AuditService};
 use crate::clock::now;
 use crate::error::ServiceError;
-use callers::{Callers, Credential};
+use callers::{Callers, Credential, Known};
 use password::Passwords;
 pub use password::{MAX_PASSWORD, MIN_PASSWORD};
 pub use rotation::Renewed;
 use token::{Bearer, Tokens};
 use tries::Tries;
 
-/// Longest e-mail address (RFC 5321, section 4.5.3.1.3).
-const MAX_EMAIL: usize = 254;
+/// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3).
+pub const MAX_EMAIL: usize = 254;
 /// A credential longer than this is not ours.
 const MAX_CREDENTIAL: usize = 4096;
 
@@ -58,6 +64,37 @@ pub struct Caller {
     pub user: UserId,
     /// What they may do.
     pub role: Role,
+}
+
+impl Caller {
+    /// # Errors
+    /// `Forbidden` unless they administer the gateway.
+    pub(crate) fn check_administers(&self) -> Result<(), ServiceError> {
+        match self.role {
+            Role::Admin => Ok(()),
+            Role::User => Err(ServiceError::Forbidden { message: "only administrators may do that" }),
+        }
+    }
+
+    /// What is kept of something that they do now, with their own credential.
+    pub(crate) fn tells(
+        &self,
+        from: IpAddr,
+        action: AuditAction,
+        target: String,
+        details: Value,
+    ) -> AuditEntry {
+        audit::entry(audit::actor(self.user, from), action, Some(target), details)
+    }
+}
+
+/// Who calls, and by which credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Whose credential it is.
+    pub caller: Caller,
+    /// The scoped key, if it is one. Without it the credential is the user's own, which opens all that the user may do.
+    pub key: Option<Arc<ScopedKey>>,
 }
 
 /// A successful login.
@@ -103,6 +140,7 @@ pub struct AuthService {
 
 struct Inner {
     storage: Arc<dyn Storage>,
+    audit: AuditService,
     passwords: Passwords,
     tokens: Tokens,
     callers: Callers,
@@ -113,6 +151,7 @@ impl AuthService {
     /// A service over this store.
     pub fn new(storage: Arc<dyn Storage>, config: &AuthConfig) -> Self {
         let inner = Inner {
+            audit: AuditService::new(Arc::clone(&storage)),
             storage,
             passwords: Passwords::new(config.bcrypt_cost),
             tokens: Tokens::new(config.jwt_secret.expose().as_bytes(), config.token_lifetime),
@@ -145,6 +184,7 @@ impl AuthService {
             api_key: new_api_key(),
             disabled_at: None,
             credentials_version: 0,
+            allowed_ips: Vec::new(),
             created_at: now,
             updated_at: now,
         };
@@ -156,47 +196,12 @@ impl AuthService {
         }))
     }
 
-    /// Checks email and password and issues a token. `from` is the client's address.
-    ///
-    /// # Errors
-    /// `Unauthorized`, the same and after the same work whether the email or the password is wrong;
-    /// `RateLimited` after too many tries from this address, or while too many others try.
-    pub async fn login(
-        &self,
-        email: &str,
-        password: &SecretText,
-        from: IpAddr,
-    ) -> Result<Login, ServiceError> {
-        const WRONG: ServiceError = ServiceError::Unauthorized { message: "email or password is wrong" };
-        let (inner, email, at) = (&self.inner, email.trim(), Instant::now());
-        if email.len() > MAX_EMAIL {
-            return Err(WRONG);
-        }
-        let limited = |retry_after| ServiceError::RateLimited { retry_after };
-        let attempt = inner.tries.lock().admit(email, from, at).map_err(limited)?;
-        let found = inner.storage.user_by_email(email).await?;
-        let active = found.filter(|user| user.disabled_at.is_none());
-        let looked_at = async {
-            if let Some(user) = &active {
-                inner.tries.lock().admit_to(user.id, attempt, at).map_err(limited)?;
-            }
-            let hash = active.as_ref().map(|user| &user.password_hash);
-            inner.passwords.verify(attempt.address, password, hash).await
-        };
-        let right = looked_at.await.inspect_err(|_| inner.tries.lock().take_back(attempt))?;
-        let user = active.filter(|_| right).ok_or(WRONG)?;
-        inner.tries.lock().succeeded(user.id, attempt, at);
-        let bearer = Bearer { user: user.id, version: user.credentials_version };
-        let (token, expires_at) = inner.tokens.issue(bearer, now())?;
-        Ok(Login { token, expires_at, user })
-    }
-
-    /// The caller with this login token.
+    /// The caller with this login token, who comes `from` this address.
     ///
     /// # Errors
     /// `Unauthorized` if it isn't ours, has expired, was issued under other credentials than its user has now, or its user
-    /// is gone or disabled.
-    pub async fn by_token(&self, token: &str) -> Result<Caller, ServiceError> {
+    /// is gone or disabled; `AddressNotAllowed` if its user isn't to come from there.
+    pub async fn by_token(&self, token: &str, from: IpAddr) -> Result<Caller, ServiceError> {
         const REFUSED: ServiceError =
             ServiceError::Unauthorized { message: "the token is invalid or has expired" };
         let inner = &self.inner;
@@ -205,26 +210,40 @@ impl AuthService {
         let Bearer { user, version } = bearer;
         let look_up = async || {
             let user = inner.storage.user(user).await?;
-            Ok(user.filter(|user| user.credentials_version == version))
+            Ok(user.filter(|user| user.credentials_version == version).map(|user| (user, None)))
         };
-        inner.caller(Credential::Token(user, version), look_up).await?.ok_or(REFUSED)
+        let found = inner.identify(Credential::Token(user, version), from, look_up).await?;
+        found.map(|identity| identity.caller).ok_or(REFUSED)
     }
 
-    /// The caller with this API key.
+    /// The caller with this API key of their own, who comes `from` this address. A scoped key is none:
+    /// see [`identify_key`](Self::identify_key).
     ///
     /// # Errors
-    /// `Unauthorized` if there is no such key, or its user is disabled.
-    pub async fn by_api_key(&self, key: &str) -> Result<Caller, ServiceError> {
-        const REFUSED: ServiceError = ServiceError::Unauthorized { message: "the API key is invalid" };
-        if key.is_empty() || key.len() > MAX_CREDENTIAL {
-            return Err(REFUSED);
+    /// `Unauthorized` if there is no such key, or its user is disabled; `AddressNotAllowed` if its user isn't to come from
+    /// there.
+    pub async fn by_api_key(&self, key: &str, from: IpAddr) -> Result<Caller, ServiceError> {
+        let (inner, key) = (&self.inner, checked_key(key)?);
+        let look_up = async || Ok(inner.storage.user_by_api_key(&key).await?.map(|user| (user, None)));
+        let found = inner.identify(Credential::ApiKey(key.hash()), from, look_up).await?;
+        found.map(|identity| identity.caller).ok_or(NO_KEY)
+    }
+
+    /// Whose this API key or scoped key is, and what it opens. It comes `from` this address.
+    ///
+    /// # Errors
+    /// As [`by_api_key`](Self::by_api_key); `Unauthorized`, too, if a scoped key has expired.
+    pub async fn identify_key(&self, key: &str, from: IpAddr) -> Result<Identity, ServiceError> {
+        if !key.starts_with(SCOPED_KEY) {
+            let caller = self.by_api_key(key, from).await?;
+            return Ok(Identity { caller, key: None });
         }
-        let inner = &self.inner;
-        let key = ApiKey::new(key);
-        inner
-            .caller(Credential::ApiKey(key.hash()), async || inner.storage.user_by_api_key(&key).await)
-            .await?
-            .ok_or(REFUSED)
+        let (inner, key) = (&self.inner, checked_key(key)?);
+        let look_up = async || {
+            let found = inner.storage.key_by_hash(key.hash()).await?;
+            Ok(found.map(|(key, user)| (user, Some(key))))
+        };
+        inner.identify(Credential::ScopedKey(key.hash()), from, look_up).await?.ok_or(NO_KEY)
     }
 
     /// The caller's own record.
@@ -233,6 +252,14 @@ impl AuthService {
     /// `NotFound` if the user was deleted meanwhile.
     pub async fn me(&self, caller: &Caller) -> Result<User, ServiceError> {
         self.inner.storage.user(caller.user).await?.ok_or(ServiceError::NotFound { what: Missing::User })
+    }
+
+    /// The hash to store of a password.
+    ///
+    /// # Errors
+    /// `Invalid` if its length can't be accepted.
+    pub(crate) async fn hash(&self, password: &SecretText) -> Result<SecretText, ServiceError> {
+        self.inner.passwords.hash(password).await
     }
 
     /// Must be called after a user was changed: their old credentials stop working at once. Another process on the same
@@ -249,29 +276,64 @@ impl std::fmt::Debug for AuthService {
 }
 
 impl Inner {
-    async fn caller(
+    /// Whose credential it is; nothing if it isn't good.
+    async fn identify(
         &self,
         credential: Credential,
-        look_up: impl AsyncFnOnce() -> Result<Option<User>, storage::StorageError>,
-    ) -> Result<Option<Caller>, ServiceError> {
-        if let Some(caller) = self.callers.find(credential) {
-            return Ok(Some(caller));
+        from: IpAddr,
+        look_up: impl AsyncFnOnce() -> Result<Option<(User, Option<ScopedKey>)>, StorageError>,
+    ) -> Result<Option<Identity>, ServiceError> {
+        let known = match self.callers.find(credential) {
+            Some(known) => known,
+            None => {
+                let found = look_up().await?.filter(|(user, _)| user.disabled_at.is_none());
+                let Some((user, key)) = found else { return Ok(None) };
+                let known = Known::new(user, key);
+                self.note_use(&known.identity);
+                self.callers.remember(credential, known.clone());
+                known
+            }
+        };
+        if known.identity.key.as_ref().is_some_and(|key| key.has_expired(now())) {
+            return Ok(None);
         }
-        let user = look_up().await?.filter(|user| user.disabled_at.is_none());
-        let caller = user.map(|user| Caller { user: user.id, role: user.role });
-        if let Some(caller) = caller {
-            self.callers.remember(credential, caller);
+        if !known.may_come_from(from.to_canonical()) {
+            return Err(ServiceError::AddressNotAllowed);
         }
-        Ok(caller)
+        Ok(Some(known.identity))
+    }
+
+    /// Nobody waits for the note, and one that is lost is no harm.
+    fn note_use(&self, identity: &Identity) {
+        let now = now();
+        if let Some(key) = &identity.key
+            && key.last_used_at.is_none_or(|last| last <= now.before(USE_NOTED_EVERY))
+        {
+            drop(self.storage.note_use(key.id, now));
+        }
     }
 }
 
-fn new_api_key() -> ApiKey {
+/// What scoped keys begin with, and no other credential does.
+const SCOPED_KEY: &str = "tlk_";
+/// How often is noted that a scoped key is in use.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+const NO_KEY: ServiceError = ServiceError::Unauthorized { message: "the API key is invalid" };
+
+fn checked_key(key: &str) -> Result<ApiKey, ServiceError> {
+    if key.is_empty() || key.len() > MAX_CREDENTIAL { Err(NO_KEY) } else { Ok(ApiKey::new(key)) }
+}
+
+pub(crate) fn new_api_key() -> ApiKey {
     ApiKey::new(format!("tl_{}", random_text::<32>()))
 }
 
+pub(crate) fn new_scoped_key() -> ApiKey {
+    ApiKey::new(format!("{SCOPED_KEY}{}", random_text::<32>()))
+}
+
 /// Text of `N` random bytes, safe in URLs and headers.
-fn random_text<const N: usize>() -> String {
+pub(crate) fn random_text<const N: usize>() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; N]>())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use storage::{EventKind, InstanceId, Listener, Recorded};
+use storage::{Event, EventData, EventKind, InstanceId, Listener, Recorded};
 use tokio::sync::oneshot;
 
 /// Rings for each recorded event that somebody waits for. Costs nothing while nobody does. Clones are the same bell.
@@ -25,9 +25,17 @@ struct Inner {
 #[derive(Debug)]
 struct Waiting {
     number: u64,
-    /// The kinds that wake it; empty means all.
-    kinds: Vec<EventKind>,
+    wanted: Wanted,
     wake: oneshot::Sender<()>,
+}
+
+/// What wakes somebody.
+#[derive(Debug)]
+enum Wanted {
+    /// An event of these kinds; none named: any.
+    Kinds(Vec<EventKind>),
+    /// What becomes of a message of ours, by WhatsApp's id.
+    Message(String),
 }
 
 /// Waits for one ring. Whoever drops it is forgotten.
@@ -42,10 +50,19 @@ impl Bell {
     /// Waits from now on for an event of these kinds (none named: any). Look at the log after this call, not before it,
     /// so that nothing falls in between.
     pub(crate) fn listen(&self, instance: InstanceId, kinds: &[EventKind]) -> Ring {
+        self.wait_for(instance, Wanted::Kinds(kinds.to_vec()))
+    }
+
+    /// Waits from now on for what becomes of a message of ours, by WhatsApp's id; as above.
+    pub(crate) fn listen_to_message(&self, instance: InstanceId, message_id: &str) -> Ring {
+        self.wait_for(instance, Wanted::Message(message_id.to_owned()))
+    }
+
+    fn wait_for(&self, instance: InstanceId, wanted: Wanted) -> Ring {
         let (wake, rung) = oneshot::channel();
         let number = self.inner.numbers.fetch_add(1, Ordering::Relaxed);
         let mut waiting = self.inner.waiting.lock();
-        waiting.entry(instance).or_default().push(Waiting { number, kinds: kinds.to_vec(), wake });
+        waiting.entry(instance).or_default().push(Waiting { number, wanted, wake });
         self.inner.count.fetch_add(1, Ordering::SeqCst);
         Ring { bell: self.clone(), instance, number, rung }
     }
@@ -78,13 +95,24 @@ impl Listener for Bell {
         if self.inner.count.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let is_wanted = |waiting: &Waiting| {
-            let mut events = recorded.events.iter();
-            waiting.kinds.is_empty() || events.any(|event| waiting.kinds.contains(&event.kind()))
-        };
+        let is_wanted =
+            |waiting: &Waiting| recorded.events.iter().any(|event| waiting.wanted.is_met_by(event));
         for waiting in self.inner.take(instance, is_wanted) {
             // Whoever has left meanwhile needs no waking.
             let _ = waiting.wake.send(());
+        }
+    }
+}
+
+impl Wanted {
+    fn is_met_by(&self, event: &Event) -> bool {
+        match self {
+            Self::Kinds(kinds) => kinds.is_empty() || kinds.contains(&event.kind()),
+            Self::Message(id) => match &event.data {
+                EventData::MessageStatus(told) => told.from_me && told.message_id == *id,
+                EventData::MessageSent(told) => told.message_id == *id,
+                _ => false,
+            },
         }
     }
 }
@@ -106,7 +134,7 @@ impl Drop for Ring {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
-    use storage::{Chat, ConnectedData, Event, EventData, EventId, QrData, Timestamp};
+    use storage::{Chat, ConnectedData, EventId, MessageStatus, QrData, StatusData, Timestamp};
 
     use super::*;
 
@@ -144,6 +172,28 @@ mod tests {
             &recorded(EventData::QrReceived(QrData { code: String::new(), attempt: 1, expires_at: None })),
         );
         assert!(codes.rung().now_or_never().is_some());
+    }
+
+    #[test]
+    fn it_wakes_those_who_wait_for_a_message() {
+        let bell = Bell::default();
+        let here = InstanceId::generate();
+        let (mut one, mut other) = (bell.listen_to_message(here, "A"), bell.listen_to_message(here, "B"));
+        let status = |id: &str, from_me| {
+            let (message_id, status) = (id.to_owned(), MessageStatus::Read);
+            recorded(EventData::MessageStatus(StatusData {
+                message_id,
+                status,
+                from_me,
+                timestamp: 0,
+                failure: None,
+            }))
+        };
+        bell.rang(here, &connected());
+        bell.rang(here, &status("A", false));
+        assert!(one.rung().now_or_never().is_none(), "it is another's message");
+        bell.rang(here, &status("A", true));
+        assert!(one.rung().now_or_never().is_some() && other.rung().now_or_never().is_none());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The services' view of a running WhatsApp companion, and the real one.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,10 +10,12 @@ use storage::{ConnectionSettings, DeviceIcon, DeviceLook, Epoch, InstanceId, Sto
 use tokio::sync::watch;
 use wa_binary::Jid;
 use wa_client::{
-    Appearance, Client, ClientBuilder, Event, Events, Limit, Limits, LogoutError, Outgoing, PairingCode,
-    PasskeyAssertion, Person, PlatformType, ReceivedMessages, RequestError, SendError, SentMessages, State,
-    Store,
+    Appearance, Client, ClientBuilder, DeviceCount, DownloadError, Downloaded, Event, Events, Group, Limit,
+    Limits, LogoutError, MediaKind, MediaOrigin, Outgoing, PairingCode, PartialFile, PasskeyAssertion,
+    Person, PlatformType, ReceivedMessages, RemoteFile, RequestError, SendError, SentMessages, State, Store,
+    StoreError, Traffic, UploadError, Uploaded,
 };
+use wa_import::Import;
 
 /// A running companion: [`wa_client::Client`], or a stand-in in tests.
 #[async_trait]
@@ -20,15 +23,19 @@ pub trait Companion: Send + Sync + 'static {
     /// Follows the state. The sender is dropped when the companion ends.
     fn watch(&self) -> watch::Receiver<State>;
 
-    /// Sends a message; resolves at WhatsApp's ack, with the time that WhatsApp gave it (Unix seconds). Calls
-    /// to one chat leave in their order.
-    async fn send(&self, message: Outgoing) -> Result<i64, SendError>;
+    /// Sends a message; resolves at WhatsApp's ack. Calls to one chat leave in their order.
+    async fn send(&self, message: Outgoing) -> Result<Acked, SendError>;
 
     /// Says who a message to this user would reach, under both addresses as far as they are known. The server is asked
     /// only where that isn't known yet.
     async fn who_is(&self, user: &Jid) -> Result<Person, SendError> {
         let named = Some(user.clone());
         Ok(if user.is_lid() { Person { pn: None, lid: named } } else { Person { pn: named, lid: None } })
+    }
+
+    /// The same of many users, in their order; `None` for a number that has no account.
+    async fn who_are(&self, users: &[Jid]) -> Result<Vec<Option<Person>>, RequestError> {
+        Ok(users.iter().map(|_| Some(Person::default())).collect())
     }
 
     /// The time by WhatsApp's clock, in Unix milliseconds; `None` if it isn't known.
@@ -42,8 +49,48 @@ pub trait Companion: Send + Sync + 'static {
     /// The limit that forbids to write to this person now, if any. Nothing is asked of WhatsApp.
     async fn limit_on(&self, to: &Jid) -> Result<Option<Limit>, RequestError>;
 
+    /// What it has exchanged with WhatsApp since it was started.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
+
+    /// The client itself, for what else it can be asked. A stand-in has none.
+    fn client(&self) -> Option<Client> {
+        None
+    }
+
     /// Shows this name instead of that of the account's owner; `None` ends that.
     async fn set_push_name(&self, name: Option<&str>) -> Result<(), RequestError>;
+
+    /// All groups that the account is in.
+    async fn groups(&self) -> Result<Vec<Group>, RequestError> {
+        Ok(Vec::new())
+    }
+
+    /// Puts somebody into the account's address book; `lid`: their LID, where it is known.
+    async fn save_contact(
+        &self,
+        _contact: &Jid,
+        _lid: Option<&Jid>,
+        _name: &str,
+    ) -> Result<(), RequestError> {
+        Ok(())
+    }
+
+    /// Encrypts a file of this machine and brings it to WhatsApp's media hosts.
+    async fn upload(&self, _kind: MediaKind, _file: &PathBuf) -> Result<Uploaded, UploadError> {
+        Err(UploadError::Request(RequestError::Stopped))
+    }
+
+    /// Downloads and verifies the file of a message, going on with what is there of it.
+    async fn download(
+        &self,
+        _file: &RemoteFile,
+        _origin: &MediaOrigin,
+        _partial: &mut dyn PartialFile,
+    ) -> Result<Downloaded, DownloadError> {
+        Err(DownloadError::Request(RequestError::Stopped))
+    }
 
     /// Unlinks the companion from the account.
     async fn logout(&self) -> Result<(), LogoutError>;
@@ -60,8 +107,22 @@ pub trait Companion: Send + Sync + 'static {
     /// Closes the connection, if there is one, and connects anew without waiting.
     async fn reconnect(&self);
 
+    /// Finishes what is in flight and closes the connection, by its owner's wish.
+    async fn pause(&self);
+
     /// Finishes what is in flight and ends the companion.
     async fn stop(&self);
+}
+
+/// WhatsApp has a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acked {
+    /// The time that WhatsApp gave it, in Unix seconds.
+    pub timestamp: i64,
+    /// For how many devices it was encrypted, where the companion says so.
+    pub devices: Option<DeviceCount>,
+    /// Whom it reached, as WhatsApp calls them, as far as that is known; nobody where it went to a group.
+    pub to: Person,
 }
 
 /// Keeps what a companion tells, and what it has sent.
@@ -101,6 +162,9 @@ pub trait Companions: Send + Sync + 'static {
     /// Whether a phone has linked the instance's companion, as far as anybody knows.
     async fn is_linked(&self, instance: InstanceId, epoch: Epoch) -> bool;
 
+    /// Has the instance go on with the device of another gateway's store, in the place of all that it kept.
+    async fn take_over(&self, instance: InstanceId, epoch: Epoch, import: Import) -> Result<(), StoreError>;
+
     /// The number (digits) of the account that was found under this one, where the companion has looked it up.
     async fn alias_of(&self, _instance: InstanceId, _number: &str) -> Option<String> {
         None
@@ -116,12 +180,17 @@ impl Companion for Client {
         Self::watch(self)
     }
 
-    async fn send(&self, message: Outgoing) -> Result<i64, SendError> {
-        Ok(Self::send(self, message).await?.timestamp)
+    async fn send(&self, message: Outgoing) -> Result<Acked, SendError> {
+        let ack = Self::send(self, message).await?;
+        Ok(Acked { timestamp: ack.timestamp, devices: Some(ack.devices), to: ack.to })
     }
 
     async fn who_is(&self, user: &Jid) -> Result<Person, SendError> {
         Self::who_is(self, user).await
+    }
+
+    async fn who_are(&self, users: &[Jid]) -> Result<Vec<Option<Person>>, RequestError> {
+        Self::who_are(self, users).await
     }
 
     fn server_millis(&self) -> Option<i64> {
@@ -136,8 +205,37 @@ impl Companion for Client {
         Self::limit_on(self, to).await
     }
 
+    fn traffic(&self) -> Traffic {
+        Self::traffic(self)
+    }
+
+    fn client(&self) -> Option<Client> {
+        Some(self.clone())
+    }
+
     async fn set_push_name(&self, name: Option<&str>) -> Result<(), RequestError> {
         Self::set_push_name(self, name).await
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>, RequestError> {
+        Self::groups(self).await
+    }
+
+    async fn save_contact(&self, contact: &Jid, lid: Option<&Jid>, name: &str) -> Result<(), RequestError> {
+        Self::save_contact(self, contact, lid, name, None).await
+    }
+
+    async fn upload(&self, kind: MediaKind, file: &PathBuf) -> Result<Uploaded, UploadError> {
+        Self::upload(self, kind, file).await
+    }
+
+    async fn download(
+        &self,
+        file: &RemoteFile,
+        origin: &MediaOrigin,
+        partial: &mut dyn PartialFile,
+    ) -> Result<Downloaded, DownloadError> {
+        Self::download(self, file, Some(origin), partial).await
     }
 
     async fn logout(&self) -> Result<(), LogoutError> {
@@ -158,6 +256,10 @@ impl Companion for Client {
 
     async fn reconnect(&self) {
         Self::reconnect(self).await;
+    }
+
+    async fn pause(&self) {
+        self.disconnect().await;
     }
 
     async fn stop(&self) {
@@ -217,6 +319,12 @@ impl Companions for WhatsApp {
             .device()
             .await
             .map_or(true, |device| device.is_some_and(|it| it.is_paired()))
+    }
+
+    async fn take_over(&self, instance: InstanceId, epoch: Epoch, import: Import) -> Result<(), StoreError> {
+        let mut changes = import.changes;
+        changes.wipe = true;
+        (self.stores)(instance, epoch).commit(changes).await
     }
 
     async fn alias_of(&self, instance: InstanceId, number: &str) -> Option<String> {

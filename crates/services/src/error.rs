@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{ConnectionCause, FailureCause, Missing, StorageError, Timestamp};
+use storage::{ConnectionCause, FailureCause, LimitName, MediaFault, Missing, StorageError, Timestamp};
 use thiserror::Error;
+use wa_client::RequestError;
 
+use crate::cause::connection_cause;
 use crate::field::Field;
 use crate::status::{ConnectionStatus, Status};
 
@@ -71,6 +73,14 @@ pub enum ServiceError {
         /// The same for people: a sentence as in [`ServiceError::Conflict`].
         message: String,
     },
+    /// The owner has set a limit on what the instance may do in a period, and it is reached.
+    #[error("what the instance may do until then is used up: {}", named(exceeded))]
+    LimitExceeded {
+        /// Which limits; one at least.
+        exceeded: Vec<Exceeded>,
+        /// When the next period begins.
+        until: Timestamp,
+    },
     /// No credential, or one that isn't good.
     #[error("{message}")]
     Unauthorized {
@@ -83,11 +93,29 @@ pub enum ServiceError {
         /// What isn't allowed: a sentence as in [`ServiceError::Conflict`].
         message: &'static str,
     },
+    /// The credential is good, but not at the address that it came from.
+    #[error("this credential can't be used from your address")]
+    AddressNotAllowed,
     /// Too many tries in too short a time; this one wasn't looked at.
     #[error("too many tries; wait {} s", retry_after.as_secs().max(1))]
     RateLimited {
         /// When the next try makes sense.
         retry_after: Duration,
+    },
+    /// The caller's fault: a file is larger than is taken.
+    #[error("the file is too large{}", longest.map(|longest| format!(": {longest} bytes are taken")).unwrap_or_default())]
+    TooLarge {
+        /// What is allowed, in bytes; `None` where WhatsApp says so.
+        longest: Option<u64>,
+    },
+    /// A message's file is on its way; asking again in a moment makes sense.
+    #[error("the file is being fetched; ask again in a moment")]
+    FilePending,
+    /// A message's file can't be had.
+    #[error("the file can't be had{}", fault.map(|fault| format!(" ({fault})")).unwrap_or_default())]
+    FileUnavailable {
+        /// Why, where anybody has tried.
+        fault: Option<MediaFault>,
     },
     /// We can't at the moment; the same request may work later.
     #[error("{message}")]
@@ -98,6 +126,17 @@ pub enum ServiceError {
     /// Our fault. The source is for the log, never for the caller.
     #[error("internal error: {0}")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// A limit that is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Which one.
+    pub limit: LimitName,
+    /// How much is allowed.
+    pub allowed: u64,
+    /// How much was used when it was looked at.
+    pub used: u64,
 }
 
 /// What stands against a request that is sound in itself.
@@ -112,10 +151,18 @@ pub enum ConflictCause {
     TooManyInstances,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
+    /// Nobody would administer the gateway any more.
+    LastAdmin,
+    /// The user has instances.
+    HasInstances,
     /// An account is linked to the instance.
     AlreadyLinked,
     /// No passkey is asked for, or nothing is to be compared.
     NoPasskeyAsked,
+    /// A webhook has no URL that could be called.
+    NoUrl,
+    /// A group, or who is in it, is so already, or can't become so.
+    GroupState,
 }
 
 impl ConflictCause {
@@ -126,8 +173,12 @@ impl ConflictCause {
             Self::TooMany => "too_many",
             Self::TooManyInstances => "too_many_instances",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::LastAdmin => "last_admin",
+            Self::HasInstances => "has_instances",
             Self::AlreadyLinked => "already_linked",
             Self::NoPasskeyAsked => "no_passkey_asked",
+            Self::NoUrl => "no_url",
+            Self::GroupState => "group_state",
         }
     }
 }
@@ -152,6 +203,12 @@ impl ServiceError {
         Self::Unavailable { message: "another process carries this instance" }
     }
 
+    /// A message has failed, and that was told when it did.
+    pub(crate) fn failed_earlier() -> Self {
+        let message = "the message has failed; its message_status event says why".to_owned();
+        Self::Refused { cause: None, code: None, message }
+    }
+
     /// A write failed together with others.
     pub(crate) fn not_stored(error: Arc<StorageError>) -> Self {
         match &*error {
@@ -160,6 +217,27 @@ impl ServiceError {
             StorageError::Closed => StorageError::Closed.into(),
             StorageError::Fenced => StorageError::Fenced.into(),
             _ => Self::internal(error),
+        }
+    }
+
+    /// Something that was asked of WhatsApp besides sending, and has no good answer.
+    pub(crate) fn request(error: RequestError) -> Self {
+        match error {
+            RequestError::NotConnected { cause } => {
+                Self::NotConnected { status: Status::Disconnected, cause: Some(connection_cause(&cause)) }
+            }
+            RequestError::Stopped => Self::NotConnected { status: Status::Disconnected, cause: None },
+            RequestError::Refused { code: 401 | 403, .. } => {
+                Self::Forbidden { message: "WhatsApp doesn't let this account do that" }
+            }
+            RequestError::Refused { code: 429, .. } => Self::RateLimited { retry_after: PAUSE },
+            RequestError::Refused { code, text } => {
+                let message = format!("WhatsApp refused it with {code} {text}");
+                Self::Refused { cause: Some(FailureCause::Refused), code: Some(code), message }
+            }
+            RequestError::Invalid(why) => Self::invalid(Field::Value, format!("can't be taken: {why}")),
+            RequestError::TimedOut => Self::Unavailable { message: "WhatsApp did not answer in time" },
+            error => Self::internal(error),
         }
     }
 
@@ -179,6 +257,13 @@ impl From<StorageError> for ServiceError {
                 cause: ConflictCause::TooMany,
                 message: format!("there are too many {what} already"),
             },
+            StorageError::LastAdmin => Self::Conflict {
+                cause: ConflictCause::LastAdmin,
+                message: "this is the last administrator".to_owned(),
+            },
+            StorageError::InUse { what } => {
+                Self::Conflict { cause: ConflictCause::HasInstances, message: format!("it still has {what}") }
+            }
             StorageError::Overloaded => {
                 Self::Unavailable { message: "the database is overloaded; try again in a moment" }
             }
@@ -192,6 +277,13 @@ impl From<StorageError> for ServiceError {
             error => Self::internal(error),
         }
     }
+}
+
+/// How long to wait once WhatsApp has said that it was asked too often.
+const PAUSE: Duration = Duration::from_secs(60);
+
+fn named(exceeded: &[Exceeded]) -> String {
+    exceeded.iter().map(|exceeded| exceeded.limit.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn reason(cause: Option<ConnectionCause>) -> String {

@@ -1,5 +1,11 @@
 //! Reading: the event log, the messages of a chat, dead letters.
 
+mod activity;
+mod lists;
+mod overview;
+mod poll;
+mod stream;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +20,17 @@ use crate::auth::Caller;
 use crate::bell::Bell;
 use crate::clock::now;
 use crate::error::ServiceError;
+use crate::feed::Feed;
 use crate::field::Field;
 use crate::page::{MAX_PAGE, check_limit};
 use crate::recipient::parse_chat;
 use crate::supervisor::Supervisor;
+use crate::turns::Turns;
+pub use activity::{Activity, ActivityWish, ActivityWord};
+pub use lists::{Found, MAX_FOUND, MAX_SEARCH, MemberReceipt, MessageView};
+pub use overview::Overview;
+pub use poll::PollResult;
+pub use stream::EventStream;
 
 /// How long a question for events may wait for an answer at most.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -27,12 +40,15 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The query with a time that is none of the log's put right.
 fn not_from_the_future(query: &EventQuery, now: Timestamp) -> EventQuery {
     let start = match query.start {
-        EventStart::AfterTime(time) if time > now.after(MAX_EVENT_LEAD) => {
-            EventStart::AfterTime(now.before(MAX_EVENT_LEAD))
-        }
+        EventStart::AfterTime(time) => EventStart::AfterTime(not_too_late(time, now)),
         start => start,
     };
     EventQuery { start, ..query.clone() }
+}
+
+/// A time that is none of the log's counts as one from before now.
+fn not_too_late(time: Timestamp, now: Timestamp) -> Timestamp {
+    if time > now.after(MAX_EVENT_LEAD) { now.before(MAX_EVENT_LEAD) } else { time }
 }
 
 /// Which messages of a chat.
@@ -70,6 +86,10 @@ pub struct Replayed {
     pub pending: u64,
 }
 
+/// Users for whom it is searched at once: half of the connections that a store reads by, so that a search keeps nobody from
+/// reading.
+const SEARCHING: usize = 2;
+
 /// Use cases about what has happened. Clones are the same service.
 #[derive(Clone)]
 pub struct EventService {
@@ -77,6 +97,8 @@ pub struct EventService {
     supervisor: Supervisor,
     dispatcher: Dispatcher,
     bell: Bell,
+    feed: Feed,
+    searches: Turns,
 }
 
 impl EventService {
@@ -86,8 +108,9 @@ impl EventService {
         supervisor: Supervisor,
         dispatcher: Dispatcher,
         bell: Bell,
+        feed: Feed,
     ) -> Self {
-        Self { storage, supervisor, dispatcher, bell }
+        Self { storage, supervisor, dispatcher, bell, feed, searches: Turns::of(SEARCHING) }
     }
 
     /// A page of the instance's event log, oldest first. Whoever asks again for what comes after the
@@ -132,6 +155,11 @@ impl EventService {
             // Whether it rang or the time is up, the next look shows what there is.
             let _ = timeout_at(until, ring.rung()).await;
         }
+    }
+
+    /// The position of the newest event of the instance; 0 while there is none.
+    pub(crate) async fn end(&self, caller: &Caller, instance: InstanceId) -> Result<i64, ServiceError> {
+        stream::end_of(&*self.storage, caller.user, instance).await
     }
 
     /// A page of a chat's messages, newest first. A person's chat is found by LID and by every number under

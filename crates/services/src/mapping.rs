@@ -1,24 +1,34 @@
 //! What a companion tells, in the words of the store: a batch of its events is one record.
 
 mod connection;
+mod contacts;
+mod details;
+mod happening;
+mod history;
 mod incoming;
+mod media;
 mod names;
 mod outgoing;
 mod receipt;
 mod shown;
 
 use storage::{
-    Entry, EventData, ExpiryData, IdentityData, InstanceId, LimitsData, NewChatsData, NewEvent, Outcome,
-    StateChange, TimeLockData, Timestamp,
+    Entry, EventData, ExpiryData, IdentityData, InstanceAction, InstanceId, LimitsData, NewChatsData,
+    NewEvent, Outcome, StateChange, TimeLockData, Timestamp,
 };
 use wa_binary::Jid;
 use wa_client::{Event, Limits};
 
 pub(crate) use connection::Facts;
-pub(crate) use names::ChatNames;
-pub(crate) use outgoing::{failed, pending, sent};
+pub(crate) use details::{chosen_text, one_line};
+pub use details::{of_stored as details_of, quoted_by};
+pub(crate) use media::{announced, came_to};
+pub(crate) use names::{ChatNames, person_names};
+pub(crate) use outgoing::{amends, failed, moved, pending, sent, unsent};
+pub(crate) use receipt::read_by_us;
 
 use crate::pending::{Fate, PendingMessages};
+use crate::people::PushNames;
 use incoming::Incoming;
 
 /// What a batch amounts to. Nothing of it holds before it is durable.
@@ -33,6 +43,8 @@ pub(crate) struct Mapped {
     pub(crate) finished: Vec<(String, Fate)>,
     /// Chats that turned out to be a person's who has another one: from, into.
     pub(crate) merged: Vec<(String, String)>,
+    /// Names that people gave themselves, by JID.
+    pub(crate) named: Vec<(String, String)>,
     /// Which entry stores the message of which event.
     messages: Vec<(usize, usize)>,
 }
@@ -42,7 +54,7 @@ pub(crate) fn map(
     instance: InstanceId,
     events: &[Event],
     facts: Facts,
-    pending: &PendingMessages,
+    (pending, names): (&PendingMessages, &PushNames),
     now: Timestamp,
 ) -> Mapped {
     let mapped = Mapped {
@@ -51,9 +63,10 @@ pub(crate) fn map(
         facts,
         finished: Vec::new(),
         merged: Vec::new(),
+        named: Vec::new(),
         messages: Vec::new(),
     };
-    let mut mapping = Mapping { instance, pending, now, mapped };
+    let mut mapping = Mapping { instance, pending, names, now, mapped };
     for (number, event) in events.iter().enumerate() {
         mapping.add(number, event);
     }
@@ -102,6 +115,7 @@ fn limits_told(limits: &Limits) -> LimitsData {
 struct Mapping<'a> {
     instance: InstanceId,
     pending: &'a PendingMessages,
+    names: &'a PushNames,
     now: Timestamp,
     mapped: Mapped,
 }
@@ -114,8 +128,11 @@ impl Mapping<'_> {
                     self.mapped.messages.push((self.mapped.entries.len(), number));
                     let entry = incoming.entry(self.instance, &self.mapped.facts, self.now);
                     self.mapped.entries.push(entry);
+                    self.push_name(&message.info);
                 }
             }
+            Event::History(part) => self.history(part),
+            Event::AppState(change) => self.app_state(change),
             Event::Undecryptable(unread) => {
                 self.mapped.entries.push(incoming::unread(self.instance, unread, self.now));
             }
@@ -131,6 +148,13 @@ impl Mapping<'_> {
                 self.mapped.entries.push(Entry::Event(NewEvent::new(None, told)));
             }
             Event::IdentityChanged { pn, lid } => self.identity_changed(pn.as_ref(), lid.as_ref()),
+            Event::Group(update) => {
+                let told = happening::group(update, &self.mapped.facts);
+                self.mapped.entries.push(Entry::Event(told));
+            }
+            Event::Presence(update) => self.mapped.entries.push(Entry::Event(happening::presence(update))),
+            Event::ChatState(update) => self.mapped.entries.push(Entry::Event(happening::chat_state(update))),
+            Event::Call(update) => self.mapped.entries.push(Entry::Event(happening::call(update))),
             Event::Receipt(receipt) => receipt::add(receipt, self.pending, &mut self.mapped),
             Event::Qr(code) => {
                 let change = self.mapped.facts.qr(code);
@@ -140,6 +164,7 @@ impl Mapping<'_> {
                 self.give_up(storage::FailureCause::PairedAnew);
                 let change = self.mapped.facts.paired(paired);
                 self.change(change);
+                self.mapped.entries.push(Entry::Event(InstanceAction::Paired.told()));
             }
             Event::Connected => {
                 let change = self.mapped.facts.connected();
@@ -151,6 +176,9 @@ impl Mapping<'_> {
                 }
                 if let Some(change) = self.mapped.facts.disconnected(cause, *will_reconnect, raw.as_deref()) {
                     self.change(change);
+                }
+                if cause.wipes_credentials() {
+                    self.mapped.entries.push(Entry::Event(InstanceAction::LoggedOut.told()));
                 }
             }
             Event::ClientExpires { version, at } => {

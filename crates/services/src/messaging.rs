@@ -1,42 +1,59 @@
 //! Sending messages.
 
+mod address;
+mod compose;
+mod due;
 mod keyed;
+mod later;
+mod media;
+mod mentions;
+mod outcome;
+mod repeats;
+mod terms;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{
-    Claim, Failure, FailureCause, InstanceId, Message, MessageStatus, Missing, Storage, StoredClaim,
-    Timestamp,
-};
+use storage::{Claim, InstanceId, Message, MessageStatus, Missing, Storage, StoredClaim};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout, timeout_at};
 use wa_binary::Jid;
-use wa_client::content::Draft;
-use wa_client::{Limit, Person, SendError};
+use wa_client::Limit;
 
+use crate::alarm::Alarm;
 use crate::auth::Caller;
+use crate::bell::Bell;
 use crate::cause;
 use crate::error::{ConflictCause, ServiceError};
-use crate::field::Field;
 use crate::mapping::{self, ChatNames};
-use crate::pending::{Answer, Fate, Full};
-use crate::recipient::parse_recipient;
+use crate::media::{FetchUrl, MediaObjects, Programs, Spool};
+use crate::pending::{Answer, Condition, Full};
+use crate::quota::Quotas;
 use crate::running::RunningInstance;
-use crate::status::ConnectionStatus;
 use crate::supervisor::Supervisor;
-use crate::text::is_blank;
+use compose::Drafted;
 use keyed::{Answered, Keyed, answered};
+use later::{Planned, Scheduling};
+use outcome::refused_by_limit;
+
+pub use compose::{
+    CHAT_TIMERS, Compose, ComposeEvent, ComposeLocation, ComposeText, EDIT_WINDOW, MAX_EMOJI, MAX_NAMED,
+    card_of,
+};
+pub(crate) use due::Departure;
+pub use later::{Later, MAX_AHEAD, MAX_SCHEDULED, MAX_SCHEDULED_FILES, Reschedule, ScheduledMessage};
+pub use media::{MAX_FILE_NAME, MediaGiven, SendMedia};
+pub use outcome::{Progress, Sent};
+pub use terms::{ACK_TIMEOUT, MAX_SEND_WAIT, OnLimit, Repeats, SendTerms};
+pub use waiting::{Reached, WaitFor};
 
 /// Longest text, in characters: WhatsApp's own limit.
 pub const MAX_TEXT: usize = 65_536;
 /// Longest idempotency key, in bytes.
 pub const MAX_IDEMPOTENCY_KEY: usize = 255;
-/// How long a send waits for WhatsApp's ack before it answers that the message is pending.
-pub const ACK_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long of that WhatsApp may take to say who the recipient is: the rest is for storing the message.
-const WHO_IS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A text to send.
+/// A plain text to send.
 #[derive(Clone)]
 pub struct SendText {
     /// Phone number in any usual notation, or the JID of somebody or of a group.
@@ -49,14 +66,21 @@ pub struct SendText {
     pub on_limit: OnLimit,
 }
 
-/// What to do with a message that WhatsApp, as far as is known, would refuse because of a limit. It is not tried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnLimit {
-    /// Refuse it: nothing is stored.
-    #[default]
-    Refuse,
-    /// Store it, and send it when the limit is over or the recipient has come to trust the account.
-    Hold,
+/// A message to send.
+#[derive(Clone)]
+pub struct SendMessage {
+    /// Phone number in any usual notation, or the JID of somebody or of a group.
+    pub phone: String,
+    /// What to send.
+    pub content: Compose,
+    /// When and under which conditions it is sent, and how long the caller waits.
+    pub terms: SendTerms,
+}
+
+impl std::fmt::Debug for SendMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SendMessage").field("terms", &self.terms).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for SendText {
@@ -65,125 +89,172 @@ impl std::fmt::Debug for SendText {
     }
 }
 
-/// What became of a message as far as is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// WhatsApp's id of the message.
-    pub id: String,
-    /// The JID of the chat that it is in, once that is known: of the number that the recipient's account has, which may
-    /// be another than the one that was given.
-    pub chat: Option<String>,
-    /// Whether WhatsApp has it.
-    pub progress: Progress,
-    /// True if the call repeated an earlier one under its idempotency key.
-    pub replayed: bool,
-}
-
-/// How far a message has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// WhatsApp has acknowledged it.
-    Sent,
-    /// Stored or being stored, and not acknowledged yet. It goes on in the background, and after a restart.
-    Pending,
-    /// Stored; it leaves once WhatsApp lets the account write to the recipient.
-    Held {
-        /// When that is, where it is known.
-        retry_at: Option<Timestamp>,
-    },
-}
-
 /// Use cases about sending. Clones are the same service.
 #[derive(Clone)]
 pub struct MessagingService {
     storage: Arc<dyn Storage>,
     supervisor: Supervisor,
+    objects: Arc<dyn MediaObjects>,
+    spool: Spool,
+    programs: Programs,
+    fetch: FetchUrl,
+    bell: Bell,
+    quotas: Quotas,
+    alarm: Alarm,
 }
 
 impl MessagingService {
     /// A service over these parts.
-    pub(crate) fn new(storage: Arc<dyn Storage>, supervisor: Supervisor) -> Self {
-        Self { storage, supervisor }
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        supervisor: Supervisor,
+        (objects, spool, programs): (Arc<dyn MediaObjects>, Spool, Programs),
+        fetch: FetchUrl,
+        quotas: Quotas,
+        (bell, alarm): (Bell, Alarm),
+    ) -> Self {
+        Self { storage, supervisor, objects, spool, programs, fetch, bell, quotas, alarm }
     }
 
-    /// Sends a text.
-    ///
-    /// Its id is chosen and it is stored before anything leaves; whatever happens then, it is never sent
-    /// under a second id. Answers when WhatsApp has acknowledged it, or after [`ACK_TIMEOUT`]. A caller who stops
-    /// waiting stops nothing.
+    /// Sends a text: see [`Self::send_message`].
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` for recipient, text or idempotency key; `NotConnected` with the cause, and
-    /// nothing was stored; `Conflict` when the key was used for something else; `Limited` when WhatsApp doesn't let
-    /// the account write to the recipient, be it known before or said by WhatsApp; `Forbidden` for a group that the account
-    /// may not write to; `Refused` when WhatsApp won't have it.
+    /// As there.
     pub async fn send_text(
         &self,
         caller: &Caller,
         instance: InstanceId,
         send: SendText,
     ) -> Result<Sent, ServiceError> {
-        let running = self.supervisor.find(caller.user, instance);
-        if running.is_none() && self.storage.instance(caller.user, instance).await?.is_none() {
-            return Err(ServiceError::NotFound { what: Missing::Instance });
+        let SendText { phone, message, idempotency_key, on_limit } = send;
+        let content = Compose::text(message);
+        let terms = SendTerms { idempotency_key, on_limit, ..SendTerms::default() };
+        self.send_message(caller, instance, SendMessage { phone, content, terms }).await
+    }
+
+    /// Sends a message.
+    ///
+    /// Its id is chosen and it is stored before anything leaves; whatever happens then, it is never sent
+    /// under a second id. Answers when WhatsApp has acknowledged it, or when the caller's patience is over. A caller who
+    /// stops waiting stops nothing.
+    ///
+    /// # Errors
+    /// `NotFound` for the instance, or for the message that it is about; `Invalid` for recipient, content or idempotency key; `NotConnected` with the cause, and
+    /// nothing was stored; `Conflict` when the key was used for something else; `Limited` when WhatsApp doesn't let
+    /// the account write to the recipient, be it known before or said by WhatsApp; `Forbidden` for a group that the account
+    /// may not write to; `LimitExceeded` when the instance has sent as much as its owner lets it; `Refused` when WhatsApp
+    /// won't have it.
+    pub async fn send_message(
+        &self,
+        caller: &Caller,
+        instance: InstanceId,
+        send: SendMessage,
+    ) -> Result<Sent, ServiceError> {
+        let SendMessage { phone, content, terms } = send;
+        let (running, to) = self.addressed(caller, instance, &phone).await?;
+        content.check()?;
+        let keyed = Keyed::of(instance, &terms, &to, || content.fingerprint())?;
+        if let Some(earlier) = self.earlier(caller, instance, &to, keyed.as_ref(), &terms).await? {
+            return Ok(earlier);
         }
-        let to = parse_recipient(&send.phone)
-            .map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))?;
-        check_text(&send.message)?;
-        let keyed =
-            send.idempotency_key.map(|key| Keyed::new(instance, key, &to, &send.message)).transpose()?;
-        if let Some(Keyed { claim, .. }) = &keyed
-            && let Some(earlier) = self.storage.claim(&claim.scope, &claim.key).await?
-        {
-            return self.replay(caller, instance, &to, keyed.as_ref(), &earlier).await;
+        if let Some(later) = terms.later {
+            let scheduling = Scheduling { to: &to, what: Planned::Message(content), file: None, later };
+            return self.schedule(caller, instance, scheduling, keyed, &terms).await;
         }
         let running = self.online(caller, instance, running).await?;
-        let limit = running.limit_on(&to).await;
-        if let (Some(limit), OnLimit::Refuse) = (limit, send.on_limit) {
-            return Err(refused_by_limit(cause::limited(limit, limit.to_string())));
+        let limit = limit(&running, &to, terms.on_limit).await?;
+        self.send(caller, &running, &to, content, keyed, limit, &terms).await
+    }
+
+    /// The answer about the message that was sent under the same key, if one was.
+    async fn earlier(
+        &self,
+        caller: &Caller,
+        instance: InstanceId,
+        to: &Jid,
+        keyed: Option<&Keyed>,
+        terms: &SendTerms,
+    ) -> Result<Option<Sent>, ServiceError> {
+        let Some(Keyed { claim, .. }) = keyed else { return Ok(None) };
+        match self.storage.claim(&claim.scope, &claim.key).await? {
+            Some(earlier) => {
+                self.replay(caller, instance, to, keyed, &earlier, terms.patience).await.map(Some)
+            }
+            None => Ok(None),
         }
-        self.send(caller, &running, &to, &Draft::text(send.message), keyed, limit).await
     }
 
     /// Hands a message to the instance, which stores and sends it, and waits for the end of its way. Under a limit it is
     /// stored only.
+    #[allow(clippy::too_many_arguments, reason = "a message and all that is known of the call")]
     async fn send(
         &self,
         caller: &Caller,
         running: &RunningInstance,
         to: &Jid,
-        draft: &Draft,
+        content: Compose,
         keyed: Option<Keyed>,
         limit: Option<Limit>,
+        terms: &SendTerms,
     ) -> Result<Sent, ServiceError> {
-        let begin = Instant::now();
-        let deadline = begin + ACK_TIMEOUT;
-        let names = match limit {
-            // Nobody is even asked who that is.
-            Some(_) => ChatNames::new(to, to.is_pn().then_some(to), to.is_lid().then_some(to)),
-            None => self.names(running, to, begin + WHO_IS_TIMEOUT).await?,
-        };
-        let mut message = pending(running, &names, draft);
+        let deadline = Instant::now() + terms.patience;
+        let names = self.names_to_write_to(running, to, limit).await?;
+        let drafted = self.draft(caller.user, running, &names, content).await?;
+        let message = pending(running, &names, drafted);
+        if let Some(first) = self.left_before(caller, running, &message, terms).await? {
+            return Ok(first);
+        }
+        self.hand_in(caller, running, to, message, keyed, limit, deadline).await
+    }
+
+    /// Has a message stored and sent, and waits for the end of its way.
+    #[allow(clippy::too_many_arguments, reason = "a message and all that is known of the call")]
+    async fn hand_in(
+        &self,
+        caller: &Caller,
+        running: &RunningInstance,
+        to: &Jid,
+        mut message: Message,
+        keyed: Option<Keyed>,
+        limit: Option<Limit>,
+        deadline: Instant,
+    ) -> Result<Sent, ServiceError> {
         if limit.is_some() {
             message.status = MessageStatus::Held;
         }
         let (id, chat) = (message.message_id.clone(), Some(message.chat.clone()));
         let answer = answered(&id, to, chat.as_deref());
         let claim = keyed.as_ref().map(|keyed| Claim { answer, ..keyed.claim.clone() });
-        let answer = running.recorder.submit(message, claim).map_err(|Full| ServiceError::Unavailable {
-            message: "too many messages wait for WhatsApp's answer",
+        let admitted = self.admit(running, &message).await?;
+        let answer = running.recorder.submit(message, claim.map(Condition::Claim)).map_err(|Full| {
+            ServiceError::Unavailable { message: "too many messages wait for WhatsApp's answer" }
         })?;
+        drop(admitted);
         match timeout_at(deadline, answer).await {
             Ok(Ok(Answer::Taken(earlier))) => {
-                self.replay(caller, running.instance, to, keyed.as_ref(), &earlier).await
+                let patience = deadline.saturating_duration_since(Instant::now());
+                self.replay(caller, running.instance, to, keyed.as_ref(), &earlier, patience).await
             }
             Ok(Ok(Answer::NotStored(error))) => Err(ServiceError::not_stored(error)),
-            Ok(Ok(Answer::Settled(fate))) => sent(id, chat, fate, false),
-            Ok(Ok(Answer::Held)) => Ok(held(id, chat, limit, false)),
+            Ok(Ok(Answer::Settled(fate))) => Sent::settled(id, chat, fate, false),
+            Ok(Ok(Answer::Held)) => Ok(Sent::held(id, chat, limit, false)),
             // The run has ended: what is not stored by now never will be.
             Ok(Err(_)) => self.so_far(caller, running.instance, id, false).await,
             Err(_) => self.in_time(caller, running, id).await,
         }
+    }
+
+    /// Lets the message leave as far as the owner's limits go. What is only about another message isn't limited.
+    async fn admit(
+        &self,
+        running: &RunningInstance,
+        message: &Message,
+    ) -> Result<Option<OwnedMutexGuard<()>>, ServiceError> {
+        if message.kind.amends() {
+            return Ok(None);
+        }
+        let bytes = message.media.as_ref().and_then(|media| media.size).unwrap_or(0);
+        self.quotas.admit(running, bytes).await
     }
 
     /// The answer when the wait is over and the instance still runs. A message is given up only if nobody has begun to
@@ -198,60 +269,10 @@ impl MessagingService {
         let is_on_its_way = running.recorder.holds(&id);
         match self.so_far(caller, running.instance, id.clone(), false).await {
             Err(ServiceError::Unavailable { .. }) if !withdrawn && is_on_its_way => {
-                Ok(Sent { id, chat: None, progress: Progress::Pending, replayed: false })
+                Ok(Sent::so_far(id, None, Progress::Pending, false))
             }
             answer => answer,
         }
-    }
-
-    /// The chat with a user under all its names: what the account is called is WhatsApp's to say, not the caller's. If
-    /// it doesn't say so in time, the message goes on under the name that was given.
-    async fn names(
-        &self,
-        running: &RunningInstance,
-        to: &Jid,
-        deadline: Instant,
-    ) -> Result<ChatNames, ServiceError> {
-        if to.is_group() {
-            return Ok(ChatNames::new(to, None, None));
-        }
-        let person = match running.recorder.person(to) {
-            Some(person) => person,
-            None => match timeout_at(deadline, running.companion.who_is(to)).await {
-                Ok(Ok(person)) => {
-                    running.recorder.met(to, &person);
-                    person
-                }
-                Ok(Err(SendError::NotOnWhatsApp)) => {
-                    return Err(ServiceError::invalid(Field::Recipient, "is not on WhatsApp"));
-                }
-                Ok(Err(_)) | Err(_) => Person::default(),
-            },
-        };
-        let known = match (&person.pn, to.is_lid()) {
-            (None, true) => self.supervisor.number_of(running.instance, &to.user).await.map(Jid::pn),
-            _ => None,
-        };
-        let pn = person.pn.or(known);
-        let wire = person.lid.as_ref().or(pn.as_ref()).unwrap_or(to);
-        Ok(ChatNames::new(wire, pn.as_ref(), person.lid.as_ref()))
-    }
-
-    async fn online(
-        &self,
-        caller: &Caller,
-        instance: InstanceId,
-        running: Option<Arc<RunningInstance>>,
-    ) -> Result<Arc<RunningInstance>, ServiceError> {
-        let connection = match running {
-            Some(running) if running.is_online() => return Ok(running),
-            Some(running) => ConnectionStatus::of_state(&running.state()),
-            None => {
-                let stored = self.storage.instance(caller.user, instance).await?;
-                self.supervisor.status(&stored.ok_or(ServiceError::NotFound { what: Missing::Instance })?)
-            }
-        };
-        Err(ServiceError::not_connected(&connection))
     }
 
     /// The answer about the message that was sent under the key first, with its present status.
@@ -262,20 +283,32 @@ impl MessagingService {
         to: &Jid,
         keyed: Option<&Keyed>,
         earlier: &StoredClaim,
+        patience: Duration,
     ) -> Result<Sent, ServiceError> {
         let keyed = keyed.ok_or_else(|| ServiceError::internal("a key was taken that nobody gave"))?;
         let running = self.supervisor.find(caller.user, instance);
         if !self.is_repeated(running.as_deref(), to, keyed, earlier).await {
-            let message = "this idempotency key was used for another recipient or text".to_owned();
+            let message = "this idempotency key was used for another recipient or content".to_owned();
             return Err(ServiceError::Conflict { cause: ConflictCause::IdempotencyKeyReused, message });
         }
         let Answered { id, chat, .. } = earlier.answer.parse().map_err(ServiceError::internal)?;
-        // A message that is on its way is waited for; the store knows of every other one.
-        let waiting = running.and_then(|running| running.recorder.wait_for(&id));
-        match waiting {
-            Some(waiting) => match timeout(ACK_TIMEOUT, waiting).await {
-                Ok(Ok(Answer::Settled(fate))) => sent(id, chat, fate, true),
-                Ok(Ok(Answer::Held)) => Ok(held(id, chat, None, true)),
+        self.awaited(caller, instance, running.as_deref(), (id, chat), patience).await
+    }
+
+    /// The answer about a message that is there already: one that is on its way is waited for; the store knows of every
+    /// other one.
+    async fn awaited(
+        &self,
+        caller: &Caller,
+        instance: InstanceId,
+        running: Option<&RunningInstance>,
+        (id, chat): (String, Option<String>),
+        patience: Duration,
+    ) -> Result<Sent, ServiceError> {
+        match running.and_then(|running| running.recorder.wait_for(&id)) {
+            Some(waiting) => match timeout(patience, waiting).await {
+                Ok(Ok(Answer::Settled(fate))) => Sent::settled(id, chat, fate, true),
+                Ok(Ok(Answer::Held)) => Ok(Sent::held(id, chat, None, true)),
                 _ => self.so_far(caller, instance, id, true).await,
             },
             None => self.so_far(caller, instance, id, true).await,
@@ -295,18 +328,29 @@ impl MessagingService {
         let ours = messages.into_iter().find(|message| message.from_me);
         let chat = ours.as_ref().map(|message| message.chat.clone());
         match ours.map(|message| message.status) {
-            Some(MessageStatus::Held) => Ok(held(id, chat, None, replayed)),
-            Some(MessageStatus::Pending) => Ok(Sent { id, chat, progress: Progress::Pending, replayed }),
-            Some(MessageStatus::Failed) => Err(ServiceError::Refused {
-                cause: None,
-                code: None,
-                message: "the message has failed; its message_status event says why".to_owned(),
-            }),
-            Some(_) => Ok(Sent { id, chat, progress: Progress::Sent, replayed }),
-            // Kept shorter than its key, or not stored within the wait.
-            None if replayed => Err(ServiceError::NotFound { what: Missing::Message }),
+            Some(MessageStatus::Held) => Ok(Sent::held(id, chat, None, replayed)),
+            Some(MessageStatus::Pending) => Ok(Sent::so_far(id, chat, Progress::Pending, replayed)),
+            Some(MessageStatus::Failed) => Err(ServiceError::failed_earlier()),
+            Some(_) => Ok(Sent::so_far(id, chat, Progress::Sent, replayed)),
+            // Not sent yet, kept shorter than its key, or not stored within the wait.
+            None if replayed => self.still_scheduled(caller, instance, id).await,
             None => Err(ServiceError::Unavailable { message: "the message could not be stored in time" }),
         }
+    }
+}
+
+impl MessagingService {
+    /// The answer about a message that was scheduled under a key and has not left yet.
+    async fn still_scheduled(
+        &self,
+        caller: &Caller,
+        instance: InstanceId,
+        id: String,
+    ) -> Result<Sent, ServiceError> {
+        let found = self.storage.scheduled_message(caller.user, instance, &id).await?;
+        let found = found.ok_or(ServiceError::NotFound { what: Missing::Message })?;
+        let progress = Progress::Scheduled { send_at: found.send_at };
+        Ok(Sent::so_far(id, Some(found.recipient), progress, true))
     }
 }
 
@@ -316,54 +360,22 @@ impl std::fmt::Debug for MessagingService {
     }
 }
 
-fn sent(id: String, chat: Option<String>, fate: Fate, replayed: bool) -> Result<Sent, ServiceError> {
-    match fate {
-        Fate::Sent => Ok(Sent { id, chat, progress: Progress::Sent, replayed }),
-        Fate::Failed(Failure { cause: FailureCause::NotOnWhatsApp, .. }) => {
-            Err(ServiceError::invalid(Field::Recipient, "is not on WhatsApp"))
-        }
-        Fate::Failed(Failure { cause: FailureCause::NotInGroup, .. }) => {
-            Err(ServiceError::Forbidden { message: "the account is not in this group" })
-        }
-        Fate::Failed(Failure { cause: FailureCause::NotAdmin, .. }) => {
-            Err(ServiceError::Forbidden { message: "only administrators write to this group" })
-        }
-        Fate::Failed(Failure { cause: FailureCause::TooLarge, .. }) => {
-            Err(ServiceError::invalid(Field::Text, "is too large"))
-        }
-        Fate::Failed(
-            failure @ Failure { cause: FailureCause::ReachoutTimelock | FailureCause::NewChatCap, .. },
-        ) => Err(refused_by_limit(failure)),
-        Fate::Failed(Failure { cause, code, message, .. }) => {
-            Err(ServiceError::Refused { cause: Some(cause), code, message })
-        }
-    }
-}
-
 /// The message as it is stored first.
-fn pending(running: &RunningInstance, names: &ChatNames, draft: &Draft) -> Message {
+fn pending(running: &RunningInstance, names: &ChatNames, Drafted { draft, text }: Drafted) -> Message {
     let own_jid = running.recorder.own_jid().unwrap_or_default();
-    mapping::pending(running.instance, own_jid, names, draft, running.recorder.server_now())
+    mapping::pending(running.instance, own_jid, names, (&draft, text), running.recorder.server_now())
 }
 
-fn held(id: String, chat: Option<String>, limit: Option<Limit>, replayed: bool) -> Sent {
-    let retry_at = limit.and_then(|limit| limit.until).map(Timestamp::from_millis);
-    Sent { id, chat, progress: Progress::Held { retry_at }, replayed }
-}
-
-fn refused_by_limit(Failure { cause, message, until, .. }: Failure) -> ServiceError {
-    ServiceError::Limited { cause, until: until.map(Timestamp::from_millis), message }
-}
-
-fn check_text(text: &str) -> Result<(), ServiceError> {
-    let problem = match () {
-        () if is_blank(text) => "must not be empty".to_owned(),
-        () if text.len() > MAX_TEXT && text.chars().count() > MAX_TEXT => {
-            format!("must have at most {MAX_TEXT} characters")
-        }
-        () => return Ok(()),
-    };
-    Err(ServiceError::invalid(Field::Text, problem))
+/// The limit that keeps the account from writing to the recipient, where the caller lets the message be held for it.
+async fn limit(
+    running: &RunningInstance,
+    to: &Jid,
+    on_limit: OnLimit,
+) -> Result<Option<Limit>, ServiceError> {
+    match (running.limit_on(to).await, on_limit) {
+        (Some(limit), OnLimit::Refuse) => Err(refused_by_limit(cause::limited(limit, limit.to_string()))),
+        (limit, _) => Ok(limit),
+    }
 }
 
 #[cfg(test)]

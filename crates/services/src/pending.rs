@@ -1,12 +1,20 @@
 //! The messages of one instance that are on their way out. Pure bookkeeping: nothing here waits or writes.
 
+mod left;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::{Backoff, Claim, Failure, Message, MessageStatus, StatusUpdate, StorageError, StoredClaim};
+use storage::{
+    Amendment, Backoff, Claim, Due, Failure, Message, MessageStatus, StatusUpdate, StorageError, StoredClaim,
+    Usage,
+};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use wa_client::DeviceCount;
+
+use left::Left;
 
 /// Most messages of one instance that are on their way. Their content is held in memory.
 pub(crate) const CAPACITY: usize = 1_024;
@@ -19,8 +27,9 @@ const LINGER: Duration = Duration::from_millis(5);
 /// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// WhatsApp has acknowledged it: it is delivered without us from now on.
-    Sent,
+    /// WhatsApp has acknowledged it: it is delivered without us from now on. With the devices that it was encrypted for,
+    /// where this process has sent it.
+    Sent(Option<DeviceCount>),
     /// It will never be sent.
     Failed(Failure),
 }
@@ -38,6 +47,15 @@ pub(crate) enum Answer {
     NotStored(Arc<StorageError>),
 }
 
+/// On what condition a message is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Its idempotency key is free.
+    Claim(Claim),
+    /// It is still scheduled like this.
+    Due(Due),
+}
+
 /// There are [`CAPACITY`] messages on their way already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -50,13 +68,13 @@ pub(crate) struct PendingMessages {
     messages: HashMap<String, Pending>,
     numbers: u64,
     /// To be stored, in the order of the calls.
-    submitted: Vec<(String, Option<Claim>)>,
+    submitted: Vec<(String, Option<Condition>)>,
     /// Stored, and to be handed to the companion: ids by order.
     ready: BTreeMap<u64, String>,
     /// Stored, and not allowed to leave: ids by order.
     held: BTreeMap<u64, String>,
     /// Settled, and to be recorded.
-    settled: Vec<StatusUpdate>,
+    settled: Vec<Settled>,
     /// When what is settled is to be recorded at the latest.
     due: Option<Instant>,
     /// After the store refused that.
@@ -68,6 +86,7 @@ pub(crate) struct PendingMessages {
     abandoned: bool,
     /// Whether what an earlier process left is among them.
     complete: bool,
+    left: Left,
 }
 
 #[derive(Debug)]
@@ -91,13 +110,30 @@ enum Stage {
     Settled(Fate),
 }
 
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// The chat that it was written to, by a name of the caller's, and the one that it is in.
+    pub(crate) moves: Option<(String, String)>,
+    /// The message's own progress.
+    pub(crate) update: StatusUpdate,
+    /// What it changes in an earlier message, now that WhatsApp has it.
+    pub(crate) amends: Option<Amendment>,
+}
+
+impl From<StatusUpdate> for Settled {
+    fn from(update: StatusUpdate) -> Self {
+        Self { moves: None, update, amends: None }
+    }
+}
+
 /// What is to be recorded.
 #[derive(Debug, Default)]
 pub(crate) struct Unrecorded {
-    /// Messages to store as pending, with their idempotency keys.
-    pub(crate) submitted: Vec<(Arc<Message>, Option<Claim>)>,
+    /// Messages to store as pending, on their conditions.
+    pub(crate) submitted: Vec<(Arc<Message>, Option<Condition>)>,
     /// What became of messages that are stored.
-    pub(crate) settled: Vec<StatusUpdate>,
+    pub(crate) settled: Vec<Settled>,
     /// Those who wait until this is recorded, or could not be. They are told by being dropped.
     pub(crate) readers: Vec<oneshot::Sender<()>>,
 }
@@ -111,15 +147,23 @@ impl Unrecorded {
 
 impl PendingMessages {
     /// Takes in what an earlier process left pending, oldest first. Those wait for a companion before all others.
-    pub(crate) fn load(&mut self, messages: Vec<Message>) {
+    pub(crate) fn load(&mut self, messages: Vec<Message>, now: Instant) {
         for message in messages {
             let id = message.message_id.clone();
             let order = self.insert(message, Stage::Ready);
+            self.left.add(self.messages.get(&id).map(|pending| &pending.message));
             self.ready.insert(order, id);
         }
+        self.left.complete(now);
         self.complete = true;
         // Whoever waits for another one would wait in vain.
         self.waiters.retain(|id, _| self.messages.contains_key(id));
+    }
+
+    /// What an earlier process has left and has not failed, as long as callers may come back for it.
+    pub(crate) fn left_before(&mut self, now: Instant) -> Vec<Arc<Message>> {
+        self.left.forget_late(now);
+        self.left.messages()
     }
 
     /// Takes a message to store and to send. The answer comes when its way has ended.
@@ -129,7 +173,7 @@ impl PendingMessages {
     pub(crate) fn submit(
         &mut self,
         message: Message,
-        claim: Option<Claim>,
+        condition: Option<Condition>,
     ) -> Result<oneshot::Receiver<Answer>, Full> {
         let is_held = message.status == MessageStatus::Held;
         let waiting = self.held.len();
@@ -138,7 +182,7 @@ impl PendingMessages {
         }
         let id = message.message_id.clone();
         self.insert(message, Stage::Submitted);
-        self.submitted.push((id.clone(), claim));
+        self.submitted.push((id.clone(), condition));
         Ok(self.add_waiter(id))
     }
 
@@ -161,10 +205,10 @@ impl PendingMessages {
     /// Waits for a message that is on its way; `None` if it isn't.
     pub(crate) fn wait(&mut self, id: &str) -> Option<oneshot::Receiver<Answer>> {
         match self.messages.get(id) {
-            Some(Pending { stage: Stage::Settled(Fate::Sent), .. }) => {
+            Some(Pending { stage: Stage::Settled(fate @ Fate::Sent(_)), .. }) => {
                 let (sender, receiver) = oneshot::channel();
                 // The receiver is here.
-                let _ = sender.send(Answer::Settled(Fate::Sent));
+                let _ = sender.send(Answer::Settled(fate.clone()));
                 Some(receiver)
             }
             Some(Pending { stage: Stage::Held, .. }) => {
@@ -189,6 +233,16 @@ impl PendingMessages {
         let mut open: Vec<_> = self.messages.values().filter(|pending| pending.is_open()).collect();
         open.sort_unstable_by_key(|pending| pending.order);
         open.into_iter().map(|pending| &*pending.message).collect()
+    }
+
+    /// What counts when all of it has left: messages that are stored or about to be, until what became of them is recorded.
+    pub(crate) fn leaving(&self) -> Usage {
+        let messages = self.messages.values().map(|pending| &pending.message);
+        let size = |message: &Message| message.media.as_ref().and_then(|media| media.size).unwrap_or(0);
+        messages
+            .filter(|message| !message.kind.amends())
+            .map(|message| Usage { messages_sent: 1, media_size: size(message), ..Usage::default() })
+            .sum()
     }
 
     /// Whether the message is with the companion, so that its answer still counts.
@@ -217,10 +271,11 @@ impl PendingMessages {
     /// Hands out what is to be recorded. Each part comes back by one of the next four calls.
     pub(crate) fn take_unrecorded(&mut self) -> Unrecorded {
         self.due = None;
+        self.left.forget_late(Instant::now());
         let submitted = std::mem::take(&mut self.submitted);
         let messages = &self.messages;
         let submitted =
-            submitted.into_iter().filter_map(|(id, claim)| Some((messages.get(&id)?.message.clone(), claim)));
+            submitted.into_iter().filter_map(|(id, on)| Some((messages.get(&id)?.message.clone(), on)));
         Unrecorded {
             submitted: submitted.collect(),
             settled: std::mem::take(&mut self.settled),
@@ -264,9 +319,9 @@ impl PendingMessages {
     }
 
     /// What became of these messages is durable.
-    pub(crate) fn recorded(&mut self, settled: &[StatusUpdate]) {
+    pub(crate) fn recorded(&mut self, settled: &[Settled]) {
         self.backoff.reset();
-        for update in settled {
+        for Settled { update, .. } in settled {
             if let Some(Pending { stage: Stage::Settled(fate), .. }) =
                 self.messages.remove(&update.message_id)
             {
@@ -276,7 +331,7 @@ impl PendingMessages {
     }
 
     /// What became of these messages could not be stored. It stays to be recorded, before what was settled since.
-    pub(crate) fn put_back(&mut self, settled: Vec<StatusUpdate>, now: Instant) {
+    pub(crate) fn put_back(&mut self, settled: Vec<Settled>, now: Instant) {
         if !settled.is_empty() {
             self.settled.splice(0..0, settled);
             self.due = Some(now + self.backoff.pause());
@@ -303,16 +358,30 @@ impl PendingMessages {
 
     /// The way of a message that is under way has ended. Who waits hears of a success at once, since WhatsApp's word
     /// holds whatever becomes of ours; of a failure when it is durable.
-    pub(crate) fn settle(&mut self, update: StatusUpdate, fate: Fate, now: Instant) {
-        let Some(pending) = self.messages.get_mut(&update.message_id) else { return };
-        let is_sent = fate == Fate::Sent;
-        pending.stage = Stage::Settled(fate);
+    pub(crate) fn settle(&mut self, settled: impl Into<Settled>, fate: Fate, now: Instant) {
+        let settled = settled.into();
+        let id = settled.update.message_id.clone();
+        if !self.messages.contains_key(&id) {
+            return;
+        }
+        let is_sent = matches!(fate, Fate::Sent(_));
         let due = if is_sent { now + LINGER } else { now };
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
         if is_sent {
-            self.tell(&update.message_id, &Fate::Sent);
+            self.tell(&id, &fate);
+        } else {
+            self.left.forget(&id);
         }
-        self.settled.push(update);
+        if let Some(pending) = self.messages.get_mut(&id) {
+            pending.stage = Stage::Settled(fate);
+        }
+        self.settled.push(settled);
+    }
+
+    /// What we know of messages of others is to be recorded.
+    pub(crate) fn note(&mut self, updates: impl IntoIterator<Item = StatusUpdate>, now: Instant) {
+        self.settled.extend(updates.into_iter().map(Settled::from));
+        self.due = Some(now);
     }
 
     /// The way of a message has ended, and that is durable.
@@ -320,6 +389,9 @@ impl PendingMessages {
         if let Some(pending) = self.messages.remove(id) {
             self.ready.remove(&pending.order);
             self.held.remove(&pending.order);
+        }
+        if matches!(fate, Fate::Failed(_)) {
+            self.left.forget(id);
         }
         self.tell(id, fate);
     }

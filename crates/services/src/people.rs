@@ -48,6 +48,30 @@ impl People {
     }
 }
 
+/// The names that people gave themselves, as they are stored: most messages bring one that is known.
+#[derive(Debug, Default)]
+pub(crate) struct PushNames(HashMap<String, String>);
+
+impl PushNames {
+    /// Whether it is another name than the one that is known, if one is.
+    pub(crate) fn is_news(&self, jid: &str, name: &str) -> bool {
+        self.0.get(jid).is_none_or(|known| known != name)
+    }
+
+    /// These are stored.
+    pub(crate) fn learn(&mut self, named: Vec<(String, String)>) {
+        if self.0.len() + named.len() > MOST {
+            self.forget();
+        }
+        self.0.extend(named);
+    }
+
+    /// Addresses have turned out to be somebody else's.
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Who a message is for: every form in which people write a number.
 
 mod characters;
+mod link;
 
 use std::borrow::Cow;
 
@@ -8,13 +9,14 @@ use thiserror::Error;
 use wa_binary::{Jid, Server};
 
 use characters::{digit, is_plus, is_separator};
+use link::{CHANNEL, Link};
 
 use crate::text::is_invisible;
 
 /// Shortest and longest international number, in digits (E.164 allows 15).
 const DIGITS: std::ops::RangeInclusive<usize> = 5..=15;
 /// Longest input that is looked at.
-const MAX_LENGTH: usize = 128;
+const MAX_LENGTH: usize = 512;
 
 /// Why a recipient can't be understood. Reads on after the field's name.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -47,8 +49,8 @@ pub enum RecipientError {
 }
 
 /// Reads a recipient: digits of any script with the country code, with or without `+` or `00`, with blanks, dashes, dots,
-/// slashes and parentheses between them; `tel:…`; `https://wa.me/…`; the JID of a person (`@s.whatsapp.net`, `@c.us`,
-/// `@lid`); or of a group (`@g.us`).
+/// slashes and parentheses between them; `tel:…`; links such as `https://wa.me/…`; the JID of a person (`@s.whatsapp.net`,
+/// `@c.us`, `@lid`); or of a group (`@g.us`).
 ///
 /// ```
 /// use services::parse_recipient;
@@ -65,7 +67,8 @@ pub fn parse_recipient(text: &str) -> Result<Jid, RecipientError> {
     let jid = parse_chat(text)?;
     match jid.server {
         Server::Pn | Server::Lid | Server::Group => Ok(jid),
-        Server::Newsletter => Err(RecipientError::Unsupported("a channel")),
+        Server::Newsletter => Err(RecipientError::Unsupported(CHANNEL)),
+        Server::Broadcast if jid.user == "status" => Err(RecipientError::Unsupported("the status")),
         Server::Broadcast => Err(RecipientError::Unsupported("a broadcast list")),
         _ => Err(RecipientError::Unsupported("a special account")),
     }
@@ -85,13 +88,19 @@ pub fn parse_chat(text: &str) -> Result<Jid, RecipientError> {
     match text {
         "" => Err(RecipientError::Empty),
         _ if text.len() > MAX_LENGTH => Err(RecipientError::TooLong),
-        _ if text.contains('@') => chat_jid(text),
-        _ => Ok(Jid::pn(number(without_link(text))?)),
+        _ => match Link::of(text) {
+            Some(Link::Number(linked)) => Ok(Jid::pn(number(linked)?)),
+            Some(Link::Other(what)) => Err(RecipientError::Unsupported(what)),
+            None if text.contains('@') => chat_jid(text),
+            None => Ok(Jid::pn(number(text)?)),
+        },
     }
 }
 
 fn chat_jid(text: &str) -> Result<Jid, RecipientError> {
-    let jid = text.parse::<Jid>().map_err(|_| RecipientError::Jid)?.to_user();
+    // An older name of the same server.
+    let renamed = text.strip_suffix("@c.us").map(|user| format!("{user}@s.whatsapp.net"));
+    let jid = renamed.as_deref().unwrap_or(text).parse::<Jid>().map_err(|_| RecipientError::Jid)?.to_user();
     match jid.server {
         Server::Pn | Server::Legacy => {
             if !jid.user.bytes().all(|b| b.is_ascii_digit()) || jid.user.is_empty() {
@@ -105,17 +114,6 @@ fn chat_jid(text: &str) -> Result<Jid, RecipientError> {
         _ if jid.user.is_empty() => Err(RecipientError::Jid),
         _ => Ok(jid),
     }
-}
-
-/// The number inside `tel:+79001234567` or `https://wa.me/79001234567`; any other text as it is.
-fn without_link(text: &str) -> &str {
-    if let Some((scheme, number)) = text.split_once(':')
-        && scheme.eq_ignore_ascii_case("tel")
-    {
-        return number;
-    }
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
-    rest.strip_prefix("wa.me/").map_or(text, |number| number.trim_start_matches('+'))
 }
 
 fn number(text: &str) -> Result<String, RecipientError> {
@@ -154,6 +152,12 @@ mod tests {
             "+7\u{a0}900\u{a0}1234567",
             "https://wa.me/79001234567",
             "wa.me/+79001234567",
+            "HTTPS://WA.ME/79001234567/?text=hi%20there",
+            "https://api.whatsapp.com/send/?text=a@b&phone=%2B79001234567&app_absent=0",
+            "https://web.whatsapp.com/send?phone=79001234567",
+            "whatsapp://send?phone=+79001234567",
+            "tel:+7-900-123-45-67;ext=5;phone-context=example.com",
+            "sms:+79001234567?body=hi",
             "tel:+7-900-123-45-67",
             "TEL:79001234567",
             "(+7) 900 1234567",
@@ -201,12 +205,19 @@ mod tests {
             ("@s.whatsapp.net", RecipientError::User),
             ("bob@lid", RecipientError::User),
             ("123@newsletter", RecipientError::Unsupported("a channel")),
-            ("status@broadcast", RecipientError::Unsupported("a broadcast list")),
+            ("status@broadcast", RecipientError::Unsupported("the status")),
+            ("123@broadcast", RecipientError::Unsupported("a broadcast list")),
+            ("https://chat.whatsapp.com/AbC", RecipientError::Unsupported("an invitation to a group")),
+            ("chat.whatsapp.com/AbC?mode=x", RecipientError::Unsupported("an invitation to a group")),
+            ("https://www.whatsapp.com/channel/AbC", RecipientError::Unsupported(CHANNEL)),
+            ("https://wa.me/message/ABC", RecipientError::Character('m')),
+            ("https://example.com/79001234567", RecipientError::Character('h')),
+            ("whatsapp://send?text=x", RecipientError::Digits(0)),
         ];
         for (text, error) in table {
             assert_eq!(parse_recipient(text).unwrap_err(), error, "{text}");
         }
-        assert_eq!(parse_recipient(&"7".repeat(200)).unwrap_err(), RecipientError::TooLong);
+        assert_eq!(parse_recipient(&"7".repeat(600)).unwrap_err(), RecipientError::TooLong);
     }
 
     #[test]
@@ -218,8 +229,33 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in ".{0,140}") {
+        fn no_text_makes_it_panic(text in ".{0,140}", link in "(https://wa.me/|tel:|whatsapp://)?.{0,40}") {
+            let _ = parse_chat(&link);
             let _ = parse_chat(&text);
+        }
+
+        /// However a number is dressed up, it stays that number.
+        #[test]
+        fn a_number_is_the_same_in_every_dress(
+            number in "[1-9][0-9]{4,14}",
+            zero in prop::sample::select(vec!['0', '٠', '०', '０', '\u{1d7ce}']),
+            between in prop::collection::vec(
+                prop::sample::select(vec!["", " ", "-", "\u{a0}", "\u{2011}", "\u{202f}", "\u{ad}", "\u{200e}", ".", ")"]),
+                16,
+            ),
+            (before, after) in prop::sample::select(vec![
+                ("", ""), ("+", ""), ("00", ""), ("\u{202a}+", "\u{202c}"), ("tel:+", ";ext=1"), ("https://wa.me/", "?text=1"),
+                ("http://www.wa.me/+", "/"), ("whatsapp://send?phone=", "&text=2"),
+            ]),
+        ) {
+            let digit = |c: char| char::from_u32(zero as u32 + c.to_digit(10).unwrap()).unwrap();
+            let dressed: String = number.chars().zip(&between).map(|(c, mark)| format!("{}{mark}", digit(c))).collect();
+            let parsed = parse_recipient(&format!("{before}{dressed}{after}"));
+            prop_assert_eq!(parsed, Ok(Jid::pn(number.clone())));
+            for server in ["s.whatsapp.net", "c.us"] {
+                prop_assert_eq!(parse_recipient(&format!("{number}@{server}")), Ok(Jid::pn(number.clone())));
+                prop_assert_eq!(parse_recipient(&format!("{number}:7@{server}")), Ok(Jid::pn(number.clone())));
+            }
         }
 
         #[test]

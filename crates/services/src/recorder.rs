@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use storage::{
-    Backoff, Claim, Epoch, Instance, InstanceId, InstanceStatus, Journal, Message, Record, StatusUpdate,
-    Timestamp,
+    Backoff, Due, Epoch, Failure, HistoryData, Instance, InstanceId, InstanceStatus, Journal, Message,
+    NewMessage, Record, StatusUpdate, StorageError, Timestamp, Usage,
 };
 use tokio::sync::{Notify, SetOnce, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -21,8 +21,8 @@ use wa_client::{Event, Person};
 use crate::clock::now;
 use crate::companion::{Companion, Companions, NotRecorded, Recorder};
 use crate::mapping::{self, Facts, Mapped};
-use crate::pending::{Answer, Fate, Full, PendingMessages};
-use crate::people::People;
+use crate::pending::{Answer, Condition, Fate, Full, PendingMessages, Settled};
+use crate::people::{People, PushNames};
 
 use commit::Addition;
 
@@ -39,6 +39,7 @@ pub(crate) struct InstanceRecorder {
     /// Set before the first event.
     companion: OnceLock<Arc<dyn Companion>>,
     people: Mutex<People>,
+    names: Mutex<PushNames>,
     facts: Mutex<Facts>,
     pending: Mutex<PendingMessages>,
     /// Held by whoever makes a record.
@@ -69,6 +70,7 @@ impl InstanceRecorder {
             own_lid: instance.lid.clone(),
             qr_codes: 0,
             connected: instance.status == InstanceStatus::Connected,
+            history: HistoryData::default(),
         };
         Self {
             instance: instance.id,
@@ -77,6 +79,7 @@ impl InstanceRecorder {
             companions,
             companion: OnceLock::new(),
             people: Mutex::new(People::new()),
+            names: Mutex::default(),
             facts: Mutex::new(facts),
             pending: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -128,12 +131,18 @@ impl InstanceRecorder {
     pub(crate) fn submit(
         &self,
         message: Message,
-        claim: Option<Claim>,
+        condition: Option<Condition>,
     ) -> Result<oneshot::Receiver<Answer>, Full> {
-        let answer = self.pending.lock().submit(message, claim)?;
+        let answer = self.pending.lock().submit(message, condition)?;
         self.unrecorded.notify_one();
         self.hurry();
         Ok(answer)
+    }
+
+    /// What an earlier process has left and has not failed, as long as callers may come back for it.
+    pub(crate) async fn left_before(&self) -> Vec<Arc<Message>> {
+        self.loaded.wait().await;
+        self.pending.lock().left_before(Instant::now())
     }
 
     /// Takes back a message that nobody has begun to store. Returns whether it was one: then it is never sent.
@@ -187,9 +196,28 @@ impl InstanceRecorder {
     }
 
     /// The companion's last word about a message.
-    pub(crate) fn settle(&self, update: StatusUpdate, fate: Fate) {
-        self.pending.lock().settle(update, fate, Instant::now());
+    pub(crate) fn settle(&self, settled: impl Into<Settled>, fate: Fate) {
+        self.pending.lock().settle(settled, fate, Instant::now());
         self.unrecorded.notify_one();
+    }
+
+    /// What was done to messages of others.
+    pub(crate) fn tell(&self, updates: Vec<StatusUpdate>) {
+        self.pending.lock().note(updates, Instant::now());
+        self.unrecorded.notify_one();
+    }
+
+    /// A scheduled message is never sent: it is stored and told as failed.
+    pub(crate) async fn record_unsent(
+        &self,
+        due: Due,
+        message: Message,
+        failure: &Failure,
+    ) -> Result<(), StorageError> {
+        let event = mapping::failed(&message, failure, self.server_now()).event;
+        let record = Record::new(self.instance, self.epoch).due(Some(due));
+        let recorded = self.journal.record(record.message(NewMessage { message, event })).await;
+        recorded.inspect_err(|error| self.note(error)).map(drop)
     }
 
     /// Lets go of everybody who waits: this instance runs no more.
@@ -208,6 +236,11 @@ impl InstanceRecorder {
         self.fenced.wait().await;
     }
 
+    /// What is on its way out and not counted yet.
+    pub(crate) fn leaving(&self) -> Usage {
+        self.pending.lock().leaving()
+    }
+
     /// Makes sure that no other process holds the instance: under an old epoch even an empty record is refused.
     pub(crate) async fn check_hold(&self) {
         if let Err(error) = self.journal.record(Record::new(self.instance, self.epoch)).await {
@@ -221,7 +254,7 @@ impl InstanceRecorder {
         loop {
             match self.journal.storage().pending_messages(self.instance, MOST_PENDING).await {
                 Ok(messages) => {
-                    self.pending.lock().load(messages);
+                    self.pending.lock().load(messages, Instant::now());
                     self.ready.notify_one();
                     // Only this sets it, and only once.
                     let _ = self.loaded.set(());
@@ -277,7 +310,9 @@ impl InstanceRecorder {
         *self.facts.lock() = mapped.facts;
         if !mapped.merged.is_empty() {
             self.people.lock().forget();
+            self.names.lock().forget();
         }
+        self.names.lock().learn(mapped.named);
         let mut pending = self.pending.lock();
         mapped.merged.iter().for_each(|(from, into)| pending.rename_chat(from, into));
         mapped.finished.iter().for_each(|(id, fate)| pending.finish(id, fate));
@@ -305,7 +340,10 @@ impl Recorder for InstanceRecorder {
         self.loaded.wait().await;
         let now = self.server_now();
         let facts = self.facts.lock().clone();
-        let mut mapped = mapping::map(self.instance, events, facts, &self.pending.lock(), now);
+        let mut mapped = {
+            let (pending, names) = (self.pending.lock(), self.names.lock());
+            mapping::map(self.instance, events, facts, (&pending, &names), now)
+        };
         let addition = Addition { state: mapped.state.take(), entries: std::mem::take(&mut mapped.entries) };
         let outcomes = match addition {
             Addition { state: None, entries } if entries.is_empty() => Vec::new(),

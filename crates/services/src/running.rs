@@ -8,20 +8,24 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FusedFuture, join};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use parking_lot::Mutex;
 use storage::{
-    Backoff, Epoch, Failure, FailureCause, Instance, InstanceId, Journal, Message, MessageStatus, UserId,
+    Backoff, Epoch, Failure, FailureCause, Instance, InstanceId, Journal, MediaDownload, Message,
+    MessageStatus, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use wa_binary::Jid;
 use wa_client::content::Draft;
-use wa_client::{Cause, Limit, MessageId, Outgoing, State};
+use wa_client::{Cause, Client, Limit, MessageId, Outgoing, State};
 
 use crate::cause::{Remedy, is_about_look_up, remedy};
-use crate::companion::{Companion, Companions, Started};
+use crate::companion::{Acked, Companion, Companions, Started};
+use crate::error::ServiceError;
 use crate::mapping;
-use crate::pending::Fate;
+use crate::pending::{Fate, Settled};
 use crate::recorder::InstanceRecorder;
+use crate::status::ConnectionStatus;
 
 /// After a message could not be sent because the connection is gone, the next try is at least this much later.
 const BREATH: Duration = Duration::from_millis(100);
@@ -36,6 +40,7 @@ pub(crate) struct RunningInstance {
     pub(crate) owner: UserId,
     pub(crate) companion: Arc<dyn Companion>,
     pub(crate) recorder: Arc<InstanceRecorder>,
+    media_download: Mutex<Option<MediaDownload>>,
     state: watch::Receiver<State>,
 }
 
@@ -79,8 +84,25 @@ impl RunningInstance {
             companions.start(instance.id, &instance.connection, &instance.look, epoch, recorder.clone());
         recorder.accompany(Arc::clone(&companion));
         let state = companion.watch();
-        let running = Self { instance: instance.id, owner: instance.owner, companion, recorder, state };
+        let media_download = Mutex::new(instance.media_download);
+        let (instance, owner) = (instance.id, instance.owner);
+        let running = Self { instance, owner, companion, recorder, media_download, state };
         Run { running: Arc::new(running), companion: run }
+    }
+
+    /// When the files of its messages are fetched, if it has a setting of its own.
+    pub(crate) fn media_download(&self) -> Option<MediaDownload> {
+        *self.media_download.lock()
+    }
+
+    /// Its files are fetched then from now on.
+    pub(crate) fn set_media_download(&self, download: Option<MediaDownload>) {
+        *self.media_download.lock() = download;
+    }
+
+    /// Follows the companion's state; its end is that of the companion.
+    pub(crate) fn watch(&self) -> watch::Receiver<State> {
+        self.state.clone()
     }
 
     /// Where the companion stands now. One whose task is gone is about to be started again.
@@ -94,6 +116,22 @@ impl RunningInstance {
     /// Whether messages can be sent now.
     pub(crate) fn is_online(&self) -> bool {
         self.state.has_changed().is_ok() && *self.state.borrow() == State::Online
+    }
+
+    /// Has the companion close its connection and end; resolves when all that it had to tell is recorded.
+    pub(crate) async fn pause(&self) {
+        self.companion.pause().await;
+        let mut state = self.state.clone();
+        while state.changed().await.is_ok() {}
+    }
+
+    /// The client itself, for what is asked of WhatsApp besides sending.
+    ///
+    /// # Errors
+    /// `NotConnected` while it isn't online.
+    pub(crate) fn client(&self) -> Result<Client, ServiceError> {
+        let client = self.companion.client().filter(|_| self.is_online());
+        client.ok_or_else(|| ServiceError::not_connected(&ConnectionStatus::of_state(&self.state())))
     }
 
     /// The limit that forbids to write to this person now, if any.
@@ -193,15 +231,19 @@ impl RunningInstance {
                 Failure { cause: FailureCause::Unreadable, code: None, message: text, until: None },
             );
         };
-        let id = message.message_id.as_str();
+        let (id, chat) = (message.message_id.as_str(), &message.chat);
         let mut backoff = Backoff::default();
         let mut look_ups = 0;
         loop {
             let outgoing = Outgoing { id: MessageId::from(id), to: to.clone(), content: content.clone() };
             let error = match self.companion.send(outgoing).await {
-                Ok(timestamp) => {
-                    self.recorder
-                        .settle(mapping::sent(&message, Some(content.view()), timestamp), Fate::Sent);
+                Ok(Acked { timestamp, devices, to }) => {
+                    let moved = mapping::moved(&message, &to);
+                    let message = moved.as_ref().unwrap_or(&message);
+                    let update = mapping::sent(message, Some(content.view()), timestamp);
+                    let amends = mapping::amends(message, update.at);
+                    let moves = moved.as_ref().map(|moved| (chat.clone(), moved.chat.clone()));
+                    self.recorder.settle(Settled { moves, update, amends }, Fate::Sent(devices));
                     return Handed::Settled;
                 }
                 // A receipt has proved it meanwhile, or it was given up.
@@ -242,6 +284,13 @@ impl RunningInstance {
         }
         // One that hangs may be making a record, which has to be finished first.
         beside(companion, pin!(self.recorder.flush())).await;
+    }
+
+    /// Whether it is online by then.
+    pub(crate) async fn is_online_within(&self, patience: Duration) -> bool {
+        let mut state = self.state.clone();
+        let online = state.wait_for(|state| *state == State::Online);
+        matches!(timeout(patience, online).await, Ok(Ok(_)))
     }
 
     /// Waits this long, or until the instance is no longer online. Returns whether it still is.

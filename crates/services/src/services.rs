@@ -3,20 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use outbound::SetupError;
+use outbound::{Dialer, HttpClient, SetupError};
 use storage::{Clock, Journal, Listener, NodeId, Storage, StorageError};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use webhook::{Dispatcher, Options};
 
+use crate::alarm::Alarm;
+use crate::audit::AuditService;
 use crate::auth::{AuthConfig, AuthService};
 use crate::bell::Bell;
 use crate::companion::Companions;
+use crate::consumers::ConsumerService;
+use crate::contacting::PeopleService;
+use crate::contacts::ContactService;
+use crate::dialects::DialectService;
 use crate::event::EventService;
+use crate::feed::Feed;
+use crate::groups::GroupService;
 use crate::housekeeping::{self, KeepFor};
-use crate::instance::InstanceService;
+use crate::instance::{self, InstanceService};
+use crate::keys::KeyService;
+use crate::media::{self, FetchUrl, MediaFetcher, MediaObjects, MediaOptions, MediaService, Spool};
 use crate::messaging::MessagingService;
+use crate::meter::Meter;
 use crate::node::Node;
+use crate::qr_page::QrPageService;
+use crate::quota::Quotas;
+use crate::reach::Reach;
+use crate::scheduler::Scheduler;
 use crate::supervisor::Supervisor;
+use crate::usage::UsageService;
+use crate::users::UserService;
 use crate::versions::VersionKeeper;
 use crate::webhooks::WebhookService;
 
@@ -37,6 +54,8 @@ pub struct Dependencies {
     pub versions: VersionKeeper,
     /// How long events and messages are kept.
     pub keep_for: KeepFor,
+    /// What becomes of the files of messages.
+    pub media: MediaOptions,
 }
 
 /// Everything a gateway can do. Clones are the same services.
@@ -44,14 +63,40 @@ pub struct Dependencies {
 pub struct Services {
     /// Logs users in, and tells whom a token or an API key belongs to.
     pub auth: AuthService,
+    /// Creates, shows, changes and deletes users.
+    pub users: UserService,
+    /// Makes keys that open less than their owner may do.
+    pub keys: KeyService,
+    /// Keeps who did what.
+    pub audit: AuditService,
     /// Creates, shows, changes, pairs and deletes instances.
     pub instances: InstanceService,
     /// Creates, shows, changes and deletes the webhooks of an instance.
     pub webhooks: WebhookService,
     /// Sends messages through an instance.
     pub messages: MessagingService,
+    /// Shows whom an instance knows, and changes it.
+    pub contacts: ContactService,
+    /// Shows codes to link an instance with to whoever has its page's address.
+    pub qr_pages: QrPageService,
+    /// Keeps the keys under which dialects reach an instance.
+    pub dialects: DialectService,
     /// Reads an instance's messages and its event log, and waits for more.
     pub events: EventService,
+    /// Named consumers of the event log.
+    pub consumers: ConsumerService,
+    /// Gives the files of messages to their owners.
+    pub media: MediaService,
+    /// Shows and changes groups.
+    pub groups: GroupService,
+    /// Shows what instances have done.
+    pub usage: UsageService,
+    /// Counts calls, and what goes on.
+    pub meter: Meter,
+    /// Holds instances to the limits that their owners set.
+    pub quotas: Quotas,
+    /// Shows people, and what they see of the account.
+    pub people: PeopleService,
     /// Runs the instances that this node carries, and tells where each stands.
     pub supervisor: Supervisor,
     /// Delivers events to the webhooks of the instances that this node carries.
@@ -60,6 +105,10 @@ pub struct Services {
     pub versions: VersionKeeper,
     storage: Arc<dyn Storage>,
     keep_for: KeepFor,
+    fetcher: MediaFetcher,
+    alarm: Alarm,
+    objects: Arc<dyn MediaObjects>,
+    spool: Spool,
 }
 
 impl Services {
@@ -68,27 +117,80 @@ impl Services {
     /// # Errors
     /// [`SetupError`] if the HTTP client for webhooks can't be built.
     pub fn new(dependencies: Dependencies) -> Result<Self, SetupError> {
-        let Dependencies { storage, companions, node, auth, webhooks, versions, keep_for } = dependencies;
+        let Dependencies { storage, companions, node, auth, mut webhooks, versions, keep_for, media } =
+            dependencies;
+        let store = || Arc::clone(&storage);
+        let meter = Meter::default();
+        let quotas = Quotas::new(store(), meter.clone());
+        webhooks.observer = Arc::new(quotas.clone());
         let guard = webhooks.guard.clone();
-        let deliveries = Dispatcher::new(Arc::clone(&storage), webhooks)?;
+        let dialer = Dialer::new(guard.clone(), webhooks.resolver.clone());
+        let fetch = FetchUrl::new(HttpClient::new(dialer, &webhooks.authorities)?, guard.clone());
+        let spool = Spool::new(media.spool.clone(), media.longest_sent);
+        let fetcher = MediaFetcher::new(store(), &media, spool.clone());
+        let deliveries = Dispatcher::new(store(), webhooks)?;
         let bell = Bell::default();
-        let listeners: [Arc<dyn Listener>; 2] = [Arc::new(deliveries.clone()), Arc::new(bell.clone())];
-        let journal = Journal::new(Arc::clone(&storage), listeners);
-        let node = Node::new(node, Arc::clone(&storage));
-        let supervisor = Supervisor::new(companions, journal.clone(), node.clone(), deliveries.clone());
+        let alarm = Alarm::default();
+        let feed = Feed::new(deliveries.clone());
+        let journal = Journal::new(store(), listeners(&deliveries, &bell, &feed, &fetcher, &quotas, &alarm));
+        quotas.accompany(journal.clone());
+        deliveries.announce_through(journal.clone());
+        let node = Node::new(node, store());
+        let supervisor =
+            Supervisor::new(companions, journal.clone(), node.clone(), deliveries.clone(), quotas.clone());
+        fetcher.accompany(supervisor.clone(), journal.clone());
         let webhooks =
             WebhookService::new(journal.clone(), supervisor.clone(), deliveries.clone(), guard.clone());
+        let events =
+            EventService::new(store(), supervisor.clone(), deliveries.clone(), bell.clone(), feed.clone());
+        let reach = Reach::new(store(), supervisor.clone());
+        let auth = AuthService::new(store(), &auth);
+        let instances = InstanceService::new(instance::Parts {
+            journal,
+            node,
+            supervisor: supervisor.clone(),
+            webhooks: webhooks.clone(),
+            guard,
+            objects: Arc::clone(&media.objects),
+            quotas: quotas.clone(),
+            feed,
+            versions: versions.clone(),
+        });
         Ok(Self {
-            auth: AuthService::new(Arc::clone(&storage), &auth),
-            instances: InstanceService::new(journal, node, supervisor.clone(), webhooks.clone(), guard),
+            users: UserService::new(store(), auth.clone(), instances.clone(), supervisor.clone()),
+            keys: KeyService::new(store(), auth.clone()),
+            audit: AuditService::new(store()),
+            qr_pages: QrPageService::new(store(), auth.clone(), instances.clone()),
+            auth,
+            instances,
             webhooks,
-            messages: MessagingService::new(Arc::clone(&storage), supervisor.clone()),
-            events: EventService::new(Arc::clone(&storage), supervisor.clone(), deliveries.clone(), bell),
+            messages: MessagingService::new(
+                store(),
+                supervisor.clone(),
+                (Arc::clone(&media.objects), spool.clone(), media.programs.clone()),
+                fetch,
+                quotas.clone(),
+                (bell.clone(), alarm.clone()),
+            ),
+            media: MediaService::new(store(), fetcher.clone(), &media),
+            contacts: ContactService::new(store(), supervisor.clone()),
+            dialects: DialectService::new(store()),
+            consumers: ConsumerService::new(store(), events.clone()),
+            events,
+            groups: GroupService::new(reach.clone()),
+            people: PeopleService::new(reach),
+            usage: UsageService::new(store(), meter.clone()),
+            meter,
+            quotas,
             supervisor,
             deliveries,
             versions,
             storage,
             keep_for,
+            fetcher,
+            alarm,
+            objects: media.objects,
+            spool,
         })
     }
 
@@ -102,6 +204,24 @@ impl Services {
             Arc::clone(&self.storage),
             self.keep_for,
             Clock::system(),
+        ));
+        self.supervisor.accompany(housekeeping::keep_searchable(Arc::clone(&self.storage)));
+        self.supervisor.accompany(self.fetcher.clone().keep());
+        let objects = Arc::clone(&self.objects);
+        self.supervisor.accompany(async move { objects.keep().await });
+        self.supervisor.accompany(self.meter.clone().keep(Arc::clone(&self.storage)));
+        let scheduler = Scheduler::new(
+            Arc::clone(&self.storage),
+            self.supervisor.clone(),
+            self.messages.clone(),
+            self.alarm.clone(),
+            Clock::system(),
+        );
+        self.supervisor.accompany(scheduler.keep());
+        self.supervisor.accompany(media::keep_clean(
+            Arc::clone(&self.storage),
+            Arc::clone(&self.objects),
+            self.spool.clone(),
         ));
         self.versions.load().await?;
         self.supervisor.accompany(self.versions.clone().keep());
@@ -117,9 +237,32 @@ impl Services {
         let deadline = Instant::now() + grace;
         let instances = self.supervisor.stop(grace / 2).await;
         let deliveries = self.deliveries.stop(deadline.saturating_duration_since(Instant::now())).await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if timeout(left, self.meter.flush(&*self.storage)).await.is_err() {
+            tracing::warn!("the last counts of calls could not be stored in time");
+        }
         self.supervisor.release().await;
         instances && deliveries
     }
+}
+
+/// Whoever hears of what is recorded.
+fn listeners(
+    deliveries: &Dispatcher,
+    bell: &Bell,
+    feed: &Feed,
+    fetcher: &MediaFetcher,
+    quotas: &Quotas,
+    alarm: &Alarm,
+) -> [Arc<dyn Listener>; 6] {
+    [
+        Arc::new(deliveries.clone()),
+        Arc::new(bell.clone()),
+        Arc::new(feed.clone()),
+        Arc::new(fetcher.clone()),
+        Arc::new(quotas.clone()),
+        Arc::new(alarm.clone()),
+    ]
 }
 
 impl std::fmt::Debug for Dependencies {

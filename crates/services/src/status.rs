@@ -22,6 +22,8 @@ pub enum Status {
     Disconnected,
     /// Unlinked; the next connection needs a new QR code.
     LoggedOut,
+    /// Its owner doesn't want it to be connected.
+    Paused,
 }
 
 impl Status {
@@ -34,6 +36,7 @@ impl Status {
             Self::Connected => "connected",
             Self::Disconnected => "disconnected",
             Self::LoggedOut => "logged_out",
+            Self::Paused => "paused",
         }
     }
 }
@@ -53,6 +56,8 @@ pub struct ConnectionStatus {
     pub cause: Option<ConnectionCause>,
     /// Whether there is a QR code to scan.
     pub has_qr: bool,
+    /// Whether there is a connection to WhatsApp, be it one on which nobody is logged in.
+    pub socket: bool,
     /// When the next try to connect is due.
     pub retry_at: Option<Timestamp>,
 }
@@ -64,7 +69,8 @@ impl ConnectionStatus {
     }
 
     pub(crate) fn of_state(state: &State) -> Self {
-        let plain = |status| Self { status, cause: None, has_qr: false, retry_at: None };
+        let socket = matches!(state, State::Pairing { .. } | State::Passkey(_) | State::Online);
+        let plain = |status| Self { status, cause: None, has_qr: false, socket, retry_at: None };
         match state {
             State::Pairing { qr: Some(_) } => Self { has_qr: true, ..plain(Status::Qr) },
             State::Passkey(_) => plain(Status::Passkey),
@@ -82,37 +88,42 @@ impl ConnectionStatus {
     }
 
     pub(crate) fn of_cause(cause: &Cause) -> Self {
-        let status = if cause.wipes_credentials() { Status::LoggedOut } else { Status::Disconnected };
-        Self { status, cause: Some(connection_cause(cause)), has_qr: false, retry_at: None }
+        let status = match cause {
+            cause if cause.wipes_credentials() => Status::LoggedOut,
+            Cause::Paused => Status::Paused,
+            _ => Status::Disconnected,
+        };
+        Self { status, cause: Some(connection_cause(cause)), has_qr: false, socket: false, retry_at: None }
     }
 
     /// Of an instance whose turn comes.
     pub(crate) fn connecting() -> Self {
-        Self { status: Status::Connecting, cause: None, has_qr: false, retry_at: None }
+        Self { status: Status::Connecting, cause: None, has_qr: false, socket: false, retry_at: None }
     }
 
     /// Of an instance that another process carries, or is about to.
     pub(crate) fn fenced() -> Self {
         let cause = Some(CauseKind::Fenced.into());
-        Self { status: Status::Disconnected, cause, has_qr: false, retry_at: None }
+        Self { status: Status::Disconnected, cause, has_qr: false, socket: false, retry_at: None }
     }
 
     /// Of an instance of which a part can't be read, and which therefore doesn't run.
     pub(crate) fn unreadable() -> Self {
         let cause = Some(CauseKind::Unreadable.into());
-        Self { status: Status::Disconnected, cause, has_qr: false, retry_at: None }
+        Self { status: Status::Disconnected, cause, has_qr: false, socket: false, retry_at: None }
     }
 
     /// Of an instance that isn't running: what was stored last.
     pub(crate) fn of_stored(instance: &Instance) -> Self {
-        if !instance.unreadable.is_empty() {
+        if instance.needs_repair() {
             return Self::unreadable();
         }
         let status = match instance.status {
             InstanceStatus::LoggedOut => Status::LoggedOut,
+            InstanceStatus::Paused => Status::Paused,
             _ => Status::Disconnected,
         };
-        Self { status, cause: instance.status_cause, has_qr: false, retry_at: None }
+        Self { status, cause: instance.status_cause, has_qr: false, socket: false, retry_at: None }
     }
 }
 
@@ -130,7 +141,7 @@ pub(crate) fn stored_status(cause: &Cause, will_reconnect: bool) -> InstanceStat
 /// Whether a start of the gateway takes the instance up again. What needs a person first stays down, so that
 /// no QR code is shown to nobody and no other session is pushed away.
 pub(crate) fn resumes(instance: &Instance) -> bool {
-    if !instance.unreadable.is_empty() {
+    if instance.needs_repair() {
         return false;
     }
     match instance.status {
@@ -166,6 +177,7 @@ mod tests {
             (State::Stopped(Cause::LoggedOut), "logged_out", Some("logged_out")),
             (State::Stopped(Cause::PrimaryGone), "logged_out", Some("primary_gone")),
             (State::Stopped(Cause::Replaced), "disconnected", Some("replaced")),
+            (State::Stopped(Cause::Paused), "paused", Some("paused")),
             (State::Stopped(banned), "disconnected", Some("banned")),
         ];
         for (state, status, cause) in table {

@@ -2,27 +2,30 @@
 
 mod leases;
 mod runs;
+mod suspension;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
 use storage::{
-    CauseKind, Epoch, Instance, InstanceId, InstanceStatus, Journal, Missing, Record, StateChange,
-    StorageError, UserId,
+    CauseKind, Epoch, Instance, InstanceAction, InstanceId, InstanceStatus, Journal, Missing, Record,
+    StateChange, StorageError, Timestamp, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wa_client::Cause;
 use webhook::Dispatcher;
 
 use crate::companion::Companions;
 use crate::error::ServiceError;
 use crate::farewell::Buried;
 use crate::node::Node;
+use crate::quota::Quotas;
 use crate::running::{RunningInstance, STOP_TIMEOUT};
 use crate::status::ConnectionStatus;
 use crate::versions::VersionStatus;
@@ -38,12 +41,32 @@ pub struct Supervisor {
     inner: Arc<Inner>,
 }
 
+/// Instances that wait for the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub instances: u64,
+    /// When the first of them tries to connect; `None` where each needs somebody first.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl Waiting {
+    fn add(&mut self, retry_at: Option<Timestamp>) {
+        self.instances += 1;
+        self.retry_at = [self.retry_at, retry_at].into_iter().flatten().min();
+    }
+}
+
 struct Inner {
     companions: Arc<dyn Companions>,
     journal: Journal,
     node: Node,
     dispatcher: Dispatcher,
+    quotas: Quotas,
     slots: Mutex<HashMap<InstanceId, Slot>>,
+    /// Users who are disabled, as far as this process has heeded it.
+    suspended: Mutex<HashSet<UserId>>,
+    heeding: tokio::sync::Mutex<()>,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -66,13 +89,17 @@ impl Supervisor {
         journal: Journal,
         node: Node,
         dispatcher: Dispatcher,
+        quotas: Quotas,
     ) -> Self {
         let inner = Inner {
             companions,
             journal,
             node,
             dispatcher,
+            quotas,
             slots: Mutex::default(),
+            suspended: Mutex::default(),
+            heeding: tokio::sync::Mutex::default(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -118,17 +145,22 @@ impl Supervisor {
         }
     }
 
-    /// The epoch under which this process holds the instance. One that has just started waits until it knows what it
-    /// holds.
+    /// The running instance, whoever owns it.
+    pub(crate) fn run_of(&self, instance: InstanceId) -> Option<Arc<RunningInstance>> {
+        match self.inner.slots().get(&instance) {
+            Some(Slot::Running(running)) => Some(Arc::clone(running)),
+            _ => None,
+        }
+    }
+
+    /// Waits until this process knows what it holds, as it does soon after its start. Before that, nothing may be held: what
+    /// it held in an earlier life is about to be taken anew, under other epochs.
     ///
     /// # Errors
-    /// `Unavailable` when it doesn't, doesn't know in time, or is stopping.
-    pub(crate) async fn epoch(&self, instance: InstanceId) -> Result<Epoch, ServiceError> {
+    /// `Unavailable` when it doesn't know in time, or is stopping.
+    pub(crate) async fn until_acquired(&self) -> Result<(), ServiceError> {
         let inner = &self.inner;
         inner.refuse_if_closing()?;
-        if let Some(epoch) = inner.node.epoch(instance) {
-            return Ok(epoch);
-        }
         let known = timeout(START_TIMEOUT, inner.node.until_acquired());
         let known = inner.closing.run_until_cancelled(known).await;
         inner.refuse_if_closing()?;
@@ -137,7 +169,21 @@ impl Supervisor {
                 message: "the gateway is starting; try again in a moment",
             });
         }
-        inner.node.epoch(instance).ok_or_else(ServiceError::held_elsewhere)
+        Ok(())
+    }
+
+    /// The epoch under which this process holds the instance. One that has just started waits until it knows what it
+    /// holds.
+    ///
+    /// # Errors
+    /// `Unavailable` when it doesn't, doesn't know in time, or is stopping.
+    pub(crate) async fn epoch(&self, instance: InstanceId) -> Result<Epoch, ServiceError> {
+        self.inner.refuse_if_closing()?;
+        if let Some(epoch) = self.inner.node.epoch(instance) {
+            return Ok(epoch);
+        }
+        self.until_acquired().await?;
+        self.inner.node.epoch(instance).ok_or_else(ServiceError::held_elsewhere)
     }
 
     /// Whether this process is known to hold the instance.
@@ -166,9 +212,32 @@ impl Supervisor {
         }
     }
 
+    /// Knows what it holds, without taking it up.
+    #[cfg(test)]
+    pub(crate) async fn acquire(&self) {
+        self.inner.node.acquire(true).await.unwrap();
+    }
+
+    /// What the instances of this process wait for that aren't connected, by cause.
+    pub fn waiting(&self) -> BTreeMap<CauseKind, Waiting> {
+        let mut waiting = BTreeMap::<CauseKind, Waiting>::new();
+        for slot in self.inner.slots().values() {
+            let status = match slot {
+                Slot::Running(running) => ConnectionStatus::of_state(&running.state()),
+                Slot::Ended(status) => status.clone(),
+                Slot::Scheduled => continue,
+            };
+            if let Some(cause) = status.cause {
+                waiting.entry(cause.kind).or_default().add(status.retry_at);
+            }
+        }
+        waiting
+    }
+
     /// Starts an instance that was created under this epoch.
     pub(crate) fn take_in(&self, instance: &Instance, epoch: Epoch) -> Result<(), ServiceError> {
         self.inner.node.hold(instance.id, epoch);
+        self.inner.quotas.know(instance, epoch);
         self.inner.dispatcher.serve(instance.id, instance.owner, epoch);
         self.inner.refuse_if_closing()?;
         self.launch(instance, epoch);
@@ -187,7 +256,8 @@ impl Supervisor {
         }
         if instance.status != InstanceStatus::Connecting || !instance.unreadable.is_empty() {
             let change = StateChange::status(InstanceStatus::Connecting, None);
-            self.inner.journal.record(Record::new(instance.id, epoch).state(change)).await?;
+            let record = Record::new(instance.id, epoch).state(change);
+            self.inner.journal.record(record.event(InstanceAction::Connecting.told())).await?;
         }
         self.launch(instance, epoch);
         Ok(())
@@ -214,11 +284,27 @@ impl Supervisor {
         }
     }
 
+    /// Ends the instance as [`Self::end`] does, by its owner's wish: until it is started it says that it is paused.
+    pub(crate) async fn pause(&self, instance: InstanceId) {
+        if let Some(running) = self.run_of(instance)
+            && timeout(STOP_TIMEOUT, running.pause()).await.is_err()
+        {
+            // One that hangs is left to its fate: nobody can reach it any more.
+            let _ = timeout(STOP_TIMEOUT, running.companion.stop()).await;
+        }
+        let paused = Slot::Ended(ConnectionStatus::of_cause(&Cause::Paused));
+        let mut slots = self.inner.slots();
+        if !self.inner.closing.is_cancelled() {
+            slots.insert(instance, paused);
+        }
+    }
+
     /// Forgets an instance that was deleted.
     pub(crate) fn forget(&self, instance: InstanceId) {
         if let Some(epoch) = self.inner.node.epoch(instance) {
             self.inner.node.lose(instance, epoch);
         }
+        self.inner.quotas.forget(instance);
         self.inner.dispatcher.release(instance);
     }
 
@@ -227,10 +313,16 @@ impl Supervisor {
         self.inner.companions.is_linked(instance, epoch).await
     }
 
+    /// What companions store, and how they are started.
+    pub(crate) fn companions(&self) -> &dyn Companions {
+        &*self.inner.companions
+    }
+
     /// Unlinks the companion of an instance that was deleted, in the background. This process holds what is left of it.
     pub(crate) fn bury(&self, buried: Buried) {
         let (instance, epoch) = (buried.instance, buried.epoch);
         self.inner.node.hold(instance, epoch);
+        self.inner.quotas.forget(instance);
         self.inner.dispatcher.release(instance);
         let inner = Arc::clone(&self.inner);
         self.accompany(async move {

@@ -9,22 +9,23 @@ use parking_lot::Mutex;
 use storage::{
     ApiKey, ConnectionSettings, DeviceLook, Epoch, Event, EventData, EventLog as _, EventQuery, EventStart,
     Instance, InstanceId, InstanceStatus, MemoryStorage, Message, MessageStore as _, NodeId, Retention, Role,
-    SecretText, User, UserId, UserStore as _, Webhook, WebhookPatch,
+    SecretText, StoredMessageId, UsageLimits, User, UserId, UserStore as _, Webhook, WebhookPatch,
 };
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use wa_binary::Jid;
 use wa_client::content::{Content, Draft};
 use wa_client::{
-    Cause, IncomingMessage, Limit, LimitKind, Limits, LogoutError, MessageInfo, Outgoing, PairingCode,
-    PasskeyAssertion, Person, RequestError, SendError, State, TimeLock,
+    Cause, DeviceCount, IncomingMessage, Limit, LimitKind, Limits, LogoutError, MessageInfo, Outgoing,
+    PairingCode, PasskeyAssertion, Person, RequestError, SendError, State, StoreError, TimeLock,
 };
+use wa_import::Import;
 use webhook::Options;
 
 use crate::clock::now;
-use crate::companion::{Companion, Companions, NotRecorded, Recorder, Started};
+use crate::companion::{Acked, Companion, Companions, NotRecorded, Recorder, Started};
 use crate::versions::VersionKeeper;
-use crate::{AuthConfig, Caller, CreateInstance, Dependencies, KeepFor, Services};
+use crate::{AuthConfig, Caller, CreateInstance, Dependencies, KeepFor, MediaOptions, Services};
 
 pub(crate) use test_support::until;
 
@@ -39,6 +40,7 @@ pub(crate) fn user(id: UserId) -> User {
         api_key: ApiKey::new(id.to_string()),
         disabled_at: None,
         credentials_version: 0,
+        allowed_ips: Vec::new(),
         created_at: now(),
         updated_at: now(),
     }
@@ -50,9 +52,12 @@ pub(crate) fn instance() -> Instance {
         owner: UserId::generate(),
         name: "instance".to_owned(),
         description: None,
+        tags: Vec::new(),
         retention: Retention::default(),
+        media_download: None,
         connection: ConnectionSettings::default(),
         look: DeviceLook::default(),
+        limits: UsageLimits::default(),
         status: InstanceStatus::Connecting,
         status_cause: None,
         jid: None,
@@ -84,6 +89,8 @@ pub(crate) fn disconnected(cause: Cause, will_reconnect: bool) -> wa_client::Eve
 
 /// The time in every ack, Unix seconds.
 pub(crate) const ACKED_AT: i64 = 1_700_000_000;
+/// For whom every message is encrypted.
+pub(crate) const DEVICES: DeviceCount = DeviceCount { reached: 2, failed: 1 };
 
 /// All services over a memory store and scripted companions.
 pub(crate) struct World {
@@ -103,6 +110,7 @@ impl World {
         let companions = Arc::new(ScriptedCompanions::default());
         let node = NodeId::generate();
         let services = services(&storage, &companions, node);
+        services.supervisor.acquire().await;
         Self { storage, companions, services, caller, node }
     }
 
@@ -190,8 +198,14 @@ fn services(storage: &Arc<MemoryStorage>, companions: &Arc<ScriptedCompanions>, 
         webhooks: Options { guard, ..Options::default() },
         versions: VersionKeeper::fixed(wa_client::Version::COMPILED),
         keep_for: KeepFor::default(),
+        media: media_options(),
     })
     .unwrap()
+}
+
+/// Files in a folder of their own, which is made when one is kept.
+pub(crate) fn media_options() -> MediaOptions {
+    MediaOptions::local(std::env::temp_dir().join(format!("trunkline-{}", StoredMessageId::generate())))
 }
 
 /// A patch that sets the URL of a webhook.
@@ -262,6 +276,10 @@ impl Companions for ScriptedCompanions {
 
     async fn is_linked(&self, _: InstanceId, _: Epoch) -> bool {
         false
+    }
+
+    async fn take_over(&self, _: InstanceId, _: Epoch, _: Import) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn number_of(&self, _: InstanceId, lid: &str) -> Option<String> {
@@ -384,7 +402,7 @@ impl Companion for ScriptedCompanion {
         self.watcher.clone()
     }
 
-    async fn send(&self, message: Outgoing) -> Result<i64, SendError> {
+    async fn send(&self, message: Outgoing) -> Result<Acked, SendError> {
         if std::mem::take(&mut *self.refuses.lock()) {
             return Err(SendError::NotConnected { cause: Cause::Network });
         }
@@ -393,7 +411,8 @@ impl Companion for ScriptedCompanion {
         }
         let (reply, answer) = oneshot::channel();
         self.sends.lock().push_back((message, reply));
-        answer.await.unwrap_or(Err(SendError::Stopped))
+        let timestamp = answer.await.unwrap_or(Err(SendError::Stopped))?;
+        Ok(Acked { timestamp, devices: Some(DEVICES), to: Person::default() })
     }
 
     async fn who_is(&self, user: &Jid) -> Result<Person, SendError> {
@@ -449,6 +468,12 @@ impl Companion for ScriptedCompanion {
 
     async fn reconnect(&self) {
         self.note("reconnect");
+    }
+
+    async fn pause(&self) {
+        self.note("pause");
+        self.tell([disconnected(Cause::Paused, false)]).await.unwrap();
+        self.become_state(State::Stopped(Cause::Paused));
     }
 
     async fn stop(&self) {

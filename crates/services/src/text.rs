@@ -25,6 +25,12 @@ pub(crate) fn unfit_for_a_name(text: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether it can stand in a path as it is, and has this many characters at most.
+pub(crate) fn is_path_name(text: &str, longest: usize) -> bool {
+    let is_sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    !text.is_empty() && text.len() <= longest && text.chars().all(is_sound)
+}
+
 /// What stands against a text of several lines.
 pub(crate) fn unfit_for_lines(text: &str) -> Option<&'static str> {
     let is_unfit = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use storage::{SecretText, Storage, StorageError, Timestamp};
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use tokio::time::sleep;
@@ -34,22 +35,27 @@ pub trait VersionSource: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct VersionKeeper {
     inner: Arc<Inner>,
+    /// By which way whoever has this clone wants newer ones to be looked up.
+    source: Option<Arc<dyn VersionSource>>,
 }
 
 struct Inner {
     state: watch::Sender<VersionStatus>,
+    /// The newest that WhatsApp has refused.
+    refused: Mutex<Option<Version>>,
     /// `None`: configuration says which one it is.
     news: Option<News>,
 }
 
-/// Where newer ones come from, and where they are kept.
+/// What there is to looking newer ones up.
 struct News {
-    source: Arc<dyn VersionSource>,
     storage: Arc<dyn Storage>,
     /// Only one looks at a time; when somebody last did.
     looking: AsyncMutex<Option<tokio::time::Instant>>,
     /// Somebody wants to know: before that, nobody is asked.
     wanted: Notify,
+    /// By which way whoever last wanted to know.
+    way: Mutex<Option<Arc<dyn VersionSource>>>,
 }
 
 /// The version that is announced, and what is known of it.
@@ -90,18 +96,29 @@ impl VersionOrigin {
 impl VersionKeeper {
     /// Announces this version for ever, and never asks for a newer one.
     pub fn fixed(version: Version) -> Self {
-        Self::with(version, VersionOrigin::Configured, None)
+        Self { inner: Inner::with(version, VersionOrigin::Configured, None), source: None }
     }
 
     /// The newest version that the source tells, kept in the store over restarts.
     pub fn new(storage: Arc<dyn Storage>, source: Arc<dyn VersionSource>) -> Self {
-        let news = News { source, storage, looking: AsyncMutex::new(None), wanted: Notify::new() };
-        Self::with(Version::COMPILED, VersionOrigin::Compiled, Some(news))
+        let (looking, way) = (AsyncMutex::new(None), Mutex::new(None));
+        let news = News { storage, looking, wanted: Notify::new(), way };
+        let inner = Inner::with(Version::COMPILED, VersionOrigin::Compiled, Some(news));
+        Self { inner, source: Some(source) }
     }
 
-    fn with(version: Version, origin: VersionOrigin, news: Option<News>) -> Self {
-        let status = VersionStatus { version, origin, checked_at: None, expires_at: None };
-        Self { inner: Arc::new(Inner { state: watch::Sender::new(status), news }) }
+    /// The same keeper for somebody who goes another way to WhatsApp: what they want to know is looked up there, and
+    /// never elsewhere.
+    #[must_use]
+    pub fn through(&self, source: Arc<dyn VersionSource>) -> Self {
+        Self { inner: Arc::clone(&self.inner), source: Some(source) }
+    }
+
+    /// Has the next refusal looked into, however short a while ago that was done: a person wants it.
+    pub(crate) async fn look_again(&self) {
+        if let Some(news) = &self.inner.news {
+            *news.looking.lock().await = None;
+        }
     }
 
     /// The version, and what is known of it.
@@ -124,7 +141,8 @@ impl VersionKeeper {
         Ok(())
     }
 
-    /// Looks the newest version up once a day, from the first connection on. Never ends.
+    /// Looks the newest version up once a day: while companions connect, from the first one on, and while the version that
+    /// is known is refused, since they don't connect then. Never ends.
     pub(crate) async fn keep(self) {
         let Some(news) = &self.inner.news else { return std::future::pending().await };
         loop {
@@ -136,16 +154,32 @@ impl VersionKeeper {
                 }
                 sleep(due.min(LOOK_AGAIN)).await;
             }
-            if self.inner.look(news).await.is_err() {
+            let way = news.way.lock().clone();
+            if let Some(way) = way
+                && self.inner.look(news, &*way).await.is_err()
+            {
                 sleep(RETRY_AFTER).await;
+            }
+            if self.inner.is_refused() {
+                news.wanted.notify_one();
             }
         }
     }
 }
 
 impl Inner {
+    fn with(version: Version, origin: VersionOrigin, news: Option<News>) -> Arc<Self> {
+        let status = VersionStatus { version, origin, checked_at: None, expires_at: None };
+        Arc::new(Self { state: watch::Sender::new(status), refused: Mutex::default(), news })
+    }
+
     fn current(&self) -> Version {
         self.state.borrow().version
+    }
+
+    /// Whether WhatsApp refuses what is known.
+    fn is_refused(&self) -> bool {
+        self.refused.lock().is_some_and(|refused| refused >= self.current())
     }
 
     /// How long what is known is fresh enough.
@@ -158,8 +192,8 @@ impl Inner {
     }
 
     /// Asks the source, and keeps what it says.
-    async fn look(&self, news: &News) -> Result<(), ()> {
-        let found = news.source.newest().await;
+    async fn look(&self, news: &News, source: &dyn VersionSource) -> Result<(), ()> {
+        let found = source.newest().await;
         let version = match found {
             Ok(version) => version,
             Err(error) => {
@@ -199,13 +233,14 @@ impl Inner {
 impl Versions for VersionKeeper {
     fn current(&self) -> Version {
         if let Some(news) = &self.inner.news {
+            news.way.lock().clone_from(&self.source);
             news.wanted.notify_one();
         }
         self.inner.current()
     }
 
     async fn newer_than(&self, refused: Version) -> Option<Version> {
-        let news = self.inner.news.as_ref()?;
+        let (news, source) = (self.inner.news.as_ref()?, self.source.as_ref()?);
         let mut looked = news.looking.lock().await;
         let known = || Some(self.inner.current()).filter(|version| *version > refused);
         if let Some(newer) = known() {
@@ -213,7 +248,12 @@ impl Versions for VersionKeeper {
         }
         if looked.is_none_or(|looked| looked.elapsed() >= LOOK_PAUSE) {
             *looked = Some(tokio::time::Instant::now());
-            let _ = self.inner.look(news).await;
+            let _ = self.inner.look(news, &**source).await;
+        }
+        if known().is_none() {
+            let mut newest = self.inner.refused.lock();
+            *newest = (*newest).max(Some(refused));
+            news.wanted.notify_one();
         }
         known()
     }
@@ -245,7 +285,6 @@ impl std::fmt::Debug for VersionKeeper {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use parking_lot::Mutex;
     use storage::MemoryStorage;
     use test_support::until;
 
@@ -320,6 +359,50 @@ mod tests {
         assert_eq!(keeper.newer_than(Version::COMPILED).await, Some(NEWER));
         assert_eq!(keeper.newer_than(Version::COMPILED).await, Some(NEWER));
         assert_eq!((page.asked(), keeper.newer_than(NEWER).await), (2, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_none_is_taken_the_page_is_looked_at_every_day_and_whenever_a_person_wants_it() {
+        let page = Page::saying(Some(Version::COMPILED));
+        let keeper = VersionKeeper::new(Arc::new(MemoryStorage::new()), page.clone());
+        tokio::spawn(keeper.clone().keep());
+        keeper.current();
+        until("it was looked at", || async { (page.asked() == 1).then_some(()) }).await;
+        for _ in 0..2 {
+            assert_eq!(keeper.newer_than(Version::COMPILED).await, None);
+            assert_eq!(page.asked(), 2);
+        }
+        keeper.look_again().await;
+        assert_eq!((keeper.newer_than(Version::COMPILED).await, page.asked()), (None, 3));
+        // All companions have stopped: nobody connects who would want to know.
+        let a_day_passes = async || {
+            let day = i64::try_from(REFRESH_EVERY.as_millis()).unwrap();
+            keeper.inner.learn(Version::COMPILED, Timestamp::from_millis(now().millis() - day));
+            sleep(LOOK_AGAIN * 2).await;
+            page.asked()
+        };
+        assert_eq!((a_day_passes().await, a_day_passes().await), (4, 5));
+        *page.newest.lock() = Some(NEWER);
+        assert_eq!((a_day_passes().await, keeper.status().version), (6, NEWER));
+        assert_eq!(a_day_passes().await, 6, "it is taken, as far as anybody knows");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_has_it_looked_up_by_their_own_way() {
+        let (open, proxied) = (Page::saying(Some(NEWER)), Page::saying(None));
+        let keeper = VersionKeeper::new(Arc::new(MemoryStorage::new()), open.clone());
+        let through = keeper.through(proxied.clone());
+        tokio::spawn(keeper.clone().keep());
+        assert_eq!(through.current(), Version::COMPILED);
+        until("it was tried", || async { (proxied.asked() == 1).then_some(()) }).await;
+        assert_eq!(through.newer_than(Version::COMPILED).await, None);
+        sleep(RETRY_AFTER * 3).await;
+        assert_eq!((proxied.asked() > 3, open.asked()), (true, 0));
+        keeper.current();
+        sleep(RETRY_AFTER * 2).await;
+        assert_eq!((open.asked(), through.current()), (1, NEWER));
+        let fixed = VersionKeeper::fixed(NEWER).through(open.clone());
+        assert_eq!((fixed.newer_than(NEWER).await, open.asked()), (None, 1));
     }
 
     #[tokio::test]

@@ -1,24 +1,32 @@
 //! Webhooks: list, create, change, delete.
 
+mod again;
 mod settings;
+mod trials;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use outbound::AddressGuard;
 use storage::{
-    Consumer, Edit, Epoch, InstanceId, Journal, Missing, Recorded, Storage, StorageError, Version, Webhook,
-    WebhookPatch,
+    Consumer, Edit, Epoch, InstanceId, Journal, Missing, Recorded, Rotation, SecretText, Storage,
+    StorageError, Version, Webhook, WebhookPatch,
 };
 use webhook::{Dispatcher, Reachability};
 
+pub use again::{LogPlace, Redeliver};
 pub use settings::{MAX_RETRIES, MAX_WEBHOOK_NAME, RETRY_INTERVAL, SECRET};
 pub(crate) use settings::{check_change, check_new};
+use trials::Trials;
 
-use crate::auth::Caller;
+use crate::auth::{Caller, random_text};
 use crate::clock::now;
 use crate::error::ServiceError;
+use crate::field::Field;
 use crate::supervisor::Supervisor;
 
+/// Longest time for which a webhook's calls have the signatures of two secrets.
+pub const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Most webhooks of one instance, the default one included.
 pub const MAX_WEBHOOKS: u64 = 10;
 
@@ -36,6 +44,7 @@ struct Inner {
     supervisor: Supervisor,
     dispatcher: Dispatcher,
     guard: AddressGuard,
+    trials: Trials,
 }
 
 impl WebhookService {
@@ -46,7 +55,8 @@ impl WebhookService {
         dispatcher: Dispatcher,
         guard: AddressGuard,
     ) -> Self {
-        Self { inner: Arc::new(Inner { journal, supervisor, dispatcher, guard }) }
+        let trials = Trials::default();
+        Self { inner: Arc::new(Inner { journal, supervisor, dispatcher, guard, trials }) }
     }
 
     /// An instance's webhooks, by name.
@@ -77,7 +87,8 @@ impl WebhookService {
         self.inner.dispatcher.reachability(caller.user, webhook.url.as_deref()?)
     }
 
-    /// Adds a webhook, which is told of what happens from now on. Fields that the patch leaves out get the documented
+    /// Adds a webhook, which is told of what happens from now on. Unless it says how often a call is repeated, none is given
+    /// up. Fields that the patch leaves out get the documented
     /// defaults; with a URL it is on unless told otherwise.
     ///
     /// # Errors
@@ -91,6 +102,7 @@ impl WebhookService {
         patch: WebhookPatch,
     ) -> Result<Webhook, ServiceError> {
         settings::check_name(name)?;
+        let patch = settings::waiting_unless_told(patch);
         let webhook = check_new(patch, Webhook::new(instance, name, now()), &self.inner.guard)?;
         let (edit, held) = self.edit(instance).await;
         let created = self.storage().create_webhook(caller.user, webhook.clone(), MAX_WEBHOOKS, edit).await;
@@ -122,6 +134,47 @@ impl WebhookService {
             self.changed(instance, name, &edited.recorded).await?;
         }
         Ok(edited.now)
+    }
+
+    /// Ends a pause of a webhook whose receiver took nothing: what waits is due.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` when another process carries the instance.
+    pub async fn resume(
+        &self,
+        caller: &Caller,
+        instance: InstanceId,
+        name: &str,
+    ) -> Result<Webhook, ServiceError> {
+        let webhook = self.find(caller, instance, name).await?;
+        if webhook.paused_at.is_none() && webhook.failing_since.is_none() {
+            return Ok(webhook);
+        }
+        let patch = WebhookPatch { ends_pause: true, ..WebhookPatch::default() };
+        self.update(caller, instance, name, patch, None).await
+    }
+
+    /// Gives a webhook another secret, generated where none is given. For the time of the overlap its calls have the
+    /// signatures of both: that of the present one where it was, and that of the new one beside it.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub async fn rotate_secret(
+        &self,
+        caller: &Caller,
+        instance: InstanceId,
+        name: &str,
+        secret: Option<SecretText>,
+        overlap: Duration,
+    ) -> Result<Webhook, ServiceError> {
+        if overlap > MAX_OVERLAP {
+            let message = format!("must be 0 to {} seconds", MAX_OVERLAP.as_secs());
+            return Err(ServiceError::invalid(Field::SecretOverlap, message));
+        }
+        let secret = secret.unwrap_or_else(|| SecretText::new(random_text::<32>()));
+        let rotation = Some(Rotation { secret, overlap });
+        let patch = WebhookPatch { rotation, ..WebhookPatch::default() };
+        self.update(caller, instance, name, patch, None).await
     }
 
     /// Removes a webhook with all that it is still owed. The default one is back to its defaults instead: off, without

@@ -4,15 +4,11 @@ use std::thread;
 
 use diesel::prelude::*;
 use storage::{Clock, Urgency, UserId, Write};
+use storage_sql::{CommitFigures, Commits, Fault, MasterKey, Sealer, WriteFailure};
 use tokio::sync::oneshot;
 
-use crate::fault::Fault;
 use crate::file;
-use crate::master_key::MasterKey;
 use crate::open::{OpenError, migrate};
-use crate::seal::Sealer;
-use crate::shares::Shares;
-use crate::sqlite::commits::{Commits, WriteFailure};
 use crate::sqlite::queue::WriteQueue;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::{Tx, connection};
@@ -50,9 +46,8 @@ impl Default for Options {
 
 pub(crate) struct Shared {
     pub(crate) queue: WriteQueue,
-    pub(crate) readers: Arc<Readers>,
+    pub(crate) readers: Readers,
     pub(crate) sealer: Arc<Sealer>,
-    shares: Shares,
     master: MasterKey,
     clock: Clock,
     path: PathBuf,
@@ -80,8 +75,7 @@ impl SqliteDatabase {
         let commits = tx.commits();
         let queue = WriteQueue::start(tx, options.queue, options.batch).map_err(OpenError::database)?;
         let (sealer, clock) = (Arc::new(sealer), options.clock);
-        let shares = Shares::default();
-        let shared = Shared { queue, readers, sealer, shares, master, clock, path: path.to_owned(), commits };
+        let shared = Shared { queue, readers, sealer, master, clock, path: path.to_owned(), commits };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -114,6 +108,11 @@ impl SqliteDatabase {
         self.shared.commits.failure()
     }
 
+    /// How commits have gone since it was opened.
+    pub fn commit_figures(&self) -> CommitFigures {
+        self.shared.commits.figures()
+    }
+
     pub(crate) fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Tx) -> Result<T, Fault> + Send + 'static,
@@ -133,7 +132,7 @@ impl SqliteDatabase {
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        self.shared.readers.read(work).await
+        self.shared.readers.read(None, work).await
     }
 
     /// A read that a user asks for: it waits for that user's other reads.
@@ -142,14 +141,7 @@ impl SqliteDatabase {
         owner: UserId,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let share = self.shared.shares.of(owner).await;
-        // A read goes on although nobody waits for it any more, and holds its share until its end.
-        self.read(move |db| {
-            let result = work(db);
-            drop(share);
-            result
-        })
-        .await
+        self.shared.readers.read(Some(owner), work).await
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -6,23 +6,22 @@ mod service;
 
 mod database;
 
+mod examine;
 mod file;
 mod open;
+
+mod whatsmeow;
+
 mod sqlite;
 
 mod records;
+mod words;
 
-mod seal;
-mod shares;
-mod unreadable;
-
-mod fault;
-mod master_key;
-mod schema;
 mod url;
 
 pub use database::{Options, SqliteDatabase};
-pub use master_key::{MasterKey, MasterKeyError};
+pub use examine::{Examined, examine};
 pub use open::OpenError;
-pub use sqlite::commits::WriteFailure;
+pub use storage_sql::{CommitFigures, MasterKey, MasterKeyError, Resealed, WriteFailure};
 pub use url::{DatabaseUrl, InvalidUrl};
+pub use whatsmeow::{WhatsmeowError, read_whatsmeow};

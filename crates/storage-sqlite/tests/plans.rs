@@ -20,7 +20,7 @@ use wa_store::conformance as companion;
 #[path = "it/fixture.rs"]
 mod fixture;
 
-use fixture::{Fixture, Held};
+use fixture::{Fixture, Held, connect};
 use storage::conformance as service;
 
 static STATEMENTS: parking_lot::Mutex<BTreeSet<String>> = parking_lot::Mutex::new(BTreeSet::new());
@@ -29,9 +29,12 @@ static STATEMENTS: parking_lot::Mutex<BTreeSet<String>> = parking_lot::Mutex::ne
 const WHOLE: &[(&str, &str)] = &[
     ("users", "lists of users: administrators only"),
     ("instances", "counting and pruning: once per instance anyway"),
-    ("claims", "pruning and deletion of an instance: rare, and claims are short-lived"),
+    ("claims", "pruning: rare, and claims are short-lived"),
+    ("usage_days", "statistics of all instances: administrators only, and seldom"),
+    ("json_each", "the tags of one instance"),
     ("nodes", "a row for each process"),
     ("sqlite_schema", "once at each opening"),
+    ("message_words", "full text search: the index itself, a window of it at a time"),
     ("retired_instances", "empty but for a moment after a deletion"),
 ];
 
@@ -50,7 +53,7 @@ async fn every_statement_uses_an_index() {
     assert!(statements.len() > 60, "{} statements were seen", statements.len());
 
     let fixture = Fixture::start();
-    let mut db = SqliteConnection::establish(fixture.database.path().to_str().unwrap()).unwrap();
+    let mut db = connect(fixture.database.path());
     let mut wasteful = Vec::new();
     for statement in &statements {
         let steps =
@@ -103,10 +106,17 @@ impl Instrumentation for QueryLog {
 async fn run_suites() {
     service::users::users_are_found_by_id_email_and_api_key(Fixture::start()).await;
     service::users::emails_and_api_keys_are_unique(Fixture::start()).await;
+    service::users::users_are_listed_in_pages(Fixture::start()).await;
+    service::users::a_user_without_instances_can_be_deleted(Fixture::start()).await;
+    service::keys::keys_round_trip(Fixture::start()).await;
+    service::keys::deleted_keys_are_gone(Fixture::start()).await;
+    service::audit::entries_are_listed_newest_first(Fixture::start()).await;
+    service::audit::old_entries_are_forgotten(Fixture::start()).await;
     service::users::settings_are_stored_and_initialised_once(Fixture::start()).await;
     service::instances::instances_round_trip(Fixture::start()).await;
     service::instances::instances_are_listed_in_pages_and_counted(Fixture::start()).await;
     service::instances::instance_patches_change_only_what_they_name(Fixture::start()).await;
+    service::instances::instances_are_listed_by_tag(Fixture::start()).await;
     service::instances::deleting_an_instance_removes_all_that_belongs_to_it(Fixture::start()).await;
     service::webhooks::webhooks_round_trip_by_name(Fixture::start()).await;
     service::webhooks::webhook_patches_change_only_what_they_name(Fixture::start()).await;
@@ -125,19 +135,36 @@ async fn run_suites() {
     service::events::events_are_paged_by_position(Fixture::start()).await;
     service::events::events_are_filtered_by_kind(Fixture::start()).await;
     service::events::polling_by_time_misses_nothing_and_repeats_nothing(Fixture::start()).await;
+    service::events::what_happens_to_an_instance_is_paged_newest_first(Fixture::start()).await;
     service::retention::old_events_go_and_what_is_still_needed_stays(Fixture::start()).await;
     service::retention::old_messages_go_and_pending_ones_stay(Fixture::start()).await;
     service::retention::early_changes_do_not_wait_for_ever(Fixture::start()).await;
     service::retention::old_dead_deliveries_go_and_pending_ones_stay(Fixture::start()).await;
     service::retention::codes_are_forgotten_once_they_are_void(Fixture::start()).await;
+    service::retention::an_owner_forgets_messages_and_contacts(Fixture::start()).await;
     service::pages::pages_of_messages_end_at_a_size_and_join(Fixture::start()).await;
     service::webhooks::a_change_and_its_event_are_one(Fixture::start()).await;
     service::deliveries::settlements_insert_replace_and_remove(Fixture::start()).await;
     service::deliveries::work_lists_backlogs_and_pending_deliveries(Fixture::start()).await;
     service::deliveries::dead_deliveries_are_replayed(Fixture::start()).await;
     service::deliveries::pending_deliveries_are_hastened(Fixture::start()).await;
+    service::usage::counts_are_added_up_by_day_and_owner(Fixture::start()).await;
     service::claims::a_key_is_taken_once_together_with_its_record(Fixture::start()).await;
     service::claims::old_claims_are_forgotten(Fixture::start()).await;
+    service::dialects::an_instance_is_reached_by_its_key(Fixture::start()).await;
+    service::dialects::a_key_reaches_one_instance(Fixture::start()).await;
+    service::schedule::scheduled_messages_are_listed_by_their_time(Fixture::start()).await;
+    service::schedule::scheduled_messages_are_limited(Fixture::start()).await;
+    service::schedule::scheduled_messages_are_changed_and_cancelled(Fixture::start()).await;
+    service::schedule::a_due_message_leaves_once(Fixture::start()).await;
+    service::schedule::scheduled_messages_belong_to_their_instance(Fixture::start()).await;
+    service::receipts::each_member_of_a_group_is_known_for_itself(Fixture::start()).await;
+    service::receipts::receipts_go_with_their_message(Fixture::start()).await;
+    service::search::messages_are_listed_in_the_order_they_were_stored_in(Fixture::start()).await;
+    service::search::messages_are_filtered_in_lists(Fixture::start()).await;
+    service::search::messages_are_found_by_their_words(Fixture::start()).await;
+    service::search::what_changes_or_goes_is_found_no_more(Fixture::start()).await;
+    service::search::chats_are_listed_by_their_last_message(Fixture::start()).await;
     companion::later_steps_win(Companions::start()).await;
     companion::only_the_last_are_kept(Companions::start()).await;
     companion::a_wipe_removes_what_came_before(Companions::start()).await;

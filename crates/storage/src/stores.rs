@@ -11,6 +11,13 @@
 //! Every method that serves a user's request takes that user's id and behaves as if other users' instances did not
 //! exist. The exceptions are the supervisor's ([`Fleet`]) and the webhook worker's ([`DeliveryStore`]).
 
+mod access;
+mod attempts;
+mod consumers;
+mod dialects;
+mod scheduled;
+mod usage;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -19,11 +26,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    ApiKey, Consumer, ConsumerWork, Delivery, DeliveryQuery, Edit, Edited, Epoch, Event, EventPage,
-    EventQuery, Instance, InstanceId, InstancePatch, InstanceStatus, Leased, Message, MessageQuery, Missing,
-    NodeId, Page, Record, Recorded, SecretText, Settlement, StoredClaim, Timestamp, User, UserId, UserPatch,
-    Webhook, WebhookPatch,
+    ActivityQuery, ChatSummary, Consumer, ConsumerWork, Contact, ContactChange, ContactQuery, Cursor,
+    Delivery, DeliveryQuery, Edit, Edited, Epoch, Event, EventPage, EventQuery, Instance, InstanceId,
+    InstancePatch, InstanceStatus, Leased, ListFrom, Message, MessageFilter, MessageQuery, Missing, NodeId,
+    Page, Receipt, Record, Recorded, SearchTerms, SecretText, Settlement, Slice, StoredClaim,
+    StoredMessageId, Timestamp, UserId, Webhook, WebhookMark, WebhookPatch,
 };
+pub use attempts::AttemptStore;
+pub use consumers::ConsumerStore;
+pub use dialects::DialectStore;
+pub use scheduled::ScheduleStore;
+pub use usage::UsageStore;
+
+pub use access::{AuditStore, KeyStore, UserStore};
 
 /// A queued write; resolves when it is durable.
 pub type Write<T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send>>;
@@ -31,56 +46,46 @@ pub type Write<T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send>
 /// Everything the gateway stores, as one object: `Arc<dyn Storage>`.
 pub trait Storage:
     UserStore
+    + KeyStore
+    + AuditStore
     + InstanceStore
     + WebhookStore
+    + ConsumerStore
     + MessageStore
+    + ContactStore
+    + DialectStore
     + EventLog
     + Fleet
     + LeaseStore
     + DeliveryStore
+    + AttemptStore
     + ClaimStore
+    + ScheduleStore
     + SettingStore
+    + UsageStore
 {
 }
 
 impl<T> Storage for T where
     T: UserStore
+        + KeyStore
+        + AuditStore
         + InstanceStore
         + WebhookStore
+        + ConsumerStore
         + MessageStore
+        + ContactStore
+        + DialectStore
         + EventLog
         + Fleet
         + LeaseStore
         + DeliveryStore
+        + AttemptStore
         + ClaimStore
+        + ScheduleStore
         + SettingStore
+        + UsageStore
 {
-}
-
-/// The people who may use the gateway, found by id, email or API key.
-#[async_trait]
-pub trait UserStore: Send + Sync + 'static {
-    /// Adds a user. `Conflict` when the id, the email or the API key is taken.
-    fn create_user(&self, user: User) -> Write<()>;
-
-    /// Whether there is any user, be it one that can't be read.
-    async fn has_users(&self) -> Result<bool, StorageError>;
-
-    /// A user by id. `Corrupt` when this one can't be read; the same for the two below.
-    async fn user(&self, id: UserId) -> Result<Option<User>, StorageError>;
-
-    /// A user by email, whatever the case of its ASCII letters.
-    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StorageError>;
-
-    /// A user by API key.
-    async fn user_by_api_key(&self, key: &ApiKey) -> Result<Option<User>, StorageError>;
-
-    /// All users that can be read, oldest first.
-    async fn users(&self) -> Result<Vec<User>, StorageError>;
-
-    /// Changes a user. `NotFound`; `Conflict` when the new email or API key is taken; `Corrupt` when something can't be
-    /// read that the patch doesn't set anew. Answers the changed user.
-    fn update_user(&self, id: UserId, patch: UserPatch, now: Timestamp) -> Write<User>;
 }
 
 /// Instances, as their owner sees them.
@@ -109,9 +114,20 @@ pub trait InstanceStore: Send + Sync + 'static {
         skip: u64,
     ) -> Result<Page<(Instance, Webhook)>, StorageError>;
 
+    /// The same of those that have this tag.
+    async fn instances_tagged(
+        &self,
+        owner: UserId,
+        tag: &str,
+        limit: u64,
+        skip: u64,
+    ) -> Result<Page<(Instance, Webhook)>, StorageError>;
+
     /// Merges changes into an instance's settings and its default webhook. One that is switched on starts at the present
     /// end of the log, in the same commit. `NotFound`; `Invalid` for a webhook that would be on without a URL; on the terms
-    /// of the edit `Stale`, and `Fenced` where the webhook or the connection changes. Answers both.
+    /// of the edit `Stale`, and `Fenced` where the webhook, the connection or the limits change. Other settings change under any
+    /// epoch; where it is the instance's, that is told as [`InstanceAction::Updated`](crate::InstanceAction::Updated) in the
+    /// same commit. Answers both.
     fn update_instance(
         &self,
         owner: UserId,
@@ -164,6 +180,16 @@ pub trait WebhookStore: Send + Sync + 'static {
         edit: Edit,
     ) -> Write<Recorded>;
 
+    /// Notes something of a webhook's receiver, which is no change of its settings. `NotFound` when there is no such webhook
+    /// (any more); `Fenced` when the epoch isn't the instance's. Answers the event that tells of it, if one does.
+    fn mark_webhook(
+        &self,
+        consumer: Consumer,
+        epoch: Epoch,
+        mark: WebhookMark,
+        now: Timestamp,
+    ) -> Write<Recorded>;
+
     /// The webhooks of an instance, whoever owns it, by name; none when the instance doesn't exist.
     async fn fleet_webhooks(&self, instance: InstanceId) -> Result<Vec<Webhook>, StorageError>;
 }
@@ -181,6 +207,49 @@ pub trait MessageStore: Send + Sync + 'static {
         query: &MessageQuery,
     ) -> Result<Page<Message>, StorageError>;
 
+    /// Messages of an instance in the order they were stored in, from any place on. A place stays good, and whoever goes on
+    /// after one misses nothing, whatever is stored or removed meanwhile. So many messages are looked at in one call that it
+    /// takes no longer than moments. `NotFound` when the instance isn't the owner's; told as above.
+    async fn list_messages(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        filter: &MessageFilter,
+        from: ListFrom,
+        limit: u64,
+    ) -> Result<Slice<Message>, StorageError>;
+
+    /// Messages that have these words, the last stored first; bounded as above. What has been stored since the last
+    /// [`Fleet::index_messages`] may be missing. `NotFound` when the instance isn't the owner's; told as above.
+    async fn search_messages(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        terms: &SearchTerms,
+        filter: &MessageFilter,
+        before: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Slice<Message>, StorageError>;
+
+    /// Chats, each once, those first whose last message was stored last; bounded as above. `NotFound` when the instance
+    /// isn't the owner's.
+    async fn chats(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        before: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Slice<ChatSummary>, StorageError>;
+
+    /// What the members of a group have told of this account's message with this WhatsApp id, by their JIDs; nothing of one
+    /// that isn't there. `NotFound` when the instance isn't the owner's.
+    async fn receipts(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        message_id: &str,
+    ) -> Result<Vec<Receipt>, StorageError>;
+
     /// The messages with this WhatsApp id, oldest first: usually one; told as above. `NotFound` when the instance isn't the
     /// owner's.
     async fn messages_by_id(
@@ -189,6 +258,46 @@ pub trait MessageStore: Send + Sync + 'static {
         instance: InstanceId,
         message_id: &str,
     ) -> Result<Vec<Message>, StorageError>;
+
+    /// Forgets messages of an instance, at most `limit` of them; answers how many, so that the caller goes on in pieces
+    /// until that is 0. Those that are on their way stay. `NotFound` when the instance isn't the owner's.
+    async fn clear_messages(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        limit: u64,
+    ) -> Result<u64, StorageError>;
+}
+
+/// Whom an instance knows, as its owner sees it. What is learned comes with [`Fleet::record`].
+#[async_trait]
+pub trait ContactStore: Send + Sync + 'static {
+    /// A page of contacts by what they are called (whatever the case of its ASCII letters), then by JID; each with the time
+    /// of the last message in the chat. `NotFound` when the instance isn't the owner's.
+    async fn contacts(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        query: &ContactQuery,
+    ) -> Result<Page<Contact>, StorageError>;
+
+    /// Changes a contact, or makes one. `NotFound` when the instance isn't the owner's; `Invalid` when there is none, and
+    /// the change only takes away. Answers the contact as it is then.
+    fn save_contact(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        change: ContactChange,
+        now: Timestamp,
+    ) -> Write<Contact>;
+
+    /// Forgets contacts of an instance, at most `limit` of them; answers how many, as [`MessageStore::clear_messages`] does.
+    async fn clear_contacts(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        limit: u64,
+    ) -> Result<u64, StorageError>;
 }
 
 /// The event log, as the owner of the instance sees it.
@@ -202,6 +311,15 @@ pub trait EventLog: Send + Sync + 'static {
         instance: InstanceId,
         query: &EventQuery,
     ) -> Result<EventPage, StorageError>;
+
+    /// A page of the events that tell of the instance itself ([`EventKind::OF_INSTANCE`](crate::EventKind::OF_INSTANCE)),
+    /// newest first. `NotFound` when the instance isn't the owner's. One that can't be read is told as such.
+    async fn activity(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        query: &ActivityQuery,
+    ) -> Result<Page<Event>, StorageError>;
 }
 
 /// What the supervisor of all running instances needs: no owner.
@@ -229,6 +347,19 @@ pub trait Fleet: Send + Sync + 'static {
     /// it becomes `failed` without a word, and keeps no other from being sent.
     async fn pending_messages(&self, instance: InstanceId, limit: u64) -> Result<Vec<Message>, StorageError>;
 
+    /// Messages whose file is [`Pending`](crate::MediaState::Pending), in the order they were stored in, each with its place
+    /// in it; only those behind the place `after`, which is 0 for all.
+    async fn pending_media(
+        &self,
+        instance: InstanceId,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<(i64, Message)>, StorageError>;
+
+    /// Whether there is such a message, and its file is [`Ready`](crate::MediaState::Ready); or one that is to be sent later
+    /// with this file.
+    async fn has_file(&self, instance: InstanceId, message: StoredMessageId) -> Result<bool, StorageError>;
+
     /// The messages with this WhatsApp id, oldest first: usually one.
     async fn fleet_messages_by_id(
         &self,
@@ -236,15 +367,25 @@ pub trait Fleet: Send + Sync + 'static {
         message_id: &str,
     ) -> Result<Vec<Message>, StorageError>;
 
+    /// Lets up to `limit` messages that were stored since the last call, of all instances, be found by their words; answers
+    /// how many, so that the caller goes on in pieces until that is 0. What changes or goes afterwards is found, or not, at once.
+    async fn index_messages(&self, limit: u64) -> Result<u64, StorageError>;
+
     /// Forgets events that are older than their retention (the instance's own, else `default`; `None` keeps them), at
     /// most `limit` of them; answers how many, so that the caller goes on in pieces until that is 0. Kept are the newest
-    /// event of each instance, events that a webhook which is switched on has not passed, and events with a delivery.
+    /// event of each instance, events that a webhook which is switched on has not passed, or a named consumer for which
+    /// they [wait](crate::NamedConsumer::is_awaited), and events with a delivery.
     async fn prune_events(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError>;
 
     /// Forgets messages that were written longer ago than their retention (the instance's own, else `default`; `None`
     /// keeps them), at most `limit` of them; answers how many, as above. Pending messages are kept. Changes that have
     /// waited for their message longer than that go with them, uncounted.
     async fn prune_messages(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError>;
+
+    /// Lets go of the files of messages that were written longer ago than files are kept (the instance's own retention, else
+    /// `default`; `None` keeps them), at most `limit` of them; answers how many, as above. The messages stay, with what is
+    /// [known](crate::StoredMedia::forgotten) of the file; the file itself is then nobody's: see [`has_file`](Self::has_file).
+    async fn prune_media(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError>;
 
     /// Forgets dead deliveries that were given up longer ago than `kept`, at most `limit` of them; answers how many, as
     /// above.
@@ -405,6 +546,15 @@ pub enum StorageError {
     #[error("no more {what} are allowed")]
     LimitReached {
         /// What is limited, in lower case and the plural.
+        what: &'static str,
+    },
+    /// The last user who administers the gateway would be gone.
+    #[error("this is the last administrator")]
+    LastAdmin,
+    /// Something else depends on it.
+    #[error("it still has {what}")]
+    InUse {
+        /// What does, in lower case and the plural.
         what: &'static str,
     },
     /// What was stored can't be read: damaged, or sealed with another key.

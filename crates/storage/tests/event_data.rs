@@ -10,9 +10,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use storage::conformance::sample_event_data;
 use storage::{
-    CauseKind, ConnectedData, DisconnectedData, EventData, EventKind, Failure, FailureCause,
-    InvalidEventData, LimitsData, MediaData, MessageData, MessageKind, MessageStatus, NewChatsData, QrData,
-    StatusData, TimeLockData, UndecryptableData, UndecryptableReason, WebhookData,
+    CallData, CauseKind, ChatStateData, ConnectedData, ContactDetails, Degrees, DisconnectedData, EventData,
+    EventKind, Failure, FailureCause, GroupData, InstanceAction, InstanceData, InvalidEventData, LimitsData,
+    LinkDetails, LocationDetails, MediaData, MediaFault, MediaState, MeetingDetails, MessageData,
+    MessageDetails, MessageKind, MessageMediaData, MessageStatus, NewChatsData, PollDetails, PresenceData,
+    QrData, StatusData, TimeLockData, UndecryptableData, UndecryptableReason, WebhookData,
 };
 
 const FORMAT_1: &str = include_str!("../testdata/event-data/format-1.jsonl");
@@ -47,8 +49,11 @@ fn values() -> Vec<EventData> {
             mime_type: Some("application/pdf".into()),
             file_name: Some("a.pdf".into()),
             size: Some(5_000_000_000),
+            ..MediaData::default()
         }),
+        details: None,
         status: MessageStatus::Received,
+        by_us: false,
     };
     let least = MessageData {
         participant: None,
@@ -62,6 +67,7 @@ fn values() -> Vec<EventData> {
         ..full.clone()
     };
     let bare_file = MessageData { media: Some(MediaData::default()), ..least.clone() };
+    let (least_of_all, left) = (least.clone(), least.clone());
     let mut values: Vec<_> = EventKind::ALL.iter().map(|kind| sample_event_data(*kind)).collect();
     values.extend([
         EventData::MessageReceived(full),
@@ -121,8 +127,76 @@ fn values() -> Vec<EventData> {
             time_lock: Some(TimeLockData::default()),
             new_chats: Some(NewChatsData { is_reached: true, ..NewChatsData::default() }),
         }),
+        EventData::MessageReceived(MessageData { details: Some(Box::new(details())), ..least_of_all }),
     ]);
+    values.extend(happenings());
+    values.push(EventData::MessageSent(MessageData { by_us: true, ..left }));
     values
+}
+
+fn happenings() -> [EventData; 5] {
+    [
+        EventData::GroupUpdated(GroupData {
+            action: "locked".into(),
+            concerns_us: true,
+            subject: Some("Tea".into()),
+            description: Some("About tea".into()),
+            enabled: Some(true),
+            expiration: Some(0),
+            code: Some("AbC".into()),
+            timestamp: 7,
+            ..GroupData::default()
+        }),
+        EventData::PresenceUpdated(PresenceData { available: true, last_seen: None }),
+        EventData::ChatState(ChatStateData { state: "paused".into(), participant: None }),
+        EventData::Call(CallData {
+            call_id: "C0".into(),
+            action: "terminate".into(),
+            group: Some("1@g.us".into()),
+            video: false,
+            reason: Some("timeout".into()),
+            timestamp: 7,
+        }),
+        instance_changed(InstanceAction::Paired),
+    ]
+}
+
+fn instance_changed(action: InstanceAction) -> EventData {
+    EventData::InstanceChanged(InstanceData { action, fields: Vec::new() })
+}
+
+fn details() -> MessageDetails {
+    let place = LocationDetails {
+        latitude: Degrees(52.5),
+        longitude: Degrees(-0.25),
+        name: Some("Here".into()),
+        address: Some("Street 1".into()),
+        url: None,
+    };
+    MessageDetails {
+        mentions: vec!["15550100003@s.whatsapp.net".into()],
+        forwarded: true,
+        view_once: true,
+        expiration: Some(0),
+        link: Some(LinkDetails { url: Some("a.test".into()), title: Some("A".into()), description: None }),
+        location: Some(place.clone()),
+        contacts: vec![ContactDetails { name: Some("Carol".into()), vcard: Some("BEGIN:VCARD".into()) }],
+        poll: Some(PollDetails { question: "Tea?".into(), options: vec!["yes".into()], choices: 1 }),
+        options: Some(Vec::new()),
+        event: Some(MeetingDetails {
+            name: "Tea".into(),
+            description: None,
+            starts_at: 5,
+            ends_at: Some(6),
+            join_link: None,
+            location: Some(place),
+            cancelled: true,
+        }),
+        answer: Some("going".into()),
+        guests: Some(1),
+        selected_id: Some("row".into()),
+        undone: true,
+    }
 }
 
 #[test]
@@ -151,7 +225,9 @@ fn worded() -> Vec<EventData> {
         timestamp: 7,
         push_name: None,
         media: None,
+        details: None,
         status,
+        by_us: false,
     };
     let progress = |status, failure| {
         let message_id = "3EB0".into();
@@ -182,9 +258,22 @@ fn worded() -> Vec<EventData> {
     for reason in UndecryptableReason::ALL {
         values.push(EventData::MessageUndecryptable(unread(*reason)));
     }
+    let file = |state, fault| {
+        let media = MediaData { state: Some(state), fault, ..MediaData::default() };
+        EventData::MessageMedia(MessageMediaData {
+            message_id: "3EB0".into(),
+            from_me: false,
+            participant: None,
+            kind: MessageKind::Image,
+            media,
+        })
+    };
+    values.extend(MediaState::ALL.iter().map(|state| file(*state, None)));
+    values.extend(MediaFault::ALL.iter().map(|fault| file(MediaState::Failed, Some(*fault))));
     for cause in CauseKind::ALL {
         values.push(EventData::Disconnected(ended(*cause)));
     }
+    values.extend(InstanceAction::ALL.iter().map(|action| instance_changed(*action)));
     values
 }
 
@@ -208,7 +297,9 @@ fn what_the_first_version_wrote_is_read() {
         timestamp: 1_795_629_993,
         push_name: Some("Bob".into()),
         media: None,
+        details: None,
         status: MessageStatus::Received,
+        by_us: false,
     };
     assert!(old(EventKind::MessageReceived, &received) == EventData::MessageReceived(told));
     let status = json!({

@@ -8,6 +8,7 @@
 )]
 
 mod modules;
+pub mod postgres;
 mod until;
 
 pub use modules::assert_modules_in_order;

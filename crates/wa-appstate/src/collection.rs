@@ -6,7 +6,7 @@ use std::str::FromStr;
 pub enum Collection {
     /// What a client wants to know before it shows anything: push name, locale.
     CriticalBlock,
-    /// Contacts.
+    /// The address book.
     CriticalUnblockLow,
     /// Mute, star, what was deleted.
     RegularHigh,

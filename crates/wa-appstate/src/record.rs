@@ -89,6 +89,12 @@ impl Mutation {
         Some(Self { operation, index: data.index?, raw })
     }
 
+    /// A mutation that was verified before and kept since, by its operation and what [`Self::raw`] gave. `None` if it is
+    /// none.
+    pub fn from_raw(operation: Operation, raw: Bytes) -> Option<Self> {
+        Self::new(operation, raw)
+    }
+
     /// Whether the record holds from now on, or no more.
     pub const fn operation(&self) -> Operation {
         self.operation

@@ -1,7 +1,12 @@
 //! Hostile bytes: every decoder ends in a value or an error, and keeps little more than it was given.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../fuzz/check/decoders.rs"]
+mod decoders;
 mod support;
+
+use std::fs;
+use std::path::Path;
 
 use allocation_counter::measure;
 use bytes::Bytes;
@@ -118,4 +123,15 @@ fn decoding_takes_no_more_than_a_few_times_its_input() {
         let used = measure(|| decode_all(&input)).bytes_max;
         assert!(used <= bound, "{used} bytes for {}, field {}", input.len(), input[0] >> 3);
     }
+}
+
+#[test]
+fn the_corpus_of_the_fuzzer_is_survived() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let files: Vec<_> = fs::read_dir(folder.join("decoders"))
+        .unwrap()
+        .map(|file| fs::read(file.unwrap().path()).unwrap())
+        .collect();
+    assert!(files.len() > 10);
+    files.iter().for_each(|bytes| decoders::check(bytes));
 }

@@ -13,13 +13,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::companion::Companion;
 use crate::config::{Appearance, Config};
 use crate::embedder::Embedder;
+use crate::media::{MediaHost, MediaHttp, Transfers};
 use crate::received::ReceivedMessages;
 use crate::sent::SentMessages;
 use crate::server_clock::ServerClock;
 use crate::shared::{Random, Shared};
 use crate::state::State;
-use crate::transport::Connector;
 use crate::transport::websocket::WebSocket;
+use crate::transport::{Connector, Meter};
 use crate::version::Versions;
 
 /// Commands that may wait for a companion; further callers wait in turn.
@@ -41,6 +42,7 @@ pub struct ClientBuilder {
     sent_messages: Option<Arc<dyn SentMessages>>,
     versions: Option<Arc<dyn Versions>>,
     received_messages: Option<Arc<dyn ReceivedMessages>>,
+    media_host: Arc<dyn MediaHost>,
     label: String,
     seed: Option<[u8; 32]>,
     config: Config,
@@ -56,6 +58,7 @@ impl ClientBuilder {
             sent_messages: None,
             versions: None,
             received_messages: None,
+            media_host: Arc::new(MediaHttp::default()),
             label: String::new(),
             seed: None,
             config: Config::default(),
@@ -106,6 +109,13 @@ impl ClientBuilder {
         self
     }
 
+    /// How requests get to WhatsApp's media hosts; the default connects directly.
+    #[must_use]
+    pub fn media_host(mut self, host: Arc<dyn MediaHost>) -> Self {
+        self.media_host = host;
+        self
+    }
+
     /// A name for this companion: every log line of it carries the field `instance` with this value.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
@@ -148,20 +158,30 @@ impl ClientBuilder {
         let (limits, limits_watcher) = watch::channel(Limits::default());
         let (sender, commands) = mpsc::channel(QUEUE);
         let (outlet, events) = batch::exchange();
-        let random = match self.seed {
+        let mut random = match self.seed {
             Some(seed) => Random::from_seed(seed),
             None => Random::from_rng(&mut rand::rng()),
         };
         let server_clock = ServerClock::new(Arc::clone(&self.clock));
+        let transfers = Transfers::new(
+            self.media_host,
+            Arc::clone(&self.clock),
+            Random::from_rng(&mut random),
+            self.config.max_media,
+        );
+        let transfers = Arc::new(transfers);
+        let meter = Meter::default();
         let shared = Shared {
             store: self.store,
             connector: self.connector,
+            meter: meter.clone(),
             trust: self.trust,
             clock: self.clock,
             server_clock: server_clock.clone(),
             sent_messages: self.sent_messages,
             versions: self.versions.unwrap_or_else(|| Arc::new(self.config.appearance.version)),
             received_messages: self.received_messages,
+            transfers: Arc::clone(&transfers),
             config: self.config,
         };
         let embedder = Embedder::new(commands, outlet, state, limits);
@@ -173,7 +193,8 @@ impl ClientBuilder {
             // outlives whatever starts it.
             tracing::error_span!(parent: None, "companion", instance = %self.label)
         };
-        (Client::new(sender, watcher, server_clock, limits_watcher), events, Driver { companion, span })
+        let client = Client::new(sender, watcher, server_clock, limits_watcher, transfers, meter);
+        (client, events, Driver { companion, span })
     }
 }
 

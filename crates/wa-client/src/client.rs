@@ -1,4 +1,11 @@
+mod app_state;
 mod groups;
+mod history;
+mod media;
+mod messages;
+mod people;
+
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use wa_binary::Jid;
@@ -9,13 +16,18 @@ use crate::command::{Command, ReadReceipt, Reply};
 use crate::content::Draft;
 use crate::event::{IncomingMessage, PairingCode, PasskeyAssertion};
 use crate::limit::Limit;
+use crate::media::Transfers;
 use crate::message::{Ack, MessageId, Outgoing, SendError};
 use crate::request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
 use crate::server_clock::ServerClock;
 use crate::state::State;
+use crate::transport::{Meter, Traffic};
+
+pub use app_state::LastMessage;
+pub use people::MAX_ABOUT;
 
 /// Longest name that WhatsApp takes, in characters.
-const MAX_PUSH_NAME: usize = 25;
+pub const MAX_PUSH_NAME: usize = 25;
 
 /// The embedder's grip on a running companion. Clones are equal; when the last one is dropped the companion stops.
 #[derive(Debug, Clone)]
@@ -24,6 +36,8 @@ pub struct Client {
     state: watch::Receiver<State>,
     server_clock: ServerClock,
     limits: watch::Receiver<Limits>,
+    transfers: Arc<Transfers>,
+    meter: Meter,
 }
 
 impl Client {
@@ -32,14 +46,21 @@ impl Client {
         state: watch::Receiver<State>,
         server_clock: ServerClock,
         limits: watch::Receiver<Limits>,
+        transfers: Arc<Transfers>,
+        meter: Meter,
     ) -> Self {
-        Self { commands, state, server_clock, limits }
+        Self { commands, state, server_clock, limits, transfers, meter }
     }
 
     /// The time by WhatsApp's clock in Unix milliseconds, as the latest connection has shown it: never later than it is
     /// there. What is dated with it sorts rightly among what others write.
     pub fn server_millis(&self) -> i64 {
         self.server_clock.unix_millis()
+    }
+
+    /// What it has exchanged with WhatsApp so far.
+    pub fn traffic(&self) -> Traffic {
+        self.meter.read()
     }
 
     /// Where the companion stands now.
@@ -102,7 +123,18 @@ impl Client {
         sender: Option<&Jid>,
         ids: &[MessageId],
     ) -> Result<(), RequestError> {
-        let read = ReadReceipt { chat: chat.clone(), sender: sender.cloned(), ids: ids.to_vec() };
+        self.mark_read_as(chat, sender, ids, false).await
+    }
+
+    /// The same, or with `played` that they have been listened to.
+    pub async fn mark_read_as(
+        &self,
+        chat: &Jid,
+        sender: Option<&Jid>,
+        ids: &[MessageId],
+        played: bool,
+    ) -> Result<(), RequestError> {
+        let read = ReadReceipt { chat: chat.clone(), sender: sender.cloned(), ids: ids.to_vec(), played };
         self.request(|reply| Command::MarkRead(Box::new(read), reply)).await
     }
 
@@ -123,6 +155,16 @@ impl Client {
         answer.await.unwrap_or_else(|_| {
             Err(self.absence().map_or(SendError::Stopped, |cause| SendError::NotConnected { cause }))
         })
+    }
+
+    /// Says the same of many users, in their order; `None` for a number that has no account. All of whom the server has to
+    /// be asked are in one question.
+    ///
+    /// # Errors
+    /// `Invalid` if one of them is no person.
+    pub async fn who_are(&self, users: &[Jid]) -> Result<Vec<Option<Person>>, RequestError> {
+        let users = users.iter().map(Jid::to_user).collect();
+        self.request(|reply| Command::WhoAre(users, reply)).await
     }
 
     /// Shows the account as available or not. Receipts of an unavailable companion are of type `inactive`.

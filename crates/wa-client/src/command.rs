@@ -1,11 +1,15 @@
 use tokio::sync::oneshot;
-use wa_binary::Jid;
+use wa_binary::{Jid, Node};
+use wa_media::ReuploadAnswer;
 
 use crate::cause::Cause;
+use crate::content::{Draft, Going};
 use crate::event::{PairingCode, PasskeyAssertion};
 use crate::group::{Group, GroupChange, Joined, NotReached};
 use crate::limit::Limit;
+use crate::media::ReuploadCall;
 use crate::message::{Ack, MessageId, Outgoing, SendError};
+use crate::people::ChatState;
 use crate::request::{OnWhatsApp, Person, Presence, RequestError};
 
 /// Who is told how a request fared.
@@ -21,12 +25,20 @@ pub(crate) enum Command {
     MarkRead(Box<ReadReceipt>, Reply<()>),
     Resolve(Vec<String>, Reply<Vec<OnWhatsApp>>),
     WhoIs(Box<Jid>, oneshot::Sender<Result<Person, SendError>>),
+    WhoAre(Vec<Jid>, Reply<Vec<Option<Person>>>),
     Presence(Presence, Reply<()>),
     PairingCode(String, Reply<PairingCode>),
     Passkey(Box<PasskeyAssertion>, Reply<()>),
     ConfirmPasskey(Reply<()>),
     Group(Box<GroupRequest>, Reply<GroupAnswer>),
+    Add(Box<AdditionRequest>, Reply<Draft>),
+    /// A request whose answer changes nothing here.
+    Ask(Box<Node<'static>>, Reply<Node<'static>>),
+    Reupload(Box<ReuploadCall>, Reply<ReuploadAnswer>),
+    Signal(Box<Signal>, Reply<()>),
     Limit(Jid, Reply<Option<Limit>>),
+    AppState(Vec<wa_appstate::Draft>, Reply<()>),
+    OlderMessages(Box<OlderMessages>, Reply<()>),
     Name(Option<String>, Reply<()>),
     Logout(Reply<()>),
     Disconnect(Reply<()>),
@@ -44,10 +56,17 @@ impl Command {
                 drop(reply.send(Err(SendError::NotConnected { cause: cause.clone() })));
             }
             Self::Resolve(_, reply) => drop(reply.send(Err(error()))),
+            Self::WhoAre(_, reply) => drop(reply.send(Err(error()))),
             Self::PairingCode(_, reply) => drop(reply.send(Err(error()))),
             Self::Group(_, reply) => drop(reply.send(Err(error()))),
+            Self::Add(_, reply) => drop(reply.send(Err(error()))),
+            Self::Ask(_, reply) => drop(reply.send(Err(error()))),
+            Self::Reupload(_, reply) => drop(reply.send(Err(error()))),
             Self::Limit(_, reply) => drop(reply.send(Err(error()))),
-            Self::MarkRead(_, reply)
+            Self::AppState(_, reply)
+            | Self::OlderMessages(_, reply)
+            | Self::MarkRead(_, reply)
+            | Self::Signal(_, reply)
             | Self::Passkey(_, reply)
             | Self::ConfirmPasskey(reply)
             | Self::Name(_, reply)
@@ -66,6 +85,45 @@ pub(crate) struct ReadReceipt {
     pub(crate) chat: Jid,
     pub(crate) sender: Option<Jid>,
     pub(crate) ids: Vec<MessageId>,
+    /// Whether they were listened to, too.
+    pub(crate) played: bool,
+}
+
+/// What is shown without a message.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// Asks to be told of somebody's presence.
+    Subscribe(Jid),
+    /// Shows that the account is about to write.
+    ChatState(Jid, ChatState),
+    /// Declines a call, in a stanza of this id.
+    RejectCall { stanza: MessageId, creator: Jid, id: String },
+}
+
+/// What is to be added to a message.
+#[derive(Debug)]
+pub(crate) struct AdditionRequest {
+    pub(crate) chat: Jid,
+    pub(crate) id: MessageId,
+    pub(crate) what: Added,
+}
+
+/// A vote on a poll, or an answer to an event.
+#[derive(Debug)]
+pub(crate) enum Added {
+    Vote(Vec<String>),
+    Answer(Going, u32),
+}
+
+/// What came before a message of a chat, so many messages.
+#[derive(Debug)]
+pub(crate) struct OlderMessages {
+    pub(crate) chat: Jid,
+    pub(crate) id: MessageId,
+    pub(crate) from_me: bool,
+    /// Unix seconds.
+    pub(crate) timestamp: i64,
+    pub(crate) count: u32,
 }
 
 /// A question about groups, or a change of one.

@@ -7,8 +7,8 @@ use tokio::task::spawn_blocking;
 /// are more than two, and where there are fewer the system shares them out.
 const AT_ONCE: usize = 2;
 
-/// Takes turns with work that keeps a processor busy for a tenth of a second and more: prekeys, and the keys of codes to
-/// link with. It is done on the blocking threads of tokio, a few at a time.
+/// Takes turns with work that keeps a processor busy for a tenth of a second and more: prekeys, the keys of codes to
+/// link with, thousands of records of the app state. It is done on the blocking threads of tokio, a few at a time.
 ///
 /// Clones take turns with each other. An embedder of many companions gives all of them the same, so that whoever links a
 /// thousand at once takes neither every thread nor every processor from the others.
@@ -17,6 +17,8 @@ pub struct Computing {
     pub(crate) prekeys: Turns,
     /// Apart, so that who asks for many codes holds up nobody who has scanned one.
     pub(crate) codes: Turns,
+    /// Apart for the same reason: phones have large address books.
+    pub(crate) app_state: Turns,
 }
 
 /// Turns at one kind of work.

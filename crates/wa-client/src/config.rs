@@ -56,10 +56,14 @@ pub struct Config {
     pub alias_lifetime: Duration,
     /// Largest stanza accepted from the embedder or the server, in bytes before encryption.
     pub max_stanza: usize,
+    /// Longest file that is uploaded or downloaded, in bytes (documents on WhatsApp: 2 GiB).
+    pub max_media: u64,
     /// Whether to announce the companion as available after login.
     pub available: bool,
     /// What senders see of their messages having arrived here.
     pub delivery: Delivery,
+    /// How much of the past the phone is asked for when the companion is linked, and is told.
+    pub history: HistoryDepth,
     /// Takes turns with work that keeps a processor busy; by default each companion for itself.
     pub computing: Computing,
 }
@@ -89,8 +93,10 @@ impl Default for Config {
             device_list_lifetime: Duration::from_secs(24 * 3600),
             alias_lifetime: Duration::from_secs(7 * 24 * 3600),
             max_stanza: 1 << 20,
+            max_media: 2 << 30,
             available: false,
             delivery: Delivery::default(),
+            history: HistoryDepth::default(),
             computing: Computing::default(),
         }
     }
@@ -105,6 +111,44 @@ pub enum Delivery {
     WhenAvailable,
     /// That they were delivered, always.
     Shown,
+}
+
+/// How far back the history goes that is told (PROTOCOL.md 20). Chats, names and addresses are told in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HistoryDepth {
+    /// No messages.
+    Nothing,
+    /// Messages of so many days.
+    Days(u32),
+    /// What phones hand to a companion by themselves: the messages of some months.
+    #[default]
+    Usual,
+    /// Everything that the phone has.
+    Full,
+}
+
+/// Days that are asked for where everything is: WhatsApp is younger.
+const ALL_DAYS: u32 = 20 * 365;
+
+impl HistoryDepth {
+    /// The time before which messages are not told; none if all are. Both in Unix seconds.
+    pub(crate) fn since(self, now: i64) -> Option<i64> {
+        match self {
+            Self::Nothing => Some(i64::MAX),
+            Self::Days(days) => Some(now.saturating_sub(i64::from(days) * 24 * 3600)),
+            Self::Usual | Self::Full => None,
+        }
+    }
+
+    /// The days that the phone is asked for, where it is not to decide itself.
+    pub(crate) fn days(self) -> Option<u32> {
+        match self {
+            Self::Nothing => Some(1),
+            Self::Days(days) => Some(days.max(1)),
+            Self::Usual => None,
+            Self::Full => Some(ALL_DAYS),
+        }
+    }
 }
 
 /// How the companion presents itself: in the list of linked devices and in the client payload.

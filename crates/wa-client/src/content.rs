@@ -26,8 +26,11 @@ mod context;
 mod draft;
 mod kind;
 mod media;
+mod opened;
 mod owned;
 mod parts;
+mod secret;
+mod tally;
 mod view;
 mod wrapper;
 
@@ -35,9 +38,13 @@ mod wrapper;
 mod tests;
 
 pub use attributes::{Attributes, EditCode};
-pub use draft::Draft;
+pub(crate) use draft::Around;
+pub use draft::{Draft, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, NotAPoll};
 pub use kind::Kind;
 pub use media::Media;
+pub use opened::{Answer, Going, Opened, Vote};
+pub(crate) use opened::{Plain, Unopened};
 pub use owned::{Content, OwnCopy, Unreadable};
-pub use parts::{Card, Link, Place, Quote, Target};
+pub use parts::{Card, Link, Meeting, Place, Poll, Quote, Target};
+pub use tally::Tally;
 pub use view::View;

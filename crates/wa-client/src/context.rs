@@ -2,9 +2,10 @@ use wa_binary::Jid;
 
 use crate::connection::link::Link;
 use crate::end::End;
-use crate::group::Group;
+use crate::group::Member;
 use crate::locate::Locator;
 use crate::look_up::{Answered, Contact, Found, LookUps};
+use crate::media::Reuploads;
 use crate::message::SendError;
 use crate::mirror::{Mirror, Whereabouts};
 use crate::requests::{Asker, Requests};
@@ -20,6 +21,7 @@ pub(crate) struct Context<'a> {
     pub(crate) requests: Requests,
     pub(crate) look_ups: LookUps,
     pub(crate) timers: Timers,
+    pub(crate) reuploads: Reuploads,
 }
 
 impl<'a> Context<'a> {
@@ -32,6 +34,7 @@ impl<'a> Context<'a> {
         Self {
             requests: Requests::new(rand::RngExt::random(random)),
             look_ups: LookUps::default(),
+            reuploads: Reuploads::default(),
             timers: Timers::new(&shared.config, random),
             shared,
             mirror,
@@ -86,8 +89,8 @@ impl<'a> Context<'a> {
     }
 
     /// Takes in the numbers and LIDs that a group tells of its members.
-    pub(crate) async fn learn_members(&mut self, group: &Group) -> Result<(), End> {
-        for member in &group.members {
+    pub(crate) async fn learn_members(&mut self, members: &[Member]) -> Result<(), End> {
+        for member in members {
             if let (Some(pn), Some(lid)) = (&member.pn, &member.lid) {
                 self.learn_lid(pn, lid).await?;
             }

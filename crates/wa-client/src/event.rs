@@ -1,3 +1,5 @@
+mod app_state;
+mod history;
 mod message;
 mod pairing;
 mod receipt;
@@ -9,8 +11,12 @@ use wa_protobuf::e2e;
 use wa_store::{AppStateKey, Limits};
 
 use crate::cause::{Cause, PairingFailure};
+use crate::group::GroupUpdate;
+use crate::people::{CallUpdate, ChatStateUpdate, PresenceUpdate};
 use crate::version::Version;
 
+pub use app_state::AppStateChange;
+pub use history::{HistoryChat, HistoryContact, HistoryKind, HistoryMessage, HistoryPart, HistoryStatus};
 pub use message::{IncomingMessage, MessageInfo, Undecryptable, UndecryptableReason};
 pub use pairing::{Paired, PairingCode, PasskeyAssertion, PasskeyStep, QrCode};
 pub use receipt::{ReceiptKind, ReceiptUpdate};
@@ -65,8 +71,20 @@ pub enum Event {
         /// What recipients see beside the number.
         name: String,
     },
+    /// A part of what the phone tells of the time before.
+    History(Box<HistoryPart>),
+    /// A setting or a mark of the account has changed.
+    AppState(Box<AppStateChange>),
     /// WhatsApp has changed whom the account may write to.
     Limits(Limits),
+    /// Something has happened to a group.
+    Group(Box<GroupUpdate>),
+    /// Somebody whose presence was asked for came or went.
+    Presence(PresenceUpdate),
+    /// Somebody is about to write, or no longer.
+    ChatState(ChatStateUpdate),
+    /// Something happens to a call.
+    Call(Box<CallUpdate>),
     /// Internal traffic from the own phone that belongs to a later layer.
     Peer(PeerMessage),
     /// A notification that this client acknowledges but does not interpret.
@@ -91,8 +109,6 @@ pub enum Event {
 pub enum PeerMessage {
     /// Keys of the app state collections.
     AppStateKeys(Vec<AppStateKey>),
-    /// A part of the chat history is ready, inline or on the media host.
-    History(Box<e2e::HistorySyncNotification>),
     /// Any other protocol message of the phone.
     Other(Box<e2e::ProtocolMessage>),
 }
@@ -101,7 +117,6 @@ impl fmt::Debug for PeerMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AppStateKeys(_) => "AppStateKeys",
-            Self::History(_) => "History",
             Self::Other(_) => "Other",
         })
     }

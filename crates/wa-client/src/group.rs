@@ -1,12 +1,14 @@
 //! Groups, as their members see them (PROTOCOL.md 23).
 
 mod change;
+mod update;
 
 use std::fmt;
 
 use wa_binary::{Jid, Node, ShapeError};
 
-pub use change::{GroupChange, Joined, NotReached};
+pub use change::{GroupChange, JoinRequest, Joined, NotReached};
+pub use update::{GroupNews, GroupUpdate};
 
 /// The most members that are taken from the server: far beyond what it lets into a group.
 const MAX_MEMBERS: usize = 10_000;

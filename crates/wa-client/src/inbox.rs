@@ -1,6 +1,8 @@
 use bytes::Bytes;
 use compact_str::CompactString;
+use wa_appstate::Collection;
 use wa_binary::Jid;
+use wa_store::PeerDataKey;
 
 use crate::event::Event;
 
@@ -18,7 +20,13 @@ pub(crate) struct Inbox {
     handed_out: usize,
     /// The number of the next entry that is stored.
     next: u64,
+    /// How far pieces of the history will have been told with the next batch, and with the one under way.
+    marks: Vec<HistoryMark>,
+    handed_out_marks: Vec<HistoryMark>,
 }
+
+/// How many items of a piece of the history have been told; `None` is all of them.
+pub(crate) type HistoryMark = (PeerDataKey, Option<u64>);
 
 #[derive(Debug)]
 struct Entry {
@@ -42,6 +50,12 @@ impl Inbox {
         }
     }
 
+    /// Adds a part of the history, which comes again unless it is accepted.
+    pub(crate) fn push_history(&mut self, part: Event, mark: HistoryMark) {
+        self.events.push(part);
+        self.marks.push(mark);
+    }
+
     /// Adds what an earlier life of this companion has stored.
     pub(crate) fn push_stored(&mut self, event: Event, number: u64, source: EventSource) {
         self.events.push(event);
@@ -57,6 +71,7 @@ impl Inbox {
     /// The events of the next batch.
     pub(crate) fn take_batch(&mut self) -> Vec<Event> {
         self.handed_out = self.entries.len();
+        self.handed_out_marks.append(&mut self.marks);
         std::mem::take(&mut self.events)
     }
 
@@ -69,6 +84,11 @@ impl Inbox {
             self.next += 1;
         }
         unstored
+    }
+
+    /// The batch under way is recorded: how far the history has been told.
+    pub(crate) fn accepted_marks(&mut self) -> Vec<HistoryMark> {
+        std::mem::take(&mut self.handed_out_marks)
     }
 
     /// The batch under way is recorded: what need not be stored any more.
@@ -91,6 +111,8 @@ pub(crate) enum EventSource {
     OwnName(String),
     /// Limits on whom the account may write to, as the store keeps them.
     Limits(Bytes),
+    /// A record of the app state, an encoded `SyncActionData`, that holds or doesn't any more.
+    AppState { collection: Collection, removed: bool, initial: bool, raw: Bytes },
 }
 
 const MESSAGE: u8 = 1;
@@ -98,16 +120,25 @@ const SAME_PERSON: u8 = 2;
 const IDENTITY_CHANGED: u8 = 3;
 const OWN_NAME: u8 = 10;
 const LIMITS: u8 = 11;
+const APP_STATE: u8 = 12;
+/// Added to a collection's number.
+const REMOVED: u8 = 0x40;
+const INITIAL: u8 = 0x80;
 
 impl EventSource {
     /// A tag, the length of the first part in four big-endian bytes, and the two parts.
     fn encode(&self) -> Bytes {
+        let head;
         let (tag, first, second): (_, &[u8], &[u8]) = match self {
             Self::Message { frame, plain } => (MESSAGE, frame, plain),
             Self::SamePerson { pn, lid } => (SAME_PERSON, pn.as_bytes(), lid.as_bytes()),
             Self::IdentityChanged { pn, lid } => (IDENTITY_CHANGED, pn.as_bytes(), lid.as_bytes()),
             Self::OwnName(name) => (OWN_NAME, name.as_bytes(), b""),
             Self::Limits(limits) => (LIMITS, limits, b""),
+            Self::AppState { collection, removed, initial, raw } => {
+                head = [number_of(*collection) | flag(*removed, REMOVED) | flag(*initial, INITIAL)];
+                (APP_STATE, &head, raw)
+            }
         };
         let length = u32::try_from(first.len()).unwrap_or(u32::MAX);
         let mut bytes = Vec::with_capacity(5 + first.len() + second.len());
@@ -131,9 +162,37 @@ impl EventSource {
             IDENTITY_CHANGED => Some(Self::IdentityChanged { pn: text(first)?, lid: text(second)? }),
             OWN_NAME if second.is_empty() => Some(Self::OwnName(text(first)?.into())),
             LIMITS if second.is_empty() => Some(Self::Limits(bytes.slice_ref(first))),
+            APP_STATE => {
+                let [head] = *first else { return None };
+                Some(Self::AppState {
+                    collection: collection_of(head & !(REMOVED | INITIAL))?,
+                    removed: head & REMOVED != 0,
+                    initial: head & INITIAL != 0,
+                    raw: bytes.slice_ref(second),
+                })
+            }
             _ => None,
         }
     }
+}
+
+fn flag(is_set: bool, bit: u8) -> u8 {
+    if is_set { bit } else { 0 }
+}
+
+/// What stands for a collection; never for another.
+fn number_of(collection: Collection) -> u8 {
+    match collection {
+        Collection::CriticalBlock => 1,
+        Collection::CriticalUnblockLow => 2,
+        Collection::RegularHigh => 3,
+        Collection::Regular => 4,
+        Collection::RegularLow => 5,
+    }
+}
+
+fn collection_of(number: u8) -> Option<Collection> {
+    Collection::ALL.into_iter().find(|collection| number_of(*collection) == number)
 }
 
 /// Tells that two addresses are the same person.
@@ -215,6 +274,14 @@ mod tests {
                 .prop_map(|(pn, lid)| EventSource::IdentityChanged { pn: pn.into(), lid: lid.into() }),
             ".*".prop_map(EventSource::OwnName),
             bytes().prop_map(|limits| EventSource::Limits(limits.into())),
+            (prop::sample::select(&Collection::ALL), any::<bool>(), any::<bool>(), bytes()).prop_map(
+                |(collection, removed, initial, raw)| EventSource::AppState {
+                    collection,
+                    removed,
+                    initial,
+                    raw: raw.into()
+                }
+            ),
         ]
     }
 

@@ -5,8 +5,10 @@ use wa_binary::{Jid, Node, ShapeError};
 use crate::request::RequestError;
 
 pub(crate) mod account;
+pub(crate) mod app_state;
 pub(crate) mod encrypt;
 pub(crate) mod group;
+pub(crate) mod people;
 pub(crate) mod session;
 pub(crate) mod trust;
 pub(crate) mod usync;

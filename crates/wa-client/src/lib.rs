@@ -21,6 +21,8 @@ mod receive;
 mod send;
 
 // What goes on beside messages.
+mod app_state;
+mod history;
 mod keeper;
 mod query;
 mod standing;
@@ -40,8 +42,10 @@ mod mirror;
 // Parts of that.
 mod alias;
 mod inbox;
+mod letters;
 mod lid;
 mod missed;
+mod pieces;
 mod ratchets;
 mod retry;
 mod tokens;
@@ -72,10 +76,14 @@ mod batch;
 mod command;
 mod state;
 
+// Files.
+mod media;
+
 // What these are made of.
 mod event;
 mod group;
 mod message;
+mod people;
 mod request;
 
 // The ground.
@@ -94,9 +102,14 @@ mod computing;
 mod vectors;
 
 pub use bytes::Bytes;
+/// Requests to media hosts and their answers.
+pub use http;
 /// The runtime that a client runs in, so that a program needs to name no other crate.
 pub use tokio;
+/// Settings and marks of the account.
+pub use wa_appstate::{Action, Collection, MessageRef, Mute, Unknown as UnknownAction};
 pub use wa_binary::Jid;
+pub use wa_media::{self as media_files, DirectPath, MediaKey, MediaKind};
 pub use wa_noise::TrustRoot;
 pub use wa_protobuf::companion::device_props::PlatformType;
 pub use wa_store::{AppStateKey, Limits, NewChats, Store, StoreError, TimeLock};
@@ -104,23 +117,35 @@ pub use wa_store::{AppStateKey, Limits, NewChats, Store, StoreError, TimeLock};
 pub use batch::{AcceptError, Batch, Events};
 pub use builder::{ClientBuilder, Driver};
 pub use cause::{Cause, PairingFailure};
-pub use client::Client;
+pub use client::{Client, LastMessage, MAX_ABOUT, MAX_PUSH_NAME};
 pub use clock::{Clock, SystemClock};
 pub use computing::Computing;
-pub use config::{Appearance, Config, Delivery};
+pub use config::{Appearance, Config, Delivery, HistoryDepth};
 pub use event::{
-    Event, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PasskeyAssertion, PasskeyStep,
-    PeerMessage, QrCode, ReceiptKind, ReceiptUpdate, Undecryptable, UndecryptableReason,
+    AppStateChange, Event, HistoryChat, HistoryContact, HistoryKind, HistoryMessage, HistoryPart,
+    HistoryStatus, IncomingMessage, MessageInfo, Notification, Paired, PairingCode, PasskeyAssertion,
+    PasskeyStep, PeerMessage, QrCode, ReceiptKind, ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
-pub use group::{Description, Group, GroupAddressing, GroupChange, Joined, Member, NotReached, Rank};
+pub use group::{
+    Description, Group, GroupAddressing, GroupChange, GroupNews, GroupUpdate, JoinRequest, Joined, Member,
+    NotReached, Rank,
+};
 pub use limit::{Limit, LimitKind};
-pub use message::{Ack, MessageId, Outgoing, SendError};
-pub use received::ReceivedMessages;
+pub use media::{
+    Attachment, DownloadError, Downloaded, MediaHost, MediaHttp, MediaOrigin, MediaSource, NoFile,
+    PartialFile, Pieces, RemoteFile, RequestBody, Unanswered, UploadError, Uploaded, exchange,
+};
+pub use message::{Ack, DeviceCount, MessageId, Outgoing, SendError};
+pub use people::{
+    BlockList, BusinessHours, BusinessProfile, CallUpdate, ChatState, ChatStateUpdate, Picture,
+    PresenceUpdate, PrivacySettings,
+};
+pub use received::{ReceivedContent, ReceivedMessages};
 pub use request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
 pub use sent::{SentContent, SentMessages};
 pub use state::State;
 pub use transport::{
-    ConnectRequest, Connection, Connector, Inbound, Outbound, TransportError, memory, websocket,
+    ConnectRequest, Connection, Connector, Inbound, Outbound, Traffic, TransportError, memory, websocket,
 };
 pub use version::{NotAVersion, Version, Versions};
 

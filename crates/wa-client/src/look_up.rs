@@ -1,12 +1,15 @@
 //! Flows that ask the server run beside the pump, many at once. Each is linear and owns what it needs; what it brings
 //! is applied by the pump.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::pin::Pin;
 
+use bytes::Bytes;
 use compact_str::CompactString;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use wa_appstate::Collection;
 use wa_binary::{Jid, Node};
 use wa_crypto::PublicKey;
 
@@ -16,7 +19,8 @@ use crate::iq::encrypt::FetchedBundle;
 use crate::iq::trust::Told;
 use crate::iq::usync::KnownUser;
 use crate::message::SendError;
-use crate::request::{OnWhatsApp, RequestError};
+use crate::mirror::Whereabouts;
+use crate::request::{OnWhatsApp, Person, RequestError};
 use crate::retry::RetryRequest;
 
 type Running = Pin<Box<dyn Future<Output = Box<Answered>> + Send>>;
@@ -56,7 +60,8 @@ pub(crate) enum Answered {
     /// For the messages waiting in the lane of this chat.
     Audience { lane: Jid, found: Result<Found, SendError> },
     /// Who is in the group with messages waiting in its lane.
-    Group { lane: Jid, found: Result<Box<Group>, RequestError> },
+    /// Of its members, so many are learned of.
+    Group { lane: Jid, found: Result<Box<Group>, RequestError>, learned: usize },
     /// For what an embedder asks about groups; `changed` is one that it changes.
     Groups { changed: Option<Jid>, answer: Result<GroupAnswer, RequestError>, reply: Reply<GroupAnswer> },
     /// For a message that a device asked for again.
@@ -71,6 +76,14 @@ pub(crate) enum Answered {
     Phone(Result<Vec<FetchedBundle>, RequestError>),
     /// For [`crate::Client::resolve`].
     Contacts { contacts: Result<Vec<OnWhatsApp>, RequestError>, reply: Reply<Vec<OnWhatsApp>> },
+    /// For [`crate::Client::who_are`]: what was known, and what the server said of the others.
+    People {
+        people: Vec<Whereabouts>,
+        contacts: Result<Vec<Option<OnWhatsApp>>, RequestError>,
+        reply: Reply<Vec<Option<Person>>>,
+    },
+    /// For a request whose answer changes nothing here.
+    Asked { answer: Result<Node<'static>, RequestError>, reply: Reply<Node<'static>> },
     /// For [`crate::Client::mark_read`].
     Privacy { answer: Result<Node<'static>, RequestError>, read: Box<ReadReceipt>, reply: Reply<()> },
     /// What the server says of the account's limits: of its lock, and of new chats.
@@ -79,6 +92,10 @@ pub(crate) enum Answered {
     TokenGiven { user: Jid, at: i64, outcome: Result<(), RequestError> },
     /// The server's keys of ours have been looked after.
     Keys(Result<Supply, RequestError>),
+    /// A piece of the history, or why it can't be had, and whether it may be later.
+    History(Result<Bytes, (String, bool)>),
+    /// Work on the app state has ended.
+    AppState(Box<AppStateOutcome>),
     /// The last step of the login.
     LoggedIn(LoggedIn),
     /// The server was asked once more to deliver.
@@ -93,6 +110,19 @@ pub(crate) struct LoggedIn {
     pub(crate) keys: Result<Supply, RequestError>,
     /// Whether the server has answered that it delivers.
     pub(crate) is_active: bool,
+}
+
+/// What work on the app state came to.
+#[derive(Default)]
+pub(crate) struct AppStateOutcome {
+    /// Keys that are missing.
+    pub(crate) missing: BTreeSet<Bytes>,
+    /// Collections that can't be verified.
+    pub(crate) broken: BTreeSet<Collection>,
+    /// What kept it from being brought up to date.
+    pub(crate) failure: Option<RequestError>,
+    /// What became of a change, and who asked for it.
+    pub(crate) written: Option<(Reply<()>, Result<(), RequestError>)>,
 }
 
 /// How the server is supplied with one-time keys.
@@ -111,6 +141,31 @@ pub(crate) struct Found {
     pub(crate) contact: Option<Contact>,
     pub(crate) users: Vec<KnownUser>,
     pub(crate) bundles: Vec<FetchedBundle>,
+}
+
+impl Found {
+    /// Takes out of it what can be taken in before the rest: so many people with the keys of all their devices, and once
+    /// there is none left, the keys of so many devices whose owners were known before. Phones come first, since they vouch
+    /// for their companions.
+    pub(crate) fn take_part(&mut self, size: usize) -> Self {
+        if self.users.is_empty() {
+            self.bundles.sort_by_key(|fetched| fetched.device.device != 0);
+            let bundles = self.bundles.drain(..size.min(self.bundles.len())).collect();
+            return Self { contact: self.contact.take(), users: Vec::new(), bundles };
+        }
+        let users: Vec<_> = self.users.drain(..size.min(self.users.len())).collect();
+        let names = users.iter().flat_map(|known| [Some(&known.user), known.lid.as_ref()]);
+        let names: HashSet<_> = names.flatten().map(|name| name.user.as_str()).collect();
+        let is_theirs = |fetched: &FetchedBundle| names.contains(fetched.device.user.as_str());
+        let (bundles, rest) = std::mem::take(&mut self.bundles).into_iter().partition(is_theirs);
+        self.bundles = rest;
+        Self { contact: self.contact.take(), users, bundles }
+    }
+
+    /// Whether nothing is left to take in.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.contact.is_none() && self.users.is_empty() && self.bundles.is_empty()
+    }
 }
 
 /// The account that has a number.

@@ -6,7 +6,7 @@ use wa_binary::Jid;
 use crate::cause::Cause;
 use crate::content::Draft;
 use crate::limit::Limit;
-use crate::request::RequestError;
+use crate::request::{Person, RequestError};
 
 /// Id of a message, chosen by its sender. The same id sent twice is shown once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,11 +77,31 @@ impl Outgoing {
 }
 
 /// WhatsApp's word that it has a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ack {
     /// Unix seconds that WhatsApp gave the message.
     pub timestamp: i64,
+    /// For how many devices it holds something.
+    pub devices: DeviceCount,
+    /// Whom it reached, as WhatsApp calls them; nobody where it went to a group.
+    pub to: Person,
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { timestamp, devices, .. } = self;
+        f.debug_struct("Ack").field("timestamp", timestamp).field("devices", devices).finish_non_exhaustive()
+    }
+}
+
+/// For how many devices a message was encrypted: those of the recipients, and the own ones but this one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeviceCount {
+    /// It was encrypted for these, or they have the group's key.
+    pub reached: usize,
+    /// These are known, and there were no usable keys for them. Of a group's member of whom no device is known, one.
+    pub failed: usize,
 }
 
 /// Why a message was not sent, or is not known to be sent.
@@ -156,6 +176,19 @@ impl From<RequestError> for SendError {
             RequestError::NotConnected { cause } => Self::NotConnected { cause },
             RequestError::Store(problem) => Self::Store(problem),
             other => Self::LookUp(other.to_string()),
+        }
+    }
+}
+
+impl From<SendError> for RequestError {
+    /// Somebody whom a request is about could not be found.
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Stopped => Self::Stopped,
+            SendError::NotConnected { cause } => Self::NotConnected { cause },
+            SendError::Store(problem) => Self::Store(problem),
+            SendError::NotOnWhatsApp => Self::Refused { code: 404, text: "not on WhatsApp".into() },
+            other => Self::Invalid(other.to_string()),
         }
     }
 }

@@ -1,19 +1,26 @@
+mod app_state;
 mod chat_timers;
 mod device;
 mod device_lists;
 mod groups;
 mod identities;
 mod people;
+mod secrets;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use compact_str::CompactString;
 use rand::CryptoRng;
 use tokio::task::JoinHandle;
+use wa_appstate::Collection;
 use wa_binary::Jid;
 use wa_crypto::{KeyPair, PrivateKey};
 use wa_signal::{LocalIdentity, PreKey};
-use wa_store::{Changes, ChatTimer, Device, DeviceList, KeyHolders, Limits, SentMessage, Store, StoreError};
+use wa_store::{
+    Changes, ChatTimer, Device, DeviceList, KeyHolders, Limits, MessageSecret, SentMessage, Store, StoreError,
+};
 
 use crate::alias::Aliases;
 use crate::cache::Cache;
@@ -22,19 +29,24 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::group::Group;
 use crate::inbox::{EventSource, Inbox};
+use crate::letters::Letters;
 use crate::lid::Lids;
 use crate::missed::Missed;
+use crate::pieces::HistoryReader;
 use crate::ratchets::{SenderKeys, Sessions};
 use crate::retry::RetryCounts;
 use crate::sent::RecentlySent;
 use crate::tokens::Tokens;
 
+pub(crate) use app_state::{Applied, told as app_state_told};
 use chat_timers::CACHED_TIMERS;
 use device::new_device;
 pub(crate) use device::signed_prekey_record;
 use device_lists::CACHED_DEVICE_LISTS;
 use groups::CACHED_GROUPS;
 pub(crate) use people::{Whereabouts, hosted};
+use secrets::CACHED_SECRETS;
+pub(crate) use secrets::Holder;
 
 /// Messages that are known to have been told, of the latest: a server that missed a receipt delivers them again.
 const REMEMBERED_ARRIVALS: usize = 256;
@@ -73,8 +85,18 @@ pub(crate) struct Mirror {
     device_lists: Cache<Jid, Option<DeviceList>>,
     /// `None`: nothing is stored.
     chat_timers: Cache<Jid, Option<ChatTimer>>,
+    /// Collections of the app state in which there is something new.
+    pub(crate) stale_collections: BTreeSet<Collection>,
+    /// Collections in the clear that the phone has sent: each a `SyncdSnapshotRecovery`.
+    pub(crate) recoveries: Vec<Bytes>,
+    /// Where the reading of the phone's history stands.
+    pub(crate) history: HistoryReader,
+    /// Questions to the own phone that have not left.
+    pub(crate) letters: Letters,
     groups: Cache<Jid, Arc<Group>>,
     key_holders: Cache<Jid, KeyHolders>,
+    /// Secrets of polls and events, by chat and id.
+    secrets: Cache<(Jid, CompactString), Arc<MessageSecret>>,
     /// Ride along with the next commit.
     pub(crate) changes: Changes,
     /// Whether something changed that must be stored before anything that follows from it may leave.
@@ -120,8 +142,13 @@ impl Mirror {
             delivered: Cache::new(REMEMBERED_DELIVERIES),
             device_lists: Cache::new(CACHED_DEVICE_LISTS),
             chat_timers: Cache::new(CACHED_TIMERS),
+            stale_collections: BTreeSet::new(),
+            recoveries: Vec::new(),
+            history: HistoryReader::default(),
+            letters: Letters::default(),
             groups: Cache::new(CACHED_GROUPS),
             key_holders: Cache::new(CACHED_GROUPS),
+            secrets: Cache::new(CACHED_SECRETS),
             changes: Changes::default(),
             urgent: false,
         }
@@ -147,8 +174,10 @@ impl Mirror {
     pub(crate) fn accept(&mut self) -> bool {
         let recorded = self.inbox.accepted();
         let is_changed = self.sessions.is_changed() || self.sender_keys.is_changed();
-        self.urgent |= !recorded.is_empty() || is_changed;
+        let marks = self.inbox.accepted_marks();
+        self.urgent |= !recorded.is_empty() || !marks.is_empty() || is_changed;
         self.changes.inbox.extend(recorded);
+        self.changes.history_progress.extend(marks);
         self.urgent
     }
 
@@ -239,6 +268,7 @@ impl Mirror {
         drop(self.chat_timers.take());
         drop(self.groups.take());
         drop(self.key_holders.take());
+        drop(self.secrets.take());
         drop(self.arrived.take());
         changes
     }

@@ -57,6 +57,14 @@ impl MissedMessage {
         Self { chat, sender, id: id.to_owned(), from_me, frame, asked: 0, due: 0 }
     }
 
+    /// Who else wrote it, without device, where the chat doesn't say so.
+    pub(crate) fn member(&self) -> Option<String> {
+        if self.from_me || self.chat.parse::<Jid>().is_ok_and(|chat| chat.is_user()) {
+            return None;
+        }
+        Some(self.sender.parse::<Jid>().ok()?.to_user().to_string())
+    }
+
     fn is(&self, chat: &Jid, sender: &Jid, id: &str) -> bool {
         self.id == id && self.chat == chat.to_string() && self.sender == sender.to_string()
     }

@@ -5,12 +5,14 @@
 
 mod commands;
 mod login;
+mod signals;
 mod stanzas;
 
 use std::convert::Infallible;
 
 use tokio::time::Instant;
 
+use crate::app_state::AppState;
 use crate::backoff::Backoff;
 use crate::batch::{AcceptError, Verdict};
 use crate::cause::Cause;
@@ -20,6 +22,7 @@ use crate::connection::link::Link;
 use crate::context::Context;
 use crate::embedder::Embedder;
 use crate::end::End;
+use crate::history;
 use crate::iq;
 use crate::keeper::Keeper;
 use crate::look_up::Answered;
@@ -45,6 +48,7 @@ pub(crate) struct Online<'a> {
     keeper: Keeper,
     queries: Queries,
     standing: Standing,
+    app_state: AppState,
     phase: Phase,
     leaving: Option<Box<Leaving>>,
     /// Who asked for the companion to be unlinked.
@@ -76,6 +80,8 @@ enum Input {
     Answered(Box<Answered>),
     Call(Call),
     Time,
+    /// There is history to read.
+    History,
 }
 
 impl<'a> Online<'a> {
@@ -94,6 +100,7 @@ impl<'a> Online<'a> {
             keeper: Keeper::default(),
             queries: Queries::default(),
             standing: Standing::default(),
+            app_state: AppState::default(),
             phase: Phase::AwaitSuccess(Instant::now() + shared.config.login_timeout),
             leaving: None,
             unlinking: Vec::new(),
@@ -111,6 +118,7 @@ impl<'a> Online<'a> {
         };
         self.sender.abandon(&end.cause);
         self.standing.abandon(&mut self.context);
+        self.app_state.abandon(&RequestError::NotConnected { cause: end.cause.clone() });
         // The connection ended of itself before it could be left: the command is carried out without one.
         if let Some(leaving) = self.leaving {
             self.embedder.commands.postpone(leaving.command);
@@ -131,12 +139,42 @@ impl<'a> Online<'a> {
             self.hand_out().await?;
             let input = self.next().await?;
             self.on_input(input).await?;
+            self.go_on().await?;
             self.leave_when_done()?;
         }
     }
 
+    /// Begins what follows from what has been read and stored.
+    async fn go_on(&mut self) -> Result<(), End> {
+        if self.phase != Phase::Ready || self.leaving.is_some() {
+            return Ok(());
+        }
+        self.app_state.go_on(&mut self.context);
+        if self.reads_history() {
+            Box::pin(history::read_on(&mut self.context)).await?;
+        }
+        if self.context.mirror.letters.is_empty() {
+            return Ok(());
+        }
+        Box::pin(self.sender.ask_phone(&mut self.context)).await
+    }
+
+    /// Whether there may be history to read, and nothing else to tell.
+    fn reads_history(&self) -> bool {
+        let mirror = &self.context.mirror;
+        let is_stored = mirror.changes.peer_data.is_empty();
+        let is_free = self.embedder.outlet.is_free() && !self.embedder.outlet.has_waiting();
+        self.phase == Phase::Ready
+            && self.leaving.is_none()
+            && is_free
+            && is_stored
+            && !mirror.inbox.has_events()
+            && mirror.history.has_work()
+    }
+
     async fn next(&mut self) -> Result<Input, End> {
         let is_reading = self.is_reading();
+        let reads_history = self.reads_history();
         tokio::select! {
             frames = self.context.link.receive(self.context.shared.config.batch), if is_reading => {
                 Ok(Input::Frames(frames?))
@@ -148,6 +186,8 @@ impl<'a> Online<'a> {
             answered = self.context.look_ups.next() => Ok(Input::Answered(answered)),
             call = self.context.requests.next_call() => Ok(Input::Call(call)),
             () = self.context.timers.next() => Ok(Input::Time),
+            // Others are let in between.
+            () = tokio::task::yield_now(), if reads_history => Ok(Input::History),
         }
     }
 
@@ -160,6 +200,7 @@ impl<'a> Online<'a> {
             Input::Answered(answered) => Box::pin(self.on_answered(*answered)).await,
             Input::Call(call) => self.on_call(call).await,
             Input::Time => Box::pin(self.on_time()).await,
+            Input::History => Ok(()),
         }
     }
 
@@ -218,7 +259,9 @@ impl<'a> Online<'a> {
         let context = &mut self.context;
         match answered {
             Answered::Audience { lane, found } => self.sender.on_audience(context, &lane, found).await,
-            Answered::Group { lane, found } => self.sender.on_group(context, lane, found).await,
+            Answered::Group { lane, found, learned } => {
+                self.sender.on_group(context, lane, found, learned).await
+            }
             Answered::Groups { changed, answer, reply } => {
                 query::groups::on_answer(context, changed, answer, reply).await
             }
@@ -227,7 +270,14 @@ impl<'a> Online<'a> {
             Answered::Person { asked, found } => self.queries.on_person(context, &asked, found).await,
             Answered::Props(answer) => login::on_props(context, answer).await,
             Answered::Phone(bundles) => self.sender.on_phone_bundle(context, bundles).await,
+            Answered::Asked { answer, reply } => {
+                let _ = reply.send(answer);
+                Ok(())
+            }
             Answered::Contacts { contacts, reply } => query::on_contacts(context, contacts, reply).await,
+            Answered::People { people, contacts, reply } => {
+                query::many::on_people(context, people, contacts, reply).await
+            }
             Answered::Privacy { answer, read, reply } => {
                 self.queries.on_privacy(context, answer, &read, reply).await
             }
@@ -236,6 +286,11 @@ impl<'a> Online<'a> {
                 standing::on_given(context, &user, at, outcome).await
             }
             Answered::Keys(outcome) => self.keeper.done(context, outcome),
+            Answered::History(blob) => history::on_fetched(context, blob).await,
+            Answered::AppState(outcome) => {
+                self.app_state.on_outcome(context, *outcome);
+                Ok(())
+            }
             Answered::LoggedIn(logged_in) => self.on_logged_in(logged_in).await,
             Answered::Activated(outcome) => {
                 if let Err(error) = outcome {
@@ -292,6 +347,8 @@ impl<'a> Online<'a> {
         }
         self.sender.on_time(&mut self.context, now);
         self.receiver.on_time(&mut self.context, now).await?;
+        self.app_state.on_time(&mut self.context);
+        history::on_time(&mut self.context);
         if self.phase == Phase::Ready {
             self.sender.ask_phone(&mut self.context).await?;
         }

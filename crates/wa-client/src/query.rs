@@ -1,6 +1,9 @@
 //! What an embedder asks for besides sending.
 
+pub(crate) mod additions;
 pub(crate) mod groups;
+pub(crate) mod many;
+pub(crate) mod media;
 
 use std::collections::HashMap;
 
@@ -127,7 +130,12 @@ async fn send_read(
     reply: Reply<()>,
 ) -> Result<(), End> {
     if let Some((first, rest)) = read.ids.split_first() {
-        let kind = if others_may_know && !read.chat.is_newsletter() { "read" } else { "read-self" };
+        let kind = match (others_may_know && !read.chat.is_newsletter(), read.played) {
+            (true, false) => "read",
+            (false, false) => "read-self",
+            (true, true) => "played",
+            (false, true) => "played-self",
+        };
         let is_shared = matches!(read.chat.server, Server::Group | Server::Broadcast);
         let participant = read.sender.as_ref().filter(|_| is_shared).map(Jid::to_user);
         let receipt = Node::new("receipt")
@@ -154,23 +162,30 @@ pub(crate) fn resolve(context: &mut Context<'_>, numbers: Vec<String>, reply: Re
     }
     context.locate(|mut locator| async move {
         let contacts = on_whatsapp(&mut locator, &asked).await;
-        let as_asked = |(number, contact): (String, OnWhatsApp)| OnWhatsApp { number, ..contact };
+        let nobody = || OnWhatsApp { number: String::new(), registered: false, pn: None, lid: None };
+        let as_asked = |(number, contact): (String, Option<OnWhatsApp>)| OnWhatsApp {
+            number,
+            ..contact.unwrap_or_else(nobody)
+        };
         let contacts = contacts.map(|contacts| numbers.into_iter().zip(contacts).map(as_asked).collect());
         Answered::Contacts { contacts, reply }
     });
 }
 
-/// Asks about all numbers at once, and then about the other forms of those that nobody has.
-async fn on_whatsapp(locator: &mut Locator, asked: &[String]) -> Result<Vec<OnWhatsApp>, RequestError> {
-    let nobody = || OnWhatsApp { number: String::new(), registered: false, pn: None, lid: None };
-    let found = locator.contacts(asked).await?;
-    let mut found: Vec<_> = found.into_iter().map(|contact| contact.unwrap_or_else(nobody)).collect();
-    let missing = asked.iter().enumerate().filter(|(place, _)| !found[*place].registered);
+/// Asks about all numbers at once, and then about the other forms of those that nobody has. `None` where the server
+/// doesn't say.
+async fn on_whatsapp(
+    locator: &mut Locator,
+    asked: &[String],
+) -> Result<Vec<Option<OnWhatsApp>>, RequestError> {
+    let mut found = locator.contacts(asked).await?;
+    let is_missing = |contact: &Option<OnWhatsApp>| contact.as_ref().is_none_or(|it| !it.registered);
+    let missing = asked.iter().enumerate().filter(|(place, _)| is_missing(&found[*place]));
     let (places, others): (Vec<_>, Vec<_>) =
         missing.filter_map(|(place, number)| Some((place, other_form(number)?))).unzip();
     if !others.is_empty() {
         for (place, contact) in places.into_iter().zip(locator.contacts(&others).await?) {
-            found[place] = contact.unwrap_or_else(nobody);
+            found[place] = contact.or_else(|| found[place].take());
         }
     }
     Ok(found)

@@ -3,14 +3,15 @@
 
 mod aggregate;
 mod backlog;
+mod call;
 mod decrypt;
 mod envelope;
 mod group;
-mod history;
 mod info;
 mod meaning;
 mod message;
 mod notification;
+mod opening;
 mod peer;
 mod receipt;
 mod replay;
@@ -133,7 +134,8 @@ impl Receiver {
             "receipt" => self.on_receipt(context, node).await,
             "notification" => self.on_notification(context, keeper, node).await,
             "status" => self.on_status(context, node).await,
-            tag @ ("call" | "appdata") => {
+            "call" => self.on_call(context, node).await,
+            tag @ "appdata" => {
                 self.answers.push(receipt::ack(tag, node));
                 context.mirror.inbox.push(notification::passed_on(node, tag));
                 Ok(())

@@ -11,20 +11,22 @@ mod resend;
 mod rights;
 mod stanza;
 
+use std::future::ready;
 use std::sync::Arc;
 
 use wa_binary::{Jid, Node};
-use wa_store::LidMigration;
+use wa_store::{ChatTimer, LidMigration};
 
 use crate::cause::Cause;
 use crate::command::SendReply;
+use crate::content::Kind;
 use crate::context::Context;
 use crate::end::End;
 use crate::group::Group;
 use crate::iq;
 use crate::limit::{Limit, LimitKind};
 use crate::look_up::{Answered, Found};
-use crate::message::{Outgoing, SendError};
+use crate::message::{DeviceCount, Outgoing, SendError};
 use crate::mirror::Whereabouts;
 use crate::request::{Person, RequestError};
 use crate::standing;
@@ -32,6 +34,10 @@ use acks::{Acks, Consequence, Try, Waiting};
 use audience::{Audience, NameSpace, Plan, Wanted};
 use lanes::{Lanes, Queued};
 pub(crate) use resend::on_primaries;
+
+/// People whose addresses and keys are taken in at once, before others have a turn: to begin a session takes a
+/// processor about half a millisecond, and a group may have a thousand members.
+const PEOPLE_AT_ONCE: usize = 32;
 
 /// Sends messages, those of one chat in the order of the calls, and says what became of them.
 #[derive(Debug)]
@@ -46,6 +52,7 @@ pub(crate) struct Sender {
 struct Prepared {
     node: Node<'static>,
     audience: Arc<Audience>,
+    devices: DeviceCount,
     message: Queued,
     attempt: Try,
 }
@@ -118,11 +125,7 @@ impl Sender {
             }
             Ok(Plan::Group) => {
                 self.lanes.open(lane.clone(), queued);
-                context.look_up(|asker| async move {
-                    let answer = asker.ask(iq::group::query(&lane)).await;
-                    let found = answer.and_then(|answer| iq::group::read(&answer)).map(Box::new);
-                    Answered::Group { lane, found }
-                });
+                look_up_group(context, lane);
             }
             Err(error) => drop(queued.1.send(Err(error))),
         }
@@ -134,10 +137,18 @@ impl Sender {
         context: &mut Context<'_>,
         lane: Jid,
         found: Result<Box<Group>, RequestError>,
+        learned: usize,
     ) -> Result<(), End> {
         let plan = match found {
             Ok(group) => {
-                context.learn_members(&group).await?;
+                let rest = group.members.get(learned..).unwrap_or_default();
+                let part = rest.get(..PEOPLE_AT_ONCE).unwrap_or(rest);
+                context.learn_members(part).await?;
+                if part.len() < rest.len() {
+                    let (learned, found) = (learned + part.len(), Ok(group));
+                    context.look_up(|_| ready(Answered::Group { lane, found, learned }));
+                    return Ok(());
+                }
                 context.mirror.save_group(*group);
                 audience::plan(context, &lane).await
             }
@@ -166,7 +177,21 @@ impl Sender {
         found: Result<Found, SendError>,
     ) -> Result<(), End> {
         let audience = match found {
-            Ok(found) => audience::learn(context, lane, found).await?.map(Arc::new),
+            // It has changed meanwhile: what is known of it is out of date.
+            Ok(_) if lane.is_group() && context.mirror.group(lane).is_none() => {
+                look_up_group(context, lane.clone());
+                return Ok(());
+            }
+            Ok(mut found) => {
+                let part = found.take_part(PEOPLE_AT_ONCE);
+                if !found.is_empty() {
+                    audience::learn_part(context, &part).await?;
+                    let (lane, found) = (lane.clone(), Ok(found));
+                    context.look_up(|_| ready(Answered::Audience { lane, found }));
+                    return Ok(());
+                }
+                audience::learn(context, lane, part).await?.map(Arc::new)
+            }
             Err(error) => Err(error),
         };
         self.send_waiting(context, lane, audience).await
@@ -192,7 +217,7 @@ impl Sender {
 
     /// Stores the sessions if their leases ran out, then lets everything leave together.
     async fn transmit(&mut self, context: &mut Context<'_>, prepared: Vec<Prepared>) -> Result<(), End> {
-        let prepared = rightful(context, prepared).await;
+        let prepared = rightful(context, &self.acks, prepared).await;
         // Full of sent messages: only retry receipts after a crash would miss them, yet not for ever.
         let stored = if context.mirror.sent.is_full() {
             context.commit().await
@@ -209,8 +234,8 @@ impl Sender {
             return Ok(());
         }
         let mut nodes = Vec::with_capacity(prepared.len());
-        for Prepared { node, audience, message: (message, reply), attempt } in prepared {
-            self.acks.insert(Waiting::new(message, reply, audience, attempt));
+        for Prepared { node, audience, devices, message: (message, reply), attempt } in prepared {
+            self.acks.insert(Waiting::new(message, reply, (audience, devices), attempt));
             nodes.push(node);
         }
         for node in &nodes {
@@ -231,7 +256,9 @@ impl Sender {
         if !ack.attrs.get("class").is_some_and(|class| *class == "message") {
             return Ok(None);
         }
-        let Some((audience, consequences)) = self.acks.complete(ack) else { return Ok(None) };
+        let Some((audience, consequences)) = self.acks.complete(ack, context.server_millis() / 1000) else {
+            return Ok(None);
+        };
         let mut left = None;
         let mirror = &mut *context.mirror;
         for consequence in consequences {
@@ -259,7 +286,7 @@ impl Sender {
             }
         }
         if ack.attrs.number::<u32>("error").is_none_or(|code| code == Ok(0)) {
-            standing::give_token_when_due(context, &audience.chat).await?;
+            standing::on_taken(context, &audience.chat).await?;
         }
         Ok(left)
     }
@@ -277,8 +304,8 @@ impl Sender {
     }
 
     /// A receipt of a recipient proves that the server has the message, even if its ack got lost.
-    pub(crate) fn on_receipt(&mut self, receipt: &Node<'_>) {
-        self.acks.prove(receipt);
+    pub(crate) fn on_receipt(&mut self, context: &Context<'_>, receipt: &Node<'_>) {
+        self.acks.prove(receipt, context.server_millis() / 1000);
     }
 
     /// Gives up on messages whose acks are overdue.
@@ -307,9 +334,19 @@ async fn placed(
     message: Box<Outgoing>,
 ) -> Result<(Jid, Box<Outgoing>), SendError> {
     let lane = lane_of(context, &message).await?;
+    if let Some((seconds, set_at)) = message.content.view().timer().filter(|_| is_setting(&message)) {
+        let said = ChatTimer { seconds, set_at: set_at.unwrap_or(context.server_millis() / 1000) };
+        context.mirror.learn_timer(&context.shared.store, &lane, said).await.map_err(store_failed)?;
+        return Ok((lane, message));
+    }
     let timer = context.mirror.chat_timer(&context.shared.store, &lane).await.map_err(store_failed)?;
     let Outgoing { id, to, content } = *message;
     Ok((lane, Box::new(Outgoing { id, to, content: content.timed(timer.seconds, timer.set_at) })))
+}
+
+/// Whether a message sets the timer of its chat.
+fn is_setting(message: &Outgoing) -> bool {
+    message.content.view().kind() == Kind::Timer
 }
 
 /// The chat whose order a message belongs to; refuses what can't be sent.
@@ -322,7 +359,7 @@ async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, S
         return Err(SendError::TooLarge { size });
     }
     let lane = lane_to(context, &message.to).await?;
-    match rights::limit(context, &lane).await? {
+    match rights::limit(context, &lane, &[]).await? {
         Some(limit) => Err(SendError::Limited(limit)),
         None => Ok(lane),
     }
@@ -343,36 +380,56 @@ async fn lane_to(context: &mut Context<'_>, to: &Jid) -> Result<Jid, SendError> 
 /// The limit that forbids to write to this user now, if any.
 pub(crate) async fn limit_on(context: &mut Context<'_>, to: &Jid) -> Result<Option<Limit>, SendError> {
     let lane = lane_to(context, to).await?;
-    rights::limit(context, &lane).await
+    rights::limit(context, &lane, &[]).await
+}
+
+/// What shows a person that the account may see of them what others may not, if it has something.
+pub(crate) async fn shown_right(context: &mut Context<'_>, to: &Jid) -> Option<Node<'static>> {
+    rights::shown(context, to, &[]).await.ok().flatten().filter(|right| right.is("tctoken"))
 }
 
 /// Encrypts for all devices; tells the caller if that fails for all.
 fn prepare(
     context: &mut Context<'_>,
     audience: &Arc<Audience>,
-    message: Queued,
+    (mut message, reply): Queued,
     attempt: Try,
 ) -> Option<Prepared> {
+    if let Some(group) = context.mirror.group(&audience.chat) {
+        message.content = message.content.timed(group.expiration, 0);
+    }
     let encrypted = if audience.chat.is_group() {
-        group::for_audience(context, audience, &message.0)
+        group::for_audience(context, audience, &message)
     } else {
-        encrypt::for_audience(context, audience, &message.0)
+        encrypt::for_audience(context, audience, &message)
     };
     match encrypted {
-        Ok(node) => Some(Prepared { node, audience: Arc::clone(audience), message, attempt }),
+        Ok((node, devices)) => {
+            let audience = Arc::clone(audience);
+            Some(Prepared { node, audience, devices, message: (message, reply), attempt })
+        }
         Err(error) => {
-            let _ = message.1.send(Err(error));
+            let _ = reply.send(Err(error));
             None
         }
     }
 }
 
 /// Lets messages show their right to arrive; those that have come to have none since they were sent are refused.
-async fn rightful(context: &mut Context<'_>, prepared: Vec<Prepared>) -> Vec<Prepared> {
+async fn rightful(context: &mut Context<'_>, acks: &Acks, prepared: Vec<Prepared>) -> Vec<Prepared> {
+    let mut begun = Vec::new();
+    if context.mirror.limits.new_chats.is_some() {
+        for chat in acks.chats() {
+            // Whoever can't be judged isn't counted.
+            let _ = rights::begin(context, chat, &mut begun).await;
+        }
+    }
     let mut rightful = Vec::with_capacity(prepared.len());
     for mut prepared in prepared {
-        match rights::shown(context, &prepared.audience.chat).await {
+        let chat = &prepared.audience.chat;
+        match rights::shown(context, chat, &begun).await {
             Ok(token) => {
+                let _ = rights::begin(context, chat, &mut begun).await;
                 prepared.node = prepared.node.with_children(token);
                 rightful.push(prepared);
             }
@@ -380,6 +437,15 @@ async fn rightful(context: &mut Context<'_>, prepared: Vec<Prepared>) -> Vec<Pre
         }
     }
     rightful
+}
+
+/// Asks the server who is in a group.
+fn look_up_group(context: &mut Context<'_>, lane: Jid) {
+    context.look_up(|asker| async move {
+        let answer = asker.ask(iq::group::query(&lane)).await;
+        let found = answer.and_then(|answer| iq::group::read(&answer)).map(Box::new);
+        Answered::Group { lane, found, learned: 0 }
+    });
 }
 
 /// Asks for what is missing to encrypt for a chat.

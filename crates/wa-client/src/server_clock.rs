@@ -6,6 +6,21 @@ use wa_binary::Node;
 
 use crate::clock::Clock;
 
+/// How far ahead of what is known of the server's clock it may date something, in seconds: ours may go wrong by days
+/// while a connection lasts. What is dated later, or before 1970, is dated wrongly.
+const MOST_AHEAD: i64 = 31 * 24 * 3600;
+
+/// A time (Unix seconds) that somebody said something happened at, unless it can't be. `now`: the server's time as far
+/// as it is known.
+pub(crate) fn plausible(said: i64, now: i64) -> Option<i64> {
+    (1..=now.saturating_add(MOST_AHEAD)).contains(&said).then_some(said)
+}
+
+/// When something happened, as the `t` of its stanza has it: Unix seconds.
+pub(crate) fn time_of(node: &Node<'_>, now: i64) -> Option<i64> {
+    plausible(node.attrs.number("t").and_then(Result::ok)?, now)
+}
+
 /// The server's clock, as its stanzas show it. Clones are the same clock.
 ///
 /// A stanza tells the second in which it was sent, so its `t` can't be later than the server's time on arrival: the
@@ -31,7 +46,7 @@ impl ServerClock {
 
     /// A stanza has arrived.
     pub(crate) fn heard(&self, stanza: &Node<'_>) {
-        if let Some(Ok(seconds)) = stanza.attrs.number::<i64>("t") {
+        if let Some(seconds) = time_of(stanza, self.unix_millis() / 1000) {
             self.lead.fetch_max(self.shown(seconds), Ordering::Relaxed);
         }
     }
@@ -67,6 +82,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_dated_wrongly_has_no_time() {
+        let of = |t: &'static str| time_of(&Node::new("message").attr("t", t), 100);
+        assert_eq!((of("1"), of("101"), of("2678500")), (Some(1), Some(101), Some(2_678_500)));
+        for wrong in ["2678501", "99999999999999", "9223372036854775807", "0", "-5", "1e9", ""] {
+            assert_eq!(of(wrong), None, "{wrong}");
+        }
+        assert_eq!(time_of(&Node::new("message"), 100), None);
+    }
+
+    #[test]
     fn the_largest_lead_that_is_shown_counts() {
         let ours = Arc::new(Ours::default());
         let clock = ServerClock::new(ours.clone());
@@ -80,8 +105,8 @@ mod tests {
         clock.heard(&Node::new("ack").attr("t", 101_u32));
         assert_eq!(clock.unix_millis(), 101_000);
         at(107_000);
-        for late in [Node::new("message").attr("t", 90_u32), Node::new("message").attr("t", "x")] {
-            clock.heard(&late);
+        for late in ["90", "x", "-5", "99999999999999"] {
+            clock.heard(&Node::new("message").attr("t", late));
         }
         assert_eq!(clock.unix_millis(), 101_900);
         clock.set(300);

@@ -6,10 +6,11 @@ use wa_store::{Changes, Store, StoreError};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::media::Transfers;
 use crate::received::ReceivedMessages;
 use crate::sent::SentMessages;
 use crate::server_clock::ServerClock;
-use crate::transport::Connector;
+use crate::transport::{Connector, Meter};
 use crate::version::Versions;
 
 /// The companion's one source of randomness: keys, padding, jitter.
@@ -19,6 +20,8 @@ pub(crate) type Random = ChaCha20Rng;
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) connector: Arc<dyn Connector>,
+    /// Counts what goes over connections.
+    pub(crate) meter: Meter,
     pub(crate) trust: TrustRoot,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) server_clock: ServerClock,
@@ -27,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) versions: Arc<dyn Versions>,
     /// Where received messages are kept, if the embedder says so.
     pub(crate) received_messages: Option<Arc<dyn ReceivedMessages>>,
+    /// What the companion itself fetches from media hosts.
+    pub(crate) transfers: Arc<Transfers>,
     pub(crate) config: Config,
 }
 

@@ -9,7 +9,7 @@ use crate::command::SendReply;
 use crate::context::Context;
 use crate::end::End;
 use crate::iq;
-use crate::limit::{Limit, LimitKind, end_of};
+use crate::limit::{Limit, LimitKind, count_new_chat, end_of};
 use crate::look_up::Answered;
 use crate::message::SendError;
 use crate::request::RequestError;
@@ -110,15 +110,33 @@ pub(crate) fn on_update(context: &mut Context<'_>, notification: &Node<'_>) -> b
     true
 }
 
-/// After a message was taken: gives its recipient a token, once a week.
-pub(crate) async fn give_token_when_due(context: &mut Context<'_>, chat: &Jid) -> Result<(), End> {
+/// After a message was taken: its recipient is a stranger no more, and is given a token, once a week.
+pub(crate) async fn on_taken(context: &mut Context<'_>, chat: &Jid) -> Result<(), End> {
     if !chat.is_lid() || context.mirror.is_own_user(chat) {
         return Ok(());
     }
     let now = context.server_millis() / 1000;
+    if context.mirror.tokens.meet(&context.shared.store, &chat.user, now).await? {
+        let mut limits = context.mirror.limits.clone();
+        count_new_chat(&mut limits, context.server_millis());
+        context.mirror.set_limits(limits);
+    }
     let known = context.mirror.tokens.of(&context.shared.store, &chat.user).await?;
     if tokens::is_due(&known, now) {
         give_token(context, chat, now);
+    }
+    Ok(())
+}
+
+/// A message in this chat has come: nobody in it is a stranger. `at`: Unix seconds.
+pub(crate) async fn on_written(context: &mut Context<'_>, chat: &Jid, at: i64) -> Result<(), End> {
+    let store = &context.shared.store;
+    if chat.is_user()
+        && !chat.is_bot()
+        && !context.mirror.is_own_user(chat)
+        && let Some(lid) = context.mirror.lids.lid_of(store, chat).await?
+    {
+        context.mirror.tokens.meet(store, &lid.user, at).await?;
     }
     Ok(())
 }

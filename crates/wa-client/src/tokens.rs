@@ -67,11 +67,21 @@ impl Tokens {
         Ok(())
     }
 
+    /// A message was exchanged with this person. Returns whether they were a stranger.
+    pub(crate) async fn meet(&mut self, store: &Store, lid: &str, at: i64) -> Result<bool, StoreError> {
+        let known = self.of(store, lid).await?;
+        let is_new = is_stranger(&known);
+        if known.met_at == 0 {
+            self.put(lid, PrivacyToken { met_at: at, ..known });
+        }
+        Ok(is_new)
+    }
+
     /// The person is known by another LID from now on.
     pub(crate) async fn follow(&mut self, store: &Store, old: &str, new: &str) -> Result<(), StoreError> {
         let known = self.of(store, old).await?;
-        let is_news =
-            known != PrivacyToken::default() && self.of(store, new).await? == PrivacyToken::default();
+        let later = self.of(store, new).await?;
+        let is_news = known != PrivacyToken::default() && later.token.is_empty() && later.given_at == 0;
         if is_news {
             self.put(new, known);
         }
@@ -132,6 +142,11 @@ pub(crate) fn is_good(token: &PrivacyToken, now: i64) -> bool {
     !token.token.is_empty() && token.received_at >= oldest_good(now)
 }
 
+/// Whether no message was ever exchanged with this person, nor a token given.
+pub(crate) fn is_stranger(token: &PrivacyToken) -> bool {
+    token.met_at == 0 && token.given_at == 0
+}
+
 /// Whether this person is to get a token of ours: they had none this week.
 pub(crate) fn is_due(token: &PrivacyToken, now: i64) -> bool {
     now.div_euclid(WEEK) > token.given_at.div_euclid(WEEK)
@@ -153,7 +168,7 @@ mod tests {
     use super::*;
 
     fn received(at: i64) -> PrivacyToken {
-        PrivacyToken { token: Bytes::from_static(b"token"), received_at: at, given_at: at }
+        PrivacyToken { token: Bytes::from_static(b"token"), received_at: at, given_at: at, met_at: 0 }
     }
 
     #[test]
@@ -172,14 +187,16 @@ mod tests {
     #[tokio::test]
     async fn the_newest_token_counts_and_is_stored_beside_what_was_given() {
         let (store, mut tokens) = (Store::memory(), Tokens::new());
+        assert!(tokens.meet(&store, "9", 6).await.unwrap());
         tokens.gave(&store, "9", 7).await.unwrap();
+        assert!(!tokens.meet(&store, "9", 8).await.unwrap());
         assert!(tokens.receive(&store, "9", Bytes::from_static(b"new"), 5).await.unwrap());
         assert!(!tokens.receive(&store, "9", Bytes::from_static(b"old"), 4).await.unwrap());
         assert!(!tokens.receive(&store, "9", Bytes::from(vec![0; LONGEST + 1]), 9).await.unwrap());
         let privacy_tokens = tokens.take_unstored();
         store.commit(Changes { privacy_tokens, ..Changes::default() }).await.unwrap();
         tokens.release();
-        let kept = PrivacyToken { token: Bytes::from_static(b"new"), received_at: 5, given_at: 7 };
+        let kept = PrivacyToken { token: Bytes::from_static(b"new"), received_at: 5, given_at: 7, met_at: 6 };
         assert_eq!(tokens.of(&store, "9").await.unwrap(), kept);
     }
 

@@ -7,7 +7,11 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 
 pub mod memory;
+mod traffic;
 pub mod websocket;
+
+pub(crate) use traffic::Meter;
+pub use traffic::Traffic;
 
 /// Opens connections to WhatsApp, or to something that behaves like it.
 #[async_trait]

@@ -111,6 +111,10 @@ pub(crate) async fn changed(context: &mut Context<'_>, user: &Jid) -> Result<(),
     let pn = mirror.lids.pn_of(store, &user).await?;
     let lid = mirror.lids.lid_of(store, &user).await?;
     let mut was_known = false;
+    let users = pn.iter().chain(&lid).flat_map(|user| [user.signal_name(), hosted(user).signal_name()]);
+    let names: Vec<_> = users.collect();
+    let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+    mirror.take_keys_from(store, &names).await?;
     for user in pn.iter().chain(&lid) {
         let primary = DeviceAddress::from(user);
         was_known |= mirror.identities(store, std::slice::from_ref(&primary)).await?[0].is_some();

@@ -1,9 +1,21 @@
 //! Bombs, damage, and memory.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+#[path = "../fuzz/check/plain.rs"]
+mod plain;
+#[path = "../fuzz/check/stream.rs"]
+mod stream;
 mod support;
 
+use std::fs;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use allocation_counter::measure;
 use flate2::Compression;
@@ -246,4 +258,21 @@ proptest! {
             items(&deflate(&field(2, &field(2, chunk))));
         }
     }
+}
+
+#[test]
+fn the_corpus_of_the_fuzzer_is_survived() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let files: Vec<_> = fs::read_dir(folder.join("plain"))
+        .unwrap()
+        .map(|file| fs::read(file.unwrap().path()).unwrap())
+        .collect();
+    assert!(files.len() > 10);
+    files.iter().for_each(|bytes| plain::check(bytes));
+    let files: Vec<_> = fs::read_dir(folder.join("stream"))
+        .unwrap()
+        .map(|file| fs::read(file.unwrap().path()).unwrap())
+        .collect();
+    assert!(files.len() > 10);
+    files.iter().for_each(|bytes| stream::check(bytes));
 }

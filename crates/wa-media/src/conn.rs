@@ -35,7 +35,7 @@ pub struct Host {
 /// When a host's turn is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostClass {
-    /// First.
+    /// Before any other.
     Primary,
     /// When all others failed.
     Fallback,

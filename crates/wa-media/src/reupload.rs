@@ -77,7 +77,7 @@ pub enum ReuploadAnswer {
     Refused {
         /// Id of the message.
         message_id: String,
-        /// Why.
+        /// What the phone says of the file.
         refusal: Refusal,
     },
 }

@@ -4,6 +4,7 @@ mod chain;
 mod keys;
 mod message_keys;
 mod padding;
+pub mod parts;
 mod record;
 pub mod sender_key;
 mod session;

@@ -48,13 +48,13 @@ pub struct SenderKeyRecord {
 }
 
 #[derive(Clone)]
-struct State {
-    id: u32,
-    key: Key,
+pub(crate) struct State {
+    pub(crate) id: u32,
+    pub(crate) key: Key,
 }
 
 #[derive(Clone)]
-enum Key {
+pub(crate) enum Key {
     Own { signing: KeyPair, outbound: Outbound },
     Theirs { signing: PublicKey, inbound: Inbound },
 }
@@ -237,6 +237,15 @@ impl SenderKeyRecord {
         let states = (0..count).map(|_| State::read(&mut input)).collect::<Result<_, _>>()?;
         input.end()?;
         Ok(Self { states, changed: false })
+    }
+
+    /// A record that no store has yet.
+    pub(crate) fn of_states(states: Vec<State>) -> Self {
+        Self { states, changed: true }
+    }
+
+    pub(crate) fn states(&self) -> &[State] {
+        &self.states
     }
 
     fn own(&self) -> Option<(u32, &KeyPair, &Outbound)> {

@@ -316,7 +316,7 @@ impl Session {
     }
 
     /// Keeps a peer that skips keys on purpose from filling the record.
-    fn forget_surplus_keys(&mut self) {
+    pub(crate) fn forget_surplus_keys(&mut self) {
         let total: usize = self.states().map(|(_, state)| state.skipped_keys()).sum();
         let mut surplus = total.saturating_sub(MAX_STORED_KEYS);
         for state in self.archived.iter_mut().rev() {

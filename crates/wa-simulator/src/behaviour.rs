@@ -1,12 +1,14 @@
 mod profile;
 mod quirk;
 mod rhythm;
+mod wanted;
 
 use std::time::Duration;
 
 pub use profile::{Profile, UnknownProfile};
 pub use quirk::{Quirk, UnknownQuirk};
 pub(crate) use rhythm::Rhythm;
+pub use wanted::{Unwanted, Wanted};
 
 /// What the server and the phones do to a companion after the first days.
 ///
@@ -21,8 +23,9 @@ pub struct Behaviour {
     /// Deliver only the first few of what waited, and more of it only as the companion asks with
     /// `<ib><offline_batch count/></ib>`.
     pub backlog_on_request: bool,
-    /// At each login, deliver a `<status>`, an `<appdata>` and a stanza of a kind that nobody knows, and ask
-    /// something that nobody can answer.
+    /// At each login, deliver a `<status>`, an `<appdata>`, a stanza of a kind that nobody knows and a notification that
+    /// the properties have changed, say `<dirty>` and what few clients read of the backlog, and ask something that nobody
+    /// can answer.
     pub novelties: bool,
     /// At each login, deliver the message once more that was acknowledged last, as if its acknowledgement had crossed with
     /// the end of the connection.
@@ -59,6 +62,16 @@ pub struct Behaviour {
     pub reused_counters: Option<u32>,
     /// A phone that is asked for a message again sends it twice, under its one id.
     pub resent_twice: bool,
+    /// After every so many messages to people, a phone that has no companions is set up anew, under another identity, and
+    /// those who know it are told; `None` never.
+    pub identity_changes: Option<u32>,
+    /// What phones tell a new companion of the time before, besides what they really have.
+    pub past: PastSize,
+    /// Pieces of history that are larger than so many bytes, compressed, are blobs on the media host; `None`: none is.
+    pub history_blobs: Option<usize>,
+    /// Which parts of the app state are blobs on the media host; `None`: none is, and who asks for everything gets all
+    /// patches.
+    pub app_state_blobs: Option<AppStateBlobs>,
     /// By how many milliseconds the server's clock is ahead of [`Options::clock`](crate::Options::clock), or behind it.
     pub clock_offset: i64,
 }
@@ -72,6 +85,26 @@ pub struct KeySharing {
     pub begins_wrong: bool,
     /// How often the share comes again, in messages of their own.
     pub repeats: u32,
+}
+
+/// A past that is made up. `PastSize::default()`: none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PastSize {
+    /// Chats, each with somebody who isn't on WhatsApp any more.
+    pub chats: usize,
+    /// Messages in all of them together.
+    pub messages: usize,
+    /// Bytes of the text of each, about.
+    pub text: usize,
+}
+
+/// Which parts of the app state are blobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppStateBlobs {
+    /// Patches after which the server makes a snapshot for those who ask for everything.
+    pub snapshot_every: usize,
+    /// Mutations of a patch that are handed out inside it; more are a blob.
+    pub external_above: usize,
 }
 
 /// So many requests in such a time.
@@ -116,6 +149,10 @@ impl Behaviour {
             empty_messages: Some(20),
             reused_counters: Some(30),
             resent_twice: true,
+            identity_changes: Some(1_000),
+            past: PastSize { chats: 240, messages: 2_400, text: 60 },
+            history_blobs: Some(16 << 10),
+            app_state_blobs: Some(AppStateBlobs { snapshot_every: 10, external_above: 20 }),
             clock_offset: -7_400,
         }
     }

@@ -1,3 +1,4 @@
+mod app_state;
 mod devices;
 pub(crate) mod groups;
 mod sending;
@@ -9,8 +10,8 @@ use compact_str::CompactString;
 use wa_binary::Jid;
 
 use crate::{
-    Addressing, ControlError, InboxEntry, OutboxEntry, Restriction, account::Account, pairing::assertion,
-    phone::Task, simulator::canonical, world::World,
+    Addressing, ControlError, InboxEntry, OutboxEntry, Restriction, Reuploads, account::Account,
+    pairing::assertion, phone::Task, simulator::canonical, world::World,
 };
 
 pub use self::{
@@ -124,6 +125,11 @@ impl Phone {
     /// lets it speak again.
     pub fn be_silent(&self, is_silent: bool) {
         self.account.directory().is_silent = is_silent;
+    }
+
+    /// Says what the phone does when a companion asks it to upload a file again.
+    pub fn answer_reuploads(&self, reuploads: Reuploads) {
+        self.account.directory().reuploads = reuploads;
     }
 
     /// Says whether companions are linked only with a passkey.

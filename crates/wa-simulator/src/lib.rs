@@ -2,6 +2,7 @@
 
 mod account;
 mod adv;
+mod app_state;
 mod behaviour;
 mod certificate;
 mod clock;
@@ -28,19 +29,27 @@ mod versions;
 mod world;
 
 pub use account::{Addressing, ChatCap, Restriction, TimeLock};
-pub use behaviour::{Bans, Behaviour, KeySharing, Profile, Quirk, RateLimit, UnknownProfile, UnknownQuirk};
+pub use app_state::{StateChange, StateMessage, StateRecord};
+pub use behaviour::{
+    AppStateBlobs, Bans, Behaviour, KeySharing, PastSize, Profile, Quirk, RateLimit, UnknownProfile,
+    UnknownQuirk, Unwanted, Wanted,
+};
 pub use clock::Clock;
 pub use connection::Connection;
 pub use error::ControlError;
 pub use faults::{
     BundleFault, CertificateFault, Fault, FaultKind, InvalidFault, Moment, PairingFault, PairingStep,
-    Transfer,
+    StateFault, Transfer,
 };
 pub use group::Rank;
 pub use handle::{Device, GroupChange, GroupInfo, GroupMember, Outgoing, Phone};
 pub use impostor::{Impostor, Stolen};
 pub use options::{BootstrapStep, Limits, Options, References};
 pub use pairing::WaitingClient;
-pub use phone::{InboxEntry, KeyShare, OutboxEntry, Receipt, Say};
+pub use phone::{
+    Card, Event, File, FileKind, Going, InboxEntry, KeyShare, OutboxEntry, Place, Poll, Press, Pressed,
+    Receipt, ReceivedFile, Reuploads, Rich, Say,
+};
 pub use simulator::{Info, PlacedFault, Simulator, StartError};
 pub use trace::{Direction, TraceEntry};
+pub use world::CallInfo;

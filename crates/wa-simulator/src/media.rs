@@ -70,6 +70,12 @@ pub(crate) enum UploadError {
 }
 
 impl Key {
+    /// The key of a file of this kind.
+    pub(crate) fn of_blob(kind: &str, blob: &[u8]) -> Option<Self> {
+        let (_, folder) = KINDS.iter().find(|(known, _)| *known == kind)?;
+        Some(Self { folder, hash: mac::sha256(&[blob]) })
+    }
+
     /// The key of a profile picture.
     pub(crate) fn of_picture(blob: &[u8]) -> Self {
         Self { folder: "t61.24694-24", hash: mac::sha256(&[blob]) }

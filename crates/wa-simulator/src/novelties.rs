@@ -13,11 +13,13 @@ use crate::{
 
 /// The tag of a stanza that no client knows.
 const UNKNOWN: &str = "novelty";
+/// The type of the notification that properties have changed.
+const PROPERTIES: &str = "abprops";
 
-/// Queues one of each kind for a device: a status post as it comes since July 2026, application data, and a
-/// stanza that nobody knows (PROTOCOL.md 7.3).
+/// Queues one of each kind for a device: a status post as it comes since July 2026, application data, a stanza that
+/// nobody knows, and a notification that the properties have changed (PROTOCOL.md 7.3).
 pub(crate) fn queue_all(world: &World, account: &Arc<Account>, device: u16) {
-    for tag in ["status", "appdata", UNKNOWN] {
+    for tag in ["status", "appdata", UNKNOWN, "notification"] {
         deliver(world, account, device, tag);
     }
 }
@@ -37,12 +39,23 @@ pub(crate) fn deliver(world: &World, account: &Arc<Account>, device: u16, tag: &
             .attr("participant", Jid::lid("100000000000000"))
             .attr("type", "text")
             .child(Node::new("plaintext")),
+        "notification" => node.attr("from", Jid::server()).attr("type", PROPERTIES).child(Node::new("props")),
         _ => node.attr("from", Jid::server()),
     };
     let bytes = stanza::encode(&node);
     let class = Class::named(tag);
-    let stanza = Stanza { class, id, kind: Default::default(), is_own_copy: false, bytes };
+    let kind = if tag == "notification" { PROPERTIES } else { "" };
+    let stanza = Stanza { class, id, kind: kind.into(), is_own_copy: false, bytes };
     world.deliver(account, device, stanza);
+}
+
+/// What a server says of the backlog besides its number (PROTOCOL.md 7.2): until when each chat was told, and that what
+/// is urgent has been.
+pub(crate) fn bulletins(world: &World) -> [Node<'static>; 2] {
+    let until =
+        Node::new("item").attr("from", Jid::lid("100000000000000")).attr("t", world.clock.unix_seconds());
+    let chats = Node::new("thread_metadata").child(until);
+    [chats, Node::new("priority_offline_complete")].map(|child| stanza::from_server("ib").child(child))
 }
 
 /// A request in a name space that no client knows.

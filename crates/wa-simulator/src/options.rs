@@ -157,7 +157,8 @@ impl Default for Limits {
             sent: 2_000,
             trace: 20_000,
             trace_bytes: 16 << 20,
-            media_file: 100 << 20,
+            // A file of 100 MiB, which is encrypted, with its padding and MAC.
+            media_file: (100 << 20) + 32,
             media_total: 512 << 20,
         }
     }

@@ -2,6 +2,7 @@ use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use rand::Rng as _;
 use serde::Serialize;
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wa_crypto::PublicKey;
@@ -16,6 +17,12 @@ use crate::{
     pairing::WaitingClient,
     world::World,
 };
+
+/// Most phones that are made with one call: as many as a machine has room for, and no more by a slip.
+const MAX_PHONES_AT_ONCE: u64 = 10_000;
+
+/// Bytes under way in a connection to the media host without a socket, each way.
+const MEDIA_PIPE: usize = 64 << 10;
 
 /// WhatsApp's side of everything: server, phones and media host.
 ///
@@ -103,6 +110,18 @@ impl Simulator {
         client
     }
 
+    /// Opens a connection to its media host without a socket, for one request after another in HTTP/1.1. Time may be paused.
+    pub fn connect_media(&self) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(MEDIA_PIPE);
+        let world = &self.inner.world;
+        let info = info(world, self.inner.listener.as_ref());
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let token = info.control_token.clone();
+        let doors = control::Doors::new(world.clone(), info, control::Guard::new(nobody, token));
+        world.runtime.spawn(control::serve(server, doors));
+        client
+    }
+
     /// The root that clients must trust.
     pub fn root_key(&self) -> PublicKey {
         *self.inner.world.authority.root()
@@ -121,6 +140,12 @@ impl Simulator {
     /// Creates an account with its phone, or finds it: `POST /sim/phones`.
     pub fn create_phone(&self, number: &str, name: Option<&str>) -> Result<Phone, ControlError> {
         create_phone(&self.inner.world, number, name)
+    }
+
+    /// Creates, or finds, so many accounts whose numbers follow each other, from this one on: `POST /sim/phones` with
+    /// `count`.
+    pub fn create_phones(&self, first: &str, count: u64) -> Result<Vec<Phone>, ControlError> {
+        create_phones(&self.inner.world, first, count)
     }
 
     /// The phone with this number.
@@ -273,6 +298,13 @@ pub(crate) fn create_phone(
 ) -> Result<Phone, ControlError> {
     let account = world.create(&canonical(number)?, name.map(str::to_owned));
     Ok(Phone::new(world.clone(), account))
+}
+
+pub(crate) fn create_phones(world: &Arc<World>, first: &str, count: u64) -> Result<Vec<Phone>, ControlError> {
+    let invalid = || ControlError::InvalidNumber(first.to_owned());
+    let first: u64 = canonical(first)?.parse().map_err(|_| invalid())?;
+    let end = first.checked_add(count).filter(|_| count <= MAX_PHONES_AT_ONCE).ok_or_else(invalid)?;
+    (first..end).map(|number| create_phone(world, &number.to_string(), None)).collect()
 }
 
 /// Lets a fault strike now, or keeps it.

@@ -1,4 +1,5 @@
 mod accounts;
+mod calls;
 mod chat;
 mod damage;
 mod delivery;
@@ -31,6 +32,8 @@ use crate::{
 };
 
 use accounts::Accounts;
+pub use calls::CallInfo;
+use calls::Calls;
 pub(crate) use chat::Chat;
 pub(crate) use damage::without_ciphertext;
 use groups::Groups;
@@ -58,6 +61,7 @@ pub(crate) struct World {
     rng: Mutex<ChaCha20Rng>,
     accounts: RwLock<Accounts>,
     groups: Groups,
+    calls: Calls,
     ids: AtomicU64,
     connections: AtomicU64,
     /// Ends every connection and phone of the present age; a reset begins a new one.
@@ -93,6 +97,7 @@ impl World {
             rng: Mutex::new(rng),
             accounts: RwLock::default(),
             groups: Groups::default(),
+            calls: Calls::default(),
             ids: AtomicU64::new(1),
             connections: AtomicU64::new(1),
             age: Mutex::new(CancellationToken::new()),
@@ -158,6 +163,7 @@ impl World {
         let ended = std::mem::replace(&mut *self.age.lock(), CancellationToken::new());
         *self.accounts.write() = Accounts::default();
         self.groups.clear();
+        self.calls.clear();
         self.pairings.clear();
         self.faults.clear(None);
         self.impostors.clear();

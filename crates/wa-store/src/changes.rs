@@ -6,8 +6,9 @@ use wa_binary::Jid;
 
 use crate::store::translate;
 use crate::{
-    Alias, AppStateKey, Batch, ChatTimer, Device, DeviceAddress, DeviceList, IdentityChange, KeyHolders,
-    Limits, PeerData, PrivacyToken, Seal, SenderKeyName, SentMessage, StoreError,
+    Alias, AppStateKey, AppStateRecord, AppStateVersion, Batch, ChatTimer, Device, DeviceAddress, DeviceList,
+    IdentityChange, KeyHolders, Limits, MessageSecret, PeerData, PeerDataKey, PrivacyToken, Seal,
+    SenderKeyName, SentMessage, StoreError,
 };
 
 /// Everything that one step of the companion changes. All of it is stored, or none.
@@ -40,6 +41,12 @@ pub struct Changes {
     pub sent_messages: Vec<SentMessage>,
     /// App state keys, by their id.
     pub app_state_keys: Vec<AppStateKey>,
+    /// How far collections of the app state are known, by their names.
+    pub app_states: Vec<(CompactString, AppStateVersion)>,
+    /// What stands for records of the app state.
+    pub app_state_records: Vec<AppStateRecord>,
+    /// How many items of pieces of the history have been told. `None`: all of them, and the piece is forgotten.
+    pub history_progress: Vec<(PeerDataKey, Option<u64>)>,
     /// What the phone told, kept as it came. The store keeps the newest [`PeerData::KEPT`].
     pub peer_data: Vec<PeerData>,
     /// Tokens by LID user.
@@ -53,6 +60,8 @@ pub struct Changes {
     pub identity_changes: Vec<(Jid, IdentityChange)>,
     /// Timers of chats, by user (without device).
     pub chat_timers: Vec<(Jid, ChatTimer)>,
+    /// Secrets of polls and events. The store keeps the newest [`MessageSecret::KEPT`].
+    pub message_secrets: Vec<MessageSecret>,
     /// Messages that could not be read and that the phone is asked for, by a number that counts up.
     pub missed: Vec<(u64, Option<Bytes>)>,
     /// A confirmed logout: forget everything first.
@@ -96,12 +105,18 @@ impl Changes {
         self.device_lists.extend(later.device_lists);
         self.sent_messages.extend(later.sent_messages);
         self.app_state_keys.extend(later.app_state_keys);
+        self.app_states.extend(later.app_states);
+        self.app_state_records.extend(later.app_state_records);
+        // A piece that comes again after it was forgotten stays forgotten only until then.
+        self.history_progress.retain(|(key, _)| later.peer_data.iter().all(|data| data.key() != *key));
         self.peer_data.extend(later.peer_data);
+        self.history_progress.extend(later.history_progress);
         self.privacy_tokens.extend(later.privacy_tokens);
         self.limits = later.limits.or(self.limits.take());
         self.inbox.extend(later.inbox);
         self.identity_changes.extend(later.identity_changes);
         self.chat_timers.extend(later.chat_timers);
+        self.message_secrets.extend(later.message_secrets);
         self.missed.extend(later.missed);
     }
 }
@@ -122,12 +137,16 @@ impl fmt::Debug for Changes {
             .field("device_lists", &self.device_lists.len())
             .field("sent_messages", &self.sent_messages.len())
             .field("app_state_keys", &self.app_state_keys.len())
+            .field("app_states", &self.app_states)
+            .field("app_state_records", &self.app_state_records.len())
+            .field("history_progress", &self.history_progress.len())
             .field("peer_data", &self.peer_data.len())
             .field("privacy_tokens", &self.privacy_tokens.len())
             .field("limits", &self.limits)
             .field("inbox", &self.inbox.len())
             .field("identity_changes", &self.identity_changes.len())
             .field("chat_timers", &self.chat_timers.len())
+            .field("message_secrets", &self.message_secrets.len())
             .field("missed", &self.missed.len())
             .finish()
     }
@@ -167,9 +186,9 @@ mod tests {
     fn debug_counts_and_shows_no_bytes() {
         let mut changes = Changes::default();
         changes.prekeys_added.push((1, [0xab; 32]));
-        changes.sessions.push((DeviceAddress::new("15550000001", 0), Some(Bytes::from_static(b"secret"))));
+        changes.sessions.push((DeviceAddress::new("15550000001", 0), Some(Bytes::from_static(b"ratchet"))));
         let text = format!("{changes:?}");
         assert!(text.contains("prekeys_added: 1") && text.contains("sessions: 1"));
-        assert!(!text.contains("171") && !text.contains("secret") && !text.contains("1555"));
+        assert!(!text.contains("171") && !text.contains("ratchet") && !text.contains("1555"));
     }
 }

@@ -26,6 +26,10 @@ use compact_str::CompactString;
 /// | 18 [`IDENTITY_CHANGE`](Self::IDENTITY_CHANGE) | user JID | Unix milliseconds, 8 bytes, and how: 1 new keys, 2 another LID |
 /// | 19 [`CHAT_TIMER`](Self::CHAT_TIMER) | user JID | seconds, 4 bytes, and when that was set, Unix seconds, 8 bytes |
 /// | 20 [`KEY_HOLDERS`](Self::KEY_HOLDERS) | group | the devices that have the own sender key, protobuf |
+/// | 30 [`MESSAGE_SECRET`](Self::MESSAGE_SECRET) | time, message id, chat JID | author, secret and options of a poll or an event, protobuf |
+/// | 40 [`APP_STATE`](Self::APP_STATE) | name of a collection | version, 8 bytes, and sum over its records, 128 bytes |
+/// | 41 [`APP_STATE_RECORD`](Self::APP_STATE_RECORD) | name of a collection, MAC of the index in hexadecimal | MAC of the value, 32 bytes |
+/// | 42 [`HISTORY_PROGRESS`](Self::HISTORY_PROGRESS) | as of the piece of history in 11 | how many of its items have been told, 8 bytes |
 ///
 /// Times in keys are Unix milliseconds in 16 hexadecimal digits, moved by 2⁶³ so that negative ones sort first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,12 +69,20 @@ impl Kind {
     /// What could not be read and is asked for from the phone.
     pub const MISSED: Self = Self(17);
 
+    /// Secrets of polls and events.
+    pub const MESSAGE_SECRET: Self = Self(30);
     /// Who has the own sender key of each group.
     pub const KEY_HOLDERS: Self = Self(20);
     /// Tokens of people who trust the account, and of those whom it trusts.
     pub const PRIVACY_TOKEN: Self = Self(15);
     /// Limits on whom the account may write to.
     pub const LIMITS: Self = Self(16);
+    /// How far each collection of the app state is known.
+    pub const APP_STATE: Self = Self(40);
+    /// What stands for each record of the app state.
+    pub const APP_STATE_RECORD: Self = Self(41);
+    /// How far each piece of the history has been told.
+    pub const HISTORY_PROGRESS: Self = Self(42);
 
     /// The kind with this number, be it known to this version or not.
     pub const fn from_number(number: u8) -> Self {

@@ -2,6 +2,7 @@
 
 mod address;
 mod alias;
+mod app_state;
 mod app_state_key;
 mod changes;
 mod chat_timer;
@@ -15,6 +16,7 @@ mod key;
 mod key_holders;
 mod limits;
 mod memory;
+mod message_secret;
 mod peer_data;
 mod privacy_token;
 mod record;
@@ -26,6 +28,7 @@ mod table;
 
 pub use address::{DeviceAddress, SenderKeyName};
 pub use alias::Alias;
+pub use app_state::{AppStateRecord, AppStateVersion};
 pub use app_state_key::AppStateKey;
 pub use changes::Changes;
 pub use chat_timer::ChatTimer;
@@ -38,7 +41,8 @@ pub use key::{Key, Kind};
 pub use key_holders::KeyHolders;
 pub use limits::{Limits, NewChats, TimeLock};
 pub use memory::MemoryRecords;
-pub use peer_data::{PeerData, PeerDataSort};
+pub use message_secret::MessageSecret;
+pub use peer_data::{PeerData, PeerDataKey, PeerDataSort};
 pub use privacy_token::PrivacyToken;
 pub use record::RecordError;
 pub use records::{Batch, Commit, Records, Step};

@@ -20,6 +20,22 @@ pub struct PeerData {
 impl PeerData {
     /// This many of the newest are kept. A full history comes in a few hundred pieces.
     pub const KEPT: usize = 2_048;
+
+    /// What names it among others.
+    pub fn key(&self) -> PeerDataKey {
+        PeerDataKey { timestamp: self.timestamp, sort: self.sort, id: self.id.clone() }
+    }
+}
+
+/// Names a [`PeerData`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PeerDataKey {
+    /// When its message was sent, in Unix milliseconds.
+    pub timestamp: i64,
+    /// The kind of data.
+    pub sort: PeerDataSort,
+    /// Id of the message that brought it.
+    pub id: CompactString,
 }
 
 impl fmt::Debug for PeerData {

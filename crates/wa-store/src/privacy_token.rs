@@ -11,6 +11,8 @@ pub struct PrivacyToken {
     pub received_at: i64,
     /// When we last gave them ours, in Unix seconds; 0 if we never did.
     pub given_at: i64,
+    /// When a message between the two was first seen, in Unix seconds; 0 if none was.
+    pub met_at: i64,
 }
 
 impl fmt::Debug for PrivacyToken {
@@ -19,6 +21,7 @@ impl fmt::Debug for PrivacyToken {
             .field("bytes", &self.token.len())
             .field("received_at", &self.received_at)
             .field("given_at", &self.given_at)
+            .field("met_at", &self.met_at)
             .finish()
     }
 }

@@ -8,6 +8,7 @@ mod device;
 mod device_list;
 mod key_holders;
 mod limits;
+mod message_secret;
 mod peer_data;
 mod privacy_token;
 mod sent_message;

@@ -1,14 +1,16 @@
 //! What the workers of all webhooks share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use outbound::AddressGuard;
-use storage::{Event, Storage};
+use storage::{Event, InstanceId, Journal, Recorded, Storage, Webhook};
 use tokio_util::sync::CancellationToken;
 
 use crate::courier::{Courier, Failure};
 use crate::gate::Gate;
-use crate::target::Target;
+use crate::observer::Observer;
+use crate::target::{Target, Tested};
 
 pub(crate) struct Context {
     pub(crate) storage: Arc<dyn Storage>,
@@ -19,6 +21,12 @@ pub(crate) struct Context {
     pub(crate) gate: Gate,
     /// Cancelled when calls that are under way are given up.
     pub(crate) abandoned: CancellationToken,
+    /// Hears what becomes of calls.
+    pub(crate) observer: Arc<dyn Observer>,
+    /// After this long without a success a webhook is only probed.
+    pub(crate) patience: Duration,
+    /// By which those who read the log hear of what is recorded here; set before anything is.
+    journal: OnceLock<Journal>,
     courier: Courier,
 }
 
@@ -29,6 +37,8 @@ impl Context {
         courier: Courier,
         per_webhook: usize,
         in_flight: usize,
+        observer: Arc<dyn Observer>,
+        patience: Duration,
     ) -> Self {
         Self {
             storage,
@@ -36,12 +46,39 @@ impl Context {
             per_webhook: per_webhook.max(1),
             gate: Gate::new(in_flight),
             abandoned: CancellationToken::new(),
+            observer,
+            patience,
+            journal: OnceLock::new(),
             courier,
         }
     }
 
-    /// One attempt.
-    pub(crate) async fn deliver(&self, target: &Target, event: &Event, attempt: u32) -> Result<(), Failure> {
-        target.deliver(&self.courier, event, attempt).await
+    /// What is recorded here is announced through this journal from now on.
+    pub(crate) fn announce_through(&self, journal: Journal) {
+        // There is one for each dispatcher.
+        let _ = self.journal.set(journal);
+    }
+
+    /// Tells those who read the log of what is durable.
+    pub(crate) fn announce(&self, instance: InstanceId, recorded: &Recorded) {
+        if let Some(journal) = self.journal.get() {
+            journal.ring(instance, recorded);
+        }
+    }
+
+    /// One attempt; answers the status of success.
+    pub(crate) async fn deliver(
+        &self,
+        target: &Target,
+        event: &Event,
+        number: u32,
+        replayed: bool,
+    ) -> Result<u16, Failure> {
+        target.deliver(&self.courier, event, number, replayed).await
+    }
+
+    /// A call that tells of nothing but itself.
+    pub(crate) async fn test(&self, target: &Target, webhook: &Webhook) -> Tested {
+        target.test(&self.courier, webhook).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use chrono::Utc;
 use http::Method;
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
@@ -21,8 +21,12 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A response body is read up to here, so that the connection can serve the next request; a longer one costs
 /// the connection.
 const MAX_RESPONSE: usize = 4 * 1024;
-/// The body says nothing that we need, so nobody waits long for it.
+/// So much of a body is shown to whoever asks for a test.
+const SHOWN_RESPONSE: usize = 1024;
+/// Where the body says nothing that we need, nobody waits long for it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
+/// Where it is the receipt, it may take as long as a slow receiver needs.
+const RECEIPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Posts to users' addresses through the address guard. Connections are pooled.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub(crate) enum Failure {
     Local(String),
     #[error("the connection failed: {0}")]
     Broken(String),
+    #[error("the answer is not the receipt that the format asks for")]
+    NoReceipt,
     #[error("HTTP {status}")]
     Status { status: u16, retry_after: Option<Duration> },
 }
@@ -69,10 +75,15 @@ impl Failure {
         }
     }
 
+    /// Whether the receiver says that it won't have it, as far as that can be told from what is passing.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status { status: 400..500, .. } if !matches!(self.status_code(), Some(408 | 425 | 429)))
+    }
+
     /// What it shows of the destination.
     pub(crate) fn shows(&self) -> Shown {
         match self {
-            Self::Status { .. } => Shown::Answer,
+            Self::Status { .. } | Self::NoReceipt => Shown::Answer,
             // A name that nobody answers for is asked for as rarely as a host that doesn't answer.
             Self::TimedOut | Self::Connect(_) | Self::Broken(_) | Self::Unresolved(_) => Shown::Silence,
             Self::Refused(_) | Self::Local(_) => Shown::Nothing,
@@ -87,27 +98,59 @@ impl Failure {
     }
 }
 
+/// Whether the body of an answer says that the receiver has what was posted.
+pub(crate) type IsReceipt<'a> = dyn Fn(&[u8]) -> bool + Send + Sync + 'a;
+
 impl Courier {
     pub(crate) fn new(http: HttpClient) -> Self {
         Self { http }
     }
 
-    /// Posts `body`. Any 2xx is success; a redirect is not followed, it is a failure like any other status.
+    /// Posts `body`. A 2xx is success, and answered, where `is_receipt`, if there is one, says so of its body; a redirect is
+    /// not followed, it is a failure like any other status.
     pub(crate) async fn post(
         &self,
         destination: &Destination,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<(), Failure> {
+        is_receipt: Option<&IsReceipt<'_>>,
+    ) -> Result<u16, Failure> {
         let response = self.http.send(Method::POST, destination, headers, body, ATTEMPT_TIMEOUT).await?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(read_retry_after);
-        // What the body holds doesn't matter, but reading it frees the connection for the next event.
-        let _ = timeout(BODY_TIMEOUT, response.bytes(MAX_RESPONSE)).await;
-        if status.is_success() {
-            return Ok(());
+        // Also where what the body holds doesn't matter, reading it frees the connection for the next event.
+        let patience = if is_receipt.is_some() { RECEIPT_TIMEOUT } else { BODY_TIMEOUT };
+        let answer = timeout(patience, response.bytes(MAX_RESPONSE)).await;
+        if !status.is_success() {
+            return Err(Failure::Status { status: status.as_u16(), retry_after });
         }
-        Err(Failure::Status { status: status.as_u16(), retry_after })
+        let Some(is_receipt) = is_receipt else { return Ok(status.as_u16()) };
+        match answer {
+            Ok(Ok(answer)) if is_receipt(&answer) => Ok(status.as_u16()),
+            _ => Err(Failure::NoReceipt),
+        }
+    }
+
+    /// Posts `body` and answers whatever the receiver says, with the beginning of its body.
+    pub(crate) async fn ask(
+        &self,
+        destination: &Destination,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<(u16, Bytes), Failure> {
+        let mut response = self.http.send(Method::POST, destination, headers, body, ATTEMPT_TIMEOUT).await?;
+        let status = response.status().as_u16();
+        let mut beginning = BytesMut::new();
+        let reading = async {
+            while beginning.len() < SHOWN_RESPONSE
+                && let Ok(Some(piece)) = response.next().await
+            {
+                beginning.extend_from_slice(&piece);
+            }
+        };
+        let _ = timeout(BODY_TIMEOUT, reading).await;
+        beginning.truncate(SHOWN_RESPONSE);
+        Ok((status, beginning.freeze()))
     }
 }
 
@@ -164,7 +207,7 @@ mod tests {
             let destination = guard.check(&format!("http://rebound.example:{port}/")).unwrap();
             let dialer = Dialer::new(guard.clone(), resolver.clone());
             let courier = Courier::new(HttpClient::new(dialer, &Authorities::none()).unwrap());
-            courier.post(&destination, HeaderMap::new(), Bytes::from_static(b"{}")).await
+            courier.post(&destination, HeaderMap::new(), Bytes::from_static(b"{}"), None).await
         };
         let refused = Failure::Refused(Refused::Address { range: Range::Loopback });
         assert_eq!(post("").await, Err(refused));
@@ -180,6 +223,6 @@ mod tests {
             stream
         };
         let (posted, _stream) = tokio::join!(post("127.0.0.1"), answering);
-        assert_eq!(posted, Ok(()), "the same name, where the address is allowed");
+        assert_eq!(posted, Ok(204), "the same name, where the address is allowed");
     }
 }

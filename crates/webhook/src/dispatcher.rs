@@ -7,19 +7,24 @@ use std::time::Duration;
 use chrono::Utc;
 use outbound::{AddressGuard, Authorities, Dialer, HttpClient, Resolver, SetupError};
 use storage::{
-    Consumer, Delivery, DeliveryQuery, Epoch, Event, InstanceId, Listener, Page, Recorded, Storage,
-    StorageError, UserId, Write,
+    Attempt, AttemptQuery, Consumer, Delivery, DeliveryQuery, Epoch, Event, InstanceId, Journal, Listener,
+    Page, Recorded, Storage, StorageError, UserId, Webhook, Write,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::context::Context;
 use crate::courier::{CONNECT_TIMEOUT, Courier};
 use crate::gate::Reachability;
+use crate::observer::{Observer, Unobserved};
+use crate::replay::{self, Replay};
 use crate::roster::Roster;
+use crate::target::Tested;
 
 /// How long calls that are under way may take when the process stops, before they are given up: no receiver may hold up a
 /// stop, and what was given up is delivered again after the next start.
 pub const CALLS_GRACE: Duration = Duration::from_millis(1500);
+/// How long a receiver may take nothing before its webhook is paused, unless told otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(72 * 60 * 60);
 /// Deliveries that one write makes due: others write in between.
 const PIECE: u64 = 500;
 
@@ -36,6 +41,10 @@ pub struct Options {
     pub in_flight: usize,
     /// Requests under way at once for one webhook (one per chat).
     pub per_webhook: usize,
+    /// Hears what becomes of calls.
+    pub observer: Arc<dyn Observer>,
+    /// After this long without a success a webhook is paused: probes are made, and events wait.
+    pub patience: Duration,
 }
 
 impl Default for Options {
@@ -46,6 +55,8 @@ impl Default for Options {
             authorities: Authorities::public(),
             in_flight: 512,
             per_webhook: 32,
+            observer: Arc::new(Unobserved),
+            patience: PATIENCE,
         }
     }
 }
@@ -70,12 +81,18 @@ impl Dispatcher {
     /// # Errors
     /// [`SetupError`] if the HTTP client can't be built.
     pub fn new(storage: Arc<dyn Storage>, options: Options) -> Result<Self, SetupError> {
-        let Options { guard, resolver, authorities, in_flight, per_webhook } = options;
+        let Options { guard, resolver, authorities, in_flight, per_webhook, observer, patience } = options;
         let http =
             HttpClient::new(Dialer::new(guard.clone(), resolver).within(CONNECT_TIMEOUT), &authorities)?;
         let courier = Courier::new(http);
-        let context = Context::new(storage, guard, courier, per_webhook, in_flight);
+        let context = Context::new(storage, guard, courier, per_webhook, in_flight, observer, patience);
         Ok(Self { roster: Arc::new(Roster::new(context)) })
+    }
+
+    /// What the dispatcher itself records is announced through this journal, which it is a listener of. To be called before
+    /// the first instance is served.
+    pub fn announce_through(&self, journal: Journal) {
+        self.roster.announce_through(journal);
     }
 
     /// Says that this node holds the owner's instance from now on, under this epoch. Takes up what was left undone before. Needs
@@ -154,6 +171,66 @@ impl Dispatcher {
             self.changed(consumer.instance);
         }
         outcome
+    }
+
+    /// What was tried of a webhook's deliveries, newest first.
+    ///
+    /// # Errors
+    /// `NotFound` when the instance isn't the owner's.
+    pub async fn attempts(
+        &self,
+        owner: UserId,
+        consumer: &Consumer,
+        query: &AttemptQuery,
+    ) -> Result<Page<Attempt>, StorageError> {
+        self.storage().attempts(owner, consumer, query).await
+    }
+
+    /// Delivers an event to a webhook once more, whatever became of it before; answers whether it can: the log must have it,
+    /// and the webhook have come to it.
+    ///
+    /// # Errors
+    /// `NotFound` when the instance isn't the owner's, or has no such webhook.
+    pub async fn redeliver(
+        &self,
+        owner: UserId,
+        consumer: &Consumer,
+        seq: i64,
+    ) -> Result<bool, StorageError> {
+        let again = self.storage().redeliver(owner, consumer.clone(), vec![seq], Utc::now().into()).await?;
+        if !again.is_empty() {
+            self.changed(consumer.instance);
+        }
+        Ok(!again.is_empty())
+    }
+
+    /// Delivers what a webhook wants of the events from one position to another once more, in their order and in pieces, so
+    /// that other writes go on: at most [`MAX_REPLAY`](crate::MAX_REPLAY) of them.
+    ///
+    /// # Errors
+    /// `NotFound` when the instance isn't the owner's, or has no such webhook any more; when one piece fails, those before it
+    /// are delivered.
+    pub async fn replay_range(
+        &self,
+        owner: UserId,
+        webhook: &Webhook,
+        from: i64,
+        to: i64,
+    ) -> Result<Replay, StorageError> {
+        let replayed = replay::range(&**self.storage(), owner, webhook, from, to).await;
+        self.changed(webhook.instance);
+        replayed
+    }
+
+    /// Calls a webhook as its settings say, whether it is on or not, with an event `webhook_test`; `None` if it has no URL, or
+    /// something of it can't be read. It is no delivery: nothing is stored, tried again or learnt of the receiver.
+    pub async fn test(&self, owner: UserId, webhook: &Webhook) -> Option<Tested> {
+        self.roster.test(owner, webhook).await
+    }
+
+    /// Who owns an instance that this node holds.
+    pub fn owner(&self, instance: InstanceId) -> Option<UserId> {
+        self.roster.owner(instance)
     }
 
     /// What is known of the place where calls to this URL go for this owner; `None` when this process has not tried it.

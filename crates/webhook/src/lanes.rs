@@ -35,12 +35,14 @@ pub(crate) struct Row {
     pub(crate) attempts: u32,
     pub(crate) due: Timestamp,
     pub(crate) created_at: Timestamp,
+    /// Whether somebody has asked for it again.
+    pub(crate) replayed: bool,
 }
 
 impl Row {
     /// A delivery that waits behind another one of its chat.
     pub(crate) fn behind(seq: i64, now: Timestamp) -> Self {
-        Self { seq, attempts: 0, due: now, created_at: now }
+        Self { seq, attempts: 0, due: now, created_at: now, replayed: false }
     }
 }
 
@@ -153,6 +155,11 @@ impl<E> Lanes<E> {
         }
     }
 
+    /// Makes the first delivery of every blocked lane due now.
+    pub(crate) fn hasten_all(&mut self, now: Timestamp) {
+        self.pull_in(now);
+    }
+
     /// Takes the first delivery of a lane whose time has come; it is retrying from now on.
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<(Lane, Row)> {
         if self.next_due()? > now {
@@ -211,7 +218,7 @@ mod tests {
     }
 
     fn row(seq: i64, attempts: u32, due: i64) -> Row {
-        Row { seq, attempts, due: at(due), created_at: NOW }
+        Row { seq, attempts, due: at(due), created_at: NOW, replayed: false }
     }
 
     fn lane(name: &str) -> Lane {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::mem;
 
-use storage::{Consumer, Delivery, DeliveryState, Epoch, Settlement, Timestamp};
+use storage::{Attempt, Consumer, Delivery, DeliveryState, Epoch, KEPT_ATTEMPTS, Settlement, Timestamp};
 
 use crate::courier::Failure;
 use crate::lanes::{Lane, Row};
@@ -25,6 +25,8 @@ pub(crate) struct Ledger {
     committed: i64,
     put: BTreeMap<i64, Delivery>,
     done: Vec<i64>,
+    /// What was tried; told with the next commit that is due anyway.
+    attempts: Vec<Attempt>,
     /// Events that became deliveries of their own while they were on their way or waited for another one.
     detained: HashSet<i64>,
     /// Achievements that are in the commit under way.
@@ -60,6 +62,7 @@ impl Ledger {
             committed: position.committed,
             put: BTreeMap::new(),
             done: Vec::new(),
+            attempts: Vec::new(),
             detained: HashSet::new(),
             committing: 0,
         }
@@ -109,6 +112,14 @@ impl Ledger {
         self.done.push(seq);
     }
 
+    /// An attempt has ended.
+    pub(crate) fn tried(&mut self, attempt: Attempt) {
+        if self.attempts.len() >= KEPT_ATTEMPTS {
+            self.attempts.remove(0);
+        }
+        self.attempts.push(attempt.clipped());
+    }
+
     /// The event is, or stays, a delivery of its own.
     pub(crate) fn stored(
         &mut self,
@@ -127,6 +138,7 @@ impl Ledger {
             next_attempt: row.due,
             last_error: failure.map(ToString::to_string),
             status_code: failure.and_then(Failure::status_code),
+            replayed: row.replayed,
             created_at: row.created_at,
             updated_at: now,
         };
@@ -162,13 +174,15 @@ impl Ledger {
         let ahead = self.put.split_off(&cursor.saturating_add(1));
         let put: Vec<_> = mem::replace(&mut self.put, ahead).into_values().collect();
         let done = mem::take(&mut self.done);
+        let attempts = mem::take(&mut self.attempts);
         let moved = (cursor > self.committed).then_some(cursor);
-        if moved.is_none() && put.is_empty() && done.is_empty() {
+        if moved.is_none() && put.is_empty() && done.is_empty() && attempts.is_empty() {
             return None;
         }
         self.committed = cursor;
         self.committing = self.progress.take_behind() + done.len();
-        Some(Settlement { consumer: self.consumer.clone(), epoch: self.epoch, cursor: moved, put, done })
+        let settlement = Settlement::new(self.consumer.clone(), self.epoch);
+        Some(Settlement { cursor: moved, put, done, attempts, ..settlement })
     }
 
     /// What was taken last is durable.

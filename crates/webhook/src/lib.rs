@@ -21,7 +21,10 @@ mod context;
 mod courier;
 mod gate;
 mod jumps;
+mod observer;
 mod perishable;
+mod replay;
+mod standing;
 mod target;
 
 mod dialect;
@@ -30,9 +33,15 @@ mod policy;
 mod signature;
 
 pub use courier::ATTEMPT_TIMEOUT;
-pub use dialect::{Call, Dialect, Seed0, Seed1, dialect};
-pub use dispatcher::{CALLS_GRACE, Dispatcher, Options};
+pub use dialect::{
+    Call, Dialect, Pace, Receipt, Seed0, Seed1, Whatsgate, Witi, dialect, media_path, message_key,
+    session_webhook,
+};
+pub use dispatcher::{CALLS_GRACE, Dispatcher, Options, PATIENCE};
 pub use gate::Reachability;
 pub use headers::{HeaderError, MAX_HEADER_VALUE, MAX_HEADERS, custom_headers};
-pub use policy::{MAX_DELAY, MAX_RETRY_AFTER, RetryPolicy, Verdict};
+pub use observer::{ASK_AGAIN, CallOutcome, Observer};
+pub use policy::{MAX_DELAY, MAX_RETRY_AFTER, MAX_WAIT, RetryPolicy, Verdict};
+pub use replay::{MAX_REPLAY, Replay};
 pub use signature::Signer;
+pub use target::Tested;

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::Position;
+use crate::standing::Standing;
 use crate::target::Target;
 
 /// Events that wait in memory for a busy worker. What comes on top it reads from the log.
@@ -20,6 +21,8 @@ pub(crate) struct Post {
     pub(crate) consumer: Consumer,
     pub(crate) epoch: Epoch,
     pub(crate) target: Target,
+    /// Whether its receiver takes what it is called with.
+    pub(crate) standing: Mutex<Standing>,
     /// Cancelled when the post that served this webhook before, under other settings, has ended.
     predecessor: Option<CancellationToken>,
     state: Mutex<State>,
@@ -78,12 +81,14 @@ impl Post {
         consumer: Consumer,
         epoch: Epoch,
         target: Target,
+        standing: Standing,
         predecessor: Option<CancellationToken>,
     ) -> Self {
         Self {
             consumer,
             epoch,
             target,
+            standing: Mutex::new(standing),
             predecessor,
             state: Mutex::new(State::Resting(None)),
             bell: Notify::new(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use storage::{
-    Backoff, Consumer, Epoch, InstanceId, Recorded, Storage, StorageError, UserId, Webhook, Write,
+    Backoff, Consumer, Epoch, InstanceId, Journal, Recorded, Storage, StorageError, UserId, Webhook, Write,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,8 @@ use tokio_util::task::TaskTracker;
 use crate::context::Context;
 use crate::gate::Reachability;
 use crate::post::{Post, Start};
-use crate::target::{self, Target};
+use crate::standing::Standing;
+use crate::target::{self, Target, Tested};
 use crate::worker::{self, End};
 
 /// Puts up a post for each webhook that is switched on, and workers where there is something to do.
@@ -130,6 +131,16 @@ impl Roster {
         }
     }
 
+    /// What is recorded here is announced through this journal.
+    pub(crate) fn announce_through(&self, journal: Journal) {
+        self.context.announce_through(journal);
+    }
+
+    /// Who owns an instance that this node holds.
+    pub(crate) fn owner(&self, instance: InstanceId) -> Option<UserId> {
+        self.served.lock().get(&instance).map(|served| served.owner)
+    }
+
     /// Gives up what is under way. Only after [`Self::stop`] was called.
     pub(crate) fn abandon(&self) {
         self.context.abandoned.cancel();
@@ -139,6 +150,14 @@ impl Roster {
     pub(crate) fn reachability(&self, owner: UserId, url: &str) -> Option<Reachability> {
         let destination = self.context.guard.check(url).ok()?;
         self.context.gate.reachability(&target::route(owner, &destination))
+    }
+
+    /// Calls an owner's webhook as its settings say, on or off, with what tells of nothing but itself; `None` if it has no URL
+    /// or something of it can't be read.
+    pub(crate) async fn test(&self, owner: UserId, webhook: &Webhook) -> Option<Tested> {
+        let on = Webhook { enabled: true, ..webhook.clone() };
+        let target = Target::new(&on, owner, &self.context.guard)?;
+        Some(self.context.test(&target, webhook).await)
     }
 
     /// Ends all posts, and resolves when nothing is under way any more.
@@ -199,14 +218,15 @@ impl Roster {
     async fn stored(
         &self,
         instance: InstanceId,
-    ) -> Result<(Vec<(String, Target)>, Vec<String>), StorageError> {
+    ) -> Result<(Vec<(String, Target, Standing)>, Vec<String>), StorageError> {
         let Some(owner) = self.served.lock().get(&instance).map(|served| served.owner) else {
             return Ok(Default::default());
         };
         let webhooks = self.context.storage.fleet_webhooks(instance).await?;
         let target = |webhook: Webhook| {
             let target = Target::new(&webhook, owner, &self.context.guard)?;
-            Some((webhook.name, target))
+            let standing = Standing::of(&webhook, self.context.patience);
+            Some((webhook.name, target, standing))
         };
         let targets: Vec<_> = webhooks.into_iter().filter_map(target).collect();
         if targets.is_empty() {
@@ -220,7 +240,7 @@ impl Roster {
     fn install(
         self: &Arc<Self>,
         instance: InstanceId,
-        webhooks: Vec<(String, Target)>,
+        webhooks: Vec<(String, Target, Standing)>,
         busy: &[String],
     ) -> bool {
         let mut served = self.served.lock();
@@ -232,11 +252,11 @@ impl Roster {
         let (before, rang) = (Arc::clone(before), *rang);
         let posts: Posts = webhooks
             .into_iter()
-            .map(|(name, target)| {
+            .map(|(name, target, standing)| {
                 let predecessor = before.iter().find(|post| post.consumer.name == name);
                 let predecessor = predecessor.map(|post| post.ended().clone());
                 let consumer = Consumer::webhook(instance, name);
-                Arc::new(Post::new(consumer, *epoch, target, predecessor))
+                Arc::new(Post::new(consumer, *epoch, target, standing, predecessor))
             })
             .collect();
         *phase = Phase::Known(Arc::clone(&posts));

@@ -2,6 +2,29 @@
 //! of the attempt's time, a dot and the body, so that a receiver can refuse what was recorded and is played again.
 
 use ring::hmac;
+use storage::{SecretText, Timestamp, Webhook};
+
+/// The signers of one webhook: that of its secret, and of the one that is to follow.
+pub(crate) struct Signers {
+    present: Option<Signer>,
+    next: Option<(Signer, Timestamp)>,
+}
+
+impl Signers {
+    pub(crate) fn of(webhook: &Webhook) -> Self {
+        let signer = |secret: &SecretText| Signer::new(secret.expose());
+        let next = webhook.next_secret.as_ref().map(|next| (signer(&next.secret), next.from));
+        Self { present: webhook.secret.as_ref().map(signer), next }
+    }
+
+    /// Whose signatures calls have at this time: what receivers know, and beside it what they change over to.
+    pub(crate) fn at(&self, now: Timestamp) -> (Option<&Signer>, Option<&Signer>) {
+        match &self.next {
+            Some((next, from)) if *from <= now => (Some(next), None),
+            next => (self.present.as_ref(), next.as_ref().map(|(next, _)| next)),
+        }
+    }
+}
 
 /// Signs bodies with one webhook's secret. The key schedule is computed once.
 #[derive(Clone)]
@@ -26,19 +49,25 @@ impl Signer {
         hex::encode(hmac::sign(&self.key, body))
     }
 
-    /// The second header's value for `body` in an attempt at `time`, in Unix seconds: `t=<time>,v1=<signature>`. Receivers
-    /// leave out the parts that they don't know.
+    /// The second header's value for `body` in an attempt at `time`, in Unix seconds: `t=<time>,v1=<signature>`, and while
+    /// another secret is to follow, `,next=<its signature>`. Receivers leave out the parts that they don't know.
     ///
     /// ```
-    /// let signer = webhook::Signer::new("the secret");
-    /// let header = signer.sign_at(b"{}", 1_700_000_000);
+    /// let (signer, next) = (webhook::Signer::new("the secret"), webhook::Signer::new("the next one"));
+    /// let header = signer.sign_at(b"{}", 1_700_000_000, None);
     /// assert_eq!(header, format!("t=1700000000,v1={}", signer.sign(b"1700000000.{}")));
+    /// let both = signer.sign_at(b"{}", 1_700_000_000, Some(&next));
+    /// assert_eq!(both, format!("{header},next={}", next.sign(b"1700000000.{}")));
     /// ```
-    pub fn sign_at(&self, body: &[u8], time: i64) -> String {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(format!("{time}.").as_bytes());
-        context.update(body);
-        format!("t={time},v1={}", hex::encode(context.sign()))
+    pub fn sign_at(&self, body: &[u8], time: i64, next: Option<&Self>) -> String {
+        let signature = |signer: &Self| {
+            let mut context = hmac::Context::with_key(&signer.key);
+            context.update(format!("{time}.").as_bytes());
+            context.update(body);
+            hex::encode(context.sign())
+        };
+        let next = next.map(|next| format!(",next={}", signature(next))).unwrap_or_default();
+        format!("t={time},v1={}{next}", signature(self))
     }
 
     /// What a receiver does: true if `signature` is that of `body`. Takes the same time wherever they differ.

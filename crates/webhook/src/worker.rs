@@ -1,5 +1,8 @@
 //! The deliveries of one webhook, for as long as there is something to do.
 
+mod attempt;
+mod settle;
+
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,18 +13,17 @@ use chrono::Utc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use storage::{Backoff, DeliveryState, Event, InstanceId, StorageError, Timestamp, Write};
+use storage::{Backoff, DeliveryState, Event, InstanceId, Recorded, StorageError, Timestamp, Write};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::context::Context;
-use crate::courier::Failure;
-use crate::gate::Shown;
 use crate::jumps::Jumps;
 use crate::lanes::{Admission, Lane, Lanes, Row};
 use crate::ledger::{Ledger, Position};
-use crate::perishable::{is_perishable, is_void, replaces_codes};
-use crate::policy::{OUR_PAUSE, PERISHABLE_PAUSE, Verdict};
+use crate::observer::ASK_AGAIN;
+use crate::perishable::{is_perishable, replaces_codes};
 use crate::post::{Heard, News, Post, Start};
+use attempt::{Attempt, Finished, Work};
 
 /// Events read at once.
 const BATCH: u64 = 256;
@@ -104,42 +106,10 @@ struct Worker {
     calls: FuturesUnordered<BoxFuture<'static, Finished>>,
     /// The commit under way: while there is one, achievements gather for the next.
     commit: Option<Write<Vec<InstanceId>>>,
+    /// What is being stored of the receiver.
+    marks: FuturesUnordered<Write<Recorded>>,
     caught_up: bool,
     jumps: Jumps,
-}
-
-/// One thing to deliver.
-enum Work {
-    /// Straight from the log.
-    Fresh(Arc<Event>),
-    /// Stored earlier; its event is read when its turn comes, so that a long queue needs no memory.
-    Stored(Row),
-}
-
-/// An attempt that has ended.
-struct Finished {
-    lane: Lane,
-    work: Work,
-    /// What was tried, where it came so far.
-    event: Option<Arc<Event>>,
-    outcome: Result<Outcome, StorageError>,
-}
-
-/// What became of an attempt.
-enum Outcome {
-    Delivered,
-    /// There is nothing to deliver: the event is gone from the log, or of no use any more.
-    Void,
-    Failed(Failure),
-    /// It was given up before or while it took place: nothing is said of the receiver.
-    Abandoned,
-}
-
-/// What follows a failure.
-enum Next {
-    Retry(Duration),
-    GiveUp,
-    Drop,
 }
 
 impl Worker {
@@ -169,6 +139,7 @@ impl Worker {
             replaced: Arc::default(),
             calls: FuturesUnordered::new(),
             commit: None,
+            marks: FuturesUnordered::new(),
             caught_up: true,
             jumps: Jumps::since(std::time::Instant::now(), now()),
         }
@@ -191,7 +162,7 @@ impl Worker {
                 }
                 continue;
             }
-            let due = self.next_due();
+            let due = self.next_due().or_else(|| self.is_kept_waiting().then(|| Instant::now() + ASK_AGAIN));
             tokio::select! {
                 Some(finished) = self.calls.next() => self.settle_with_all_others(finished)?,
                 stale = answer(&mut self.commit) => {
@@ -199,6 +170,7 @@ impl Worker {
                         return Ok(End::Fenced);
                     }
                 }
+                Some(marked) = self.marks.next() => self.marked(marked)?,
                 () = self.post.rung() => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
@@ -232,6 +204,7 @@ impl Worker {
                     attempts: delivery.attempts,
                     due: delivery.next_attempt,
                     created_at: delivery.created_at,
+                    replayed: delivery.replayed,
                 };
                 self.lanes.restore(delivery.chat.map(Arc::from), row);
             }
@@ -258,8 +231,13 @@ impl Worker {
 
     /// While the receiver doesn't answer, events wait in the log rather than in memory.
     fn has_room(&self) -> bool {
-        let is_paused = self.post.target.route().is_some_and(|route| self.context.gate.is_paused(route));
-        let window = if is_paused { self.context.per_webhook } else { WINDOW };
+        let is_silent = || self.post.target.route().is_some_and(|route| self.context.gate.is_paused(route));
+        let is_paused = self.post.standing.lock().is_paused();
+        let window = match is_paused {
+            true => 1,
+            false if is_silent() => self.context.per_webhook,
+            false => WINDOW,
+        };
         self.ledger.open() < window
             && self.held < MAX_HELD
             && self.unloaded.is_none()
@@ -297,11 +275,12 @@ impl Worker {
     /// Starts attempts as far as the webhook's share allows.
     fn launch(&mut self) {
         let now = now();
-        while self.may_launch() {
+        while self.may_launch() && self.may_probe(now) {
             // What is stored is older than what has just been read.
             let stored = self.lanes.take_due(now).map(|(lane, row)| (lane, Work::Stored(row)));
             let fresh = || self.ready.pop_front().map(|(lane, event)| (lane, Work::Fresh(event)));
             let Some((lane, work)) = stored.or_else(fresh) else { break };
+            self.post.standing.lock().probes(now);
             let attempt = Attempt {
                 context: Arc::clone(&self.context),
                 post: Arc::clone(&self.post),
@@ -312,7 +291,31 @@ impl Worker {
     }
 
     fn may_launch(&self) -> bool {
-        self.calls.len() < self.context.per_webhook && self.ledger.at_risk() < MAX_AT_RISK
+        self.calls.len() < self.context.per_webhook
+            && self.ledger.at_risk() < MAX_AT_RISK
+            && self.has_allowance()
+    }
+
+    /// Whether another call may be made, as far as calls of the instance are limited.
+    fn has_allowance(&self) -> bool {
+        let room = self.context.observer.room(self.post.consumer.instance);
+        room.is_none_or(|room| (self.calls.len() as u64) < room)
+    }
+
+    /// Whether there is something to deliver that may not be delivered yet.
+    fn is_kept_waiting(&self) -> bool {
+        let is_due = !self.ready.is_empty() || self.lanes.next_due().is_some_and(|due| due <= now());
+        let waits = is_due && self.calls.is_empty() && !self.has_allowance();
+        if waits {
+            self.context.observer.waiting(self.post.consumer.instance);
+        }
+        waits
+    }
+
+    /// While only probes are made, one at a time is, and none before its time.
+    fn may_probe(&self, now: Timestamp) -> bool {
+        let next = self.post.standing.lock().next_probe();
+        next.is_none_or(|next| next <= now && self.calls.is_empty())
     }
 
     /// Begins a commit, if one is due and none is under way.
@@ -335,119 +338,27 @@ impl Worker {
         if let Some(jump) = self.jumps.look(std::time::Instant::now(), now()) {
             tracing::info!(jump, "the clock has jumped; retries move with it");
             self.lanes.move_due(jump);
+            self.post.standing.lock().follow_clock(jump);
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.caught_up && self.lanes.is_empty() && self.commit.is_none() && !self.ledger.is_due()
+        let is_quiet = self.commit.is_none() && self.marks.is_empty();
+        self.caught_up && self.lanes.is_empty() && is_quiet && !self.ledger.is_due()
     }
 
-    /// When a stored delivery is due that nothing else announces.
+    /// When a stored delivery is due, or a probe, that nothing else announces.
     fn next_due(&self) -> Option<Instant> {
-        let due = self.lanes.next_due().filter(|_| self.may_launch())?;
+        let probe = self.post.standing.lock().next_probe();
+        let due = match probe {
+            None => self.lanes.next_due().filter(|_| self.may_launch())?,
+            Some(_) if !self.calls.is_empty() => return None,
+            Some(probe) if self.ready.is_empty() => self.lanes.next_due()?.max(probe),
+            Some(probe) => probe,
+        };
         let wait = due.millis().saturating_sub(now().millis());
         // A clock that is set back would make it an hour, or a year.
         Some(Instant::now() + Duration::from_millis(wait.try_into().unwrap_or(0)).min(LOOK_AGAIN))
-    }
-
-    /// Settles an attempt that has ended, and all others that have by now: one commit for all of them.
-    fn settle_with_all_others(&mut self, finished: Finished) -> Result<(), StorageError> {
-        self.settle(finished)?;
-        while let Some(Some(finished)) = self.calls.next().now_or_never() {
-            self.settle(finished)?;
-        }
-        Ok(())
-    }
-
-    fn settle(&mut self, finished: Finished) -> Result<(), StorageError> {
-        let Finished { lane, work, event, outcome } = finished;
-        if let Work::Fresh(event) = &work {
-            self.held -= event.size();
-        }
-        match outcome? {
-            Outcome::Delivered | Outcome::Void => self.done(lane, &work),
-            Outcome::Failed(failure) => self.fail(lane, &work, event.as_deref(), &failure),
-            // The worker finishes: what is in the log or stored stays there.
-            Outcome::Abandoned => {}
-        }
-        Ok(())
-    }
-
-    fn done(&mut self, lane: Lane, work: &Work) {
-        match work {
-            Work::Fresh(event) => {
-                self.ledger.delivered(event.seq);
-                self.proceed(lane);
-            }
-            Work::Stored(row) => {
-                self.perishing.remove(&row.seq);
-                self.ledger.removed(row.seq);
-                self.lanes.retried(lane);
-            }
-        }
-    }
-
-    fn fail(&mut self, lane: Lane, work: &Work, event: Option<&Event>, failure: &Failure) {
-        let now = now();
-        let mut row = match work {
-            Work::Fresh(event) => Row::behind(event.seq, now),
-            Work::Stored(row) => *row,
-        };
-        let counts = failure.counts(row.created_at, now);
-        row.attempts += u32::from(counts);
-        let delay = match self.next(row, event, failure, counts, now) {
-            Next::Retry(delay) => delay,
-            Next::GiveUp => return self.give_up(lane, work, row, failure, now),
-            Next::Drop => return self.done(lane, work),
-        };
-        row.due = now.plus_millis(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
-        if event.is_some_and(is_perishable) {
-            self.perishing.insert(row.seq);
-        }
-        self.ledger.stored(&lane, row, DeliveryState::Pending, Some(failure), now);
-        match work {
-            Work::Stored(_) => self.lanes.retry_again(lane, row),
-            Work::Fresh(_) => {
-                for event in self.lanes.fail(lane.clone(), row, |event| event.seq) {
-                    self.store_behind(&lane, &event, now);
-                }
-            }
-        }
-    }
-
-    /// What doesn't count is tried again without an end, what loses its worth is tried soon or not at all.
-    fn next(&self, row: Row, event: Option<&Event>, failure: &Failure, counts: bool, now: Timestamp) -> Next {
-        let verdict = if counts {
-            let policy = self.post.target.policy();
-            policy.after_failure(row.attempts, failure.retry_after(), rand::random())
-        } else {
-            Verdict::Retry(OUR_PAUSE)
-        };
-        match (verdict, event.filter(|event| is_perishable(event))) {
-            (Verdict::GiveUp, _) => Next::GiveUp,
-            (Verdict::Retry(delay), None) => Next::Retry(delay),
-            (Verdict::Retry(delay), Some(event)) => {
-                let delay = delay.min(PERISHABLE_PAUSE);
-                let then = now.plus_millis(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
-                let is_void = is_void(event, self.replaced.load(Ordering::Relaxed), then);
-                if is_void { Next::Drop } else { Next::Retry(delay) }
-            }
-        }
-    }
-
-    fn give_up(&mut self, lane: Lane, work: &Work, row: Row, failure: &Failure, now: Timestamp) {
-        self.perishing.remove(&row.seq);
-        self.ledger.stored(&lane, row, DeliveryState::Dead, Some(failure), now);
-        match work {
-            Work::Fresh(_) => self.proceed(lane),
-            Work::Stored(_) => self.lanes.retried(lane),
-        }
-    }
-
-    fn proceed(&mut self, lane: Lane) {
-        if let Some(next) = self.lanes.proceed(&lane) {
-            self.ready.push_back((lane, next));
-        }
     }
 
     /// Lets the calls under way end for a moment (those that wait for their turn do at once), starts nothing new, commits.
@@ -456,6 +367,9 @@ impl Worker {
     async fn finish(mut self) -> Result<End, StorageError> {
         while let Some(finished) = self.calls.next().await {
             self.settle(finished)?;
+        }
+        while let Some(marked) = self.marks.next().await {
+            self.marked(marked)?;
         }
         if let Some(commit) = self.commit.take()
             && self.is_fenced(&commit.await?)
@@ -467,62 +381,6 @@ impl Worker {
         let Some(settlement) = self.ledger.take(now) else { return Ok(End::Finished) };
         let stale = self.context.storage.settle(vec![settlement]).await?;
         Ok(if self.is_fenced(&stale) { End::Fenced } else { End::Finished })
-    }
-}
-
-/// One attempt at one delivery.
-struct Attempt {
-    context: Arc<Context>,
-    post: Arc<Post>,
-    replaced: Arc<AtomicI64>,
-}
-
-impl Attempt {
-    async fn run(self, lane: Lane, work: Work) -> Finished {
-        let (event, outcome) = self.when_admitted(&work).await;
-        Finished { lane, work, event, outcome }
-    }
-
-    /// Waits for its turn, which a webhook without a destination doesn't need.
-    async fn when_admitted(&self, work: &Work) -> (Option<Arc<Event>>, Result<Outcome, StorageError>) {
-        let Some(route) = self.post.target.route() else { return self.deliver(work).await };
-        let failed_before = matches!(work, Work::Stored(row) if row.attempts > 0);
-        let permit = tokio::select! {
-            biased;
-            () = self.post.finishing() => return (None, Ok(Outcome::Abandoned)),
-            permit = self.context.gate.admit(route, failed_before) => permit,
-        };
-        let (event, outcome) = tokio::select! {
-            biased;
-            delivered = self.deliver(work) => delivered,
-            () = self.context.abandoned.cancelled() => (None, Ok(Outcome::Abandoned)),
-        };
-        permit.finish(match &outcome {
-            Ok(Outcome::Delivered) => Shown::Answer,
-            Ok(Outcome::Failed(failure)) => failure.shows(),
-            Ok(Outcome::Void | Outcome::Abandoned) | Err(_) => Shown::Nothing,
-        });
-        (event, outcome)
-    }
-
-    async fn deliver(&self, work: &Work) -> (Option<Arc<Event>>, Result<Outcome, StorageError>) {
-        let (found, attempt) = match work {
-            Work::Fresh(event) => (Ok(Some(Arc::clone(event))), 1),
-            Work::Stored(row) => {
-                let found = self.context.storage.event(self.post.consumer.instance, row.seq).await;
-                (found.map(|event| event.map(Arc::new)), row.attempts.saturating_add(1))
-            }
-        };
-        let event = match found {
-            Ok(Some(event)) => event,
-            Ok(None) => return (None, Ok(Outcome::Void)),
-            Err(error) => return (None, Err(error)),
-        };
-        if is_void(&event, self.replaced.load(Ordering::Relaxed), now()) {
-            return (Some(event), Ok(Outcome::Void));
-        }
-        let delivered = self.context.deliver(&self.post.target, &event, attempt).await;
-        (Some(event), Ok(delivered.map_or_else(Outcome::Failed, |()| Outcome::Delivered)))
     }
 }
 

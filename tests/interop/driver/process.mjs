@@ -1,12 +1,26 @@
 // Starts `trunkline` subcommands and talks JSON to them.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { trust } from './trust.mjs';
 
 // SIMULATOR_PROFILE=hostile runs all of it on a WhatsApp that has known the accounts for weeks, SIMULATOR_WITHOUT leaves
 // out of it what Baileys doesn't survive.
-const { PATH, HOME, SIMULATOR_PROFILE = 'plain', SIMULATOR_WITHOUT } = process.env;
-const inherited = { PATH, HOME, SIMULATOR_PROFILE, ...(SIMULATOR_WITHOUT && { SIMULATOR_WITHOUT }) };
+const { PATH, HOME, SIMULATOR_PROFILE = 'plain', SIMULATOR_WITHOUT, SIMULATOR_WITH } = process.env;
+const inherited = {
+  PATH, HOME, SIMULATOR_PROFILE,
+  ...(SIMULATOR_WITHOUT && { SIMULATOR_WITHOUT }),
+  ...(SIMULATOR_WITH && { SIMULATOR_WITH }),
+};
 const binary = process.env.TRUNKLINE ?? fileURLToPath(new URL('../../../target/debug/trunkline', import.meta.url));
+
+/** Runs a subcommand to its end; answers its exit code and what it has said. */
+export async function run(args, env = {}) {
+  const child = spawn(binary, args, { env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  const code = await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
+  return { code, output };
+}
 
 /** A child that has printed the URL at which it listens. */
 export class Service {
@@ -20,14 +34,16 @@ export class Service {
     service.url = await new Promise((resolve, reject) => {
       const read = (chunk) => {
         service.output += chunk;
-        const found = service.output.match(/https?:\/\/127\.0\.0\.1:\d+/);
-        if (found) resolve(found[0]);
+        const found = service.output.match(/(https?:\/\/127\.0\.0\.1:\d+).*\n/);
+        if (found) resolve(found[1]);
       };
       service.child.stdout.on('data', read);
       service.child.stderr.on('data', (chunk) => (service.output += chunk));
       service.child.on('error', reject);
       service.child.on('exit', (code) => reject(new Error(`${args[0]} ended with ${code}:\n${service.output}`)));
     });
+    const certificate = service.output.match(/"certificate":("[^"]*")/);
+    if (certificate) trust(JSON.parse(certificate[1]));
     return service;
   }
 

@@ -4,27 +4,34 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::stage::{SOON, Target, told};
 
+/// Connections that are open at a time.
+const AT_ONCE: usize = 100;
+
 /// However a path is written, the layer that asks for a credential answers, before it has read a body.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_way_to_write_a_path_leads_past_the_credential() {
     let target = Target::start(&[]);
     let (_, document) = target.call(reqwest::Method::GET, "/openapi.json", &[], None).await;
-    let mut asked = 0;
+    let mut calls = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             // One that says nothing asks as the document says for all.
             let ways = operation["security"].as_array();
             let open = ways.is_some_and(|ways| ways.contains(&serde_json::json!({})));
-            let method = method.to_uppercase();
-            let written = variants(path);
-            let answers = join_all(written.iter().map(|written| answer(&target, &method, written))).await;
-            for (written, answer) in written.iter().zip(answers) {
-                assert!(is_right(open, written == path, &answer), "{method} {written}: {answer:?}");
-                asked += usize::from(!open);
-            }
+            let written = variants(path).into_iter();
+            calls.extend(written.map(|written| (open, method.to_uppercase(), *path == written, written)));
         }
     }
+    let asked = calls.iter().filter(|(open, ..)| !open).count();
     assert!(asked > 100, "{asked}");
+    // Each connection stays for a while, in case that the rest of the body comes.
+    for together in calls.chunks(AT_ONCE) {
+        join_all(together.iter().map(async |(open, method, plain, written)| {
+            let answer = answer(&target, method, written).await;
+            assert!(is_right(*open, *plain, &answer), "{method} {written}: {answer:?}");
+        }))
+        .await;
+    }
     let encoded = answer(&target, "GET", "/api/%69nstances").await;
     assert!(encoded.0.contains("401"), "{encoded:?}");
 }
@@ -32,9 +39,11 @@ async fn no_way_to_write_a_path_leads_past_the_credential() {
 /// Open routes don't ask, all others do. A path that is written so that no route has it is nowhere.
 fn is_right(open: bool, plain: bool, (line, body): &(String, Value)) -> bool {
     let nowhere = !plain && line.contains("404") && body["error"]["code"] == "not_found";
-    let told = body["error"]["message"].as_str().unwrap_or_default();
+    // Dialects put it elsewhere.
+    let places = [&body["error"]["message"], &body["message"], &body["error"]];
+    let told = places.into_iter().find_map(Value::as_str).unwrap_or_default();
     // The layer's words; the extractor behind it has others.
-    let asks = line.contains("401") && told.contains("x-api-key");
+    let asks = line.contains("401") && (told.contains("x-api-key") || told.contains("?wid="));
     nowhere || asks != open
 }
 

@@ -60,3 +60,25 @@ async fn what_a_reader_could_mistake_is_refused_by_name() {
         );
     }
 }
+
+/// A body within the allowed size may hold a quarter of a million values below a key of half a megabyte.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_values_below_a_long_key_hold_nobody_up() {
+    /// More than there are workers.
+    const CROWD: usize = 16;
+    let target = Target::start(&[]);
+    let (key, _) = target.credentials().await;
+    let body = format!(r#"{{"{}":[{}0]}}"#, "x".repeat(500_000), "0,".repeat(250_000));
+    let attacks: Vec<_> = (0..CROWD)
+        .map(|_| {
+            let request = client().post(format!("{}/api/instances", target.url())).header("x-api-key", &key);
+            tokio::spawn(request.header("content-type", "application/json").body(body.clone()).send())
+        })
+        .collect();
+    target.serves_others().await;
+    let answered = tokio::time::timeout(SOON, futures_util::future::join_all(attacks));
+    for answer in answered.await.expect("they are answered soon") {
+        assert_eq!(answer.unwrap().expect("an answer").status(), 400);
+    }
+    target.serves_others().await;
+}

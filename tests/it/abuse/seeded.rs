@@ -153,6 +153,7 @@ pub(crate) async fn add_user(database: &SqliteDatabase, name: &str, key: &str) -
         api_key: storage::ApiKey::new(key),
         disabled_at: None,
         credentials_version: 0,
+        allowed_ips: Vec::new(),
         created_at: now,
         updated_at: now,
     };

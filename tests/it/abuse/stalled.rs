@@ -32,6 +32,31 @@ async fn whoever_asks_and_never_reads_takes_little_memory_and_is_gone() {
     }
 }
 
+/// The description of the API needs no credential, and is the longest that there is without one: 300 KB.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_for_the_longest_page_and_never_reads_costs_a_slice_of_it() {
+    const CROWD: usize = 120;
+    /// In megabytes: some 200 KB for each connection, and the answer's slice is among them.
+    const MAY_ADD: u64 = 35;
+    let target = Target::start(&[]);
+    let url = format!("{}/openapi.json", target.url());
+    let document =
+        super::stage::client().get(url).send().await.expect("an answer").bytes().await.expect("it");
+    assert!(document.len() > 200_000, "{}", document.len());
+    let before = target.resident_mb();
+    let mut deaf = Vec::new();
+    for _ in 0..CROWD {
+        let mut stream = connect(target.address(), ELSEWHERE, 1024).await.expect("a connection");
+        stream.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+        stream.readable().await.expect("an answer begins");
+        deaf.push(stream);
+    }
+    let grown = target.resident_mb().saturating_sub(before);
+    println!("{grown} MB for {CROWD} connections");
+    assert!(grown < MAY_ADD, "{grown} MB for {CROWD} connections");
+    target.serves_others().await;
+}
+
 #[tokio::test]
 async fn a_later_head_may_not_take_for_ever_either() {
     let target = Target::start(&[]);

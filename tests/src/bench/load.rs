@@ -50,7 +50,18 @@ impl Round {
     }
 }
 
+/// Where an instance sends texts.
+pub(super) fn path_of(instance: &str) -> String {
+    format!("/api/whatsapp/{instance}/send")
+}
+
 impl Fleet {
+    /// An instance, its number and that of its peer.
+    pub(super) fn first(&self) -> (&str, &str, &str) {
+        let member = self.members.first().expect("a plan has instances");
+        (&member.instance, &member.number, &member.peer)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.members.len()
     }
@@ -172,7 +183,7 @@ impl Member {
     }
 
     fn path(&self) -> String {
-        format!("/api/whatsapp/{}/send", self.instance)
+        path_of(&self.instance)
     }
 
     fn body(&self, text: &str) -> serde_json::Value {

@@ -1,6 +1,7 @@
 //! Whole-process figures: what a person who runs the gateway would see.
 
 mod connection;
+mod crowd;
 mod load;
 mod report;
 mod side;
@@ -70,6 +71,15 @@ pub async fn run(plan: &Plan) -> Report {
         in_turn(&mut sides, round, async |side| side.send(plan.round).await).await;
         in_turn(&mut sides, round, async |side| side.send_alone(plan.round).await).await;
         in_turn(&mut sides, round, async |side| side.receive(texts).await).await;
+    }
+    // The first version knows no groups.
+    if let Some(side) = sides.last_mut() {
+        for round in 0..plan.rounds {
+            side.write_to_a_crowd(round).await;
+        }
+    }
+    for round in 0..plan.rounds {
+        in_turn(&mut sides, round, async |side| side.move_files().await).await;
     }
     for round in 0..plan.rounds {
         in_turn(&mut sides, round, async |side| side.kill_in_a_burst().await).await;

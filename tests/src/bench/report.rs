@@ -23,7 +23,13 @@ pub(super) enum Figure {
     CpuPerLogin,
     IdleKilobytes,
     ResidentMegabytes,
+    FirstToCrowd,
+    BesideCrowd,
+    LaterToCrowd,
     RepeatedCalls,
+    FileUp,
+    FileDown,
+    FileMegabytes,
     BinaryMegabytes,
 }
 
@@ -42,7 +48,7 @@ enum Aim {
 
 use Aim::{AtLeast, AtMost, AtMostEach, Open};
 
-const DESCRIPTIONS: [Description; 17] = [
+const DESCRIPTIONS: [Description; 23] = [
     Description(
         Figure::SendsPerSecond,
         "sends_per_second",
@@ -84,10 +90,31 @@ const DESCRIPTIONS: [Description; 17] = [
     Description(Figure::IdleKilobytes, "idle_kb_per_instance", "KB per idle instance", AtMost(45.0)),
     Description(Figure::ResidentMegabytes, "idle_resident_mb", "MB of the idle process", Open),
     Description(
+        Figure::FirstToCrowd,
+        "first_to_1000_seconds",
+        "first message to a group of 1,000, s",
+        AtMost(3.0),
+    ),
+    Description(Figure::BesideCrowd, "beside_1000_ms", "longest other text meanwhile, ms", Open),
+    Description(
+        Figure::LaterToCrowd,
+        "later_to_1000_ms",
+        "later message to a group of 1,000, ms",
+        AtMost(100.0),
+    ),
+    Description(
         Figure::RepeatedCalls,
         "repeated_webhooks",
         "webhooks of a burst repeated after a kill",
         Open,
+    ),
+    Description(Figure::FileUp, "file_up_mb_per_second", "100 MB sent through REST, MB/s", Open),
+    Description(Figure::FileDown, "file_down_mb_per_second", "100 MB received and kept, MB/s", Open),
+    Description(
+        Figure::FileMegabytes,
+        "file_resident_mb",
+        "MB of memory beyond that for 100 MB",
+        AtMost(8.0),
     ),
     Description(Figure::BinaryMegabytes, "binary_mb", "MB of the binary", AtMost(20.0)),
 ];
@@ -145,11 +172,12 @@ impl fmt::Display for Report {
         for Description(figure, _, label, aim) in DESCRIPTIONS {
             let now = self.current.median(figure);
             let (before, ratio) = match &self.baseline {
-                Some(baseline) => {
+                Some(baseline) if !baseline.median(figure).is_nan() => {
                     let before = baseline.median(figure);
                     (format!("{before:.3}"), format!("{:.2}", now / before))
                 }
-                None => Default::default(),
+                // It isn't compared, or can't do that.
+                _ => Default::default(),
             };
             let (wanted, met) = aim.judge(now, self.instances);
             writeln!(f, "{label:<42}{before:>11}{now:>11.3}{ratio:>8}{wanted:>12}  {met}")?;

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::crowd::{Crowd, Times};
 use super::load::{Fleet, Round, settle};
 use super::report::{Figure, Samples};
 use crate::process::binary;
 use crate::usage::Usage;
-use crate::{Gateway, GatewayOptions, Simulator, WebhookReceiver};
+use crate::{FileTraffic, Gateway, GatewayOptions, Simulator, WebhookReceiver};
 
 const SECRET: &str = "bench-webhook-secret";
 /// Texts that come in the moment before the gateway is killed.
@@ -17,6 +18,8 @@ const BURST: usize = 256;
 const CALLERS: usize = 64;
 /// Pairings of a round that have the machine to themselves.
 const LONE_PAIRINGS: usize = 5;
+/// The largest file that is taken, in bytes.
+const LARGE: usize = 100 << 20;
 /// How long a process rests before its memory counts as that of an idle one.
 const REST: Duration = Duration::from_secs(5);
 
@@ -117,6 +120,42 @@ impl Side {
         let cpu = self.usage().cpu_ms_since(before) / round.count as f64;
         self.samples.add(Figure::ReceivesPerSecond, round.per_second());
         self.samples.add(Figure::CpuPerReceive, cpu);
+    }
+
+    /// Writes to a group of 1,000 strangers.
+    pub(super) async fn write_to_a_crowd(&mut self, round: usize) {
+        self.progress("writing to a group of 1,000");
+        let crowd = Crowd::gather(&self.simulator, &self.fleet, round).await;
+        settle(&self.receiver).await;
+        let Times { first, beside, later } = crowd.write(&self.gateway).await;
+        settle(&self.receiver).await;
+        self.samples.add(Figure::FirstToCrowd, first.as_secs_f64());
+        self.samples.add(Figure::BesideCrowd, beside.as_secs_f64() * 1e3);
+        self.samples.add(Figure::LaterToCrowd, later.as_secs_f64() * 1e3);
+    }
+
+    /// Sends the largest file, and gets one as large. A binary that knows no files has no figures.
+    pub(super) async fn move_files(&mut self) {
+        self.progress("moving files");
+        let (instance, number, peer) = self.fleet.first();
+        let files =
+            FileTraffic { simulator: &self.simulator, gateway: &self.gateway, instance, number, peer };
+        // What the first one leaves behind counts for neither.
+        if files.up(LARGE / 10).await.is_none() {
+            return;
+        }
+        files.down(LARGE / 10).await;
+        let started = Instant::now();
+        let (_, up) = files.grown(files.up(LARGE)).await;
+        let sent = started.elapsed();
+        let started = Instant::now();
+        let (_, down) = files.grown(files.down(LARGE)).await;
+        let received = started.elapsed();
+        settle(&self.receiver).await;
+        let rate = |taken: Duration| LARGE as f64 / 1e6 / taken.as_secs_f64();
+        self.samples.add(Figure::FileUp, rate(sent));
+        self.samples.add(Figure::FileDown, rate(received));
+        self.samples.add(Figure::FileMegabytes, up.max(down) as f64 / 1e3);
     }
 
     /// Kills the process when the last webhook call of a burst has come, and counts what is said again.

@@ -1,7 +1,11 @@
 //! The subcommands. Only here anything is written to stdout.
 
+mod completions;
 mod demo;
+mod doctor;
+mod import;
 mod migrate;
+mod rotate_key;
 mod serve;
 mod simulate;
 mod user;
@@ -21,10 +25,15 @@ pub async fn run(command: Command) -> ExitCode {
     let outcome: Result<(), Box<dyn std::error::Error>> = match command {
         Command::Serve { start } => serve::run(start).await,
         Command::Migrate { start } => migrate::run(start).await,
+        Command::RotateKey => rotate_key::run().await,
         Command::User { command } => user::run(command).await,
-        Command::Simulate { listen, tls, profile, without, control_token } => {
+        Command::Import(arguments) => import::run(arguments).await,
+        Command::Doctor => doctor::run().await,
+        Command::Completions { shell } => completions::run(shell).map_err(Into::into),
+        Command::Simulate { listen, tls, profile, without, with, control_token } => {
             quiet_telemetry();
             let behaviour = without.into_iter().fold(profile.behaviour(), Behaviour::without);
+            let behaviour = with.into_iter().fold(behaviour, Behaviour::with);
             simulate::run(listen, tls, behaviour, control_token).await
         }
         Command::Demo => {

@@ -1,16 +1,22 @@
 use std::error::Error;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{configure, say};
-use crate::application::Application;
+use crate::application::{Application, StartError};
 use crate::cli::Start;
+use crate::config::Config;
 use crate::first_start::FirstStart;
 use crate::server;
 use crate::shutdown::Signals;
 
+/// How long a start that is to stop may take to its end.
+const NEARLY_BUILT: Duration = Duration::from_secs(2);
 /// As a shell tells of a process that SIGINT has ended.
 const EXIT_AT_ONCE: i32 = 130;
 
@@ -21,14 +27,6 @@ pub(super) async fn run(start: Start) -> Result<(), Box<dyn Error>> {
     let (before, descriptors) = server::raise_descriptor_limit();
     tracing::info!(before, now = descriptors, "open files and sockets that are allowed");
     let (public_url, data_dir) = (config.public_url.clone(), config.data_dir.clone());
-    let application = Application::build(config).await?;
-    if let Some(first) = application.first_start() {
-        introduce(first, &data_dir)?;
-    }
-    say(&format!("Listening on {}", application.url()))?;
-    if let Some(url) = public_url {
-        say(&format!("Public at {url}"))?;
-    }
     let stop = CancellationToken::new();
     let asked = stop.clone();
     tokio::spawn(async move {
@@ -38,8 +36,26 @@ pub(super) async fn run(start: Start) -> Result<(), Box<dyn Error>> {
         signals.next().await;
         std::process::exit(EXIT_AT_ONCE);
     });
+    let Some(application) = built(config, &stop).await? else { return Ok(()) };
+    if let Some(first) = application.first_start() {
+        introduce(first, &data_dir)?;
+    }
+    say(&format!("Listening on {}", application.url()))?;
+    if let Some(url) = public_url {
+        say(&format!("Public at {url}"))?;
+    }
     application.run(stop).await?;
     Ok(())
+}
+
+/// Builds the gateway, unless it is to stop before that is done. What hangs then, a step of the schema or a database that is
+/// locked, is left to SQLite, which undoes what is half done; what is nearly done, a first user above all, is told of.
+async fn built(config: Config, stop: &CancellationToken) -> Result<Option<Application>, StartError> {
+    let mut building = pin!(Application::build(config));
+    tokio::select! {
+        built = &mut building => built.map(Some),
+        () = stop.cancelled() => timeout(NEARLY_BUILT, building).await.ok().transpose(),
+    }
 }
 
 /// Shows the credentials to a person; where nobody watches, a file keeps them instead of the log.

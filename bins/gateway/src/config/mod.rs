@@ -3,6 +3,7 @@
 mod environment;
 mod error;
 mod known;
+mod parents;
 mod parse;
 mod read;
 mod secret;
@@ -16,11 +17,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use outbound::{OutboundAllow, Proxy};
 use reqwest::Url;
+use storage::MediaDownload;
 use storage_sqlite::MasterKey;
 use wa_client::{TrustRoot, Version};
 
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use parents::QrPageParents;
 pub use secret::Secret;
 
 /// Everything the gateway can be told. [`Config::from_environment`] reads it, [`Config::in_folder`] is for tests.
@@ -28,6 +31,8 @@ pub use secret::Secret;
 pub struct Config {
     /// Address of the REST API; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// The certificate that clients are shown; without it they are served over plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Where clients reach the gateway, when that isn't `http://` and the address it listens on.
     pub public_url: Option<Url>,
     /// Folder for the database and the generated keys.
@@ -36,6 +41,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Seals credentials and Signal keys at rest; generated into the data folder when absent.
     pub master_key: Option<MasterKey>,
+    /// What the master key takes the place of, until everything is sealed anew.
+    pub previous_master_key: Option<MasterKey>,
     /// Cost of bcrypt for the passwords that are hashed from now on: each step doubles the work.
     pub bcrypt_cost: u32,
     /// Whether a database that is missing beside its master key may be begun anew.
@@ -50,18 +57,36 @@ pub struct Config {
     pub event_retention: Option<Duration>,
     /// How long dead letters are kept; `None` keeps them for ever.
     pub dead_letter_retention: Option<Duration>,
+    /// How long the audit log is kept; `None` keeps it for ever.
+    pub audit_retention: Option<Duration>,
     /// How long messages are kept; `None` keeps them.
     pub message_retention: Option<Duration>,
+    /// How long the files of messages are kept; `None` keeps them as long as their messages.
+    pub media_retention: Option<Duration>,
+    /// Where the files of messages are kept.
+    pub media_store: MediaStore,
+    /// PEM file with further certificate authorities for the store of files.
+    pub s3_ca_file: Option<PathBuf>,
+    /// When the files of messages are fetched.
+    pub media_download: MediaDownload,
+    /// Which pages may show the QR page in a frame, and hear from it.
+    pub qr_page_parents: QrPageParents,
     /// Clients that may use the API; empty means everybody.
     pub allowed_ips: Vec<IpNet>,
     /// Proxies in front of the gateway, whose word is taken for whom a request comes from.
     pub trusted_proxies: Vec<IpNet>,
+    /// Pages of which origins may call the API.
+    pub cors_origins: CorsOrigins,
+    /// How often each credential may call; `None` for as often as it likes.
+    pub rate_limit: Option<RateLimit>,
     /// Private hosts and networks that webhooks may go to nevertheless.
     pub outbound_allow: OutboundAllow,
     /// Name servers that are asked instead of the system's; empty means the system's.
     pub dns_servers: Vec<SocketAddr>,
     /// PEM file with further certificate authorities for webhook receivers.
     pub webhook_ca_file: Option<PathBuf>,
+    /// Opens `/metrics` as a bearer token, beside the credentials of administrators.
+    pub metrics_token: Option<Secret>,
     /// Log filter, as `LOG` has it.
     pub log: String,
     /// How log lines are written.
@@ -108,6 +133,15 @@ pub struct AdminConfig {
     pub last_name: String,
 }
 
+/// Where the files of messages are kept.
+#[derive(Debug, Clone)]
+pub enum MediaStore {
+    /// Below the data folder.
+    Local,
+    /// In a bucket.
+    Bucket(Box<bucket::Settings>),
+}
+
 /// The server that instances connect to; WhatsApp itself where nothing is set.
 #[derive(Debug, Clone, Default)]
 pub struct WhatsAppConfig {
@@ -121,6 +155,36 @@ pub struct WhatsAppConfig {
     pub proxy: Option<Proxy>,
     /// The version that is announced, whatever WhatsApp's page says.
     pub version: Option<Version>,
+}
+
+/// A certificate and its key, in PEM files that are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, with those that lead to its authority behind it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Pages of which origins may call the API.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CorsOrigins {
+    /// No pages.
+    #[default]
+    None,
+    /// All pages.
+    All,
+    /// Those of these origins, each as browsers write it: `https://app.example`.
+    These(Vec<String>),
+}
+
+/// So many calls in so long a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many; so many may also be made at once.
+    pub calls: u32,
+    /// In how long.
+    pub period: Duration,
 }
 
 /// How log lines are written.
@@ -151,10 +215,12 @@ impl Config {
         let data_dir = data_dir.into();
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
             public_url: None,
             database: DatabaseConfig::Sqlite { file: data_dir.join(DATABASE_FILE) },
             data_dir,
             master_key: None,
+            previous_master_key: None,
             bcrypt_cost: DEFAULT_BCRYPT_COST,
             init: false,
             jwt: JwtConfig { secret: None, life_span: DEFAULT_JWT_LIFE_SPAN },
@@ -162,12 +228,21 @@ impl Config {
             whatsapp: WhatsAppConfig::default(),
             event_retention: DEFAULT_EVENT_RETENTION,
             dead_letter_retention: DEFAULT_EVENT_RETENTION,
+            audit_retention: DEFAULT_AUDIT_RETENTION,
             message_retention: None,
+            media_retention: None,
+            media_store: MediaStore::Local,
+            s3_ca_file: None,
+            media_download: MediaDownload::Arrival,
+            qr_page_parents: QrPageParents::default(),
             allowed_ips: Vec::new(),
             trusted_proxies: Vec::new(),
+            cors_origins: CorsOrigins::None,
+            rate_limit: None,
             outbound_allow: OutboundAllow::default(),
             dns_servers: Vec::new(),
             webhook_ca_file: None,
+            metrics_token: None,
             log: DEFAULT_LOG.to_owned(),
             log_format: LogFormat::Text,
         }
@@ -177,6 +252,7 @@ impl Config {
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3000);
 const DEFAULT_JWT_LIFE_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_EVENT_RETENTION: Option<Duration> = Some(Duration::from_secs(30 * 24 * 60 * 60));
+const DEFAULT_AUDIT_RETENTION: Option<Duration> = Some(Duration::from_secs(365 * 24 * 60 * 60));
 const DEFAULT_BCRYPT_COST: u32 = 12;
 /// The HTTP server tells at `info` of each worker that starts and stops.
 const DEFAULT_LOG: &str = "info,actix_server=warn";

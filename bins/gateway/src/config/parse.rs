@@ -3,8 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use reqwest::Url;
+
+use super::{CorsOrigins, RateLimit};
+use crate::networks;
 
 /// A life span such as `90s`, `15m`, `24h`, `7d`, `2w`, or plain seconds.
 pub(super) fn life_span(text: &str) -> Result<Duration, String> {
@@ -37,6 +40,43 @@ pub(super) fn retention(text: &str) -> Result<Option<Duration>, String> {
     life_span(text).map(Some).map_err(|_| wrong())
 }
 
+/// So many calls a second, a minute or an hour: `100/s`, `6000/m`, `100000/h`.
+pub(super) fn rate_limit(text: &str) -> Result<RateLimit, String> {
+    const MOST: u32 = 1_000_000;
+    let wrong = || format!("must be calls in a time such as 100/s, 6000/m or 100000/h, not {text:?}.");
+    let (calls, unit) = text.split_once('/').ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let calls = calls.parse().ok().filter(|calls| (1..=MOST).contains(calls)).ok_or_else(wrong)?;
+    Ok(RateLimit { calls, period: Duration::from_secs(seconds) })
+}
+
+/// Origins such as `https://app.example`, separated by commas, or `*`.
+pub(super) fn origins(text: &str) -> Result<CorsOrigins, String> {
+    if text == "*" {
+        return Ok(CorsOrigins::All);
+    }
+    let origins = entries(text).map(origin).collect::<Result<Vec<_>, _>>()?;
+    if origins.is_empty() {
+        return Err(format!("lists nothing: {text:?}. Leave it out, or name an origin."));
+    }
+    Ok(CorsOrigins::These(origins))
+}
+
+/// An origin as browsers write it.
+fn origin(text: &str) -> Result<String, String> {
+    let url = url(text, &["http", "https"])?;
+    let origin = url.origin().ascii_serialization();
+    if url.as_str().trim_end_matches('/') != origin {
+        return Err(format!("must list origins such as {origin}, not {text:?}."));
+    }
+    Ok(origin)
+}
+
 /// What is said of a text that isn't a key. It is not repeated: it may be a secret.
 pub(super) const NOT_A_KEY: &str = "must be 64 hexadecimal digits (32 bytes).";
 
@@ -51,8 +91,8 @@ pub(super) fn url(text: &str, schemes: &[&str]) -> Result<Url, String> {
 
 /// Addresses and CIDR ranges, separated by commas; at least one. IPv4 addresses that are written as IPv6
 /// (`::ffff:10.0.0.1`) become what they are.
-pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
-    let networks = entries(text).map(network).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn network_list(text: &str) -> Result<Vec<IpNet>, String> {
+    let networks = entries(text).map(networks::parse).collect::<Result<Vec<_>, _>>()?;
     if networks.is_empty() {
         return Err(format!("lists nothing: {text:?}. Leave it out, or name an address."));
     }
@@ -77,28 +117,6 @@ pub(super) fn name_servers(text: &str) -> Result<Vec<SocketAddr>, String> {
 /// The non-empty parts of a comma-separated list.
 pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    let network = parsed
-        .map_err(|_| format!("must list IP addresses and CIDR ranges such as 10.0.0.0/8, not {text:?}."))?;
-    if network.addr() != network.network() {
-        return Err(format!("names an address within a range: {text:?}. Is {} meant?", network.trunc()));
-    }
-    Ok(canonical(network))
-}
-
-/// An IPv4 network that was written as one of IPv6 (RFC 4291, section 2.5.5.2).
-fn canonical(network: IpNet) -> IpNet {
-    const MAPPED: u8 = 96;
-    let inner = network.prefix_len().checked_sub(MAPPED);
-    match (network.addr().to_canonical(), inner) {
-        (IpAddr::V4(address), Some(length)) if matches!(network, IpNet::V6(_)) => {
-            Ipv4Net::new(address, length).map_or(network, IpNet::V4)
-        }
-        _ => network,
-    }
 }
 
 /// Levels and `target=level` pairs. A lone word that is no level is refused, though the filter would take it for a
@@ -152,6 +170,29 @@ mod tests {
     }
 
     #[test]
+    fn rate_limits() {
+        let of = |calls, seconds| Ok(RateLimit { calls, period: Duration::from_secs(seconds) });
+        assert_eq!(rate_limit("100/s"), of(100, 1));
+        assert_eq!(rate_limit("6000/m"), of(6_000, 60));
+        assert_eq!(rate_limit("1/h"), of(1, 3_600));
+        for wrong in ["", "100", "0/s", "-1/s", "100/d", "1.5/s", "100/", "/s", "1000001/s"] {
+            assert!(rate_limit(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn origin_lists() {
+        let these =
+            |origins: &[&str]| Ok(CorsOrigins::These(origins.iter().map(|&o| o.to_owned()).collect()));
+        assert_eq!(origins("*"), Ok(CorsOrigins::All));
+        let listed = origins("https://APP.example/, http://localhost:8080,https://a.example:443");
+        assert_eq!(listed, these(&["https://app.example", "http://localhost:8080", "https://a.example"]));
+        for wrong in ["", ",", "app.example", "https://app.example/page", "*.example", "ftp://a.example"] {
+            assert!(origins(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn urls_need_their_scheme_and_a_host() {
         assert!(url("ws://127.0.0.1:4000/ws/chat", &["ws", "wss"]).is_ok());
         for wrong in ["http://a", "ws:", "127.0.0.1:4000", "ws://user:pw@a/"] {
@@ -161,7 +202,7 @@ mod tests {
 
     #[test]
     fn network_lists() {
-        let networks = networks("10.0.0.0/8, ::1,192.168.1.7").unwrap();
+        let networks = network_list("10.0.0.0/8, ::1,192.168.1.7").unwrap();
         assert_eq!(networks.len(), 3);
         for (mapped, plain) in [
             ("::ffff:127.0.0.1", "127.0.0.1/32"),
@@ -169,12 +210,12 @@ mod tests {
             ("::ffff:0.0.0.0/96", "0.0.0.0/0"),
             ("::/0", "::/0"),
         ] {
-            assert_eq!(super::networks(mapped).unwrap()[0].to_string(), plain);
+            assert_eq!(network_list(mapped).unwrap()[0].to_string(), plain);
         }
         for wrong in ["10.0.0.0/33", "example.org", ",", " , ", "10.0.0.1/8", "2001:db8::1/64"] {
-            assert!(super::networks(wrong).is_err(), "{wrong}");
+            assert!(network_list(wrong).is_err(), "{wrong}");
         }
-        assert!(super::networks("10.0.0.1/8").unwrap_err().contains("10.0.0.0/8"));
+        assert!(network_list("10.0.0.1/8").unwrap_err().contains("10.0.0.0/8"));
     }
 
     #[test]

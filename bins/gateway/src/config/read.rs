@@ -3,13 +3,14 @@
 use outbound::{InvalidProxy, OutboundAllow};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use storage::MediaDownload;
 use storage_sqlite::{DatabaseUrl, MasterKey};
 use wa_client::{TrustRoot, Version};
 
 use super::{
-    AdminConfig, Config, ConfigError, DATABASE_FILE, DEFAULT_BCRYPT_COST, DEFAULT_EVENT_RETENTION,
-    DEFAULT_JWT_LIFE_SPAN, DEFAULT_LISTEN, DEFAULT_LOG, DatabaseConfig, Environment, JwtConfig, LogFormat,
-    WhatsAppConfig, known, parse,
+    AdminConfig, Config, ConfigError, DATABASE_FILE, DEFAULT_AUDIT_RETENTION, DEFAULT_BCRYPT_COST,
+    DEFAULT_EVENT_RETENTION, DEFAULT_JWT_LIFE_SPAN, DEFAULT_LISTEN, DEFAULT_LOG, DatabaseConfig, Environment,
+    JwtConfig, LogFormat, MediaStore, Secret, TlsFiles, WhatsAppConfig, known, parse,
 };
 
 impl Config {
@@ -22,10 +23,12 @@ impl Config {
         let data_dir = PathBuf::from(environment.text("DATA_DIR").unwrap_or("./data"));
         Ok(Self {
             listen: parsed(environment, "LISTEN", listen)?.unwrap_or(DEFAULT_LISTEN),
+            tls: tls(environment)?,
             public_url: parsed(environment, "PUBLIC_URL", |text| parse::url(text, &["http", "https"]))?,
             database: database(environment, &data_dir)?,
             data_dir,
-            master_key: master_key(environment)?,
+            master_key: master_key(environment, "MASTER_KEY")?,
+            previous_master_key: master_key(environment, "MASTER_KEY_PREVIOUS")?,
             bcrypt_cost: DEFAULT_BCRYPT_COST,
             init: false,
             jwt: jwt(environment)?,
@@ -35,12 +38,23 @@ impl Config {
                 .unwrap_or(DEFAULT_EVENT_RETENTION),
             dead_letter_retention: parsed(environment, "DEAD_LETTER_RETENTION", parse::retention)?
                 .unwrap_or(DEFAULT_EVENT_RETENTION),
+            audit_retention: parsed(environment, "AUDIT_RETENTION", parse::retention)?
+                .unwrap_or(DEFAULT_AUDIT_RETENTION),
             message_retention: parsed(environment, "MESSAGE_RETENTION", parse::retention)?.unwrap_or(None),
-            allowed_ips: parsed(environment, "ALLOWED_IPS", parse::networks)?.unwrap_or_default(),
-            trusted_proxies: parsed(environment, "TRUSTED_PROXIES", parse::networks)?.unwrap_or_default(),
+            media_retention: parsed(environment, "MEDIA_RETENTION", parse::retention)?.unwrap_or(None),
+            media_store: media_store(environment)?,
+            s3_ca_file: file(environment, "S3_CA_FILE")?,
+            media_download: parsed(environment, "MEDIA_DOWNLOAD", media_download)?
+                .unwrap_or(MediaDownload::Arrival),
+            qr_page_parents: parsed(environment, "QR_PAGE_PARENTS", str::parse)?.unwrap_or_default(),
+            allowed_ips: parsed(environment, "ALLOWED_IPS", parse::network_list)?.unwrap_or_default(),
+            trusted_proxies: parsed(environment, "TRUSTED_PROXIES", parse::network_list)?.unwrap_or_default(),
+            cors_origins: parsed(environment, "CORS_ORIGINS", parse::origins)?.unwrap_or_default(),
+            rate_limit: parsed(environment, "RATE_LIMIT", parse::rate_limit)?,
             outbound_allow: parsed(environment, "OUTBOUND_ALLOW", outbound_allow)?.unwrap_or_default(),
             dns_servers: parsed(environment, "DNS_SERVERS", parse::name_servers)?.unwrap_or_default(),
             webhook_ca_file: file(environment, "WEBHOOK_CA_FILE")?,
+            metrics_token: metrics_token(environment)?,
             log: parsed(environment, "LOG", parse::log_filter)?.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: parsed(environment, "LOG_FORMAT", log_format)?.unwrap_or_default(),
         })
@@ -84,12 +98,10 @@ fn sqlite_file(text: &str) -> Result<PathBuf, String> {
     url.map(|url| url.path().to_owned()).map_err(|error| format!("can't be used: {error}."))
 }
 
-fn master_key(environment: &Environment) -> Result<Option<MasterKey>, ConfigError> {
+fn master_key(environment: &Environment, name: &str) -> Result<Option<MasterKey>, ConfigError> {
     environment
-        .secret("MASTER_KEY")?
-        .map(|key| {
-            MasterKey::from_hex(key.expose()).map_err(|_| ConfigError::new("MASTER_KEY", parse::NOT_A_KEY))
-        })
+        .secret(name)?
+        .map(|key| MasterKey::from_hex(key.expose()).map_err(|_| ConfigError::new(name, parse::NOT_A_KEY)))
         .transpose()
 }
 
@@ -102,6 +114,16 @@ fn jwt(environment: &Environment) -> Result<JwtConfig, ConfigError> {
         secret,
         life_span: parsed(environment, "JWT_EXPIRATION", parse::life_span)?.unwrap_or(DEFAULT_JWT_LIFE_SPAN),
     })
+}
+
+fn metrics_token(environment: &Environment) -> Result<Option<Secret>, ConfigError> {
+    /// What nobody guesses over the network.
+    const SHORTEST: usize = 16;
+    let token = environment.secret("METRICS_TOKEN")?;
+    if token.as_ref().is_some_and(|token| token.expose().len() < SHORTEST) {
+        return Err(ConfigError::new("METRICS_TOKEN", format!("must have at least {SHORTEST} bytes.")));
+    }
+    Ok(token)
 }
 
 fn admin(environment: &Environment) -> Result<AdminConfig, ConfigError> {
@@ -148,6 +170,15 @@ fn whatsapp(environment: &Environment) -> Result<WhatsAppConfig, ConfigError> {
     })
 }
 
+fn tls(environment: &Environment) -> Result<Option<TlsFiles>, ConfigError> {
+    match (file(environment, "TLS_CERT_FILE")?, file(environment, "TLS_KEY_FILE")?) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(ConfigError::new("TLS_KEY_FILE", "must be set, too, with TLS_CERT_FILE.")),
+        (None, Some(_)) => Err(ConfigError::new("TLS_CERT_FILE", "must be set, too, with TLS_KEY_FILE.")),
+    }
+}
+
 /// A file that has to be there.
 fn file(environment: &Environment, name: &str) -> Result<Option<PathBuf>, ConfigError> {
     let file = environment.text(name).map(PathBuf::from);
@@ -171,6 +202,47 @@ fn outbound_allow(text: &str) -> Result<OutboundAllow, String> {
     text.parse().map_err(|outbound::AllowError { entry }| {
         format!("must list hosts, host:port pairs, addresses and CIDR ranges, not {entry:?}.")
     })
+}
+
+fn media_store(environment: &Environment) -> Result<MediaStore, ConfigError> {
+    const STORE: &str = "MEDIA_STORE";
+    let place = match environment.text(STORE) {
+        None | Some("local") => return Ok(MediaStore::Local),
+        Some(text) => text.strip_prefix("s3://").ok_or_else(|| {
+            ConfigError::new(STORE, format!("must be local, or s3://bucket/prefix, not {text:?}."))
+        })?,
+    };
+    let needed = |name| ConfigError::new(name, format!("must be set for the bucket of {STORE}."));
+    let (bucket, prefix) = bucket::Settings::place(place);
+    let region = environment.text("S3_REGION").unwrap_or("us-east-1").to_owned();
+    let endpoint = parsed(environment, "S3_ENDPOINT", |text| parse::url(text, &["http", "https"]))?;
+    let public = || format!("https://s3.{region}.amazonaws.com").parse().ok();
+    let settings = bucket::Settings {
+        endpoint: endpoint
+            .or_else(public)
+            .ok_or_else(|| ConfigError::new("S3_REGION", "can't be part of a name."))?,
+        bucket,
+        prefix,
+        access_key: environment
+            .text("S3_ACCESS_KEY_ID")
+            .ok_or_else(|| needed("S3_ACCESS_KEY_ID"))?
+            .to_owned(),
+        secret_key: environment
+            .secret("S3_SECRET_ACCESS_KEY")?
+            .ok_or_else(|| needed("S3_SECRET_ACCESS_KEY"))?
+            .expose()
+            .to_owned(),
+        region,
+    };
+    settings.check().map_err(|problem| {
+        let name = if problem == bucket::InvalidSettings::Endpoint { "S3_ENDPOINT" } else { STORE };
+        ConfigError::new(name, format!("{problem}."))
+    })?;
+    Ok(MediaStore::Bucket(Box::new(settings)))
+}
+
+fn media_download(text: &str) -> Result<MediaDownload, String> {
+    text.parse().map_err(|_| format!("must be arrival, demand or never, not {text:?}."))
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {

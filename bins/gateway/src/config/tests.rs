@@ -52,10 +52,13 @@ fn every_malformed_value_is_refused_by_name() {
     );
     for (name, value) in [
         ("DATABASE_PROVIDER", "oracle"),
+        ("METRICS_TOKEN", "fifteen letters"),
         ("SQLITE_DATABASE_URL", ":memory:"),
         ("LISTEN", "localhost"),
         ("LISTEN", "127.0.0.1:99999"),
         ("PUBLIC_URL", "gateway.example"),
+        ("TLS_CERT_FILE", "/nonexistent.pem"),
+        ("TLS_KEY_FILE", "/nonexistent.pem"),
         ("JWT_SECRET", "short"),
         ("JWT_EXPIRATION", "soon"),
         ("ADMIN_EMAIL", "nobody"),
@@ -67,17 +70,62 @@ fn every_malformed_value_is_refused_by_name() {
         ("WHATSAPP_VERSION", "2.3000"),
         ("WEBHOOK_CA_FILE", "/nonexistent.pem"),
         ("MASTER_KEY", "12"),
+        ("MASTER_KEY_PREVIOUS", "12"),
         ("EVENT_RETENTION", "0d"),
         ("MESSAGE_RETENTION", "a while"),
+        ("MEDIA_RETENTION", "long"),
+        ("MEDIA_STORE", "ftp://files"),
+        ("AUDIT_RETENTION", "0"),
+        ("QR_PAGE_PARENTS", "app.example/page"),
         ("ALLOWED_IPS", "home"),
         ("ALLOWED_IPS", ","),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("CORS_ORIGINS", "app.example"),
+        ("RATE_LIMIT", "100"),
         ("OUTBOUND_ALLOW", "10.0.0.0/40"),
         ("LOG", "debgu"),
         ("LOG_FORMAT", "xml"),
     ] {
         let error = config(&[(name, value)]).err().unwrap_or_else(|| panic!("{name}={value} passed"));
         assert_eq!(error.variable(), name);
+    }
+}
+
+#[test]
+fn a_bucket_needs_all_that_it_is_reached_with() {
+    let whole = [
+        ("MEDIA_STORE", "s3://files/trunkline"),
+        ("S3_ENDPOINT", "http://minio.example:9000"),
+        ("S3_ACCESS_KEY_ID", "key"),
+        ("S3_SECRET_ACCESS_KEY", "battery"),
+    ];
+    let read = config(&whole).unwrap();
+    assert!(!format!("{read:?}").contains("battery"));
+    let MediaStore::Bucket(settings) = read.media_store else { panic!("no bucket") };
+    assert_eq!(
+        (&*settings.bucket, &*settings.prefix, &*settings.region),
+        ("files", "trunkline", "us-east-1")
+    );
+    assert_eq!(settings.endpoint.as_str(), "http://minio.example:9000/");
+    let public = config(&[whole[0], whole[2], whole[3], ("S3_REGION", "eu-central-1")]).unwrap();
+    let MediaStore::Bucket(settings) = public.media_store else { panic!("no bucket") };
+    assert_eq!(settings.endpoint.as_str(), "https://s3.eu-central-1.amazonaws.com/");
+
+    for (changed, named) in [
+        (("MEDIA_STORE", "s3://F"), "MEDIA_STORE"),
+        (("MEDIA_STORE", "s3://files/a b"), "MEDIA_STORE"),
+        (("S3_ENDPOINT", "minio:9000"), "S3_ENDPOINT"),
+        (("S3_ENDPOINT", "http://minio.example/files"), "S3_ENDPOINT"),
+        (("S3_CA_FILE", "/nonexistent.pem"), "S3_CA_FILE"),
+    ] {
+        let mut variables = whole.to_vec();
+        variables.retain(|(name, _)| *name != changed.0);
+        variables.push(changed);
+        assert_eq!(config(&variables).unwrap_err().variable(), named, "{changed:?}");
+    }
+    for missing in ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"] {
+        let left: Vec<_> = whole.into_iter().filter(|(name, _)| *name != missing).collect();
+        assert_eq!(config(&left).unwrap_err().variable(), missing);
     }
 }
 
@@ -97,4 +145,30 @@ fn debug_output_shows_no_secret() {
     .unwrap();
     let shown = format!("{config:?}");
     assert!(!shown.contains("sixteen") && !shown.contains("horse") && !shown.contains("battery"));
+}
+
+/// What containers and services are started with, as `NAME=value` or `NAME: value`.
+#[test]
+fn the_files_for_operators_set_no_other_variables() {
+    let files = [
+        include_str!("../../../../.deploy/Dockerfile"),
+        include_str!("../../../../.deploy/compose.yaml"),
+        include_str!("../../../../.deploy/trunkline.service"),
+        include_str!("../../../../.deploy/helm/values.yaml"),
+    ];
+    let lines = files.iter().flat_map(|file| file.lines()).map(|line| line.trim_start_matches(['#', ' ']));
+    let words =
+        lines.flat_map(|line| match line.strip_prefix("ENV ").or(line.strip_prefix("Environment=")) {
+            Some(several) => several.split(' ').collect(),
+            None => vec![line],
+        });
+    let names = words.filter_map(|word| word.split(['=', ':']).next());
+    let is_variable = |name: &&str| {
+        name.contains('_') && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_uppercase())
+    };
+    let set: Vec<&str> = names.filter(is_variable).collect();
+    assert!(set.len() >= 5, "{set:?}");
+    for name in set {
+        assert!(variables::VARIABLES.iter().any(|known| known.name == name), "{name}");
+    }
 }

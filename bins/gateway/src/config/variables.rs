@@ -28,6 +28,12 @@ const fn secret(name: &'static str, default: &'static str, help: &'static str) -
 pub const VARIABLES: &[Variable] = &[
     plain("LISTEN", "127.0.0.1:3000", "Address and port of the REST API; port 0 picks a free one."),
     plain(
+        "TLS_CERT_FILE",
+        "none",
+        "PEM file with the certificate that clients are shown, and those behind it. Without it: plain HTTP.",
+    ),
+    plain("TLS_KEY_FILE", "none", "PEM file with the private key of that certificate."),
+    plain(
         "PUBLIC_URL",
         "none",
         "Where clients reach the gateway: printed at start, and the server that /openapi.json names.",
@@ -40,6 +46,11 @@ pub const VARIABLES: &[Variable] = &[
         "MASTER_KEY",
         "generated into DATA_DIR/master.key",
         "64 hexadecimal digits; seals credentials and Signal keys at rest.",
+    ),
+    secret(
+        "MASTER_KEY_PREVIOUS",
+        "none",
+        "The key that MASTER_KEY takes the place of, until rotate-key has sealed everything anew.",
     ),
     secret("JWT_SECRET", "generated and kept in the database", "Signs login tokens; at least 32 bytes."),
     plain(
@@ -96,6 +107,36 @@ pub const VARIABLES: &[Variable] = &[
         "30d",
         "How long calls of webhooks that were given up can be replayed: 12h, 30d, or forever.",
     ),
+    plain("AUDIT_RETENTION", "365d", "How long the audit log is kept: 12h, 30d, or forever."),
+    plain(
+        "MEDIA_DOWNLOAD",
+        "arrival",
+        "When the files of messages are fetched: arrival, demand (when somebody asks for one), or never. Each instance may say otherwise.",
+    ),
+    plain(
+        "MEDIA_RETENTION",
+        "forever",
+        "How long the files of messages are kept: 12h, 30d, or forever (as their messages). Each instance may say otherwise.",
+    ),
+    plain(
+        "MEDIA_STORE",
+        "local",
+        "Where the files of messages are kept: local (below DATA_DIR), or s3://bucket/prefix in a bucket of an S3-compatible store.",
+    ),
+    plain(
+        "S3_ENDPOINT",
+        "https://s3.<S3_REGION>.amazonaws.com",
+        "Address of that store, such as https://minio.example:9000.",
+    ),
+    plain("S3_REGION", "us-east-1", "What that store calls the place of the bucket; most take any."),
+    plain("S3_ACCESS_KEY_ID", "none", "Who may use the bucket."),
+    secret("S3_SECRET_ACCESS_KEY", "none", "What they sign with."),
+    plain("S3_CA_FILE", "none", "PEM file with further certificate authorities for that store."),
+    plain(
+        "QR_PAGE_PARENTS",
+        "*",
+        "Origins of pages that may show the QR page in a frame, separated by commas; * for all, none for none.",
+    ),
     plain(
         "ALLOWED_IPS",
         "everybody",
@@ -107,6 +148,16 @@ pub const VARIABLES: &[Variable] = &[
         "Proxies in front, as addresses and CIDR ranges: their X-Forwarded-For or Forwarded names the client.",
     ),
     plain(
+        "CORS_ORIGINS",
+        "none",
+        "Origins whose web pages may call the API, such as https://app.example, separated by commas; or *.",
+    ),
+    plain(
+        "RATE_LIMIT",
+        "none",
+        "How often each credential may call: 100/s, 6000/m, 100000/h. So many calls may be made at once.",
+    ),
+    plain(
         "OUTBOUND_ALLOW",
         "public addresses only",
         "Private hosts and CIDR ranges that webhooks may go to, separated by commas.",
@@ -116,6 +167,7 @@ pub const VARIABLES: &[Variable] = &[
         "the system's",
         "Name servers to ask: addresses, with a port where it isn't 53, separated by commas.",
     ),
+    secret("METRICS_TOKEN", "administrators only", "Opens /metrics as a bearer token; at least 16 bytes."),
     plain("LOG", "info", "off, error, warn, info, debug, trace, or target=level pairs, separated by commas."),
     plain("LOG_FORMAT", "text", "text or json; logs go to stderr."),
 ];

@@ -6,8 +6,10 @@ use webhook::{Dialect as _, Seed1};
 
 use super::page::{ListEnd, Pagination, Window, place};
 use super::time::Time;
+use crate::codes::Codes;
 use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
+use crate::forms::PagePlace;
 use crate::listing::Listing;
 
 /// `GET …/dead-letters?limit&skip&after`, and `…/pending`.
@@ -18,7 +20,7 @@ pub(crate) struct LettersQuery {
     pub(crate) window: Window,
     /// Only those after this place: the `next` of the last page. Cheaper than `skip`, and stays where it is while others
     /// are replayed or delivered.
-    #[param(value_type = Option<String>)]
+    #[param(inline, value_type = Option<PagePlace>)]
     pub(crate) after: Option<Cursor>,
 }
 
@@ -90,16 +92,18 @@ impl DeadLettersResponse {
     pub(crate) fn of(
         page: Page<Owed>,
         window: Window,
+        codes: Codes,
     ) -> Listing<impl Iterator<Item = impl Serialize> + 'static> {
         let end = ListEnd { pagination: Pagination::of(&page, window) };
-        Listing::new("deadLetters", page.items.into_iter().map(DeadLetter::from), &end)
+        let letter = move |owed| DeadLetter::of(owed, codes);
+        Listing::new("deadLetters", page.items.into_iter().map(letter), &end)
     }
 }
 
-impl From<Owed> for DeadLetter {
-    fn from(Owed { mut delivery, event }: Owed) -> Self {
+impl DeadLetter {
+    fn of(Owed { mut delivery, event }: Owed, codes: Codes) -> Self {
         Self {
-            data: event.as_ref().map(|event| Seed1.data(event)),
+            data: event.as_ref().map(|event| Seed1.data(&codes.of(event))),
             failed_at: delivery.updated_at.into(),
             delivery: DeliveryResponse::new(&mut delivery, event.as_ref()),
         }

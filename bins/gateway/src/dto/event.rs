@@ -7,8 +7,10 @@ use utoipa::{IntoParams, ToSchema};
 use webhook::{Dialect as _, Seed1};
 
 use super::time::Time;
+use crate::codes::Codes;
 use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
+use crate::forms::EventKindList;
 use crate::listing::Listing;
 
 /// `GET …/events?since&limit&types&wait`.
@@ -23,7 +25,7 @@ pub(crate) struct EventsQuery {
     #[param(required = false, minimum = 1, maximum = 1000, default = 20)]
     limit: u64,
     /// Only events of these types, separated by commas.
-    #[param(rename = "types", value_type = Option<String>, example = "message_received,message_sent")]
+    #[param(rename = "types", inline, value_type = Option<EventKindList>, example = "message_received,message_sent")]
     kinds: Vec<EventKind>,
     /// How many seconds to wait for an event while there is none to answer.
     #[param(required = false, minimum = 0, maximum = 60, default = 0)]
@@ -73,7 +75,7 @@ struct EventsEnd {
     /// The value for the next call's `since`.
     latest_timestamp: Option<Time>,
     count: usize,
-    /// Whether there are newer ones: a page ends at its limit or at its size, about 4 MB.
+    /// Whether there are newer ones: a page ends at its limit or at its size, about 1 MB.
     has_more: bool,
 }
 
@@ -91,13 +93,18 @@ struct EventResponse {
 }
 
 impl EventsResponse {
-    pub(crate) fn of(page: EventPage, query: &EventsQuery) -> Listing<impl Iterator<Item = Json> + 'static> {
+    pub(crate) fn of(
+        page: EventPage,
+        query: &EventsQuery,
+        codes: Codes,
+    ) -> Listing<impl Iterator<Item = Json> + 'static> {
         let newest = page.events.last().map(|event| event.timestamp).or(query.since);
         let end = EventsEnd {
             latest_timestamp: newest.map(Time::from),
             count: page.events.len(),
             has_more: page.has_more,
         };
-        Listing::new("events", page.events.into_iter().map(|event| Seed1.listed(&event)), &end)
+        let listed = move |event| Seed1.listed(&codes.of(&event));
+        Listing::new("events", page.events.into_iter().map(listed), &end)
     }
 }

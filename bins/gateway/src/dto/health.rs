@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use services::VersionStatus;
+use services::{VersionStatus, Waiting};
+use storage::CauseKind;
 use utoipa::ToSchema;
 
 use super::time::Time;
@@ -29,10 +32,24 @@ pub(crate) struct HealthResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, u64>>)]
     instances: Option<Counts>,
+    /// What the instances of this process wait for that aren't connected, by cause; absent where none does.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Option<BTreeMap<String, WaitingHealth>>)]
+    waiting: BTreeMap<&'static str, WaitingHealth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<DatabaseHealth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     whatsapp: Option<WhatsAppHealth>,
+}
+
+/// Instances that wait for the same.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WaitingHealth {
+    instances: u64,
+    /// When the first of them tries again; absent where each needs somebody first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<Time>,
 }
 
 /// The version of WhatsApp Web that instances announce.
@@ -69,7 +86,7 @@ struct DatabaseHealth {
     /// Since when nothing can be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Time>,
-    /// Why.
+    /// What went wrong when something was last written.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -82,7 +99,14 @@ impl HealthResponse {
             (true, false) => "starting",
             (true, true) => "ok",
         };
-        Self { status, version: None, instances: None, database: None, whatsapp: None }
+        Self {
+            status,
+            version: None,
+            instances: None,
+            waiting: BTreeMap::new(),
+            database: None,
+            whatsapp: None,
+        }
     }
 
     /// The same with everything that there is to know. `counts` is the number of instances by state.
@@ -92,6 +116,7 @@ impl HealthResponse {
         failure: Option<Failure>,
         counts: Option<Counts>,
         versions: VersionStatus,
+        waiting: BTreeMap<CauseKind, Waiting>,
     ) -> Self {
         let status = if failure.is_some() { "failing" } else { "ok" };
         let (since, error) = failure.map(|failure| (failure.since, failure.error)).unzip();
@@ -99,9 +124,15 @@ impl HealthResponse {
         Self {
             version: Some(env!("CARGO_PKG_VERSION")),
             instances: counts,
+            waiting: waiting.into_iter().map(waiting_for).collect(),
             database: Some(database),
             whatsapp: Some(versions.into()),
             ..self
         }
     }
+}
+
+fn waiting_for((cause, waiting): (CauseKind, Waiting)) -> (&'static str, WaitingHealth) {
+    let Waiting { instances, retry_at } = waiting;
+    (cause.as_str(), WaitingHealth { instances, retry_at: retry_at.map(Time::from) })
 }

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use outbound::Proxy;
 use serde::Serialize;
 use services::{InstanceView, MAX_INSTANCES, Status};
-use storage::{ConnectionSettings, DeviceIcon, DeviceLook, Page, Retention, Webhook};
+use storage::{
+    Clock, ConnectionSettings, DeviceIcon, DeviceLook, MediaDownload, Page, Part, Retention, Webhook,
+};
 use utoipa::{IntoParams, ToSchema};
 
-use super::connection::{ConnectionResponse, LimitsResponse};
+use super::connection::ConnectionResponse;
+use super::limits::InstanceLimits;
 use super::page::{ListEnd, Pagination, Window};
 use super::time::Time;
 use crate::error::ApiError;
@@ -29,6 +32,16 @@ pub(crate) enum Icon {
     Safari,
     Opera,
     Desktop,
+}
+
+/// The words of [`MediaDownload`].
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "for the description alone")]
+pub(crate) enum Download {
+    Arrival,
+    Demand,
+    Never,
 }
 
 /// What creating answers.
@@ -96,14 +109,17 @@ pub(crate) struct ListQuery {
     #[param(required = false, minimum = 1, maximum = 10_000, default = 10_000)]
     limit: u64,
     /// How many to leave out first.
-    #[param(required = false, default = 0)]
+    #[param(required = false, maximum = 100_000_000, default = 0)]
     skip: u64,
+    /// Only those with this tag.
+    #[param(value_type = Option<String>)]
+    pub(crate) tag: Option<String>,
 }
 
 impl FromQuery for ListQuery {
     fn from_query(parameters: &mut Parameters) -> Result<Self, ApiError> {
         let Window { limit, skip } = Window::up_to(MAX_INSTANCES, MAX_INSTANCES, parameters)?;
-        Ok(Self { limit, skip })
+        Ok(Self { limit, skip, tag: parameters.parsed("tag", "must be a tag")? })
     }
 }
 
@@ -116,12 +132,12 @@ impl ListQuery {
 /// A page of the caller's instances.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only described")]
-pub(crate) struct ListResponse {
+pub(crate) struct InstancesResponse {
     instances: Vec<InstanceSummary>,
     pagination: Pagination,
 }
 
-impl ListResponse {
+impl InstancesResponse {
     pub(crate) fn of(
         page: Page<InstanceView>,
         window: Window,
@@ -138,6 +154,8 @@ struct InstanceSummary {
     id: String,
     name: String,
     description: Option<String>,
+    /// What it is sorted by.
+    tags: Vec<String>,
     status: &'static str,
     /// The name that those who are written to see, once it is known.
     push_name: Option<String>,
@@ -146,7 +164,7 @@ struct InstanceSummary {
     created_at: Time,
     updated_at: Time,
     connection_status: ConnectionResponse,
-    limits: LimitsResponse,
+    limits: InstanceLimits,
     /// What of it can't be read, by the names of the fields that set it anew: `status` (by a new connection), `proxy`,
     /// `deviceIcon`, `webhookSettings.secret` … Left out where all can.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -162,6 +180,7 @@ impl From<InstanceView> for InstanceSummary {
             id: instance.id.to_string(),
             name: instance.name,
             description: instance.description,
+            tags: instance.tags,
             status: connection.status.as_str(),
             push_name: instance.push_name,
             webhook_url: webhook.url,
@@ -169,7 +188,7 @@ impl From<InstanceView> for InstanceSummary {
             created_at: instance.created_at.into(),
             updated_at: instance.updated_at.into(),
             connection_status: connection.into(),
-            limits: limits.into(),
+            limits: InstanceLimits::of(limits.into(), &instance.limits),
         }
     }
 }
@@ -185,6 +204,9 @@ pub(crate) struct InstanceResponse {
     device_icon: Option<DeviceIcon>,
     event_retention_days: Option<u32>,
     message_retention_days: Option<u32>,
+    media_retention_days: Option<u32>,
+    #[schema(value_type = Option<Download>)]
+    media_download: Option<MediaDownload>,
     /// Without its credentials.
     proxy: Option<String>,
     show_delivery: bool,
@@ -193,8 +215,9 @@ pub(crate) struct InstanceResponse {
 
 impl From<InstanceView> for InstanceResponse {
     fn from(view: InstanceView) -> Self {
-        let Retention { event_days, message_days } = view.instance.retention;
+        let Retention { event_days, message_days, media_days } = view.instance.retention;
         let ConnectionSettings { proxy, shows_delivery } = &view.instance.connection;
+        let can_be_read = !view.instance.unreadable.contains(&Part::MediaDownload);
         let proxy = proxy.as_ref().and_then(|proxy| proxy.expose().parse::<Proxy>().ok());
         let DeviceLook { name, icon } = view.instance.look.clone();
         Self {
@@ -204,6 +227,9 @@ impl From<InstanceView> for InstanceResponse {
             show_delivery: *shows_delivery,
             event_retention_days: event_days,
             message_retention_days: message_days,
+            media_retention_days: media_days,
+            // What can't be read is named as such, and isn't what it is taken for meanwhile.
+            media_download: view.instance.media_download.filter(|_| can_be_read),
             webhook_settings: SettingsResponse::of(&view.webhook),
             summary: view.into(),
         }
@@ -228,6 +254,7 @@ struct SettingsResponse {
 
 impl SettingsResponse {
     fn of(webhook: &Webhook) -> Self {
+        let (secret, _) = webhook.secrets(Clock::system().now());
         Self {
             instance_id: webhook.instance.to_string(),
             notify_received: webhook.filter.received,
@@ -236,7 +263,7 @@ impl SettingsResponse {
             notify_read: webhook.filter.read,
             max_retries: webhook.max_retries,
             retry_interval: webhook.retry_interval,
-            secret: webhook.secret.as_ref().map(|secret| secret.expose().to_owned()),
+            secret: secret.map(|secret| secret.expose().to_owned()),
             headers: webhook.headers.clone(),
         }
     }

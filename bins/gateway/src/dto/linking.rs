@@ -1,6 +1,7 @@
 //! Linking an instance: QR code, pairing code, passkey.
 
 use super::time::Time;
+use crate::forms::{Base64Url, Base64UrlOrNone, PhoneNumber};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use services::{PairingCode, PasskeyStep, ShownPasskey};
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub(crate) struct PairingCodeRequest {
     /// The number of the phone that is to enter the code, with the country code.
+    #[schema(value_type = PhoneNumber)]
     pub(crate) phone: String,
 }
 
@@ -43,6 +45,7 @@ pub(crate) struct PasskeyRequest {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Credential {
+    #[schema(value_type = Base64Url)]
     raw_id: String,
     response: Assertion,
 }
@@ -52,9 +55,13 @@ pub(crate) struct Credential {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Assertion {
     #[serde(rename = "clientDataJSON")]
+    #[schema(value_type = Base64Url)]
     client_data_json: String,
+    #[schema(value_type = Base64Url)]
     authenticator_data: String,
+    #[schema(value_type = Base64Url)]
     signature: String,
+    #[schema(value_type = Option<Base64UrlOrNone>)]
     user_handle: Option<String>,
 }
 

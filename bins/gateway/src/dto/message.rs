@@ -1,74 +1,19 @@
-use actix_web::web::Bytes;
-use serde::{Deserialize, Serialize};
-use services::{ChatQuery, OnLimit};
-use storage::{Cursor, Message, MessageKind, MessageStatus, Page, Timestamp};
+use serde::Serialize;
+use services::ChatQuery;
+use storage::{
+    Cursor, MediaFault, MediaState, Message, MessageKind, MessageStatus, Page, StoredMedia, Timestamp,
+};
 use utoipa::{IntoParams, ToSchema};
 use wa_client::content::Content;
+use webhook::media_path;
 
+use super::details::DetailsResponse;
 use super::page::{ListEnd, Pagination, Window, place};
 use super::time::Time;
 use crate::error::ApiError;
 use crate::extract::{FromQuery, Parameters};
+use crate::forms::PagePlace;
 use crate::listing::Listing;
-
-/// `POST /api/whatsapp/{id}/send`.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SendRequest {
-    pub(crate) phone: String,
-    pub(crate) message: String,
-    /// What to do if WhatsApp doesn't let the account write to the recipient at present, which is never tried: `refuse`
-    /// (429), or `hold` the message until it may leave.
-    #[serde(default, alias = "onLimit")]
-    pub(crate) on_limit: OnLimitRequest,
-}
-
-/// What to do with a message that may not leave yet.
-#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum OnLimitRequest {
-    #[default]
-    Refuse,
-    Hold,
-}
-
-impl From<OnLimitRequest> for OnLimit {
-    fn from(request: OnLimitRequest) -> Self {
-        match request {
-            OnLimitRequest::Refuse => Self::Refuse,
-            OnLimitRequest::Hold => Self::Hold,
-        }
-    }
-}
-
-/// What a send answers: `status` only when WhatsApp hasn't acknowledged yet.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SendResponse {
-    id: String,
-    /// The chat that it is in, where the recipient's account has another number than the one given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remote_jid: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-    /// When a held message may leave, where that is known.
-    #[serde(rename = "retryAt", skip_serializing_if = "Option::is_none")]
-    retry_at: Option<Time>,
-}
-
-impl SendResponse {
-    pub(crate) fn acknowledged(id: String, remote_jid: Option<String>) -> Self {
-        Self { id, remote_jid, status: None, retry_at: None }
-    }
-
-    pub(crate) fn pending(id: String, remote_jid: Option<String>) -> Self {
-        Self { id, remote_jid, status: Some("pending"), retry_at: None }
-    }
-
-    pub(crate) fn held(id: String, remote_jid: Option<String>, retry_at: Option<Timestamp>) -> Self {
-        Self { id, remote_jid, status: Some("held"), retry_at: retry_at.map(Time::from) }
-    }
-}
 
 /// `GET …/messages?limit&skip&startDate&endDate`.
 #[derive(IntoParams)]
@@ -84,7 +29,7 @@ pub(crate) struct HistoryQuery {
     end: Option<Timestamp>,
     /// Only messages before this place: the `next` of the last page. Cheaper than `skip` far back, and stays where it is
     /// while new messages come.
-    #[param(value_type = Option<String>)]
+    #[param(inline, value_type = Option<PagePlace>)]
     before: Option<Cursor>,
 }
 
@@ -134,7 +79,7 @@ impl HistoryResponse {
 /// A message. What belongs to a file is `null` where there is none; what is left out doesn't apply.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct MessageResponse {
+pub(crate) struct MessageResponse {
     id: String,
     instance_id: String,
     remote_jid: String,
@@ -151,6 +96,9 @@ struct MessageResponse {
     caption: Option<String>,
     mime_type: Option<String>,
     file_name: Option<String>,
+    /// How far the file is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media: Option<MediaResponse>,
     #[schema(value_type = String)]
     status: MessageStatus,
     metadata: Metadata,
@@ -163,12 +111,21 @@ struct MessageResponse {
     /// The `messageId` of the message that it edits, takes back, reacts to or pins.
     #[serde(skip_serializing_if = "Option::is_none")]
     target_message_id: Option<String>,
+    /// The `messageId` of the message that it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quoted_message_id: Option<String>,
     /// When its content was last edited.
     #[serde(skip_serializing_if = "Option::is_none")]
     edited_at: Option<Time>,
+    /// Whether it is from before the instance was linked: the phone has told of it, and no event did.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    history: bool,
     /// When it was taken back; its content is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<Time>,
+    /// What else is in it.
+    #[serde(flatten)]
+    details: Option<DetailsResponse>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -182,7 +139,12 @@ struct Metadata {
 
 impl From<Message> for MessageResponse {
     fn from(message: Message) -> Self {
-        let file = File::of(&message.raw);
+        let file = File::of(&message);
+        let details = services::details_of(&message).map(DetailsResponse::from);
+        let quoted_message_id = services::quoted_by(&message);
+        let media_url = message.kind.has_media().then(|| media_path(message.instance, &message.message_id));
+        let media_url = media_url.filter(|_| message.media.is_some());
+        let media = message.media.as_ref().map(MediaResponse::from);
         let has_media = message.kind.has_media();
         let (content, caption) = if has_media { (None, message.text) } else { (message.text, None) };
         Self {
@@ -194,10 +156,11 @@ impl From<Message> for MessageResponse {
             content,
             message_id: message.message_id,
             has_media,
-            media_url: None,
+            media_url,
             caption,
             mime_type: file.mime_type,
             file_name: file.file_name,
+            media,
             status: message.status,
             metadata: Metadata { push_name: message.push_name, timestamp: message.created_at.seconds() },
             created_at: message.created_at.into(),
@@ -205,13 +168,36 @@ impl From<Message> for MessageResponse {
             status_updated_at: message.status_updated_at.map(Time::from),
             participant: message.participant,
             target_message_id: message.target,
+            quoted_message_id,
             edited_at: message.edited_at.map(Time::from),
+            history: message.history,
             revoked_at: message.revoked_at.map(Time::from),
+            details,
         }
     }
 }
 
-/// What a message says of its file.
+/// The file of a message.
+#[derive(Serialize, ToSchema)]
+struct MediaResponse {
+    /// `pending` until the gateway has it, then `ready`, or `failed`.
+    #[schema(value_type = String)]
+    state: MediaState,
+    /// Why it can't be had.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<MediaFault>,
+    /// Its length in bytes.
+    size: Option<u64>,
+}
+
+impl From<&StoredMedia> for MediaResponse {
+    fn from(media: &StoredMedia) -> Self {
+        Self { state: media.state, error: media.fault, size: media.size }
+    }
+}
+
+/// What is known of a message's file.
 #[derive(Default)]
 struct File {
     mime_type: Option<String>,
@@ -219,9 +205,13 @@ struct File {
 }
 
 impl File {
-    /// `raw` was checked when the message was stored; what can't be read nevertheless has no file that could be told of.
-    fn of(raw: &Bytes) -> Self {
-        let Ok(content) = Content::decode(raw.clone()) else { return Self::default() };
+    /// What came before files were kept has what its message says. `raw` was checked when the message was stored; what can't
+    /// be read nevertheless has no file that could be told of.
+    fn of(message: &Message) -> Self {
+        if let Some(media) = &message.media {
+            return Self { mime_type: media.mime_type.clone(), file_name: Some(media.file_name.clone()) };
+        }
+        let Ok(content) = Content::decode(message.raw.clone()) else { return Self::default() };
         let media = content.view().media().unwrap_or_default();
         Self { mime_type: media.mime_type.map(str::to_owned), file_name: media.file_name.map(str::to_owned) }
     }

@@ -14,7 +14,7 @@ pub(crate) struct Window {
     #[param(required = false, minimum = 1, maximum = 1000, default = 50)]
     pub(crate) limit: u64,
     /// How many to leave out first.
-    #[param(required = false, default = 0)]
+    #[param(required = false, maximum = 100_000_000, default = 0)]
     pub(crate) skip: u64,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Pagination {
     total: u64,
     limit: u64,
     skip: u64,
-    /// A page ends at its limit or at its size, about 4 MB: then there is more, although it is shorter than its limit.
+    /// A page ends at its limit or at its size, about 1 MB: then there is more, although it is shorter than its limit.
     has_more: bool,
     /// Where the next page begins, in lists that take a place: as `before` for messages, as `after` for dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,12 +12,17 @@ use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
 use super::Authenticated;
-use super::doubled::doubled_key;
+use super::doubled::{KeyFault, key_fault};
+use super::room::{keep, room_for};
+use crate::bodies::Room;
 use crate::connection::{body_goes_on, body_is_read};
 use crate::error::ApiError;
 
 /// Largest JSON body. The longest text that WhatsApp takes, escaped to the last character, is well below it.
 pub(crate) const MAX_JSON_BODY: usize = 1024 * 1024;
+
+/// Largest JSON body with a file in it.
+pub(crate) const MAX_LARGE_BODY: usize = 24 * 1024 * 1024;
 
 /// Largest body of whoever has shown no credential: an e-mail address and a password.
 const MAX_OPEN_BODY: usize = 4 * 1024;
@@ -35,24 +40,74 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        let payload = payload.take();
+        let read = read(request.clone(), payload.take(), MAX_JSON_BODY);
+        Box::pin(async move { read.await.map(Self) })
+    }
+}
+
+/// The same, with room for a file in it.
+#[derive(Debug)]
+pub(crate) struct LargeJsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for LargeJsonBody<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let read = read(request.clone(), payload.take(), MAX_LARGE_BODY);
+        Box::pin(async move { read.await.map(Self) })
+    }
+}
+
+/// The same where a body may be left out: without one, and with `null`, it is as if it were `{}`.
+#[derive(Debug)]
+pub(crate) struct OptionalJsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for OptionalJsonBody<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let limit = limit(&request);
+            let body = collected(&request, payload, MAX_JSON_BODY).await?;
+            if body.trim_ascii().is_empty() {
+                return parse(b"{}").map(Self);
+            }
             check_content_type(&request)?;
-            check_length(&request, limit)?;
-            let body = tokio::time::timeout(BODY_TIME_OUT, collect(payload, limit, &request)).await;
-            let body = body.map_err(|_| too_slow())??;
-            body_is_read(&request);
-            parse(&body).map(Self)
+            parse::<Option<T>>(&body)?.map_or_else(|| parse(b"{}"), Ok).map(Self)
         })
     }
 }
 
+async fn read<T: DeserializeOwned>(
+    request: HttpRequest,
+    payload: Payload,
+    most: usize,
+) -> Result<T, ApiError> {
+    check_content_type(&request)?;
+    parse(&collected(&request, payload, most).await?)
+}
+
+/// The bytes of a body, as many as its sender may send and in time.
+async fn collected(request: &HttpRequest, payload: Payload, most: usize) -> Result<Bytes, ApiError> {
+    let limit = limit(request, most);
+    let announced = announced(request, limit)?;
+    let mut room = room_for(request);
+    if let Some(room) = &mut room {
+        room.grow_to(announced)?;
+    }
+    let body = tokio::time::timeout(BODY_TIME_OUT, collect(payload, limit, &mut room, request)).await;
+    let body = body.map_err(|_| too_slow())??;
+    body_is_read(request);
+    keep(room, request);
+    Ok(body)
+}
+
 /// How large the body may be: nobody's memory is kept busy by whoever hasn't said who they are.
-fn limit(request: &HttpRequest) -> usize {
+fn limit(request: &HttpRequest, most: usize) -> usize {
     let known = request.extensions().get::<Authenticated>().is_some();
-    if known { MAX_JSON_BODY } else { MAX_OPEN_BODY }
+    if known { most } else { MAX_OPEN_BODY }
 }
 
 fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
@@ -66,24 +121,30 @@ fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
     ))
 }
 
-/// Refuses a body by its announced length, before a byte of it is read.
-fn check_length(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
+/// The length that a body is announced with, if it is; refused before a byte of it is read when that is too much.
+fn announced(request: &HttpRequest, limit: usize) -> Result<usize, ApiError> {
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
-    }
-    Ok(())
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+        .unwrap_or(0);
+    if announced > limit { Err(too_large(limit)) } else { Ok(announced) }
 }
 
-async fn collect(mut payload: Payload, limit: usize, request: &HttpRequest) -> Result<Bytes, ApiError> {
+async fn collect(
+    mut payload: Payload,
+    limit: usize,
+    room: &mut Option<Room>,
+    request: &HttpRequest,
+) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| unreadable(&error, limit))?;
         if body.len() + chunk.len() > limit {
             return Err(too_large(limit));
+        }
+        if let Some(room) = room {
+            room.grow_to(body.len() + chunk.len())?;
         }
         body.extend_from_slice(&chunk);
         body_goes_on(request);
@@ -97,9 +158,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         return Err(ApiError::invalid("The body must be an object, not an array."));
     }
     // Who reads it as the first says and who reads it as the last says would disagree.
-    if let Some(key) = doubled_key(body) {
-        let key = clipped(&key);
-        return Err(ApiError::invalid(format!("{key:?} is given twice.")).with_field(key));
+    if let Some(fault) = key_fault(body) {
+        return Err(unfit_keys(&fault));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -108,6 +168,20 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     })?;
     json.end().map_err(|error| unfit("", &error))?;
     Ok(value)
+}
+
+fn unfit_keys(fault: &KeyFault) -> ApiError {
+    match fault {
+        KeyFault::Doubled(path) => {
+            let path = clipped(path);
+            ApiError::invalid(format!("{path:?} is given twice.")).with_field(path)
+        }
+        KeyFault::TooMany(path) if path.is_empty() => ApiError::invalid("The body has too many keys."),
+        KeyFault::TooMany(path) => {
+            let path = clipped(path);
+            ApiError::invalid(format!("{path:?} has too many keys.")).with_field(path)
+        }
+    }
 }
 
 /// The answer to a body that isn't what it should be at `path`.
@@ -182,7 +256,7 @@ mod tests {
     use actix_web::test::TestRequest;
     use futures_util::Stream;
     use serde::Deserialize;
-    use services::Caller;
+    use services::{Caller, Identity};
     use storage::{Role, UserId};
 
     use super::*;
@@ -270,7 +344,7 @@ mod tests {
             body.resize(MAX_JSON_BODY + more, b' ');
             let (request, mut payload) = json("").set_payload(body).to_http_parts();
             let caller = Caller { user: UserId::generate(), role: Role::User };
-            request.extensions_mut().insert(Authenticated(caller));
+            request.extensions_mut().insert(Authenticated(Identity { caller, key: None }));
             let read = JsonBody::<Login>::from_request(&request, &mut payload).await;
             assert_eq!(read.err().map(|error| error.status_code().as_u16()), expected);
         }

@@ -2,20 +2,30 @@ use std::future::{Future, Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
+use reqwest::Url;
 use serde::Serialize;
-use services::{Caller, ServiceError, Services};
-use storage::InstanceId;
+use services::{Caller, Identity, ServiceError, Services};
+use std::net::IpAddr;
+use std::sync::Arc;
+use storage::{Actor, AuditAction, InstanceId, Scope, ScopedKey};
 
-use super::{Authenticated, Subject};
+use super::{Authenticated, ClientAddress, Credential, Subject};
+use crate::backend::Backend;
+use crate::codes::Codes;
 use crate::error::ApiError;
 use crate::listing::Listing;
+use crate::sse::{self, Source};
 use crate::state::AppState;
+use crate::streams::Stream;
 
 /// A call of the API: who makes it, what its path names, and the services that answer it.
 #[derive(Clone)]
 pub(crate) struct Call<S = ()> {
     state: web::Data<AppState>,
     pub(crate) caller: Caller,
+    /// The scoped key that was shown, if it was one.
+    key: Option<Arc<ScopedKey>>,
+    address: IpAddr,
     pub(crate) subject: S,
 }
 
@@ -27,9 +37,45 @@ impl<S> Call<S> {
         &self.state.services
     }
 
+    /// The database below the services.
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.state.backend
+    }
+
+    /// The URL under which others reach the gateway, if it was told.
+    pub(crate) fn public_url(&self) -> Option<&Url> {
+        self.state.public_url.as_ref()
+    }
+
     /// The same call about something that follows from its subject.
     pub(crate) fn about<T>(self, subject: impl FnOnce(S) -> T) -> Call<T> {
-        Call { state: self.state, caller: self.caller, subject: subject(self.subject) }
+        let Self { state, caller, key, address, subject: of } = self;
+        Call { state, caller, key, address, subject: subject(of) }
+    }
+
+    /// The address that the call comes from.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// The only instances that there are for the key that was shown, if it is bound to some.
+    pub(crate) fn bound(&self) -> Option<&[InstanceId]> {
+        self.key.as_ref()?.instances.as_deref()
+    }
+
+    /// Whether events show their codes to whoever calls: to those who could link the instance by themselves.
+    pub(crate) fn codes(&self) -> Codes {
+        match &self.key {
+            Some(key) if !key.scopes.contains(&Scope::Manage) => Codes::Hidden,
+            _ => Codes::Shown,
+        }
+    }
+
+    /// Keeps in the audit log what was done, see [`services::AuditService::tell`].
+    pub(crate) async fn tell(&self, action: AuditAction, target: String, details: serde_json::Value) {
+        let key = self.key.as_ref().map(|key| key.id);
+        let actor = Actor { user: Some(self.caller.user), key, address: Some(self.address) };
+        self.services().audit.tell(actor, action, Some(target), details).await;
     }
 
     /// Answers with a list, as its reader takes it.
@@ -41,6 +87,24 @@ impl<S> Call<S> {
         listing: Listing<I>,
     ) -> Result<HttpResponse, ApiError> {
         listing.answer(&self.state.answers, self.caller.user)
+    }
+
+    /// Takes a place for an answer that goes on.
+    ///
+    /// # Errors
+    /// 429 when there are as many as may be.
+    pub(crate) fn begin_stream(&self) -> Result<Stream, ApiError> {
+        self.state.streams.begin(self.caller.user)
+    }
+
+    /// Answers with what a source tells, for as long as the credential is good.
+    pub(crate) fn stream(
+        &self,
+        source: impl Source + 'static,
+        credential: Credential,
+        place: Stream,
+    ) -> HttpResponse {
+        sse::answer(source, credential, self.state.stopping.clone(), place)
     }
 
     /// Resolves when the gateway begins to stop.
@@ -73,8 +137,11 @@ impl<S: Subject> FromRequest for Call<S> {
 
 fn call<S: Subject>(request: &HttpRequest) -> Result<Call<S>, ApiError> {
     // Absent only where the authentication layer is missing: then nobody is let in.
-    let caller = request.extensions().get::<Authenticated>().map(|Authenticated(caller)| *caller);
-    let caller = caller.ok_or_else(|| ApiError::unauthorized("A credential is required."))?;
+    let found = request.extensions().get::<Authenticated>().cloned();
+    let Authenticated(Identity { caller, key }) =
+        found.ok_or_else(|| ApiError::unauthorized("A credential is required."))?;
+    let client = request.extensions().get::<ClientAddress>().copied();
+    let ClientAddress(address) = client.ok_or_else(ApiError::internal)?;
     let state = request.app_data::<web::Data<AppState>>().cloned().ok_or_else(ApiError::internal)?;
-    Ok(Call { state, caller, subject: S::of(request)? })
+    Ok(Call { state, caller, key, address, subject: S::of(request)? })
 }

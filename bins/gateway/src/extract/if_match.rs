@@ -1,7 +1,8 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, HttpRequest, HttpResponseBuilder};
 use storage::Version;
 use utoipa::IntoParams;
@@ -16,6 +17,28 @@ pub(crate) struct IfMatch(
     #[param(value_type = Option<String>)]
     pub(crate) Option<Vec<Version>>,
 );
+
+/// The changes that heed it: those of what has an `ETag`.
+const HEEDED: [(&str, &str); 2] =
+    [("PUT", "/api/instances/{id}"), ("PUT", "/api/instances/{id}/webhooks/{name}")];
+
+/// Refuses a change on a condition that it wouldn't heed: what has no tag is in no state that anybody saw.
+///
+/// # Errors
+/// 412.
+pub(crate) fn check_heeded(method: &Method, route: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+    let looks = *method == Method::GET || *method == Method::HEAD;
+    if looks || HEEDED.contains(&(method.as_str(), route)) {
+        return Ok(());
+    }
+    let mut lines =
+        headers.get_all(header::IF_MATCH).map(|line| line.to_str().unwrap_or_default()).peekable();
+    if lines.peek().is_none() || expected(lines).is_none() {
+        return Ok(());
+    }
+    let message = "This call changes something that has no ETag: nothing was changed. Leave out If-Match.";
+    Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", message))
+}
 
 impl FromRequest for IfMatch {
     type Error = ApiError;
@@ -50,6 +73,42 @@ pub(crate) fn tagged(mut answer: HttpResponseBuilder, version: &Version) -> Http
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever names a condition has it heeded, or hears that it isn't.
+    #[test]
+    fn what_heeds_it_is_what_is_described_so() {
+        let document = serde_json::to_value(crate::openapi::document(None)).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let is_described = |operation: &serde_json::Value| {
+            let parameters = operation["parameters"].as_array();
+            parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == "If-Match"))
+        };
+        for (path, operations) in paths {
+            for (method, operation) in operations.as_object().unwrap() {
+                let is_heeded = HEEDED.contains(&(method.to_uppercase().as_str(), path.as_str()));
+                assert_eq!(is_heeded, is_described(operation), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_condition_that_nobody_heeds_is_refused() {
+        let with = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, header::HeaderValue::from_static(value));
+            headers
+        };
+        let is_refused =
+            |method: &Method, route: &str, headers: &HeaderMap| check_heeded(method, route, headers).is_err();
+        let (own, instance) = ("/api/auth/me", "/api/instances/{id}");
+        assert!(is_refused(&Method::PUT, own, &with("\"a\"")) && is_refused(&Method::PUT, own, &with("")));
+        assert!(is_refused(&Method::DELETE, instance, &with("\"a\"")));
+        assert!(
+            !is_refused(&Method::PUT, own, &with("*")) && !is_refused(&Method::PUT, own, &HeaderMap::new())
+        );
+        assert!(!is_refused(&Method::PUT, instance, &with("\"a\"")));
+        assert!(!is_refused(&Method::GET, own, &with("\"a\"")));
+    }
 
     #[test]
     fn tags_are_read_as_http_has_them() {

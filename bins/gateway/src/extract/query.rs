@@ -88,6 +88,21 @@ impl Parameters {
         text.map(|text| text.parse().map_err(|_| wrong(name, problem))).transpose()
     }
 
+    /// One of these words, or `default`.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        name: &str,
+        words: &[(&str, T)],
+        default: T,
+    ) -> Result<T, ApiError> {
+        let Some(text) = self.0.remove(name) else { return Ok(default) };
+        let known = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        known.ok_or_else(|| {
+            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            wrong(name, &format!("must be one of {}", words.join(", ")))
+        })
+    }
+
     /// The entries of a comma-separated list; each has to be one that `parse` knows.
     pub(crate) fn list<T>(
         &mut self,
@@ -100,6 +115,11 @@ impl Parameters {
             .filter(|entry| !entry.is_empty())
             .map(|entry| parse(entry).ok_or_else(|| wrong(name, &format!("has an unknown entry {entry:?}"))))
             .collect()
+    }
+
+    /// Leaves out a parameter that somebody else has read.
+    pub(crate) fn pass(&mut self, name: &str) {
+        self.0.remove(name);
     }
 
     fn finish(self) -> Result<(), ApiError> {

@@ -5,14 +5,18 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
+use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
+use services::LONGEST_SENT;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::headers::secure;
+use super::cors::Sharing;
+use super::headers::{insist_on_tls, secure};
 use super::request_id::{self, RequestId};
 use crate::connection::Answering;
 use crate::error::ApiError;
-use crate::extract::{ClientAddress, MAX_JSON_BODY};
+use crate::extract::{ClientAddress, MAX_JSON_BODY, MAX_LARGE_BODY};
+use crate::http_times::Route;
 use crate::networks;
 use crate::state::AppState;
 
@@ -20,24 +24,58 @@ use crate::state::AppState;
 /// question for events up to 60 s for something to happen.
 const TIME_LIMIT: Duration = Duration::from_secs(75);
 
+/// Longest that a request with a file may take, from its head on: 100 MB over a slow line.
+const FILE_TIME_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// What a form may hold beside its file.
+const FORM: usize = 1024 * 1024;
+
+/// How many bytes of a body may come, and how long the request may take.
+fn allowance(request: &ServiceRequest) -> (usize, Duration) {
+    let path = request.path();
+    if path.ends_with("/send-file") {
+        let longest = usize::try_from(LONGEST_SENT).unwrap_or(usize::MAX);
+        (longest.saturating_add(FORM), FILE_TIME_LIMIT)
+    } else if path.ends_with("/send-media") || of_a_dialect(request, path) {
+        (MAX_LARGE_BODY, FILE_TIME_LIMIT)
+    } else {
+        (MAX_JSON_BODY, TIME_LIMIT)
+    }
+}
+
+/// Whether it is a path of a dialect whose bodies may hold a file.
+fn of_a_dialect(request: &ServiceRequest, path: &str) -> bool {
+    let state = request.app_data::<web::Data<AppState>>();
+    state.is_some_and(|state| state.paths_with_files.contains(&path))
+}
+
 /// The outermost layer around every route.
 pub(crate) async fn edge(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::of(request.headers());
-    let answering = Answering::begin(request.request(), MAX_JSON_BODY);
+    let manner = Manner::of(&request);
+    let (longest, time) = allowance(&request);
+    let answering = Answering::begin(request.request(), longest, time);
     let span = tracing::info_span!("request", %id, method = %request.method());
-    let answer = within_limits(request, next).instrument(span.clone()).await;
-    span.in_scope(|| log(&answer));
+    let (began, method) = (Instant::now(), request.method().clone());
+    let state = request.app_data::<web::Data<AppState>>().cloned();
+    let answer = within_limits(request, &manner.sharing, next).instrument(span.clone()).await;
+    let answered = Answered::of(&answer);
+    if let Some(state) = state {
+        state.http.took(answered.route, &method, answered.status, began.elapsed());
+    }
+    span.in_scope(|| answered.log());
     match answer {
         Ok(mut response) => {
             dress(response.headers_mut(), &id);
+            manner.tell(response.headers_mut());
             Ok(response.map_body(|_, body| answering.until_sent(body)))
         }
         Err(mut error) => {
             error.add_response_mapper(move |mut response| {
                 dress(response.headers_mut(), &id);
+                manner.tell(response.headers_mut());
                 response
             });
             Err(error)
@@ -45,19 +83,29 @@ pub(crate) async fn edge(
     }
 }
 
-/// Tells how a request was answered: defects of ours always, anything else for whoever looks closely.
-fn log(answer: &Result<ServiceResponse<BoxBody>, Error>) {
-    // The pattern, not the path: a path holds chat ids, and with them phone numbers. It is searched for only here, since
-    // that takes as long as the routing itself.
-    let (status, route) = match answer {
-        Ok(response) => (response.status(), Some(response.request())),
-        Err(error) => (error.as_response_error().status_code(), None),
-    };
-    let route = || route.and_then(HttpRequest::match_pattern).unwrap_or_else(|| "unknown".to_owned());
-    if status == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::warn!(status = status.as_u16(), route = route(), "answered");
-    } else {
-        tracing::debug!(status = status.as_u16(), route = route(), "answered");
+/// How a request was answered.
+struct Answered {
+    status: StatusCode,
+    /// The pattern, not the path: a path holds chat ids, and with them phone numbers.
+    route: &'static str,
+}
+
+impl Answered {
+    fn of(answer: &Result<ServiceResponse<BoxBody>, Error>) -> Self {
+        match answer {
+            Ok(response) => Self { status: response.status(), route: Route::of(response.request()) },
+            Err(error) => Self { status: error.as_response_error().status_code(), route: Route::NONE },
+        }
+    }
+
+    /// Tells defects of ours always, anything else for whoever looks closely.
+    fn log(&self) {
+        let (status, route) = (self.status.as_u16(), self.route);
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::warn!(status, route, "answered");
+        } else {
+            tracing::debug!(status, route, "answered");
+        }
     }
 }
 
@@ -69,8 +117,33 @@ pub(crate) fn dress(headers: &mut HeaderMap, id: &RequestId) {
     secure(headers);
 }
 
+/// What the configuration adds to the headers of every answer.
+struct Manner {
+    sharing: Sharing,
+    has_tls: bool,
+}
+
+impl Manner {
+    fn of(request: &ServiceRequest) -> Self {
+        match request.app_data::<web::Data<AppState>>() {
+            Some(state) => {
+                Self { sharing: Sharing::of(&state.cors_origins, request.headers()), has_tls: state.has_tls }
+            }
+            None => Self { sharing: Sharing::Off, has_tls: false },
+        }
+    }
+
+    fn tell(&self, headers: &mut HeaderMap) {
+        self.sharing.tell(headers);
+        if self.has_tls {
+            insist_on_tls(headers);
+        }
+    }
+}
+
 async fn within_limits(
     request: ServiceRequest,
+    sharing: &Sharing,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match client(&request) {
@@ -79,8 +152,12 @@ async fn within_limits(
         }
         Err(refused) => return Ok(request.into_response(refused.error_response())),
     }
+    if let Some(answer) = sharing.preflight(&request) {
+        return Ok(request.into_response(answer));
+    }
     // Nothing of the request may be kept here: the router wants it for itself.
-    let answer = tokio::time::timeout(TIME_LIMIT, next.call(request)).await;
+    let (_, time) = allowance(&request);
+    let answer = tokio::time::timeout(time, next.call(request)).await;
     let response = answer.map_err(|_| timed_out())??;
     Ok(in_our_shape(response.map_into_boxed_body()))
 }

@@ -3,7 +3,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::dto::health::{Alive, HealthResponse};
 use crate::error::ApiError;
 use crate::error::Refused;
-use crate::extract::identify;
+use crate::extract::{ClientAddress, identify};
 use crate::state::AppState;
 
 /// The process answers, and what everything rests on goes on: the database was written and read within the last minutes.
@@ -50,13 +50,18 @@ pub(super) async fn ready(state: web::Data<AppState>) -> Result<web::Json<Alive>
         (status = 503, description = "It can't.", body = HealthResponse)
     )
 )]
-pub(super) async fn health(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
+pub(super) async fn health(
+    request: HttpRequest,
+    from: ClientAddress,
+    state: web::Data<AppState>,
+) -> HttpResponse {
     let failure = state.failure();
     let brief = HealthResponse::brief(state.is_ready(), failure.is_none());
     let is_sound = failure.is_none();
-    let health = if identify(request.headers(), &state.services).await.is_ok() {
+    let health = if identify(request.headers(), from, &state.services).await.is_ok() {
         let (counts, versions) = (state.counts().await, state.services.versions.status());
-        brief.with_details(state.backend.provider(), failure, counts, versions)
+        let waiting = state.services.supervisor.waiting();
+        brief.with_details(state.backend.provider(), failure, counts, versions, waiting)
     } else {
         brief
     };

@@ -1,10 +1,13 @@
 use actix_web::{HttpResponse, web};
+use serde_json::Value;
 use services::{Qr, ShownPasskey, UpdateInstance};
+use storage::AuditAction;
 
 use crate::dto::connection::StatusResponse;
 use crate::dto::done::Done;
 use crate::dto::instance::{
-    CreateRequest, CreatedResponse, InstanceResponse, ListQuery, ListResponse, UpdateRequest, UpdatedResponse,
+    CreateRequest, CreatedResponse, InstanceResponse, InstancesResponse, ListQuery, UpdateRequest,
+    UpdatedResponse,
 };
 use crate::dto::linking::{
     PairingCodeRequest, PairingCodeResponse, PasskeyRequest, PasskeyResponse, QrResponse,
@@ -27,8 +30,11 @@ pub(super) async fn create(
     call: Call,
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let create =
-        |call: Call| async move { call.services().instances.create(&call.caller, request.into()).await };
+    let create = |call: Call| async move {
+        let created = call.services().instances.create(&call.caller, request.into()).await?;
+        call.tell(AuditAction::InstanceCreated, created.instance.id.to_string(), Value::Null).await;
+        Ok(created)
+    };
     let created = call.complete(create).await?;
     Ok(tagged(HttpResponse::Created(), &created.version()).json(CreatedResponse::from(created)))
 }
@@ -39,12 +45,20 @@ pub(super) async fn create(
     path = "/api/instances",
     tag = "instances",
     params(ListQuery),
-    responses((status = 200, description = "A page of the instances.", body = ListResponse), Refused)
+    responses((status = 200, description = "A page of the instances.", body = InstancesResponse), Refused)
 )]
 pub(super) async fn list(call: Call, Query(query): Query<ListQuery>) -> Result<HttpResponse, ApiError> {
     let window = query.window();
-    let page = call.services().instances.list(&call.caller, window.limit, window.skip).await?;
-    call.answer(ListResponse::of(page, window))
+    let instances = &call.services().instances;
+    let page = match (call.bound(), &query.tag) {
+        (None, None) => instances.list(&call.caller, window.limit, window.skip).await?,
+        (None, Some(tag)) => instances.list_tagged(&call.caller, tag, window.limit, window.skip).await?,
+        (Some(among), tag) => {
+            let tag = tag.as_deref();
+            instances.list_among(&call.caller, (among, tag), window.limit, window.skip).await?
+        }
+    };
+    call.answer(InstancesResponse::of(page, window))
 }
 
 /// An instance with its settings and its connection.
@@ -76,7 +90,9 @@ pub(super) async fn update(
 ) -> Result<HttpResponse, ApiError> {
     let update = |call: InstanceCall| async move {
         let update = UpdateInstance { expected, ..request.into() };
-        call.services().instances.update(&call.caller, call.subject, update).await
+        let updated = call.services().instances.update(&call.caller, call.subject, update).await?;
+        call.tell(AuditAction::InstanceUpdated, call.subject.to_string(), Value::Null).await;
+        Ok(updated)
     };
     let updated = call.complete(update).await.map_err(ApiError::named(field::nested))?;
     Ok(tagged(HttpResponse::Ok(), &updated.version()).json(UpdatedResponse::from(updated)))
@@ -92,7 +108,12 @@ pub(super) async fn update(
 )]
 pub(super) async fn delete(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
     let id = call.subject;
-    call.complete(|call| async move { call.services().instances.delete(&call.caller, id).await }).await?;
+    let delete = |call: InstanceCall| async move {
+        call.services().instances.delete(&call.caller, id).await?;
+        call.tell(AuditAction::InstanceDeleted, id.to_string(), Value::Null).await;
+        Ok(())
+    };
+    call.complete(delete).await?;
     Ok(web::Json(Done::saying(format!("Instance {id} deleted successfully"))))
 }
 
@@ -203,7 +224,7 @@ pub(super) async fn confirm_passkey(call: InstanceCall) -> Result<web::Json<Done
     Ok(web::Json(Done::new()))
 }
 
-/// Closes an instance's connection and opens a new one.
+/// Closes an instance's connection and opens a new one. One that is paused is refused (409): it is resumed instead.
 #[utoipa::path(
     post,
     path = "/api/instances/{id}/reconnect",
@@ -215,6 +236,34 @@ pub(super) async fn reconnect(call: InstanceCall) -> Result<web::Json<Done>, Api
     let id = call.subject;
     call.complete(|call| async move { call.services().instances.reconnect(&call.caller, id).await }).await?;
     Ok(web::Json(Done::saying(format!("Instance {id} reconnected"))))
+}
+
+/// Closes an instance's connection, and opens none until it is resumed, over restarts. It stays linked.
+#[utoipa::path(
+    post,
+    path = "/api/instances/{id}/pause",
+    tag = "instances",
+    params(InstancePath),
+    responses((status = 200, description = "It is paused.", body = Done), Refused)
+)]
+pub(super) async fn pause(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
+    let id = call.subject;
+    call.complete(|call| async move { call.services().instances.pause(&call.caller, id).await }).await?;
+    Ok(web::Json(Done::saying(format!("Instance {id} paused"))))
+}
+
+/// Lets a paused instance connect again. One that isn't paused stays as it is.
+#[utoipa::path(
+    post,
+    path = "/api/instances/{id}/resume",
+    tag = "instances",
+    params(InstancePath),
+    responses((status = 200, description = "It isn't paused.", body = Done), Refused)
+)]
+pub(super) async fn resume(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
+    let id = call.subject;
+    call.complete(|call| async move { call.services().instances.resume(&call.caller, id).await }).await?;
+    Ok(web::Json(Done::saying(format!("Instance {id} resumed"))))
 }
 
 /// Unlinks an instance from its phone; it stays, and can be paired again.

@@ -1,5 +1,7 @@
+use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 
+use crate::sliced::sliced;
 use crate::state::AppState;
 
 /// This description of the API.
@@ -13,5 +15,5 @@ use crate::state::AppState;
     responses((status = 200, description = "An OpenAPI document.", body = Object))
 )]
 pub(super) async fn document(state: web::Data<AppState>) -> HttpResponse {
-    HttpResponse::Ok().json(&state.document)
+    HttpResponse::Ok().insert_header(ContentType::json()).body(sliced(state.document.clone()))
 }

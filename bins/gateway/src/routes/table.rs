@@ -8,12 +8,23 @@ macro_rules! routes {
         const BASE: &str = $base;
 
         fn open(config: &mut ServiceConfig) {
-            config$(.service(web::resource($open_path)$($(.$open_method($open_module::$open))+)+))+;
+            config$(
+                .service(
+                    web::resource($open_path).app_data(Route($open_path))$($(.$open_method($open_module::$open))+)+
+                )
+            )+;
         }
 
         fn behind_a_credential(config: &mut ServiceConfig) {
             config$(
-                .service(web::resource($path)$(.$method($module::$handler))+.wrap(from_fn(authenticate)))
+                .service(
+                    web::resource($path)
+                        .app_data(Route(concat!($base, $path)))
+                        $(.$method($module::$handler))+
+                        .wrap(from_fn(|state, request, next| {
+                            authenticate(concat!($base, $path), state, request, next)
+                        }))
+                )
             )+;
         }
 

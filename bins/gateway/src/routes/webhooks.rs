@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
+use serde_json::json;
 use services::Owed;
-use storage::{DeliveryQuery, DeliveryState, InstanceId, Page, Webhook};
+use storage::{AuditAction, DeliveryQuery, DeliveryState, InstanceId, Page, SecretText, Webhook};
 
 use crate::dto::delivery::{
     DeadLettersResponse, LettersQuery, PendingResponse, ReplayRequest, ReplayResponse,
@@ -8,7 +11,9 @@ use crate::dto::delivery::{
 use crate::dto::done::Done;
 use crate::dto::page::Window;
 use crate::dto::path::{InstancePath, WebhookPath};
-use crate::dto::webhook::{NewWebhookRequest, WebhookRequest, WebhookResponse, WebhooksResponse};
+use crate::dto::webhook::{
+    NewWebhookRequest, RotateRequest, WebhookRequest, WebhookResponse, WebhooksResponse,
+};
 use crate::error::ApiError;
 use crate::error::Refused;
 use crate::extract::{Call, IfMatch, InstanceCall, JsonBody, Query, WebhookOf, tagged};
@@ -42,7 +47,9 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let (name, patch) = request.into_parts();
     let create = |call: InstanceCall| async move {
-        call.services().webhooks.create(&call.caller, call.subject, &name, patch).await
+        let created = call.services().webhooks.create(&call.caller, call.subject, &name, patch).await?;
+        call.tell(AuditAction::WebhookCreated, call.subject.to_string(), json!({"webhook": name})).await;
+        Ok(created)
     };
     let webhook = call.complete(create).await.map_err(ApiError::named(field::of_webhook))?;
     Ok(tagged(HttpResponse::Created(), &webhook.version()).json(WebhookResponse::from(webhook)))
@@ -80,9 +87,59 @@ pub(super) async fn update(
 ) -> Result<HttpResponse, ApiError> {
     let update = |call: Call<WebhookOf>| async move {
         let WebhookOf { instance, name } = &call.subject;
-        call.services().webhooks.update(&call.caller, *instance, name, request.into(), expected).await
+        let webhooks = &call.services().webhooks;
+        let updated = webhooks.update(&call.caller, *instance, name, request.into(), expected).await?;
+        call.tell(AuditAction::WebhookUpdated, instance.to_string(), json!({"webhook": name})).await;
+        Ok(updated)
     };
     let webhook = call.complete(update).await.map_err(ApiError::named(field::of_webhook))?;
+    Ok(tagged(HttpResponse::Ok(), &webhook.version()).json(WebhookResponse::from(webhook)))
+}
+
+/// Ends the pause of a webhook whose receiver has taken nothing for long: what waits is due. One that isn't paused stays as
+/// it is.
+#[utoipa::path(
+    post,
+    path = "/api/instances/{id}/webhooks/{name}/resume",
+    tag = "webhooks",
+    params(WebhookPath),
+    responses((status = 200, description = "The webhook.", body = WebhookResponse, headers(("ETag" = String, description = "The state of the settings, for `If-Match`."))), Refused)
+)]
+pub(super) async fn resume(call: Call<WebhookOf>) -> Result<HttpResponse, ApiError> {
+    let resume = |call: Call<WebhookOf>| async move {
+        let WebhookOf { instance, name } = &call.subject;
+        let resumed = call.services().webhooks.resume(&call.caller, *instance, name).await?;
+        call.tell(AuditAction::WebhookUpdated, instance.to_string(), json!({"webhook": name})).await;
+        Ok(resumed)
+    };
+    let webhook = call.complete(resume).await.map_err(ApiError::named(field::of_webhook))?;
+    Ok(tagged(HttpResponse::Ok(), &webhook.version()).json(WebhookResponse::from(webhook)))
+}
+
+/// Gives a webhook another secret. For the time of the overlap its calls are signed with both: `X-Webhook-Signature` with
+/// the present one, as before, and `X-Webhook-Signature-Next` with the new one.
+#[utoipa::path(
+    post,
+    path = "/api/instances/{id}/webhooks/{name}/secret/rotate",
+    tag = "webhooks",
+    params(WebhookPath),
+    request_body = RotateRequest,
+    responses((status = 200, description = "The webhook, with both secrets.", body = WebhookResponse, headers(("ETag" = String, description = "The state of the settings, for `If-Match`."))), Refused)
+)]
+pub(super) async fn rotate_secret(
+    call: Call<WebhookOf>,
+    JsonBody(request): JsonBody<RotateRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let RotateRequest { secret, overlap } = request;
+    let rotate = |call: Call<WebhookOf>| async move {
+        let WebhookOf { instance, name } = &call.subject;
+        let (secret, overlap) = (secret.map(SecretText::new), Duration::from_secs(overlap.into()));
+        let webhooks = &call.services().webhooks;
+        let rotated = webhooks.rotate_secret(&call.caller, *instance, name, secret, overlap).await?;
+        call.tell(AuditAction::WebhookUpdated, instance.to_string(), json!({"webhook": name})).await;
+        Ok(rotated)
+    };
+    let webhook = call.complete(rotate).await.map_err(ApiError::named(field::of_webhook))?;
     Ok(tagged(HttpResponse::Ok(), &webhook.version()).json(WebhookResponse::from(webhook)))
 }
 
@@ -98,7 +155,9 @@ pub(super) async fn update(
 pub(super) async fn delete(call: Call<WebhookOf>) -> Result<web::Json<Done>, ApiError> {
     let delete = |call: Call<WebhookOf>| async move {
         let WebhookOf { instance, name } = &call.subject;
-        call.services().webhooks.delete(&call.caller, *instance, name).await
+        call.services().webhooks.delete(&call.caller, *instance, name).await?;
+        call.tell(AuditAction::WebhookDeleted, instance.to_string(), json!({"webhook": name})).await;
+        Ok(())
     };
     call.complete(delete).await?;
     Ok(web::Json(Done::new()))
@@ -133,7 +192,7 @@ pub(super) async fn dead_letters(
     Query(query): Query<LettersQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let page = owed(&call, query.of_state(DeliveryState::Dead)).await?;
-    call.answer(DeadLettersResponse::of(page, query.window))
+    call.answer(DeadLettersResponse::of(page, query.window, call.codes()))
 }
 
 /// Makes given-up deliveries to a webhook due again, those named or all, and with `pending` what would be tried later.

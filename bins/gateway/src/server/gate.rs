@@ -18,7 +18,7 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Altogether.
+    /// From all addresses together.
     pub(crate) all: usize,
     /// From one address, except of trusted proxies. An IPv6 client's address is its /64.
     pub(crate) per_address: usize,

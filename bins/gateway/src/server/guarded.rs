@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::bare::{self, Instead};
+use super::channel::Channel;
 use super::gate::Place;
 use crate::connection::{Phase, Watch};
 
@@ -17,8 +17,9 @@ use crate::connection::{Phase, Watch};
 pub(super) const HEAD: Duration = Duration::from_secs(10);
 /// How long a connection may idle between two requests.
 pub(super) const IDLE: Duration = Duration::from_secs(75);
-/// How long a request may be answered without a byte that leaves: longer than the layer around the routes lets it.
-const ANSWER: Duration = Duration::from_secs(90);
+/// How much longer a connection bears a request that makes no progress than the layer around the routes does, which answers it
+/// then.
+const GRACE: Duration = Duration::from_secs(15);
 /// How long nothing of an answer may leave, because the client reads nothing.
 pub(super) const STALLED: Duration = Duration::from_secs(20);
 /// How often a connection looks what time it is. So each limit may be exceeded by this much, and no request sets a timer.
@@ -27,9 +28,9 @@ const TICK: Duration = Duration::from_secs(5);
 /// bytes once it is parsed.
 const TURN: usize = 4096;
 
-/// A stream over TCP that reads nothing of a next request while one is answered or an answer is stuck.
+/// A stream over TCP, or TLS, that reads nothing of a next request while one is answered or an answer is stuck.
 pub(crate) struct Guarded {
-    stream: TcpStream,
+    stream: Channel,
     watch: Watch,
     timer: Pin<Box<Sleep>>,
     /// Since when nothing could be written, or the last that could was not all there was.
@@ -41,7 +42,7 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(super) fn new(stream: TcpStream, place: Place) -> Self {
+    pub(super) fn new(stream: Channel, place: Place) -> Self {
         let timer = Box::pin(tokio::time::sleep(TICK));
         Self { stream, watch: Watch::new(), timer, stuck: None, turn: 0, instead: None, _place: place }
     }
@@ -69,7 +70,7 @@ impl Guarded {
             (Some(since), _) => since + STALLED,
             (None, Phase::Idle) => since + IDLE,
             (None, Phase::Head) => since + HEAD,
-            (None, Phase::Answering { .. }) => since + ANSWER,
+            (None, Phase::Answering { patience, .. }) => since + patience + GRACE,
         }
     }
 
@@ -77,7 +78,7 @@ impl Guarded {
     fn readable(&self) -> usize {
         match self.watch.phase().0 {
             _ if self.stuck.is_some() => 0,
-            Phase::Answering { body } => body,
+            Phase::Answering { body, .. } => body,
             Phase::Idle | Phase::Head => TURN,
         }
     }
@@ -85,7 +86,7 @@ impl Guarded {
     /// Reads nothing, but tells when the client has hung up.
     fn poll_hangup(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut byte = [0];
-        match ready!(self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)))? {
+        match ready!(self.stream.tcp().poll_peek(cx, &mut ReadBuf::new(&mut byte)))? {
             0 => Poll::Ready(Ok(())),
             _ => {
                 self.watch.hold(cx.waker());
@@ -98,11 +99,12 @@ impl Guarded {
         match Pin::new(&mut self.stream).poll_write(cx, bytes) {
             Poll::Ready(Ok(sent)) => {
                 self.watch.told();
-                if sent == bytes.len() {
+                if sent < bytes.len() {
+                    self.stuck = Some(Instant::now());
+                } else if !self.stream.holds_back() {
+                    // Else it is known only when it is flushed: TLS takes what fits into its buffer.
                     self.stuck = None;
                     self.watch.release();
-                } else {
-                    self.stuck = Some(Instant::now());
                 }
                 Poll::Ready(Ok(sent))
             }
@@ -178,7 +180,19 @@ impl AsyncWrite for Guarded {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.in_time(cx)?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if self.stream.holds_back() {
+            match flushed {
+                Poll::Pending => {
+                    self.stuck.get_or_insert_with(Instant::now);
+                }
+                Poll::Ready(_) => {
+                    self.stuck = None;
+                    self.watch.release();
+                }
+            }
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -192,7 +206,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::super::gate::{Gate, Limits};
     use super::*;
@@ -203,7 +217,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
         let gate = Gate::new(Vec::new(), Vec::new(), Limits { all: 1, per_address: 1 });
-        (Guarded::new(stream, gate.admit(peer.ip()).unwrap()), client)
+        (Guarded::new(Channel::Plain(stream), gate.admit(peer.ip()).unwrap()), client)
     }
 
     async fn is_held(guarded: &mut Guarded) -> bool {
@@ -214,6 +228,55 @@ mod tests {
         .await
     }
 
+    /// Our end of a connection over TLS, and the client's.
+    async fn connected_over_tls() -> (Guarded, tokio_rustls::client::TlsStream<TcpStream>) {
+        let folder = tempfile::tempdir().unwrap();
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        std::fs::write(&certificate, own.cert.pem()).unwrap();
+        std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+        let tls = super::super::Tls::new(&crate::config::TlsFiles { certificate, key }).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(own.cert.der().clone()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider);
+        let config = config.with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+
+        let (plain, client) = connected().await;
+        let Guarded { stream: Channel::Plain(stream), _place: place, .. } = plain else { panic!("plain") };
+        let name = "localhost".try_into().unwrap();
+        let (channel, client) = tokio::join!(tls.accept(stream), connector.connect(name, client));
+        (Guarded::new(channel.unwrap(), place), client.unwrap())
+    }
+
+    /// A client that has stopped reading is not waited for because it is told a little now and then.
+    #[tokio::test]
+    async fn what_tls_takes_and_cannot_send_is_no_progress() {
+        let (mut guarded, client) = connected_over_tls().await;
+        let tell = async |guarded: &mut Guarded| {
+            poll_fn(|cx| {
+                let taken = Pin::new(&mut *guarded).poll_write(cx, &[0; 1024]);
+                let flushed = Pin::new(&mut *guarded).poll_flush(cx);
+                Poll::Ready((taken, flushed))
+            })
+            .await
+        };
+        let mut told = 0;
+        while guarded.stuck.is_none() {
+            let (taken, _) = tell(&mut guarded).await;
+            assert!(matches!(taken, Poll::Ready(Ok(1024))), "{taken:?}");
+            told += 1;
+            assert!(told < 64 << 10, "the kernel takes everything");
+        }
+        let since = guarded.stuck;
+        let (taken, flushed) = tell(&mut guarded).await;
+        assert!(matches!(taken, Poll::Ready(Ok(1024))) && flushed.is_pending(), "{taken:?} {flushed:?}");
+        assert_eq!(guarded.stuck, since);
+        drop(client);
+    }
+
     #[tokio::test]
     async fn the_next_request_waits_for_the_answer() {
         let (mut guarded, mut client) = connected().await;
@@ -221,11 +284,11 @@ mod tests {
         let mut first = [0; 5];
         guarded.read_exact(&mut first).await.unwrap();
         assert_eq!(guarded.watch().phase().0, Phase::Head);
-        guarded.watch().enter(Phase::Answering { body: 4 });
+        guarded.watch().enter(Phase::Answering { body: 4, patience: IDLE });
         client.write_all(b"bodynext").await.unwrap();
         let mut body = [0; 4];
         guarded.read_exact(&mut body).await.unwrap();
-        guarded.stream.readable().await.unwrap();
+        guarded.stream.tcp().readable().await.unwrap();
         assert!(is_held(&mut guarded).await);
         guarded.watch().enter(Phase::Idle);
         let mut next = [0; 4];
@@ -237,7 +300,7 @@ mod tests {
     async fn nothing_is_read_while_an_answer_is_stuck_and_the_end_of_the_client_is_noticed() {
         let (mut guarded, mut client) = connected().await;
         client.write_all(b"more").await.unwrap();
-        guarded.stream.readable().await.unwrap();
+        guarded.stream.tcp().readable().await.unwrap();
         let large = vec![0; 64 << 20];
         let blocked = poll_fn(|cx| {
             let mut sent = 0;
@@ -251,7 +314,7 @@ mod tests {
         assert!(guarded.due() <= Instant::now() + STALLED);
 
         let (mut guarded, client) = connected().await;
-        guarded.watch().enter(Phase::Answering { body: 0 });
+        guarded.watch().enter(Phase::Answering { body: 0, patience: IDLE });
         drop(client);
         assert_eq!(guarded.read(&mut [0; 8]).await.unwrap(), 0);
     }

@@ -7,9 +7,11 @@
 //! before the last one is answered and the answer has left, and ends a connection that makes no progress.
 
 mod bare;
+mod channel;
 mod descriptors;
 mod gate;
 mod guarded;
+mod tls;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,9 +26,12 @@ use actix_web::dev::{AppConfig, Service, ServiceResponse};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
+use channel::Channel;
 pub(crate) use descriptors::{limit as descriptor_limit, raise as raise_descriptor_limit};
 pub(crate) use gate::{Gate, Limits};
 use guarded::Guarded;
+pub(crate) use tls::CertificateError;
+pub(crate) use tls::Tls;
 
 /// How long answers that are under way may take after the stop, in seconds: the stop as a whole takes less than 5.
 const ANSWERS_GRACE: u64 = 1;
@@ -58,8 +63,13 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Serves what `app` makes, in each worker anew, to whom the gate lets in.
-pub(crate) fn serve<F, I, S, B>(listener: TcpListener, gate: Gate, app: F) -> io::Result<Server>
+/// Serves what `app` makes, in each worker anew, to whom the gate lets in; over TLS, if that is given.
+pub(crate) fn serve<F, I, S, B>(
+    listener: TcpListener,
+    gate: Gate,
+    tls: Option<Tls>,
+    app: F,
+) -> io::Result<Server>
 where
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, actix_http::Request>,
@@ -82,7 +92,7 @@ where
         .max_concurrent_connections(gate.limits().all + 1);
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("http", listener, move || {
-        let (gate, stopping) = (gate.clone(), stopping.clone());
+        let (gate, tls, stopping) = (gate.clone(), tls.clone(), stopping.clone());
         let http = HttpService::build()
             .keep_alive(guarded::IDLE)
             .client_request_timeout(guarded::HEAD)
@@ -95,14 +105,21 @@ where
                 data.insert(stream.watch());
             })
             .h1(map_config(app().into_factory(), |()| AppConfig::default()));
-        let enter = fn_service(move |stream: TcpStream| std::future::ready(admit(&gate, stream)));
+        let enter = fn_service(move |stream: TcpStream| {
+            let (gate, tls) = (gate.clone(), tls.clone());
+            async move { admit(&gate, tls.as_ref(), stream).await }
+        });
         enter.and_then(http.map_err(|_| ()))
     })?;
     Ok(server.run())
 }
 
-/// A connection that may stay, before a byte of it is read.
-fn admit(gate: &Gate, stream: TcpStream) -> Result<(Guarded, Option<SocketAddr>), ()> {
+/// A connection that may stay, before a byte of a request is read.
+async fn admit(
+    gate: &Gate,
+    tls: Option<&Tls>,
+    stream: TcpStream,
+) -> Result<(Guarded, Option<SocketAddr>), ()> {
     let Ok(peer) = stream.peer_addr() else {
         // It is gone already.
         return Err(());
@@ -114,7 +131,13 @@ fn admit(gate: &Gate, stream: TcpStream) -> Result<(Guarded, Option<SocketAddr>)
     if let Err(error) = set {
         tracing::debug!(%peer, error = &error as &dyn std::error::Error, "a socket option can't be set");
     }
-    Ok((Guarded::new(stream, place), Some(peer)))
+    let channel = match tls {
+        None => Channel::Plain(stream),
+        Some(tls) => tls.accept(stream).await.map_err(|error| {
+            tracing::debug!(%peer, error = &error as &dyn std::error::Error, "a client did not shake hands");
+        })?,
+    };
+    Ok((Guarded::new(channel, place), Some(peer)))
 }
 
 #[cfg(target_os = "linux")]

@@ -37,7 +37,7 @@ impl Answer {
         let error = outer["error"].as_object().expect("an object");
         assert_eq!(error["code"], code, "{}", self.body);
         assert!(error["message"].as_str().is_some_and(|message| message.ends_with('.')), "{}", self.body);
-        let known = ["code", "message", "field", "cause", "retryAfter", "retryAt"];
+        let known = ["code", "message", "field", "cause", "retryAfter", "retryAt", "exceededLimits", "usage"];
         assert!(error.keys().all(|key| known.contains(&key.as_str())), "{}", self.body);
         self
     }

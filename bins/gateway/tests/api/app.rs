@@ -127,6 +127,13 @@ impl TestApp {
         self.anonymous().with_key(&self.api_key)
     }
 
+    /// Creates an ordinary user; the answer has their API key.
+    pub async fn another_user(&self, email: &str) -> Client {
+        let created =
+            self.client().post("/api/users", json!({"email": email, "password": PASSWORD})).await.expect(201);
+        self.anonymous().with_key(created["apiKey"].as_str().expect("a key"))
+    }
+
     pub async fn login(&self) -> String {
         let body = json!({"email": EMAIL, "password": PASSWORD});
         let login = self.anonymous().post("/api/auth/login", body).await.expect(200);

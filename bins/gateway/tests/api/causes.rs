@@ -83,6 +83,8 @@ async fn waiting_for_a_code_says_for_what() {
     })
     .await;
     assert_eq!((&waiting["cause"], &waiting["status"]), (&json!("network"), &json!("generating")));
+    let health = client.get("/health").await.expect(200);
+    assert_eq!(health["waiting"]["network"]["instances"], 1, "{health}");
     stop.cancel();
     running.await.expect("no panic").expect("a graceful end");
 }

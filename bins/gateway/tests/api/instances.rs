@@ -102,6 +102,41 @@ async fn instances_are_listed_in_pages_and_all_at_once_by_default() {
 }
 
 #[tokio::test]
+async fn instances_are_sorted_by_tags() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let create = async |name: &str, tags: Value| {
+        let created = client.post("/api/instances", json!({"name": name, "tags": tags})).await.expect(201);
+        created["id"].as_str().expect("an id").to_owned()
+    };
+    let (sales, both) =
+        (create("a", json!(["sales"])).await, create("b", json!([" sales ", "北京", "sales"])).await);
+    app.create("c").await;
+    let tagged = async |tag: &str| {
+        let page = client.get(&format!("/api/instances?tag={tag}")).await.expect(200);
+        let instances = page["instances"].as_array().expect("a list").iter();
+        let ids: Vec<String> = instances.map(|one| one["id"].as_str().expect("an id").to_owned()).collect();
+        assert_eq!(page["pagination"]["total"], ids.len());
+        ids
+    };
+    assert_eq!(tagged("sales").await, [sales.clone(), both.clone()]);
+    assert_eq!(tagged("%E5%8C%97%E4%BA%AC").await, std::slice::from_ref(&both));
+    assert!(tagged("sal").await.is_empty());
+    let path = format!("/api/instances/{both}");
+    assert_eq!(client.get(&path).await.expect(200)["tags"], json!(["sales", "北京"]));
+    client.put(&path, json!({"tags": ["support"]})).await.expect(200);
+    assert_eq!(tagged("sales").await, [sales]);
+    client.put(&path, json!({"name": "d"})).await.expect(200);
+    assert_eq!(tagged("support").await, [both]);
+    for tags in
+        [json!(["x".repeat(51)]), json!([""]), json!((0..21).map(|n| n.to_string()).collect::<Vec<_>>())]
+    {
+        client.put(&path, json!({"tags": tags})).await.expect_error(400, "invalid_request").about("tags");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn an_instance_may_keep_its_events_and_messages_as_long_as_it_likes() {
     let app = TestApp::start().await;
     let client = app.client();
@@ -110,13 +145,15 @@ async fn an_instance_may_keep_its_events_and_messages_as_long_as_it_likes() {
     let path = format!("/api/instances/{}", created["id"].as_str().unwrap());
     let kept = async || {
         let one = client.get(&path).await.expect(200);
-        (one["eventRetentionDays"].clone(), one["messageRetentionDays"].clone())
+        ["eventRetentionDays", "messageRetentionDays", "mediaRetentionDays"].map(|name| one[name].clone())
     };
-    assert_eq!(kept().await, (json!(7), json!(90)));
-    client.put(&path, json!({"eventRetentionDays": null})).await.expect(200);
-    assert_eq!(kept().await, (Value::Null, json!(90)));
-    let answer = client.put(&path, json!({"messageRetentionDays": 0})).await;
-    answer.expect_error(400, "invalid_request").about("messageRetentionDays");
+    assert_eq!(kept().await, [json!(7), json!(90), Value::Null]);
+    client.put(&path, json!({"eventRetentionDays": null, "mediaRetentionDays": 30})).await.expect(200);
+    assert_eq!(kept().await, [Value::Null, json!(90), json!(30)]);
+    for name in ["messageRetentionDays", "mediaRetentionDays"] {
+        let answer = client.put(&path, json!({name: 0})).await;
+        answer.expect_error(400, "invalid_request").about(name);
+    }
     app.stop().await;
 }
 

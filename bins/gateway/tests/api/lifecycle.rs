@@ -99,3 +99,37 @@ async fn a_send_that_is_under_way_when_the_gateway_stops_is_answered() {
     .await;
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_paused_instance_does_nothing_until_it_is_resumed() {
+    let app = TestApp::start().await;
+    let alice = app.paired(ALICE).await;
+    app.phones().create(BOB).await;
+    let one = format!("/api/instances/{alice}");
+    for _ in 0..2 {
+        let paused = app.client().call(&format!("{one}/pause")).await.expect(200);
+        assert_eq!(paused["success"], true);
+    }
+    let told = app.event(&alice, "disconnected", |data| data["cause"] == "paused").await;
+    assert_eq!(told["data"]["willReconnect"], false);
+
+    let (app, written) = app.restart_after(async |phones| phones.write(BOB, ALICE, "meanwhile").await).await;
+    let client = app.client();
+    let status = client.get(&format!("{one}/status")).await.expect(200);
+    assert_eq!((&status["status"], &status["ready"]), (&json!("paused"), &json!(false)));
+    assert_eq!(status["connectionDetails"]["cause"], "paused");
+    let refused = app.send(&alice, BOB, "too early").await;
+    assert_eq!(refused.expect_error(409, "not_connected").body["error"]["cause"], "paused");
+    client.call(&format!("{one}/reconnect")).await.expect_error(409, "not_connected");
+
+    client.call(&format!("{one}/resume")).await.expect(200);
+    app.until_ready(&alice).await;
+    app.event(&alice, "message_received", |data| data["messageId"] == written.as_str()).await;
+    app.send(&alice, BOB, "in time").await.expect(200);
+    client.call(&format!("{one}/resume")).await.expect(200);
+    for action in ["pause", "resume"] {
+        let other = format!("/api/instances/0190a0a0-0000-7000-8000-000000000000/{action}");
+        client.call(&other).await.expect_error(404, "not_found");
+    }
+    app.stop().await;
+}

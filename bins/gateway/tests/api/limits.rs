@@ -36,6 +36,25 @@ async fn what_may_not_leave_is_refused_with_its_end_or_held() {
 }
 
 #[tokio::test]
+async fn a_chat_that_there_is_already_is_no_new_one_and_the_last_new_one_is_counted() {
+    let app = TestApp::start().await;
+    let alice = app.paired(ALICE).await;
+    for number in [BOB, "15550100003", "15550100004"] {
+        app.phones().create(number).await;
+    }
+    let written = app.phones().write(BOB, ALICE, "hello").await;
+    app.event(&alice, "message_received", |data| data["messageId"] == written.as_str()).await;
+    app.phones().limit(ALICE, json!({"chatCap": {"total": 1, "used": 0, "seconds": 600}})).await;
+    app.event(&alice, "limits_changed", |data| data["newChats"]["total"] == 1).await;
+    app.send(&alice, "15550100003", "the only new one").await.expect(200);
+    let refused = app.send(&alice, "15550100004", "one too many").await;
+    refused.expect_error(429, "limited");
+    assert_eq!(refused.body["error"]["cause"], "new_chat_cap");
+    app.send(&alice, BOB, "we know each other").await.expect(200);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn the_name_of_an_account_is_shown_and_set() {
     let app = TestApp::start().await;
     let alice = app.paired(ALICE).await;

@@ -106,8 +106,10 @@ async fn an_instance_may_have_a_proxy_of_its_own() {
     let created = client.post("/api/instances", body).await.expect(201);
     let id = created["id"].as_str().unwrap().to_owned();
     app.link(&id, ALICE).await;
+    // The version is looked up on the same way as the two connections.
+    until_fetched(&app).await;
     let through = proxy.tunnels();
-    assert!(through >= 2, "{through}");
+    assert!(through >= 3, "{through}");
     let path = format!("/api/instances/{id}");
     let shown = client.get(&path).await.expect(200);
     assert_eq!(shown["proxy"], proxy.url.replace("gateway:secret@", ""));
@@ -130,6 +132,16 @@ async fn an_instance_may_have_a_proxy_of_its_own() {
     app.until_ready(&id).await;
     assert!(client.get(&path).await.expect(200)["proxy"].is_null());
     app.stop().await;
+}
+
+/// What is known of the version, once it was looked up.
+async fn until_fetched(app: &TestApp) -> serde_json::Value {
+    let client = app.client();
+    until("the version is looked up", || async {
+        let whatsapp = client.get("/health").await.expect(200)["whatsapp"].clone();
+        (whatsapp["origin"] == "fetched").then_some(whatsapp)
+    })
+    .await
 }
 
 #[tokio::test]
@@ -176,12 +188,8 @@ async fn senders_see_that_their_messages_were_delivered_unless_the_instance_hide
 async fn the_newest_version_is_announced_and_kept() {
     let app = TestApp::start().await;
     let id = app.paired(ALICE).await;
-    let (client, newest) = (app.client(), "2.3000.1050000000");
-    let fetched = until("the version is looked up", || async {
-        let whatsapp = client.get("/health").await.expect(200)["whatsapp"].clone();
-        (whatsapp["origin"] == "fetched").then_some(whatsapp)
-    })
-    .await;
+    let newest = "2.3000.1050000000";
+    let fetched = until_fetched(&app).await;
     assert_eq!(fetched["version"], newest, "{fetched}");
     // Every older one is refused from now on, and nobody answers who knows a newer one.
     app.phones().simulator().require_version([2, 3000, 1_050_000_000]);
@@ -205,6 +213,20 @@ async fn a_refused_version_is_looked_up_and_replaced() {
         (whatsapp["version"] == "2.3000.1060000000").then_some(())
     })
     .await;
+    app.until_ready(&id).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_connection_has_the_version_looked_up_again() {
+    let app = TestApp::start().await;
+    let id = app.paired(ALICE).await;
+    let newer = [2, 3000, 1_060_000_000];
+    app.phones().simulator().require_version(newer);
+    app.phones().fault(json!({"kind": "drop"})).await;
+    app.event(&id, "disconnected", |data| data["cause"] == "outdated").await;
+    app.phones().simulator().publish_version(newer);
+    app.client().call(&format!("/api/instances/{id}/reconnect")).await.expect(200);
     app.until_ready(&id).await;
     app.stop().await;
 }

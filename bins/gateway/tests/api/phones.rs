@@ -56,12 +56,28 @@ impl Phones {
         sent["id"].as_str().expect("an id").to_owned()
     }
 
+    /// The phone shows a message that it has received, and tells its sender.
+    pub async fn read(&self, number: &str, from: &str, id: &str) {
+        self.post(&format!("/sim/phones/{number}/read"), json!({"ids": [id], "chat": from})).await;
+    }
+
     /// The phone itself edits, takes back or reacts to a message, as `what` says; the answer is the change's own id.
     pub async fn change(&self, from: &str, to: &str, what: Value) -> String {
         let mut body = what;
         body["to"] = json!(to);
         let sent = self.post(&format!("/sim/phones/{from}/send"), body).await;
         sent["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The phone calls somebody; the answer is the call's id.
+    pub async fn call(&self, from: &str, to: &str, video: bool) -> String {
+        let call = self.post(&format!("/sim/phones/{from}/calls"), json!({"to": to, "video": video})).await;
+        call["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The calls that a phone has made.
+    pub async fn calls(&self, number: &str) -> Vec<Value> {
+        self.get(&format!("/sim/phones/{number}/calls")).await.as_array().expect("a list").clone()
     }
 
     /// The texts that a phone has received, with their ids.
@@ -74,6 +90,17 @@ impl Phones {
             .iter()
             .map(|entry| (text(entry, "id"), text(entry, "text")))
             .collect()
+    }
+
+    /// All that a phone shows.
+    pub async fn entries(&self, number: &str) -> Vec<Value> {
+        let inbox = self.get(&format!("/sim/phones/{number}/inbox")).await;
+        inbox.as_array().expect("a list").clone()
+    }
+
+    /// What the phone does when it is asked for a file again.
+    pub async fn answer_reuploads(&self, number: &str, answer: &str) {
+        self.post(&format!("/sim/phones/{number}/reuploads"), json!({"answer": answer})).await;
     }
 
     /// The numbers of the linked companions.

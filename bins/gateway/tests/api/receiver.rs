@@ -1,7 +1,7 @@
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// A webhook consumer on loopback that keeps every call.
@@ -21,13 +21,15 @@ pub struct Call {
 
 struct Desk {
     answer: AtomicU16,
+    receipts: AtomicBool,
     seen: watch::Sender<Vec<Call>>,
 }
 
 impl Receiver {
     pub fn start() -> Self {
         let (seen, calls) = watch::channel(Vec::new());
-        let desk = web::Data::new(Desk { answer: AtomicU16::new(200), seen });
+        let desk =
+            web::Data::new(Desk { answer: AtomicU16::new(200), receipts: AtomicBool::new(false), seen });
         let shared = desk.clone();
         let server =
             HttpServer::new(move || App::new().app_data(shared.clone()).default_service(web::to(take)))
@@ -60,6 +62,20 @@ impl Receiver {
         found.iter().find(is_it).cloned().expect("it is there")
     }
 
+    /// The first call that `wanted` recognises, whatever its form, now or later.
+    pub async fn wait_for_call(&self, wanted: impl Fn(&Call) -> bool) -> Call {
+        let mut calls = self.calls.clone();
+        let patience = std::time::Duration::from_secs(60);
+        let waiting = calls.wait_for(|calls| calls.iter().any(&wanted));
+        let found = tokio::time::timeout(patience, waiting).await.expect("a call").expect("receiver lives");
+        found.iter().find(|call| wanted(call)).cloned().expect("it is there")
+    }
+
+    /// Calls are answered with their own receipt from now on: `{"result": "OK", "id"}`.
+    pub fn give_receipts(&self) {
+        self.desk.receipts.store(true, Ordering::Relaxed);
+    }
+
     /// The ids of the events that came, in the order of the calls.
     pub fn ids(&self) -> Vec<String> {
         let calls = self.calls.borrow();
@@ -85,7 +101,12 @@ async fn take(desk: web::Data<Desk>, request: HttpRequest, raw: web::Bytes) -> H
         raw: raw.to_vec(),
         body: serde_json::from_slice(&raw).unwrap_or(Value::Null),
     };
+    let receipt = json!({"result": "OK", "id": call.body["id"]});
     desk.seen.send_modify(|seen| seen.push(call));
     let status = desk.answer.load(Ordering::Relaxed);
-    HttpResponse::build(actix_web::http::StatusCode::from_u16(status).expect("a status")).finish()
+    let mut answer = HttpResponse::build(actix_web::http::StatusCode::from_u16(status).expect("a status"));
+    match desk.receipts.load(Ordering::Relaxed) {
+        true => answer.json(receipt),
+        false => answer.finish(),
+    }
 }

@@ -118,6 +118,7 @@ async fn webhooks_are_added_changed_and_removed_by_name() {
             "createdAt",
             "enabled",
             "events",
+            "failingSince",
             "format",
             "headers",
             "instanceId",
@@ -127,6 +128,8 @@ async fn webhooks_are_added_changed_and_removed_by_name() {
             "notifyRead",
             "notifyReceived",
             "notifySent",
+            "onGiveUp",
+            "pausedAt",
             "receiver",
             "retryInterval",
             "secret",
@@ -136,6 +139,7 @@ async fn webhooks_are_added_changed_and_removed_by_name() {
     );
     assert_eq!((&created["enabled"], &created["format"]), (&json!(true), &json!("seed0")));
     assert_eq!((&created["events"], &created["maxRetries"]), (&json!(["message_received"]), &json!(7)));
+    assert_eq!((&created["onGiveUp"], &created["pausedAt"]), (&json!("dead_letter"), &Value::Null));
     assert_eq!(client.get(&format!("{path}/crm")).await.expect(200), created);
     assert_eq!(names(&client.get(&path).await.expect(200)), ["crm", "default"]);
 
@@ -291,6 +295,177 @@ async fn what_is_pending_is_shown_and_can_be_made_due() {
     until("nothing is pending", || async { (pending().await["pagination"]["total"] == 0).then_some(()) })
         .await;
     client.get(&format!("{path}/crm/pending?limit=0")).await.expect_error(400, "invalid_request");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn every_attempt_is_listed_and_can_be_made_again() {
+    let (app, receiver) = (TestApp::start().await, Receiver::start());
+    let client = app.client();
+    let id = app.create("deliveries").await;
+    receiver.answer(500);
+    let path = format!("/api/instances/{id}/webhooks");
+    let body = json!({"name": "crm", "url": receiver.url(), "maxRetries": 0, "events": ["webhook_updated"]});
+    client.post(&path, body).await.expect(201);
+    client.put(&format!("{path}/default"), json!({"maxRetries": 1})).await.expect(200);
+    let one = format!("{path}/crm/deliveries");
+    let page = until("two attempts", || async {
+        let page = client.get(&one).await.expect(200);
+        (page["pagination"]["total"] == 2).then_some(page)
+    })
+    .await;
+    let tried = &page["deliveries"][0];
+    assert_eq!(
+        keys(tried),
+        ["at", "attempt", "durationMs", "error", "event", "eventId", "id", "replayed", "state", "status"]
+    );
+    assert_eq!((&tried["state"], &tried["status"]), (&json!("given_up"), &json!(500)));
+    assert_eq!((&tried["attempt"], &tried["error"]), (&json!(1), &json!("HTTP 500")));
+    let first = client.get(&format!("{one}?limit=1&state=given_up")).await.expect(200);
+    assert_eq!(&first["deliveries"], &json!([tried]));
+    let next = first["pagination"]["next"].as_str().unwrap();
+    let second = client.get(&format!("{one}?limit=1&before={next}")).await.expect(200);
+    assert_eq!(
+        (&second["deliveries"][0], &second["pagination"]["hasMore"]),
+        (&page["deliveries"][1], &json!(false))
+    );
+
+    receiver.answer(200);
+    for name in [&tried["id"], &second["deliveries"][0]["eventId"]] {
+        let again = format!("{one}/{}/redeliver", name.as_str().unwrap());
+        assert_eq!(client.call(&again).await.expect(202), json!({"success": true}));
+    }
+    let delivered = until("both are delivered", || async {
+        let page = client.get(&format!("{one}?state=delivered")).await.expect(200);
+        (page["pagination"]["total"] == 2).then_some(page)
+    })
+    .await;
+    assert_eq!(
+        (&delivered["deliveries"][0]["replayed"], &delivered["deliveries"][0]["status"]),
+        (&json!(true), &json!(200))
+    );
+    let replayed = client.post(&format!("{path}/crm/replay"), json!({"from": 0})).await.expect(202);
+    assert_eq!(replayed, json!({"success": true, "replayed": 2}));
+    until("all are delivered", || async { (receiver.count("webhook_updated") == 6).then_some(()) }).await;
+    let now = tried["at"].clone();
+    let long_ago = json!({"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"});
+    let none = client.post(&format!("{path}/crm/replay"), long_ago).await.expect(202);
+    assert_eq!(none["replayed"], 0);
+
+    for (query, field) in [("limit=0", "limit"), ("state=lost", "state"), ("before=x", "before")] {
+        client.get(&format!("{one}?{query}")).await.expect_error(400, "invalid_request").about(field);
+    }
+    for missing in ["999999", "0190a0a0-0000-7000-8000-000000000000", "nothing"] {
+        client.call(&format!("{one}/{missing}/redeliver")).await.expect_error(404, "not_found");
+    }
+    client.call(&format!("{path}/none/deliveries/1/redeliver")).await.expect_error(404, "not_found");
+    client.get(&format!("{path}/none/deliveries")).await.expect_error(404, "not_found");
+    let backwards = client.post(&format!("{path}/crm/replay"), json!({"from": 9, "to": 3})).await;
+    backwards.expect_error(400, "invalid_request").about("to");
+    client
+        .post(&format!("{path}/crm/replay"), json!({"from": "soon"}))
+        .await
+        .expect_error(400, "invalid_request")
+        .about("from");
+    client
+        .post(&format!("{path}/crm/replay"), json!({"to": now}))
+        .await
+        .expect_error(400, "missing_field")
+        .about("from");
+    let other = "/api/instances/0190a0a0-0000-7000-8000-000000000000/webhooks/default";
+    client.get(&format!("{other}/deliveries")).await.expect_error(404, "not_found");
+    client.post(&format!("{other}/replay"), json!({"from": 1})).await.expect_error(404, "not_found");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_test_call_tells_what_the_receiver_says() {
+    let (app, receiver) = (TestApp::start().await, Receiver::start());
+    let client = app.client();
+    let path = format!("/api/instances/{}/webhooks", app.create("tested").await);
+    client.call(&format!("{path}/default/test")).await.expect_error(409, "conflict");
+    let body = json!({"name": "crm", "url": receiver.url(), "secret": SECRET, "enabled": false});
+    client.post(&path, body).await.expect(201);
+    receiver.answer(503);
+    let tested = client.call(&format!("{path}/crm/test")).await.expect(200);
+    assert_eq!(keys(&tested), ["body", "delivered", "durationMs", "error", "status"]);
+    assert_eq!((&tested["delivered"], &tested["status"]), (&json!(false), &json!(503)));
+    receiver.answer(200);
+    let tested = client.call(&format!("{path}/crm/test")).await.expect(200);
+    assert_eq!(
+        (&tested["delivered"], &tested["status"], &tested["error"]),
+        (&json!(true), &json!(200), &Value::Null)
+    );
+    let call = receiver.wait_for("webhook_test", |data| data["webhook"] == "crm").await;
+    assert!(Signer::new(SECRET).verify(&call.raw, call.header("x-webhook-signature").expect("signed")));
+    client.call(&format!("{path}/none/test")).await.expect_error(404, "not_found");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_secret_is_changed_while_both_sign() {
+    const NEXT: &str = "another webhook secret";
+    let (app, receiver) = (TestApp::start().await, Receiver::start());
+    let client = app.client();
+    let path = format!("/api/instances/{}/webhooks", app.create("rotated").await);
+    let body = json!({"name": "crm", "url": receiver.url(), "secret": SECRET});
+    client.post(&path, body).await.expect(201);
+    let rotate = format!("{path}/crm/secret/rotate");
+    let rotated = client.post(&rotate, json!({"secret": NEXT, "overlap": 3_600})).await.expect(200);
+    assert_eq!((&rotated["secret"], &rotated["nextSecret"]["secret"]), (&json!(SECRET), &json!(NEXT)));
+    crate::answer::assert_time(&rotated["nextSecret"]["from"]);
+    client.call(&format!("{path}/crm/test")).await.expect(200);
+    let call = receiver.wait_for("webhook_test", |_| true).await;
+    let verifies = |secret: &str, header: &str| {
+        Signer::new(secret).verify(&call.raw, call.header(header).expect("signed"))
+    };
+    assert!(verifies(SECRET, "x-webhook-signature"), "who knows the old one verifies as before");
+    assert!(verifies(NEXT, "x-webhook-signature-next"));
+    assert!(call.header("x-webhook-signature-v2").expect("signed").contains(",next="));
+
+    // Without an overlap, and without a secret of the caller's own.
+    let rotated = client.post(&rotate, json!({"overlap": 0})).await.expect(200);
+    let generated = rotated["secret"].as_str().unwrap();
+    assert!(generated.len() >= 32 && rotated.get("nextSecret").is_none(), "{rotated}");
+    client
+        .post(&rotate, json!({"secret": "short"}))
+        .await
+        .expect_error(400, "invalid_request")
+        .about("secret");
+    client
+        .post(&rotate, json!({"overlap": 9_999_999}))
+        .await
+        .expect_error(400, "invalid_request")
+        .about("overlap");
+    client.post(&format!("{path}/none/secret/rotate"), json!({})).await.expect_error(404, "not_found");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_say_how_often_gives_nothing_up() {
+    let (app, receiver) = (TestApp::start().await, Receiver::start());
+    let client = app.client();
+    let path = format!("/api/instances/{}/webhooks", app.create("waits").await);
+    receiver.answer(500);
+    let body = json!({"name": "crm", "url": receiver.url(), "events": ["webhook_updated"]});
+    let created = client.post(&path, body).await.expect(201);
+    assert_eq!((&created["onGiveUp"], &created["retryInterval"]), (&json!("wait"), &json!(1_000)));
+    assert_eq!(client.get(&format!("{path}/default")).await.expect(200)["onGiveUp"], "dead_letter");
+    until("a second attempt", || async { (receiver.count("webhook_updated") >= 2).then_some(()) }).await;
+    let dead = client.get(&format!("{path}/crm/dead-letters")).await.expect(200);
+    assert_eq!(dead["pagination"]["total"], 0);
+    receiver.answer(200);
+    until("nothing is pending", || async {
+        let pending = client.get(&format!("{path}/crm/pending")).await.expect(200);
+        (pending["pagination"]["total"] == 0).then_some(())
+    })
+    .await;
+    let changed = client.put(&format!("{path}/crm"), json!({"onGiveUp": "dead_letter"})).await.expect(200);
+    assert_eq!(changed["onGiveUp"], "dead_letter");
+    assert_eq!(client.call(&format!("{path}/crm/resume")).await.expect(200)["pausedAt"], Value::Null);
+    client.call(&format!("{path}/none/resume")).await.expect_error(404, "not_found");
+    let wrong = client.put(&format!("{path}/crm"), json!({"onGiveUp": "forget"})).await;
+    wrong.expect_error(400, "invalid_request").about("onGiveUp");
     app.stop().await;
 }
 

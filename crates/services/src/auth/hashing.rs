@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::throttle::Key;
 
@@ -15,7 +17,11 @@ const THREADS: usize = 2;
 /// Hashes that wait. At a quarter of a second each, the last one is answered after four seconds.
 pub(super) const MOST_WAITING: usize = 32;
 
-/// Too many wait already.
+/// Nobody waits longer: where the machine has no time left, the caller hears so before the request's own minute is over,
+/// and its place is free.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Too many wait already, or the line hardly moves.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("too many password hashes wait")]
 pub(super) struct Busy;
@@ -45,7 +51,8 @@ impl Hashing {
     /// Does `work` when it is its turn. Nothing is done if the caller has gone by then.
     ///
     /// # Errors
-    /// [`Busy`] if too many wait, or others waited for fewer while `whose` had the most.
+    /// [`Busy`] if too many wait, or others waited for fewer while `whose` had the most, or if its turn hasn't come and
+    /// gone within [`PATIENCE`].
     pub(super) async fn run<T: Send + 'static>(
         &self,
         whose: Key,
@@ -59,7 +66,7 @@ impl Hashing {
             }
         };
         self.put(whose, Box::new(job))?;
-        done.await.map_err(|_| Busy)
+        timeout(PATIENCE, done).await.map_err(|_| Busy)?.map_err(|_| Busy)
     }
 
     fn put(&self, whose: Key, job: Job) -> Result<(), Busy> {
@@ -205,6 +212,24 @@ mod tests {
             (hashing.line.lock().threads == 0).then_some(())
         })
         .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_hardly_moves_is_left() {
+        let (hashing, key) = (Hashing::default(), names());
+        let (go_on, gone_on) = mpsc::channel::<()>();
+        let gone_on = Arc::new(Mutex::new(gone_on));
+        for n in 0..THREADS {
+            let gone_on = Arc::clone(&gone_on);
+            let stuck = Box::new(move || {
+                let _ = gone_on.lock().recv();
+            });
+            hashing.put(key(u32::try_from(n).unwrap()), stuck).unwrap();
+        }
+        let begun = tokio::time::Instant::now();
+        assert_eq!(hashing.run(key(9), || 1).await, Err(Busy));
+        assert_eq!(begun.elapsed().as_secs(), PATIENCE.as_secs());
+        drop(go_on);
     }
 
     #[cfg(target_os = "linux")]

@@ -34,13 +34,19 @@ impl Passwords {
 
     /// The hash to store.
     pub(crate) async fn hash(&self, password: &SecretText) -> Result<SecretText, ServiceError> {
-        let length = password.expose().len();
-        if !(MIN_PASSWORD..=MAX_PASSWORD).contains(&length) {
-            let message = format!("must have {MIN_PASSWORD} to {MAX_PASSWORD} bytes");
-            return Err(ServiceError::invalid(Field::Password, message));
-        }
+        self.check(password)?;
         let (password, cost) = (password.clone(), self.cost);
         self.work(Key::OURS, move || bcrypt::hash(password.expose(), cost)).await.map(SecretText::new)
+    }
+
+    /// # Errors
+    /// `Invalid` if its length can't be accepted.
+    pub(crate) fn check(&self, password: &SecretText) -> Result<(), ServiceError> {
+        if (MIN_PASSWORD..=MAX_PASSWORD).contains(&password.expose().len()) {
+            return Ok(());
+        }
+        let message = format!("must have {MIN_PASSWORD} to {MAX_PASSWORD} bytes");
+        Err(ServiceError::invalid(Field::Password, message))
     }
 
     /// Whether the password is that of `hash`. Without a hash it takes as long and is never right. `whose` is the address

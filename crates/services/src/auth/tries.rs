@@ -13,6 +13,8 @@ use super::throttle::{Key, Keys, Throttle};
 pub(super) const FREE_TRIES: u32 = 5;
 /// Tries that one address has for all accounts together.
 pub(super) const FREE_TRIES_PER_ADDRESS: u32 = 30;
+/// Keys of instances that open nothing which one address may show before it must wait.
+pub(super) const FREE_MISSES: u32 = 30;
 /// How long a guesser of one account waits at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// Shorter, since many clients may share an address.
@@ -30,6 +32,8 @@ pub(super) struct Tries {
     keys: Keys,
     addresses: Throttle,
     accounts: Throttle,
+    /// Keys of instances that open nothing, by address.
+    misses: Throttle,
     /// Of users that exist, so there are no more of them than users.
     everywhere: HashMap<UserId, Failures>,
     /// When somebody was last right about an account from an address. What others do to the account elsewhere doesn't
@@ -56,6 +60,7 @@ impl Tries {
             keys: Keys::new(),
             addresses: Throttle::new(FREE_TRIES_PER_ADDRESS, LONGEST_WAIT_OF_ADDRESS),
             accounts: Throttle::new(FREE_TRIES, LONGEST_WAIT),
+            misses: Throttle::new(FREE_MISSES, LONGEST_WAIT_OF_ADDRESS),
             everywhere: HashMap::new(),
             familiar: HashMap::new(),
         }
@@ -90,6 +95,14 @@ impl Tries {
         }
         failures.count += 1;
         failures.last = now;
+        Ok(())
+    }
+
+    /// Counts a key that opens nothing, or says how long to wait before the next.
+    pub(super) fn miss(&mut self, from: IpAddr, now: Instant) -> Result<(), Duration> {
+        let address = self.keys.address(from);
+        self.misses.ask(address, now)?;
+        self.misses.count(address, now);
         Ok(())
     }
 
@@ -152,6 +165,18 @@ mod tests {
         tries.admit_to(UserId::generate(), attempt, now).unwrap();
         tries.admit_to(user, attempt, now + PERIOD).unwrap();
         tries.admit_to(user, attempt, now + PERIOD).unwrap();
+    }
+
+    #[tokio::test]
+    async fn keys_that_open_nothing_make_their_address_wait() {
+        let (mut tries, now) = (Tries::new(), Instant::now());
+        for _ in 0..FREE_MISSES {
+            tries.miss(address(1), now).unwrap();
+        }
+        assert_eq!(tries.miss(address(1), now), Err(Duration::from_secs(1)));
+        tries.miss(address(2), now).unwrap();
+        tries.miss(address(1), now + Duration::from_secs(1)).unwrap();
+        assert!(tries.admit("a", address(1), now).is_ok(), "nothing is held against logins");
     }
 
     #[tokio::test]

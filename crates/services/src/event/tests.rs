@@ -161,6 +161,7 @@ async fn dead_letters_come_with_their_events_and_can_be_replayed() {
         next_attempt: now,
         last_error: Some("HTTP 500".to_owned()),
         status_code: Some(500),
+        replayed: false,
         created_at: now,
         updated_at: now,
     };
@@ -244,4 +245,58 @@ async fn a_question_waits_no_longer_than_it_says_and_leaves_nothing_behind() {
     let oldest = query(EventStart::Oldest, 1);
     let asked = world.services.events.events(&world.caller, instance, &oldest, too_long);
     assert_eq!(asked.await.unwrap_err().to_string(), "wait must be 0 to 60 seconds");
+}
+
+/// The positions that a stream tells, up to this one.
+async fn told_up_to(stream: &mut EventStream, last: i64) -> Vec<i64> {
+    let mut told = Vec::new();
+    while told.last() != Some(&last) {
+        told.extend(stream.next().await.unwrap().iter().map(|event| event.seq));
+    }
+    told
+}
+
+#[tokio::test]
+async fn a_stream_tells_each_event_once_and_in_order_however_it_hears_of_them() {
+    let world = World::new().await;
+    let instance = world.instance().await;
+    let companion = world.companions.of(instance);
+    companion.tell(codes(40)).await.unwrap();
+    let events = &world.services.events;
+    let mut stream = events.follow(&world.caller, instance, Some(0), &[]).await.unwrap();
+    companion.tell(codes(3)).await.unwrap();
+    assert_eq!(told_up_to(&mut stream, 43).await, (1..=43).collect::<Vec<_>>());
+    // What nobody rings for comes with what follows on it.
+    let unheard = record(&world, instance);
+    let unheard = unheard.event(storage::conformance::sample_event(EventKind::Connected, None));
+    world.storage.record(unheard).await.unwrap();
+    companion.tell(codes(1)).await.unwrap();
+    assert_eq!(told_up_to(&mut stream, 45).await, [44, 45]);
+    // Whoever doesn't listen for long reads it from the log.
+    for _ in 0..100 {
+        companion.tell(codes(10)).await.unwrap();
+    }
+    assert_eq!(told_up_to(&mut stream, 1_045).await, (46..=1_045).collect::<Vec<_>>());
+    assert_eq!(stream.position(), 1_045);
+    let beyond = events.follow(&world.caller, instance, Some(9_999), &[]).await.unwrap();
+    assert_eq!(beyond.position(), 1_045);
+    let stranger = world.stranger().await;
+    assert!(matches!(
+        events.follow(&stranger, instance, None, &[]).await,
+        Err(ServiceError::NotFound { what: Missing::Instance })
+    ));
+}
+
+#[tokio::test]
+async fn a_stream_of_few_kinds_keeps_up_with_all_of_the_log() {
+    let world = World::serving().await;
+    let (instance, companion) = world.online().await;
+    let events = &world.services.events;
+    let kinds = [EventKind::Disconnected];
+    let mut stream = events.follow(&world.caller, instance, Some(0), &kinds).await.unwrap();
+    companion.tell(codes(200)).await.unwrap();
+    companion.tell([disconnected(Cause::Outdated, false)]).await.unwrap();
+    let end = world.log(instance).await.last().unwrap().seq;
+    assert_eq!(told_up_to(&mut stream, end).await, [end]);
+    assert_eq!(stream.position(), end);
 }

@@ -72,14 +72,13 @@ async fn messages_are_kept_as_long_as_the_gateway_or_the_instance_says_and_forgo
     a_message_a_day(&world, for_ever, 2_500).await;
     a_message_a_day(&world, for_a_week, 2_500).await;
     let storage: Arc<dyn Storage> = world.storage.clone();
-    let nothing = KeepFor { events: None, messages: None, dead_letters: None };
+    let nothing = KeepFor { events: None, messages: None, media: None, dead_letters: None, audit: None };
     let task = tokio::spawn(keep(Arc::clone(&storage), nothing, Clock::system()));
     until("the old ones are gone", || async { (kept(&world, for_a_week).await <= 7).then_some(()) }).await;
     task.abort();
     assert_eq!(kept(&world, for_ever).await, 2_500);
 
-    let year =
-        KeepFor { events: None, messages: Some(Duration::from_secs(365 * 24 * 60 * 60)), dead_letters: None };
+    let year = KeepFor { events: None, messages: Some(Duration::from_secs(365 * 24 * 60 * 60)), ..nothing };
     let task = tokio::spawn(keep(storage, year, Clock::system()));
     until("the old ones are gone", || async { (kept(&world, for_ever).await <= 365).then_some(()) }).await;
     task.abort();

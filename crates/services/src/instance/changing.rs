@@ -68,8 +68,19 @@ impl InstanceService {
     /// Lets follow what depends on the settings.
     async fn follow(&self, edited: &Edited<(Instance, Webhook)>) -> Result<(), ServiceError> {
         let ((before, webhook_before), (instance, webhook)) = (&edited.before, &edited.now);
+        // Before it is told: whoever hears that has to find it.
+        if let Some(running) = self.inner.supervisor.run_of(instance.id) {
+            running.set_media_download(instance.media_download);
+        }
         if webhook != webhook_before {
             self.inner.webhooks.changed(instance.id, Webhook::DEFAULT, &edited.recorded).await?;
+        } else {
+            self.inner.journal.ring(instance.id, &edited.recorded);
+        }
+        if instance.limits != before.limits
+            && let Ok(epoch) = self.inner.supervisor.epoch(instance.id).await
+        {
+            self.inner.quotas.know(instance, epoch);
         }
         if instance.connection != before.connection {
             self.inner.supervisor.renew(instance).await;

@@ -7,7 +7,7 @@ use crate::recipient::parse_recipient;
 use crate::running::RunningInstance;
 use crate::status::ConnectionStatus;
 use std::time::Duration;
-use storage::{CauseKind, ConnectionCause, FailureCause, InstanceId, Timestamp};
+use storage::{CauseKind, ConnectionCause, FailureCause, InstanceAction, InstanceId, Timestamp};
 use tokio::time::{sleep, timeout};
 use wa_client::{PairingCode, RequestError, State};
 
@@ -59,6 +59,7 @@ impl InstanceService {
         if instance.jid.is_some() || connection.cause.is_some_and(|cause| needs_more.contains(&cause.kind)) {
             return Err(ServiceError::not_connected(&connection));
         }
+        self.refuse_if_paused(&instance)?;
         self.inner.supervisor.start(&instance).await?;
         Ok(Qr::Generating { cause: None, retry_at: None })
     }
@@ -78,18 +79,15 @@ impl InstanceService {
         id: InstanceId,
         phone: &str,
     ) -> Result<PairingCode, ServiceError> {
-        let number = parse_recipient(phone)
-            .map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))?;
-        if !number.is_pn() {
-            return Err(ServiceError::invalid(Field::Recipient, "must be a phone number"));
-        }
+        let number = number_of(phone)?;
         let asking = async {
             loop {
                 // Starts it where it has to be started, and says what stands against a code.
                 if let Qr::Code { .. } = self.qr(caller, id).await?
                     && let Some(running) = self.inner.supervisor.find(caller.user, id)
-                    && let Some(code) = answered(running.companion.pairing_code(&number.user).await)?
+                    && let Some(code) = answered(running.companion.pairing_code(&number).await)?
                 {
+                    self.tell(id, running.recorder.epoch(), InstanceAction::PairingCode).await?;
                     return Ok(code);
                 }
                 sleep(CODE_POLL).await;
@@ -98,6 +96,16 @@ impl InstanceService {
         let late = ServiceError::Unavailable { message: "WhatsApp did not give a code in time" };
         timeout(CODE_TIMEOUT, asking).await.unwrap_or(Err(late))
     }
+}
+
+/// The digits of a phone number.
+pub(super) fn number_of(phone: &str) -> Result<String, ServiceError> {
+    let number =
+        parse_recipient(phone).map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))?;
+    if !number.is_pn() {
+        return Err(ServiceError::invalid(Field::Recipient, "must be a phone number"));
+    }
+    Ok(number.user.to_string())
 }
 
 fn qr_of(running: &RunningInstance) -> Result<Qr, ServiceError> {
@@ -118,7 +126,9 @@ fn qr_of(running: &RunningInstance) -> Result<Qr, ServiceError> {
 }
 
 /// What WhatsApp said to a wish for a pairing code; `None` if there is no connection to ask on at the moment.
-fn answered(answer: Result<PairingCode, RequestError>) -> Result<Option<PairingCode>, ServiceError> {
+pub(super) fn answered(
+    answer: Result<PairingCode, RequestError>,
+) -> Result<Option<PairingCode>, ServiceError> {
     let refused = |code, message: &str| ServiceError::Refused {
         cause: Some(if code == 404 { FailureCause::NotOnWhatsApp } else { FailureCause::Refused }),
         code: Some(code),

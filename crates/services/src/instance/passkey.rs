@@ -11,7 +11,7 @@ use crate::error::{ConflictCause, ServiceError};
 use crate::field::Field;
 
 /// Longest part of an assertion, in bytes of base64url.
-const MAX_PART: usize = 16 << 10;
+pub const MAX_PASSKEY_PART: usize = 16 << 10;
 
 /// What an authenticator answered, as browsers write it: binary parts in base64url.
 #[derive(Clone, Default)]
@@ -88,7 +88,7 @@ fn bytes(part: &str, text: &str) -> Result<Vec<u8>, ServiceError> {
     let text = text.trim_end_matches('=');
     let decoded = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| !bytes.is_empty());
     let wrong = || ServiceError::invalid(Field::Passkey, format!("must have {part:?} in base64url"));
-    decoded.filter(|_| text.len() <= MAX_PART).ok_or_else(wrong)
+    decoded.filter(|_| text.len() <= MAX_PASSKEY_PART).ok_or_else(wrong)
 }
 
 fn heard(answer: Result<(), RequestError>) -> Result<(), ServiceError> {

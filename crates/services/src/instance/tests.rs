@@ -1,6 +1,6 @@
 use storage::{
-    EventData, EventLog as _, EventQuery, EventStart, InstanceStore as _, Missing, Retention, SecretText,
-    WebhookData, WebhookPatch,
+    CauseKind, EventData, EventLog as _, EventQuery, EventStart, InstanceAction, InstanceData,
+    InstanceStore as _, Missing, Retention, SecretText, WebhookData, WebhookPatch,
 };
 use wa_client::{Cause, QrCode, State};
 
@@ -145,14 +145,22 @@ async fn an_update_changes_what_it_names() {
     };
     let view = world.services.instances.update(&world.caller, id, update).await.unwrap();
     assert_eq!((view.instance.name.as_str(), view.instance.description.as_deref()), ("new", Some("d")));
-    assert_eq!(view.instance.retention, Retention { event_days: Some(7), message_days: None });
+    assert_eq!(view.instance.retention, Retention { event_days: Some(7), ..Retention::default() });
     assert_eq!(view.webhook.max_retries, 5);
     let told = WebhookData { name: Webhook::DEFAULT.to_owned(), enabled: false, deleted: false };
-    assert!(world.last_told(id).await == EventData::WebhookUpdated(told));
+    let log = world.log(id).await;
+    let [.., of_webhook, of_instance] = &log[..] else { panic!("{log:?}") };
+    assert!(of_webhook.data == EventData::WebhookUpdated(told));
+    let fields = ["name", "description", "eventRetentionDays"].map(str::to_owned).to_vec();
+    let told = InstanceData { action: InstanceAction::Updated, fields };
+    assert!(of_instance.data == EventData::InstanceChanged(told));
     let retention = UpdateInstance { message_days: Some(Some(365)), ..UpdateInstance::default() };
     let view = world.services.instances.update(&world.caller, id, retention).await.unwrap();
-    assert_eq!(view.instance.retention, Retention { event_days: Some(7), message_days: Some(365) });
-    assert_eq!(world.log(id).await.len(), 1, "only changes of a webhook are told");
+    assert_eq!(
+        view.instance.retention,
+        Retention { event_days: Some(7), message_days: Some(365), media_days: None }
+    );
+    assert_eq!(world.log(id).await.len(), 3, "each change once");
 }
 
 #[tokio::test]
@@ -174,7 +182,8 @@ async fn deleting_unlinks_stops_and_removes() {
     let world = World::new().await;
     let (id, companion) = world.online().await;
     world.services.instances.delete(&world.caller, id).await.unwrap();
-    assert_eq!(companion.calls(), ["logout", "stop"]);
+    // Its own task may already have seen its end, and told it to stop once more.
+    assert_eq!(companion.calls()[..2], ["logout", "stop"]);
     assert!(world.storage.instance(world.caller.user, id).await.unwrap().is_none());
     assert_eq!(world.services.supervisor.running(), 0);
     let again = world.services.instances.delete(&world.caller, id).await;
@@ -272,5 +281,42 @@ async fn asking_for_a_qr_code_starts_pairing_anew_unless_that_is_in_vain() {
             _ => assert_eq!(cause_of(qr), name),
         }
         assert_eq!(world.companions.starts(id), starts, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_paused_instance_stays_so_until_it_is_resumed() {
+    let mut world = World::serving().await;
+    let (id, companion) = world.online().await;
+    let unlinked = world.instance().await;
+    let instances = world.services.instances.clone();
+    assert!(instances.pause(&world.caller, id).await.unwrap());
+    assert!(!instances.pause(&world.caller, id).await.unwrap(), "once is enough");
+    assert_eq!(companion.calls()[..2], ["pause", "stop"]);
+    assert!(instances.pause(&world.caller, unlinked).await.unwrap());
+    for id in [id, unlinked] {
+        let told = world.log(id).await.into_iter().filter_map(|event| match event.data {
+            EventData::Disconnected(told) => Some((told.cause, told.will_reconnect)),
+            _ => None,
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [(CauseKind::Paused, false)]);
+        let connection = instances.status(&world.caller, id).await.unwrap();
+        assert_eq!((connection.status, connection.cause), (Status::Paused, Some(CauseKind::Paused.into())));
+        assert_eq!(cause_of(instances.reconnect(&world.caller, id).await), "paused");
+    }
+    assert_eq!(cause_of(instances.qr(&world.caller, unlinked).await), "paused");
+
+    world.restart();
+    world.services.resume().await.unwrap();
+    let instances = &world.services.instances;
+    let connection = instances.status(&world.caller, id).await.unwrap();
+    assert_eq!((connection.status, world.companions.starts(id)), (Status::Paused, 0));
+    assert!(instances.resume(&world.caller, id).await.unwrap());
+    assert!(!instances.resume(&world.caller, id).await.unwrap());
+    assert_eq!(world.companions.starts(id), 1);
+    assert_eq!(instances.status(&world.caller, id).await.unwrap().status, Status::Connecting);
+    let stranger = world.stranger().await;
+    for refused in [instances.pause(&stranger, id).await, instances.resume(&stranger, id).await] {
+        assert!(matches!(refused, Err(ServiceError::NotFound { what: Missing::Instance })), "{refused:?}");
     }
 }

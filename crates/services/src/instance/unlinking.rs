@@ -50,6 +50,10 @@ impl InstanceService {
             self.storage().delete_instance(caller.user, id).await?;
             self.inner.supervisor.forget(id);
         }
+        self.inner.feed.end(id);
+        if let Err(error) = self.inner.objects.delete_all(id).await {
+            tracing::warn!(instance = %id, %error, "the files of a deleted instance stay until the next look at them");
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Codes, pairing and connections: the instance's state, and what is told of it.
 
-use storage::{ConnectedData, DisconnectedData, EventData, InstanceStatus, QrData, StateChange};
+use storage::{ConnectedData, DisconnectedData, EventData, HistoryData, InstanceStatus, QrData, StateChange};
 use wa_client::{Cause, Paired, QrCode};
 
 use crate::cause::connection_cause;
@@ -17,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) qr_codes: u32,
     /// Whether the last thing told was that it is connected.
     pub(crate) connected: bool,
+    /// Of the piece of history that is being told.
+    pub(crate) history: HistoryData,
 }
 
 /// A new state, and the event that tells of it.

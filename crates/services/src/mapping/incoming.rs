@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use storage::{
     AmendTarget, Amendment, Change, Entry, EventData, InstanceId, Message, MessageData, MessageKind,
-    MessageStatus, NewEvent, NewMessage, StoredMessageId, Timestamp, UndecryptableData, UndecryptableReason,
+    MessageStatus, NewEvent, NewMessage, StoredMedia, StoredMessageId, Timestamp, UndecryptableData,
+    UndecryptableReason,
 };
 use wa_client::content::Target;
 use wa_client::{IncomingMessage, MessageInfo, Undecryptable};
@@ -30,7 +31,7 @@ struct Envelope<'a> {
 impl<'a> Incoming<'a> {
     /// `None` for what only devices are concerned with.
     pub(super) fn of(message: &'a IncomingMessage) -> Option<Self> {
-        let shown = Shown::of(message.content.view())?;
+        let shown = Shown::of(message.content.view())?.with(message.opened.as_ref());
         Some(Self { message, envelope: Envelope::of(&message.info), shown })
     }
 
@@ -51,7 +52,7 @@ impl<'a> Incoming<'a> {
 
     /// What is to be stored if the message is there already: perhaps as one that could not be read.
     pub(super) fn late(&self, instance: InstanceId, facts: &Facts, now: Timestamp) -> Vec<Entry> {
-        let Message { kind, text, target, raw, .. } = self.stored(instance, now);
+        let Message { kind, text, target, media, raw, .. } = self.stored(instance, now);
         let at = self.at();
         let unread = AmendTarget {
             message_id: self.envelope.info.id.to_string(),
@@ -59,7 +60,7 @@ impl<'a> Incoming<'a> {
             from_me: self.envelope.info.from_me,
             authors: self.envelope.authors(),
         };
-        let change = Change::Read { kind, text, target, raw };
+        let change = Change::Read { kind, text, target, media: media.map(Box::new), raw };
         let read = Amendment { target: unread, change, at, carrier: None, event: Some(self.event()) };
         let amended = self.amends(facts).map(|(target, change)| Amendment {
             target,
@@ -75,11 +76,25 @@ impl<'a> Incoming<'a> {
             .collect()
     }
 
+    /// What is to be stored of a message from before: nothing tells of it, and it changes no other, since the phone has
+    /// done that already.
+    pub(super) fn past(
+        &self,
+        instance: InstanceId,
+        status: Option<MessageStatus>,
+        now: Timestamp,
+    ) -> NewMessage {
+        let stored = self.stored(instance, now);
+        let status = status.filter(|_| stored.from_me).unwrap_or(stored.status);
+        NewMessage { message: Message { history: true, status, ..stored }, event: None }
+    }
+
     fn stored(&self, instance: InstanceId, now: Timestamp) -> Message {
         Message {
             target: self.shown.target.map(str::to_owned),
             kind: self.shown.kind,
-            text: self.shown.text.map(str::to_owned),
+            text: self.shown.full_text(),
+            media: self.media(),
             raw: self.message.content.raw().clone(),
             ..self.envelope.stored(instance, now)
         }
@@ -94,8 +109,13 @@ impl<'a> Incoming<'a> {
             info.push_name.as_deref(),
             info.timestamp,
             status(info.from_me),
+            self.media().as_ref(),
         );
         NewEvent::new(Some(names.chat.clone()), message_event(info.from_me, told))
+    }
+
+    fn media(&self) -> Option<StoredMedia> {
+        super::announced(self.shown.view()).filter(|_| self.shown.kind.has_media())
     }
 
     fn at(&self) -> Timestamp {
@@ -165,7 +185,9 @@ impl<'a> Envelope<'a> {
             updated_at: now,
             status_updated_at: None,
             edited_at: None,
+            history: false,
             revoked_at: None,
+            media: None,
             raw: Bytes::new(),
         }
     }
@@ -247,7 +269,9 @@ fn unsupported(envelope: &Envelope<'_>) -> MessageData {
         timestamp: envelope.info.timestamp,
         push_name: envelope.info.push_name.clone(),
         media: None,
+        details: None,
         status: status(envelope.info.from_me),
+        by_us: false,
     }
 }
 

@@ -31,6 +31,11 @@ impl ChatNames {
         Self { chat: Chat { jid: chat.to_owned(), pn, lid }, wire: wire.to_owned() }
     }
 
+    /// Whether it is a group.
+    pub(crate) fn is_group(&self) -> bool {
+        self.wire.ends_with("@g.us")
+    }
+
     /// Every name under which something of this chat may be stored, each once.
     pub(crate) fn all(&self) -> Vec<String> {
         let mut names = vec![self.chat.jid.clone(), self.wire.clone()];

@@ -1,11 +1,14 @@
 //! What people see in a message, as it is stored and told.
 
-use storage::{MediaData, MessageData, MessageKind, MessageStatus};
-use wa_client::content::{Kind, View};
+use storage::{MediaData, MessageData, MessageDetails, MessageKind, MessageStatus, StoredMedia};
+use wa_client::content::{Kind, Opened, View};
+
+use super::details;
 
 /// The visible side of a message.
 pub(crate) struct Shown<'a> {
     view: View<'a>,
+    opened: Option<&'a Opened>,
     pub(crate) kind: MessageKind,
     pub(crate) text: Option<&'a str>,
     /// WhatsApp's id of the message that it is about.
@@ -16,7 +19,18 @@ impl<'a> Shown<'a> {
     /// `None` for what only devices are concerned with: keys, settings, synchronisation.
     pub(crate) fn of(view: View<'a>) -> Option<Self> {
         let kind = message_kind(view.kind())?;
-        Some(Self { view, kind, text: view.text_or_caption(), target: view.target().map(|target| target.id) })
+        let target = view.target().map(|target| target.id);
+        Some(Self { view, opened: None, kind, text: view.text_or_caption(), target })
+    }
+
+    /// The same with what was encrypted in it.
+    pub(super) fn with(self, opened: Option<&'a Opened>) -> Self {
+        Self { opened, ..self }
+    }
+
+    /// Its text, that which was encrypted in it included.
+    pub(crate) fn full_text(&self) -> Option<String> {
+        self.text.map(str::to_owned).or_else(|| self.opened.and_then(details::opened_text))
     }
 
     /// The message as an event tells it.
@@ -27,23 +41,22 @@ impl<'a> Shown<'a> {
         push_name: Option<&str>,
         timestamp: i64,
         status: MessageStatus,
+        media: Option<&StoredMedia>,
     ) -> MessageData {
-        let media = self.view.media().map(|media| MediaData {
-            mime_type: media.mime_type.map(str::to_owned),
-            file_name: media.file_name.map(str::to_owned),
-            size: media.size,
-        });
+        let details = details::of(&self.view, self.opened);
         MessageData {
             message_id: message_id.to_owned(),
             participant: participant.map(str::to_owned),
             kind: self.kind,
-            text: self.text.map(str::to_owned),
+            text: self.full_text(),
             target: self.target.map(str::to_owned),
             quoted: self.view.quote().map(|quote| quote.id.to_owned()),
             timestamp,
             push_name: push_name.map(str::to_owned),
-            media,
+            media: media.map(MediaData::from),
+            details: (details != MessageDetails::default()).then(|| Box::new(details)),
             status,
+            by_us: false,
         }
     }
 

@@ -1,6 +1,6 @@
 use storage::{
-    AmendTarget, Amendment, CauseKind, Change, Failure, FailureCause, InstanceStatus, Message, MessageKind,
-    MessageStatus, NewMessage, StatusUpdate,
+    AmendTarget, Amendment, CauseKind, Change, Failure, FailureCause, InstanceAction, InstanceStatus,
+    Message, MessageKind, MessageStatus, NewMessage, StatusUpdate,
 };
 use wa_client::content::{Content, Draft, Target};
 use wa_client::{
@@ -53,7 +53,11 @@ fn facts() -> Facts {
 }
 
 fn mapped(events: &[Event]) -> Mapped {
-    map(InstanceId::from_bytes([0x22; 16]), events, facts(), &PendingMessages::default(), NOW)
+    let nothing = (&PendingMessages::default(), &PushNames::default());
+    let mut mapped = map(InstanceId::from_bytes([0x22; 16]), events, facts(), nothing, NOW);
+    // What is learned of people besides has tests of its own.
+    mapped.entries.retain(|entry| !matches!(entry, Entry::Contact(_)));
+    mapped
 }
 
 fn only_entry(mut mapped: Mapped) -> Entry {
@@ -302,10 +306,10 @@ fn two_pending() -> PendingMessages {
     let names = ChatNames::new(&jid(PN), None, None);
     let message = |id: &str| Message {
         message_id: id.to_owned(),
-        ..pending(InstanceId::from_bytes([0x22; 16]), OWN.to_owned(), &names, &Draft::text(id), NOW)
+        ..pending(InstanceId::from_bytes([0x22; 16]), OWN.to_owned(), &names, (&Draft::text(id), None), NOW)
     };
     let mut messages = PendingMessages::default();
-    messages.load(vec![message("1"), message("2")]);
+    messages.load(vec![message("1"), message("2")], tokio::time::Instant::now());
     messages
 }
 
@@ -324,9 +328,10 @@ fn statuses(mapped: &Mapped) -> Vec<(&str, MessageStatus)> {
 fn a_receipt_proves_what_was_pending_before_it_is_told() {
     let receipt = ReceiptUpdate::new(jid(PN), vec!["2".into()], ReceiptKind::Delivered, WRITTEN);
     let instance = InstanceId::from_bytes([0x22; 16]);
-    let mapped = map(instance, &[Event::Receipt(receipt)], facts(), &two_pending(), NOW);
+    let mapped =
+        map(instance, &[Event::Receipt(receipt)], facts(), (&two_pending(), &PushNames::default()), NOW);
     assert_eq!(statuses(&mapped), [("2", MessageStatus::Sent), ("2", MessageStatus::Delivered)]);
-    assert_eq!(mapped.finished, [("2".to_owned(), Fate::Sent)]);
+    assert_eq!(mapped.finished, [("2".to_owned(), Fate::Sent(None))]);
     let Entry::Status(update) = &mapped.entries[0] else { panic!("a status") };
     let EventData::MessageSent(told) = &update.event.as_ref().unwrap().data else { panic!("{update:?}") };
     assert_eq!(
@@ -346,7 +351,8 @@ fn pending_messages_of_an_account_that_is_gone_fail() {
         (paired(), FailureCause::PairedAnew),
     ];
     for (event, cause) in table {
-        let mapped = map(instance, &[event.clone(), event], facts(), &two_pending(), NOW);
+        let mapped =
+            map(instance, &[event.clone(), event], facts(), (&two_pending(), &PushNames::default()), NOW);
         assert_eq!(
             statuses(&mapped),
             [("1", MessageStatus::Failed), ("2", MessageStatus::Failed)],
@@ -400,9 +406,10 @@ fn pairing_and_connecting_in_one_batch_add_up() {
     assert_eq!(state.lid.flatten().as_deref(), Some("77@lid"));
     assert_eq!(state.phone.flatten().as_deref(), Some("15550000001"));
     let told = events(&mapped);
-    let [EventData::Connected(told)] = told[..] else {
+    let [EventData::InstanceChanged(paired), EventData::Connected(told)] = told[..] else {
         panic!("the restart after pairing is no news: {told:?}")
     };
+    assert_eq!(paired.action, InstanceAction::Paired);
     assert_eq!(told.jid.as_deref(), Some(OWN));
 }
 
@@ -438,9 +445,11 @@ fn a_logout_forgets_the_account() {
     assert_eq!(mapped.facts, Facts::default());
     let state = mapped.state.as_ref().unwrap();
     assert_eq!((state.status, &state.jid), (Some(InstanceStatus::LoggedOut), &Some(None)));
-    assert!(
-        matches!(events(&mapped).last(), Some(EventData::Disconnected(told)) if told.cause == CauseKind::LoggedOut)
-    );
+    let told = events(&mapped);
+    let [.., EventData::Disconnected(end), EventData::InstanceChanged(gone)] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((end.cause, gone.action), (CauseKind::LoggedOut, InstanceAction::LoggedOut));
 }
 
 #[test]
@@ -455,7 +464,7 @@ fn a_stop_of_the_gateway_leaves_the_wish_to_be_connected_and_revives_nothing() {
     let state = ended.state.as_ref().unwrap();
     assert_eq!(state.status, Some(InstanceStatus::LoggedOut));
     assert_eq!(state.status_cause, Some(Some(CauseKind::LoggedOut.into())));
-    assert_eq!(events(&ended).len(), 2);
+    assert_eq!(events(&ended).len(), 3, "connected, disconnected, logged out");
 }
 
 #[test]
@@ -470,4 +479,54 @@ fn a_changed_identity_is_told_in_the_chat_of_the_number() {
     let Entry::Event(told) = only_entry(mapped(&[changed])) else { panic!("it is no event") };
     let chat = storage::Chat { jid: PN.into(), pn: Some(PN.into()), lid: Some(LID.into()) };
     assert_eq!((told.chat.as_ref(), told.data.kind()), (Some(&chat), storage::EventKind::IdentityChanged));
+}
+
+fn contacts(events: &[Event]) -> Vec<storage::ContactChange> {
+    let nothing = (&PendingMessages::default(), &PushNames::default());
+    let mapped = map(InstanceId::from_bytes([0x22; 16]), events, facts(), nothing, NOW);
+    let contact = |entry: &Entry| match entry {
+        Entry::Contact(change) => Some((**change).clone()),
+        _ => None,
+    };
+    mapped.entries.iter().filter_map(contact).collect()
+}
+
+#[test]
+fn the_address_book_and_marks_of_chats_are_learned_from_the_app_state() {
+    use wa_client::{Action, AppStateChange, Mute};
+    let told = |action: Action| Event::AppState(Box::new(AppStateChange::new(action, 5_000)));
+    let chat = || LID.to_owned();
+    let learned = contacts(&[
+        told(Action::Mute { chat: chat(), mute: Mute::Until(9_000) }),
+        told(Action::Pin { chat: chat(), pinned: true }),
+        told(Action::Archive { chat: chat(), archived: true, range: None }),
+        told(Action::PushName("Me".into())),
+    ]);
+    let [mute, pin, archive] = &learned[..] else { panic!("{learned:?}") };
+    assert_eq!((mute.jid.as_str(), mute.muted_until), (LID, Some(Some(Timestamp::from_millis(9_000)))));
+    assert_eq!(pin.pinned_at, Some(Some(Timestamp::from_millis(5_000))));
+    assert_eq!(archive.archived, Some(true));
+}
+
+#[test]
+fn history_is_stored_as_such_and_told_once_a_piece() {
+    use wa_client::{HistoryKind, HistoryMessage, HistoryPart, HistoryStatus};
+    let mut info = MessageInfo::new("H1", jid(PN), 1_700_000_000);
+    info.push_name = Some("Ann".into());
+    let content = wa_client::content::Content::decode(Draft::text("from before").encode_once()).unwrap();
+    let mut mine = HistoryMessage::new(MessageInfo::new("H2", jid(PN), 1_700_000_001), content.clone());
+    mine.info.from_me = true;
+    mine.status = Some(HistoryStatus::Pending);
+    let mut part = HistoryPart::new(HistoryKind::Recent);
+    part.messages = vec![HistoryMessage::new(info, content), mine];
+    part.ends = true;
+    part.progress = Some(100);
+    let mapped = mapped(&[Event::History(Box::new(part))]);
+    let [Entry::Message(theirs), Entry::Message(ours), Entry::Event(told)] = &mapped.entries[..] else {
+        panic!("{:?}", mapped.entries)
+    };
+    assert!(theirs.message.history && theirs.event.is_none() && ours.event.is_none());
+    assert_eq!((theirs.message.status, ours.message.status), (MessageStatus::Received, MessageStatus::Sent));
+    let EventData::HistoryProgress(told) = &told.data else { panic!("{told:?}") };
+    assert_eq!((told.progress, told.messages, told.chats), (Some(100), 2, 0));
 }

@@ -6,7 +6,7 @@ use storage::{Claim, InstanceId, Json, StoredClaim};
 use tokio::time::Instant;
 use wa_binary::Jid;
 
-use super::{ACK_TIMEOUT, MAX_IDEMPOTENCY_KEY, MessagingService};
+use super::{ACK_TIMEOUT, Later, MAX_IDEMPOTENCY_KEY, MessagingService, SendTerms};
 use crate::clock::now;
 use crate::error::ServiceError;
 use crate::field::Field;
@@ -30,16 +30,39 @@ pub(super) struct Answered {
 }
 
 impl Keyed {
-    /// The claim of a key for a text from this instance.
-    pub(super) fn new(instance: InstanceId, key: String, to: &Jid, text: &str) -> Result<Self, ServiceError> {
-        if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY || !key.bytes().all(|b| b.is_ascii_graphic()) {
-            let message = format!("must have 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters");
-            return Err(ServiceError::invalid(Field::IdempotencyKey, message));
-        }
-        let (scope, fingerprint) = (format!("send:{instance}"), fingerprint(to, text));
+    /// The claim of the key under which something is sent from this instance, if the call has one. `text` tells one content
+    /// from another.
+    pub(super) fn of(
+        instance: InstanceId,
+        terms: &SendTerms,
+        to: &Jid,
+        text: impl FnOnce() -> String,
+    ) -> Result<Option<Self>, ServiceError> {
+        let Some(key) = &terms.idempotency_key else { return Ok(None) };
+        check_key(key)?;
+        let text = match &terms.later {
+            None => text(),
+            // No text begins like this.
+            Some(Later { send_at, expire_at }) => format!("\0later\n{send_at}\n{expire_at:?}\n{}", text()),
+        };
+        let key = key.clone();
+        let (scope, fingerprint) = (scope(instance), fingerprint(to, &text));
         let claim = Claim { scope, key, fingerprint, answer: Json::default(), at: now() };
-        Ok(Self { claim, text: text.to_owned() })
+        Ok(Some(Self { claim, text }))
     }
+}
+
+/// What keys of an instance are kept under.
+pub(super) fn scope(instance: InstanceId) -> String {
+    format!("send:{instance}")
+}
+
+pub(super) fn check_key(key: &str) -> Result<(), ServiceError> {
+    if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        let message = format!("must have 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters");
+        return Err(ServiceError::invalid(Field::IdempotencyKey, message));
+    }
+    Ok(())
 }
 
 impl MessagingService {

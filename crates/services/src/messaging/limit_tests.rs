@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use storage::EventData;
+use storage::{EventData, FailureCause, Timestamp};
 use wa_client::{Event, Limit, LimitKind, SendError, State};
 
 use super::*;
@@ -34,7 +34,10 @@ async fn a_text_that_may_not_leave_is_refused_and_nothing_is_stored() {
     let refused = world.services.messages.send_text(&world.caller, instance, text(OnLimit::Refuse)).await;
     let Err(ServiceError::Limited { cause, until, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!((cause, until), (FailureCause::ReachoutTimelock, Some(Timestamp::from_millis(END))));
-    assert_eq!((companion.waiting(), world.kinds(instance).await), (0, vec!["connected", "limits_changed"]));
+    assert_eq!(
+        (companion.waiting(), world.kinds(instance).await),
+        (0, vec!["instance_changed", "connected", "limits_changed"])
+    );
     // Those who trust the account are written to.
     companion.is_trusted_by(CHAT);
     let send = world.services.messages.send_text(&world.caller, instance, text(OnLimit::Refuse));

@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 
-use storage::{EventData, Fleet as _, MessageKind, Missing};
+use storage::{EventData, FailureCause, Fleet as _, MessageKind};
 use wa_client::{Cause, ReceiptKind, ReceiptUpdate, SendError, State};
 
+use super::compose::check_text;
 use super::*;
 use crate::status::Status;
-use crate::testing::{ACKED_AT, ScriptedCompanion, World, disconnected, text_of, until};
+use crate::testing::{ACKED_AT, DEVICES, ScriptedCompanion, World, disconnected, text_of, until};
 
 const PEER: &str = "79001234567";
 pub(super) const CHAT: &str = "79001234567@s.whatsapp.net";
@@ -66,7 +67,13 @@ async fn a_text_is_stored_before_it_leaves_and_answered_after_the_ack() {
     reply.send(Ok(ACKED_AT)).unwrap();
     assert_eq!(
         sending.await.unwrap().unwrap(),
-        Sent { id: id.clone(), chat: Some(CHAT.to_owned()), progress: Progress::Sent, replayed: false }
+        Sent {
+            id: id.clone(),
+            chat: Some(CHAT.to_owned()),
+            progress: Progress::Sent,
+            replayed: false,
+            devices: Some(DEVICES),
+        }
     );
     until_status(&world, instance, &id, MessageStatus::Sent).await;
     let sent = world.message(instance, &id).await;
@@ -199,12 +206,15 @@ async fn a_key_sends_once_and_repeats_the_answer() {
     );
     assert_eq!(second, Sent { replayed: true, ..first.clone() });
 
+    // Who comes later hasn't seen it leave.
+    let later = |sent: Sent| Sent { devices: None, ..sent };
     let third = world.services.messages.send_text(&world.caller, instance, keyed("hi", "k1")).await.unwrap();
-    assert_eq!(third, second);
+    assert_eq!(later(third), later(second.clone()));
     assert_eq!(companion.waiting(), 0, "nothing else was sent");
     // The same person in another notation is the same request; another text is not.
     let other_form = SendText { phone: "+7 900 123-45-67".to_owned(), ..keyed("hi", "k1") };
-    assert_eq!(world.services.messages.send_text(&world.caller, instance, other_form).await.unwrap(), second);
+    let fourth = world.services.messages.send_text(&world.caller, instance, other_form).await.unwrap();
+    assert_eq!(later(fourth), later(second));
     let error =
         world.services.messages.send_text(&world.caller, instance, keyed("ho", "k1")).await.unwrap_err();
     assert!(
@@ -235,7 +245,7 @@ async fn a_key_answers_also_while_the_instance_is_offline() {
     let first = first.await.unwrap().unwrap();
     companion.become_state(State::Waiting { cause: Cause::Network, retry_at: 0 });
     let again = world.services.messages.send_text(&world.caller, instance, keyed("hi", "k")).await.unwrap();
-    assert_eq!(again, Sent { replayed: true, ..first });
+    assert_eq!(again, Sent { replayed: true, devices: again.devices, ..first });
 }
 
 #[tokio::test]
@@ -334,6 +344,91 @@ async fn after_a_crash_pending_messages_go_out_under_their_ids() {
     assert_eq!(companion.waiting(), 0);
 }
 
+/// A process that was killed with one text on its way; the next one, and the text's id.
+async fn killed_while_sending(message: &str) -> (World, InstanceId, String) {
+    let mut world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let call = sending(&world, instance, text(message));
+    let id = companion.next_send().await.0.id.to_string();
+    call.abort();
+    world.restart();
+    world.services.resume().await.unwrap();
+    until("it runs", || async { (world.services.supervisor.running() == 1).then_some(()) }).await;
+    world.companions.of(instance).become_state(State::Online);
+    (world, instance, id)
+}
+
+#[tokio::test]
+async fn a_call_without_a_key_that_comes_again_after_a_crash_sends_nothing() {
+    let (world, instance, id) = killed_while_sending("x").await;
+    let companion = world.companions.of(instance);
+    let again = sending(&world, instance, text("x"));
+    assert_eq!(companion.acknowledge().await.0, id);
+    let again = again.await.unwrap().unwrap();
+    assert_eq!((again.id.as_str(), again.replayed), (id.as_str(), true));
+    // Acknowledged by now, it is the same call still.
+    let again = world.services.messages.send_text(&world.caller, instance, text("x")).await.unwrap();
+    assert_eq!((again.id.as_str(), companion.waiting()), (id.as_str(), 0));
+    let others =
+        [text("y"), SendText { phone: "15551234567".to_owned(), ..text("x") }, keyed("x", "another-call")];
+    for other in others {
+        let other = sending(&world, instance, other);
+        assert_ne!(companion.acknowledge().await.0, id);
+        assert!(!other.await.unwrap().unwrap().replayed);
+    }
+}
+
+#[tokio::test]
+async fn what_has_failed_since_a_crash_is_sent_when_it_comes_again() {
+    let (world, instance, id) = killed_while_sending("x").await;
+    let companion = world.companions.of(instance);
+    companion.next_send().await.1.send(Err(SendError::Refused { code: 479 })).unwrap();
+    until_status(&world, instance, &id, MessageStatus::Failed).await;
+    let again = sending(&world, instance, text("x"));
+    assert_ne!(companion.acknowledge().await.0, id);
+    assert!(!again.await.unwrap().unwrap().replayed);
+}
+
+#[tokio::test]
+async fn minutes_after_a_crash_the_same_text_is_another() {
+    let (world, instance, id) = killed_while_sending("x").await;
+    let companion = world.companions.of(instance);
+    assert_eq!(companion.acknowledge().await.0, id);
+    until_status(&world, instance, &id, MessageStatus::Sent).await;
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(121)).await;
+    let later = sending(&world, instance, text("x"));
+    assert_ne!(companion.acknowledge().await.0, id);
+    assert!(!later.await.unwrap().unwrap().replayed);
+}
+
+#[tokio::test]
+async fn a_call_waits_for_what_becomes_of_its_message() {
+    let world = World::new().await;
+    let (instance, companion) = world.online().await;
+    let call = sending(&world, instance, text("x"));
+    let (id, _) = companion.acknowledge().await;
+    let sent = call.await.unwrap().unwrap();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(600);
+    let messages = &world.services.messages;
+    let waiting = messages.wait(&world.caller, instance, sent.clone(), WaitFor::Delivered, deadline);
+    let telling = async {
+        tokio::task::yield_now().await;
+        companion.tell([delivered(&id)]).await.unwrap();
+    };
+    let (reached, ()) = tokio::join!(waiting, telling);
+    let reached = reached.unwrap();
+    assert_eq!((reached.status, reached.in_time), (MessageStatus::Delivered, true));
+    // What has come further has come so far.
+    let now = tokio::time::Instant::now();
+    let server = messages.wait(&world.caller, instance, sent.clone(), WaitFor::Server, now).await.unwrap();
+    assert_eq!((server.status, server.in_time), (MessageStatus::Delivered, true));
+    let read = messages.wait(&world.caller, instance, sent.clone(), WaitFor::Read, now).await.unwrap();
+    assert_eq!((read.status, read.in_time), (MessageStatus::Delivered, false));
+    let strange = messages.wait(&world.stranger().await, instance, sent, WaitFor::Read, now).await;
+    assert!(matches!(strange, Err(ServiceError::NotFound { .. })), "{strange:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_message_without_an_ack_is_sent_again_under_its_id() {
     let world = World::new().await;
@@ -425,7 +520,10 @@ async fn a_receipt_that_overtakes_the_ack_settles_the_message_and_wakes_who_wait
     reply.send(Err(SendError::Unacknowledged)).unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     assert_eq!(companion.waiting(), 0);
-    assert_eq!(world.kinds(instance).await, ["connected", "message_sent", "message_status"]);
+    assert_eq!(
+        world.kinds(instance).await,
+        ["instance_changed", "connected", "message_sent", "message_status"]
+    );
 }
 
 #[tokio::test]
@@ -436,7 +534,10 @@ async fn a_receipt_after_the_ack_is_told_after_it() {
     let (id, _) = companion.acknowledge().await;
     sending.await.unwrap().unwrap();
     companion.tell([delivered(&id)]).await.unwrap();
-    assert_eq!(world.kinds(instance).await, ["connected", "message_sent", "message_status"]);
+    assert_eq!(
+        world.kinds(instance).await,
+        ["instance_changed", "connected", "message_sent", "message_status"]
+    );
 }
 
 #[tokio::test]
@@ -452,7 +553,10 @@ async fn after_a_crash_a_receipt_proves_what_was_pending() {
     let companion = world.companions.of(instance);
     companion.tell([delivered(outgoing.id.as_str())]).await.unwrap();
     companion.become_state(State::Online);
-    assert_eq!(world.kinds(instance).await, ["connected", "message_sent", "message_status"]);
+    assert_eq!(
+        world.kinds(instance).await,
+        ["instance_changed", "connected", "message_sent", "message_status"]
+    );
     tokio::task::yield_now().await;
     assert_eq!(companion.waiting(), 0, "it is not sent again");
 }

@@ -12,6 +12,7 @@ fn sent(id: &str) -> StatusUpdate {
         message_id: id.to_owned(),
         chats: Vec::new(),
         from_me: true,
+        member: None,
         status: MessageStatus::Sent,
         at: Timestamp::default(),
         event: None,
@@ -29,7 +30,7 @@ fn failed() -> Fate {
 
 fn fresh() -> PendingMessages {
     let mut pending = PendingMessages::default();
-    pending.load(Vec::new());
+    pending.load(Vec::new(), Instant::now());
     pending
 }
 
@@ -67,8 +68,8 @@ async fn a_message_is_sent_once_it_is_stored_and_forgotten_once_its_end_is() {
     assert_eq!(ready(&mut pending), ["1"]);
     assert!(ready(&mut pending).is_empty() && pending.is_under_way("1") && pending.find("1").is_some());
 
-    pending.settle(sent("1"), Fate::Sent, now);
-    assert_eq!(fate(&mut answer), Some(Fate::Sent), "WhatsApp's word is enough");
+    pending.settle(sent("1"), Fate::Sent(None), now);
+    assert_eq!(fate(&mut answer), Some(Fate::Sent(None)), "WhatsApp's word is enough");
     assert_eq!(pending.due(now), Some(now + LINGER), "its record may wait for company");
     assert!(pending.find("1").is_none() && !pending.is_under_way("1"));
     let unrecorded = pending.take_unrecorded();
@@ -98,12 +99,13 @@ async fn what_could_not_be_recorded_is_recorded_before_what_came_later() {
         stored(&mut pending, id);
     }
     pending.take_ready();
-    pending.settle(sent("1"), Fate::Sent, now);
+    pending.settle(sent("1"), Fate::Sent(None), now);
     let first = pending.take_unrecorded().settled;
-    pending.settle(sent("2"), Fate::Sent, now);
+    pending.settle(sent("2"), Fate::Sent(None), now);
     pending.put_back(first, now);
     assert!(pending.due(now) >= Some(now + Duration::from_secs(1)), "the store is given time");
-    let ids: Vec<_> = pending.take_unrecorded().settled.into_iter().map(|update| update.message_id).collect();
+    let ids: Vec<_> =
+        pending.take_unrecorded().settled.into_iter().map(|settled| settled.update.message_id).collect();
     assert_eq!(ids, ["1", "2"]);
 }
 
@@ -124,7 +126,7 @@ async fn what_was_postponed_comes_before_what_is_new() {
 async fn what_an_earlier_process_left_comes_first_and_can_be_waited_for_before_it_is_known() {
     let mut pending = PendingMessages::default();
     let (mut old, mut unknown) = (pending.wait("A").unwrap(), pending.wait("X").unwrap());
-    pending.load(vec![message("A"), message("B")]);
+    pending.load(vec![message("A"), message("B")], Instant::now());
     assert!(matches!(unknown.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
     assert!(pending.wait("X").is_none());
     assert_eq!(ready(&mut pending), ["A", "B"]);
@@ -132,8 +134,8 @@ async fn what_an_earlier_process_left_comes_first_and_can_be_waited_for_before_i
         pending.open().iter().map(|message| message.message_id.as_str()).collect::<Vec<_>>(),
         ["A", "B"]
     );
-    pending.finish("A", &Fate::Sent);
-    assert_eq!(fate(&mut old), Some(Fate::Sent));
+    pending.finish("A", &Fate::Sent(None));
+    assert_eq!(fate(&mut old), Some(Fate::Sent(None)));
 }
 
 #[tokio::test]
@@ -145,10 +147,14 @@ async fn several_may_wait_and_nobody_who_left_is_remembered() {
     let mut third = pending.wait("1").unwrap();
     assert_eq!(pending.waiters["1"].len(), 3);
     pending.take_ready();
-    pending.settle(sent("1"), Fate::Sent, Instant::now());
-    assert!([&mut first, &mut second, &mut third].into_iter().all(|answer| fate(answer) == Some(Fate::Sent)));
+    pending.settle(sent("1"), Fate::Sent(None), Instant::now());
+    assert!(
+        [&mut first, &mut second, &mut third]
+            .into_iter()
+            .all(|answer| fate(answer) == Some(Fate::Sent(None)))
+    );
     let mut late = pending.wait("1").unwrap();
-    assert_eq!(fate(&mut late), Some(Fate::Sent), "before its end is recorded, too");
+    assert_eq!(fate(&mut late), Some(Fate::Sent(None)), "before its end is recorded, too");
 }
 
 #[tokio::test]
@@ -166,10 +172,10 @@ async fn what_is_not_stored_is_not_sent() {
 async fn a_receipt_takes_a_message_that_has_not_left_out_of_the_row() {
     let mut pending = fresh();
     let mut answer = stored(&mut pending, "1");
-    pending.finish("1", &Fate::Sent);
-    assert_eq!(fate(&mut answer), Some(Fate::Sent));
+    pending.finish("1", &Fate::Sent(None));
+    assert_eq!(fate(&mut answer), Some(Fate::Sent(None)));
     assert!(ready(&mut pending).is_empty());
-    pending.settle(sent("1"), Fate::Sent, Instant::now());
+    pending.settle(sent("1"), Fate::Sent(None), Instant::now());
     assert!(pending.take_unrecorded().settled.is_empty(), "its ack is no news any more");
 }
 

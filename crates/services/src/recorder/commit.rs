@@ -1,12 +1,11 @@
 //! One record at a time: all that gathers while one is being committed shares the next.
 
 use crate::companion::NotRecorded;
-use crate::pending::Answer;
+use crate::pending::{Answer, Condition, Settled};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use storage::{
-    Claim, Entry, Message, NewMessage, Outcome, Record, Recorded, StateChange, StatusUpdate, StorageError,
-    Urgency, Write,
+    Entry, Message, NewMessage, Outcome, Record, Recorded, StateChange, StorageError, Urgency, Write,
 };
 use tokio::time::Instant;
 
@@ -46,12 +45,12 @@ impl InstanceRecorder {
         let waiting = self.pending.lock().take_unrecorded();
         let urgency = if patient && !waiting.is_awaited() { Urgency::Soon } else { Urgency::Now };
         self.is_patient.store(urgency == Urgency::Soon, Ordering::Release);
-        let (keyed, plain): (Vec<_>, Vec<_>) =
-            waiting.submitted.into_iter().partition(|(_, claim)| claim.is_some());
+        let (conditional, plain): (Vec<_>, Vec<_>) =
+            waiting.submitted.into_iter().partition(|(_, condition)| condition.is_some());
 
         let mut record =
             Record { state: batch.state, ..Record::new(self.instance, self.epoch).urgency(urgency) };
-        record.entries.extend(waiting.settled.iter().cloned().map(Entry::Status));
+        record.entries.extend(waiting.settled.iter().flat_map(entries));
         record.entries.extend(plain.iter().map(|(message, _)| stored(message)));
         let before = record.entries.len();
         record.entries.extend(batch.entries);
@@ -59,16 +58,16 @@ impl InstanceRecorder {
         // All are queued before the first is waited for, so that they share a commit.
         let record =
             (record.state.is_some() || !record.entries.is_empty()).then(|| self.journal.record(record));
-        let keyed: Vec<_> =
-            keyed.into_iter().map(|(message, claim)| (self.record_keyed(&message, claim), message)).collect();
+        let conditional: Vec<_> =
+            conditional.into_iter().map(|(message, on)| (self.record_on(&message, on), message)).collect();
 
         let recorded = match record {
             Some(record) => record.await,
             None => Ok(Recorded::default()),
         };
         let outcomes = self.apply(recorded, waiting.settled, &plain, before);
-        for (write, message) in keyed {
-            self.apply_keyed(&message, write.await);
+        for (write, message) in conditional {
+            self.apply_conditional(&message, write.await);
         }
         drop(waiting.readers);
         outcomes
@@ -81,9 +80,14 @@ impl InstanceRecorder {
         }
     }
 
-    /// A message with an idempotency key is a record of its own: it is stored only if the key is free.
-    fn record_keyed(&self, message: &Arc<Message>, claim: Option<Claim>) -> Write<Recorded> {
-        let mut record = Record::new(self.instance, self.epoch).claim(claim);
+    /// A message on a condition is a record of its own: it is stored only if that holds.
+    fn record_on(&self, message: &Arc<Message>, condition: Option<Condition>) -> Write<Recorded> {
+        let record = Record::new(self.instance, self.epoch);
+        let mut record = match condition {
+            Some(Condition::Claim(claim)) => record.claim(Some(claim)),
+            Some(Condition::Due(due)) => record.due(Some(due)),
+            None => record,
+        };
         record.entries.push(stored(message));
         self.journal.record(record)
     }
@@ -92,8 +96,8 @@ impl InstanceRecorder {
     fn apply(
         &self,
         recorded: Result<Recorded, StorageError>,
-        settled: Vec<StatusUpdate>,
-        submitted: &[(Arc<Message>, Option<Claim>)],
+        settled: Vec<Settled>,
+        submitted: &[(Arc<Message>, Option<Condition>)],
         before: usize,
     ) -> Result<Vec<Outcome>, NotRecorded> {
         let mut pending = self.pending.lock();
@@ -119,7 +123,7 @@ impl InstanceRecorder {
         }
     }
 
-    fn apply_keyed(&self, message: &Message, recorded: Result<Recorded, StorageError>) {
+    fn apply_conditional(&self, message: &Message, recorded: Result<Recorded, StorageError>) {
         let mut pending = self.pending.lock();
         match recorded {
             Ok(Recorded { taken: Some(earlier), .. }) => {
@@ -141,6 +145,14 @@ impl InstanceRecorder {
             self.fence();
         }
     }
+}
+
+/// What is recorded of a message that has come to its end.
+fn entries(settled: &Settled) -> impl Iterator<Item = Entry> + use<> {
+    let Settled { moves, update, amends } = settled.clone();
+    let moves = moves.map(|(from, into)| Entry::MergeChats { from, into });
+    let amends = amends.map(|amends| Entry::Amend(Box::new(amends)));
+    [moves, Some(Entry::Status(update)), amends].into_iter().flatten()
 }
 
 fn stored(message: &Arc<Message>) -> Entry {

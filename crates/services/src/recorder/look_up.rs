@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use storage::{Message, MessageStatus};
 use wa_binary::Jid;
-use wa_client::{MessageInfo, ReceivedMessages, SentContent, SentMessages};
+use wa_client::{MessageInfo, ReceivedContent, ReceivedMessages, SentContent, SentMessages};
 
 use super::InstanceRecorder;
+use crate::mapping::person_names;
 
 #[async_trait]
 impl SentMessages for InstanceRecorder {
@@ -47,11 +48,15 @@ fn sent_content(message: &Message) -> SentContent {
 #[async_trait]
 impl ReceivedMessages for InstanceRecorder {
     async fn is_recorded(&self, message: &MessageInfo) -> bool {
-        let (chat, sender) = (message.chat.to_user().to_string(), message.sender.to_user().to_string());
+        // It may come again under the other address of whoever wrote it.
+        let MessageInfo { chat, chat_pn, chat_lid, sender, sender_pn, sender_lid, .. } = message;
+        let chats = person_names(chat, chat_pn.as_ref(), chat_lid.as_ref());
+        let writers = person_names(sender, sender_pn.as_ref(), sender_lid.as_ref());
+        let is_there = |stored: &Message| chats.contains(&stored.chat) || chats.contains(&stored.wire_chat);
         // The chat of a copy of our own may be named inside it only.
         let is_it = |stored: &Message| {
-            stored.sender == sender
-                && (message.from_me || stored.wire_chat == chat)
+            writers.contains(&stored.sender)
+                && (message.from_me || is_there(stored))
                 && !stored.kind.is_unread()
         };
         match self.journal.storage().fleet_messages_by_id(self.instance, message.id.as_str()).await {
@@ -59,6 +64,22 @@ impl ReceivedMessages for InstanceRecorder {
             Err(error) => {
                 tracing::warn!(instance = %self.instance, %error, "a received message can't be looked up");
                 false
+            }
+        }
+    }
+
+    async fn content(&self, chat: &Jid, id: &str) -> Option<ReceivedContent> {
+        let chat = chat.to_user().to_string();
+        let is_it =
+            |stored: &&Message| (stored.chat == chat || stored.wire_chat == chat) && !stored.raw.is_empty();
+        match self.journal.storage().fleet_messages_by_id(self.instance, id).await {
+            Ok(messages) => {
+                let found = messages.iter().find(is_it)?;
+                Some(ReceivedContent { message: found.raw.clone(), author: found.sender.parse().ok()? })
+            }
+            Err(error) => {
+                tracing::warn!(instance = %self.instance, %error, "a received message can't be looked up");
+                None
             }
         }
     }

@@ -1,6 +1,7 @@
 use futures_util::FutureExt as _;
 use storage::conformance::{sample_leased, sample_outgoing, sample_user};
 use storage::{MemoryStorage, MessageStatus, Storage, StorageError};
+use wa_client::{MessageInfo, ReceivedMessages as _};
 
 use super::*;
 use crate::testing::ScriptedCompanions;
@@ -18,7 +19,7 @@ async fn settled() -> (Arc<MemoryStorage>, storage::UserId, InstanceRecorder, St
     drop(recorder.submit(message.clone(), None).unwrap());
     recorder.flush().await;
     assert_eq!(recorder.take_ready().len(), 1);
-    recorder.settle(mapping::sent(&message, None, 1_700_000_000), Fate::Sent);
+    recorder.settle(mapping::sent(&message, None, 1_700_000_000), Fate::Sent(None));
     (storage, user.id, recorder, message.message_id)
 }
 
@@ -87,4 +88,17 @@ async fn what_a_companion_could_not_record_is_tried_again_without_another_push()
     let refused = elsewhere.record(&[Event::Connected]).await.unwrap_err();
     assert!(matches!(*refused.0, StorageError::Fenced), "{refused}");
     assert_eq!(elsewhere.unrecorded.notified().now_or_never(), Some(()), "its task learns when it is due");
+}
+
+#[tokio::test]
+async fn a_message_that_comes_again_under_the_other_address_is_known() {
+    let (_, _, recorder, _) = settled().await;
+    recorder.record(&[crate::testing::incoming("900001@lid", "M", "hi")]).await.unwrap();
+    let (pn, lid) = (Jid::pn("79001234567"), Jid::lid("900001"));
+    let mut again = MessageInfo::new("M", pn.clone().with_device(3), 1);
+    assert!(!recorder.is_recorded(&again).await, "nobody has said who that is");
+    (again.chat_pn, again.chat_lid) = (Some(pn.clone()), Some(lid.clone()));
+    (again.sender_pn, again.sender_lid) = (Some(pn), Some(lid.clone()));
+    assert!(recorder.is_recorded(&again).await);
+    assert!(!recorder.is_recorded(&MessageInfo::new("N", lid, 1)).await);
 }

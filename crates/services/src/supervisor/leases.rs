@@ -20,6 +20,7 @@ impl Supervisor {
     /// # Errors
     /// [`StorageError`] if the store can't tell which.
     pub(crate) async fn resume(&self) -> Result<(), StorageError> {
+        self.learn_users().await?;
         let leased = self.inner.node.acquire(true).await?;
         let others = self.inner.node.others().await?;
         if let Others { count: 1.., until } = others {
@@ -46,7 +47,10 @@ impl Supervisor {
             let since = buried_at.unwrap_or_default();
             self.bury(Buried { instance: id, connection: is_known.then_some(connection), epoch, since });
         }
+        let leased: Vec<_> =
+            leased.into_iter().filter(|leased| !self.is_suspended(leased.instance.owner)).collect();
         for leased in &leased {
+            self.inner.quotas.know(&leased.instance, leased.epoch);
             self.inner.dispatcher.serve(leased.instance.id, leased.instance.owner, leased.epoch);
         }
         let due: Vec<_> = leased.into_iter().filter(|leased| resumes(&leased.instance)).collect();
@@ -82,6 +86,9 @@ impl Supervisor {
             if let Err(error) = self.inner.node.renew(|instance| self.lose(instance)).await {
                 tracing::warn!(%error, "the lease of this process's instances could not be renewed");
             }
+            if let Err(error) = self.heed_users().await {
+                tracing::warn!(%error, "who is disabled can't be told");
+            }
             match self.inner.node.acquire(false).await {
                 Ok(leased) if leased.is_empty() => {}
                 Ok(leased) => {
@@ -111,6 +118,7 @@ impl Supervisor {
     /// What was held under this epoch is another process's now.
     pub(super) fn let_go(&self, instance: InstanceId, epoch: Epoch) {
         if self.inner.node.lose(instance, epoch) {
+            self.inner.quotas.forget(instance);
             self.inner.dispatcher.release(instance);
             tracing::warn!(%instance, "another process carries the instance now");
         }

@@ -28,7 +28,8 @@ impl Supervisor {
     ) {
         // Under one lock with the start: a stop and an end find either nothing to start, or what was started.
         let mut slots = self.inner.slots();
-        if self.inner.closing.is_cancelled() || !may(slots.get(&instance.id)) {
+        let barred = self.inner.closing.is_cancelled() || self.is_suspended(instance.owner);
+        if barred || !may(slots.get(&instance.id)) {
             return;
         }
         let run = self.inner.run(instance, epoch);
@@ -88,7 +89,7 @@ impl Supervisor {
             if self.inner.closing.is_cancelled() || !matches!(slots.get(&id), Some(Slot::Scheduled)) {
                 return None;
             }
-            if !instance.can_run() {
+            if !instance.can_run() || self.is_suspended(instance.owner) {
                 slots.remove(&id);
                 return None;
             }

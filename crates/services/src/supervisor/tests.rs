@@ -118,7 +118,7 @@ async fn events_of_the_connection_reach_the_log_and_the_record() {
     let (id, companion) = world.online().await;
     let ended = disconnected(Cause::Network, true);
     companion.tell([ended.clone(), ended, Event::Connected]).await.unwrap();
-    assert_eq!(world.kinds(id).await, ["connected", "disconnected", "connected"]);
+    assert_eq!(world.kinds(id).await, ["instance_changed", "connected", "disconnected", "connected"]);
     let stored = world.storage.instance(world.caller.user, id).await.unwrap().unwrap();
     assert_eq!((stored.status, stored.phone.as_deref()), (InstanceStatus::Connected, Some("15550000001")));
     assert!(stored.last_activity.is_some());
@@ -209,6 +209,18 @@ async fn a_call_that_comes_before_the_start_is_over_waits_for_it() {
     resumed.unwrap();
     reconnected.unwrap();
     until("it runs", || async { (world.companions.starts(id) == 1).then_some(()) }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_created_before_the_start_is_over_runs_once_and_goes_on() {
+    let mut world = World::new().await;
+    world.restart();
+    let (id, resumed) = tokio::join!(world.instance(), world.services.resume());
+    resumed.unwrap();
+    let companion = world.companions.of(id);
+    assert_eq!(world.services.supervisor.epoch(id).await.unwrap(), companion.epoch);
+    companion.tell([wa_client::Event::Connected]).await.unwrap();
+    assert_eq!(world.companions.starts(id), 1, "nothing was written under an epoch that is over");
 }
 
 #[tokio::test(start_paused = true)]

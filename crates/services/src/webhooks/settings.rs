@@ -1,11 +1,12 @@
 //! What an owner may set of a webhook, and within which bounds.
 
 use outbound::AddressGuard;
-use storage::{SecretText, Webhook, WebhookPatch};
+use storage::{OnGiveUp, SecretText, Webhook, WebhookPatch};
 use webhook::custom_headers;
 
 use crate::error::ServiceError;
 use crate::field::Field;
+use crate::text::is_path_name;
 
 /// Longest name of a webhook, in characters.
 pub const MAX_WEBHOOK_NAME: usize = 64;
@@ -13,6 +14,8 @@ pub const MAX_WEBHOOK_NAME: usize = 64;
 pub const SECRET: std::ops::RangeInclusive<usize> = 16..=256;
 /// Most retries of a delivery.
 pub const MAX_RETRIES: u32 = 50;
+/// Milliseconds before the first repeat of a call that is never given up.
+const FIRST_WAIT: u64 = 1_000;
 /// Shortest and longest first delay between two tries, in milliseconds.
 pub const RETRY_INTERVAL: std::ops::RangeInclusive<u64> = 100..=86_400_000;
 
@@ -33,10 +36,18 @@ pub(crate) fn check_new(
     Ok(Webhook { updated_at: created_at, ..webhook })
 }
 
+/// What a new webhook of our own API is to be: who doesn't say how often a call is repeated, or what follows then, wants it to
+/// be taken in the end.
+pub(crate) fn waiting_unless_told(patch: WebhookPatch) -> WebhookPatch {
+    let waits = patch.max_retries.is_none() && patch.on_give_up.is_none();
+    let on_give_up = if waits { Some(OnGiveUp::Wait) } else { patch.on_give_up };
+    let first = (on_give_up == Some(OnGiveUp::Wait)).then_some(FIRST_WAIT);
+    WebhookPatch { on_give_up, retry_interval: patch.retry_interval.or(first), ..patch }
+}
+
 /// A name that can stand in a path as it is.
 pub(crate) fn check_name(name: &str) -> Result<(), ServiceError> {
-    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if !name.is_empty() && name.len() <= MAX_WEBHOOK_NAME && name.chars().all(sound) {
+    if is_path_name(name, MAX_WEBHOOK_NAME) {
         return Ok(());
     }
     let message = format!("must have 1 to {MAX_WEBHOOK_NAME} characters of a-z, 0-9, - and _");
@@ -64,6 +75,11 @@ pub(crate) fn check_change(
     if let Some(Some(secret)) = &patch.secret {
         check_secret(secret, present)?;
     }
+    if let Some(rotation) = &patch.rotation
+        && !SECRET.contains(&rotation.secret.expose().len())
+    {
+        return Err(short_or_long());
+    }
     if let Some(headers) = &patch.headers {
         custom_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
             .map_err(|error| ServiceError::invalid(Field::WebhookHeaders, error.to_string()))?;
@@ -85,8 +101,12 @@ fn check_secret(secret: &SecretText, present: &Webhook) -> Result<(), ServiceErr
     if length == 0 || SECRET.contains(&length) || present.secret.as_ref() == Some(secret) {
         return Ok(());
     }
+    Err(short_or_long())
+}
+
+fn short_or_long() -> ServiceError {
     let message = format!("must have {} to {} bytes", SECRET.start(), SECRET.end());
-    Err(ServiceError::invalid(Field::WebhookSecret, message))
+    ServiceError::invalid(Field::WebhookSecret, message)
 }
 
 /// An empty URL is none: forms send that.
@@ -177,6 +197,20 @@ mod tests {
             let error = check_new(patch, fresh(), &guard()).unwrap_err();
             assert_eq!(error.to_string(), format!("{field} {message}"));
         }
+    }
+
+    #[test]
+    fn who_does_not_say_how_often_waits() {
+        let none = WebhookPatch::default;
+        let of = |patch| {
+            let patch = waiting_unless_told(patch);
+            (patch.on_give_up, patch.retry_interval)
+        };
+        assert_eq!(of(none()), (Some(OnGiveUp::Wait), Some(1_000)));
+        assert_eq!(of(WebhookPatch { retry_interval: Some(5), ..none() }), (Some(OnGiveUp::Wait), Some(5)));
+        assert_eq!(of(WebhookPatch { max_retries: Some(3), ..none() }), (None, None));
+        let dead = Some(OnGiveUp::DeadLetter);
+        assert_eq!(of(WebhookPatch { on_give_up: dead, ..none() }), (dead, None));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One person, one chat, under whichever name they are written to; and one clock for all that is in it.
 
-use services::{ChatQuery, ConflictCause, SendText, Sent, ServiceError};
+use services::{ChatQuery, ConflictCause, OnLimit, Progress, SendText, Sent, ServiceError};
 use storage::{EventKind, InstanceId, Message, MessageStatus};
-use wa_simulator::Phone;
+use wa_simulator::{Phone, TimeLock};
 
 use crate::stage::Stage;
 
@@ -52,6 +52,34 @@ async fn a_number_that_is_written_differently_leads_to_the_account_that_has_it()
         let kinds = [EventKind::MessageSent, EventKind::MessageStatus, EventKind::MessageReceived];
         check_names(&stage, id, &other, &kinds).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_held_is_in_the_chat_of_whom_it_reached() {
+    let stage = Stage::new().await;
+    let (alice, bob) = (stage.phone("15550000001"), stage.phone("551155550100"));
+    let id = stage.linked(&alice).await;
+    let until = stage.now() + 3_600;
+    alice.set_time_lock(Some(TimeLock { until: Some(until), kind: "WEB_COMPANION_ONLY".into() }));
+    stage.told(id, EventKind::LimitsChanged, 1).await;
+    let typed = "+55 11 95555-0100";
+    let hold = SendText {
+        phone: typed.to_owned(),
+        message: "held".to_owned(),
+        idempotency_key: None,
+        on_limit: OnLimit::Hold,
+    };
+    let held = stage.services.messages.send_text(&stage.caller, id, hold).await.unwrap();
+    assert!(matches!(held.progress, Progress::Held { .. }), "{held:?}");
+    bob.wait_for_inbox(|inbox| inbox.len() == 1).await;
+    // What comes back is about that chat.
+    stage.until_status(id, &held.id, MessageStatus::Delivered).await;
+    bob.send("15550000001", "thanks").await.unwrap();
+    stage.received(id, 1).await;
+    for name in [typed, bob.number(), &bob.lid().to_string()] {
+        assert_eq!(history(&stage, id, name).await.len(), 2, "{name}");
+    }
+    check_names(&stage, id, &bob, &[EventKind::MessageSent, EventKind::MessageStatus]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,9 +29,9 @@ async fn an_instance_is_linked_by_a_scan_and_tells_each_step() {
     let phone = stage.phone("15550000001");
     let id = stage.linked(&phone).await;
     let mut kinds: Vec<_> = stage.events(id, &[]).await.iter().map(|event| event.kind().as_str()).collect();
-    // It is told whenever the server says it.
-    kinds.retain(|kind| *kind != "client_expiring");
-    assert_eq!(kinds, ["qr_received", "connected"]);
+    // Those are told whenever the server and the phone say them.
+    kinds.retain(|kind| !["client_expiring", "history_progress"].contains(kind));
+    assert_eq!(kinds, ["qr_received", "instance_changed", "connected"]);
     assert_eq!(attempts(&stage, id, 1).await, [1]);
     let view = stage.services.instances.find(&stage.caller, id).await.unwrap();
     assert_eq!(view.instance.phone.as_deref(), Some("15550000001"));

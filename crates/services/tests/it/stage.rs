@@ -8,14 +8,18 @@ use async_trait::async_trait;
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use services::{
-    AuthConfig, Caller, CreateInstance, Dependencies, FirstAdmin, KeepFor, Qr, SendText, Sent, ServiceError,
-    Services, WhatsApp,
+    AuthConfig, Caller, CreateInstance, Dependencies, FirstAdmin, KeepFor, MediaOptions, Qr, SendText, Sent,
+    ServiceError, Services, WhatsApp,
 };
 use storage::{
     CauseKind, Chat, Event, EventData, EventKind, EventQuery, EventStart, InstanceId, MemoryStorage, Message,
-    MessageData, MessageStatus, MessageStore as _, NodeId, SecretText, StatusData,
+    MessageData, MessageStatus, MessageStore as _, NodeId, SecretText, StatusData, StoredMessageId,
 };
-use wa_client::{ConnectRequest, Connection, Connector, Store, TransportError, TrustRoot};
+use wa_client::http::{Request, Response};
+use wa_client::{
+    ConnectRequest, Connection, Connector, MediaHost, Pieces, RequestBody, Store, TransportError, TrustRoot,
+    exchange,
+};
 use wa_simulator::{Options, Phone, Profile, Simulator};
 
 pub(crate) use test_support::until;
@@ -53,8 +57,12 @@ impl Stage {
             first_name: "Ada".to_owned(),
             last_name: "Min".to_owned(),
         };
+        // The hash of the password is made outside of the runtime, whose paused time would run away meanwhile.
+        tokio::time::resume();
         let key = services.auth.first_start(admin).await.unwrap().unwrap().api_key;
-        let caller = services.auth.by_api_key(key.expose()).await.unwrap();
+        tokio::time::pause();
+        let caller =
+            services.auth.by_api_key(key.expose(), std::net::Ipv4Addr::LOCALHOST.into()).await.unwrap();
         Self { simulator, clock, storage, keys, node, services, caller }
     }
 
@@ -200,6 +208,7 @@ fn services(
             client
                 .connector(Arc::new(InMemory(simulator.clone())))
                 .trust_root(root)
+                .media_host(Arc::new(MediaInMemory(simulator.clone())))
                 .clock(Arc::new(SharedClock(clock)))
         })),
         node,
@@ -207,8 +216,23 @@ fn services(
         webhooks: webhook::Options::default(),
         versions: services::VersionKeeper::fixed(wa_client::Version::COMPILED),
         keep_for: KeepFor::default(),
+        media: media_options(),
     })
     .unwrap()
+}
+
+/// Files in a folder of their own, which is made when one is kept.
+fn media_options() -> MediaOptions {
+    MediaOptions::local(std::env::temp_dir().join(format!("trunkline-{}", StoredMessageId::generate())))
+}
+
+struct MediaInMemory(Simulator);
+
+#[async_trait]
+impl MediaHost for MediaInMemory {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<Pieces>, TransportError> {
+        exchange(self.0.connect_media(), request).await
+    }
 }
 
 struct InMemory(Simulator);

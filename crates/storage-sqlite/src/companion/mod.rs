@@ -7,14 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use diesel::SqliteConnection;
 use storage::{Epoch, InstanceId};
+use storage_sql::{Fault, Sealer};
 use wa_store::{Batch, Commit, Key, Kind, Records, Store, StoreError};
 
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
 use crate::records;
-use crate::seal::Sealer;
-
-mod seal;
 
 impl SqliteDatabase {
     /// The store of the companion that speaks for an instance, with every value sealed. It can be written while the

@@ -6,15 +6,15 @@ use diesel::prelude::*;
 use parking_lot::Mutex;
 use storage::conformance::{sample_instance, sample_user};
 use storage::{Instance, InstanceStore, LeaseStore, NodeId, UserId, UserStore};
+use storage_sql::MasterKey;
+use storage_sql::schema::{companion_records, instances, messages};
 use tempfile::TempDir;
 use wa_binary::Jid;
 use wa_store::conformance::{Backend, SharedBackend, sample_device, sample_device_list};
 use wa_store::{Changes, DeviceAddress, SenderKeyName};
 
 use super::*;
-use crate::master_key::MasterKey;
 use crate::records::old_tables;
-use crate::schema::{companion_records, instances, messages};
 
 wa_store::conformance_tests!(Fixture::start());
 wa_store::ownership_tests!(Fixture::start());
@@ -72,8 +72,12 @@ fn open(folder: &TempDir) -> SqliteDatabase {
     SqliteDatabase::open(path.to_str().unwrap(), MasterKey::from_bytes(MASTER)).unwrap()
 }
 
+/// A connection of its own, which waits while the database writes of itself: tasks after a start, the index of texts.
 fn connect(folder: &TempDir) -> SqliteConnection {
-    SqliteConnection::establish(folder.path().join("gateway.db").to_str().unwrap()).unwrap()
+    let path = folder.path().join("gateway.db");
+    let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+    connection.batch_execute("PRAGMA busy_timeout = 30000").unwrap();
+    connection
 }
 
 #[async_trait]

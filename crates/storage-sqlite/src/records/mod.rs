@@ -9,11 +9,11 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
 use storage::{InstanceId, Missing};
+use storage_sql::Fault;
+use storage_sql::rows::record::{PUBLIC, number};
+use storage_sql::schema::companion_records::dsl::{companion_records, instance, key, kind, value};
+use storage_sql::schema::instances;
 use wa_store::{Batch, Key, Kind, Step};
-
-use crate::fault::Fault;
-use crate::schema::companion_records::dsl::{companion_records, instance, key, kind, value};
-use crate::schema::instances;
 
 pub(crate) mod old_tables;
 
@@ -125,13 +125,6 @@ pub(crate) fn wipe_some(db: &mut SqliteConnection, of: i64, limit: i64) -> Resul
 fn wipe(db: &mut SqliteConnection, of: i64) -> Result<(), Fault> {
     diesel::delete(companion_records.filter(instance.eq(of))).execute(db)?;
     Ok(())
-}
-
-/// Who is who, and who has which devices: no secrets.
-const PUBLIC: [Kind; 3] = [Kind::LID_OF_PN, Kind::PN_OF_LID, Kind::DEVICE_LIST];
-
-fn number(what: Kind) -> i64 {
-    what.number().into()
 }
 
 fn at_most(limit: usize) -> i64 {

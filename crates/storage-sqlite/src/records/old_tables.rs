@@ -5,13 +5,10 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use storage::InstanceId;
+use storage_sql::schema::instances;
+use storage_sql::{Fault, MasterKey, Place, Sealer};
 use wa_binary::JidError;
 use wa_store::{Changes, Device, DeviceAddress, DeviceList, SenderKeyName};
-
-use crate::fault::Fault;
-use crate::master_key::MasterKey;
-use crate::schema::instances;
-use crate::seal::{Place, Sealer};
 
 mod tables {
     diesel::table! { companions (instance) { instance -> BigInt, record -> Binary, } }

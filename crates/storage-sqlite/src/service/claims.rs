@@ -1,22 +1,32 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{Claim, ClaimStore, StorageError, StoredClaim, Timestamp};
+use storage_sql::Fault;
+use storage_sql::rows::{json, limit, time};
+use storage_sql::schema::{claims, instances};
 
-use super::{json, limit, time};
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
-use crate::schema::claims;
 
+/// A claim, unless it is of an instance that is gone and only waits to be removed.
 pub(super) fn load(db: &mut SqliteConnection, scope: &str, key: &str) -> Result<Option<StoredClaim>, Fault> {
-    let claim =
-        claims::table.find((scope, key)).select((claims::fingerprint, claims::answer, claims::taken_at));
-    let claim: Option<(Vec<u8>, String, i64)> = claim.first(db).optional()?;
-    let Some((fingerprint, answer, at)) = claim else { return Ok(None) };
+    let claim = claims::table.find((scope, key)).select((
+        claims::instance,
+        claims::fingerprint,
+        claims::answer,
+        claims::taken_at,
+    ));
+    let claim: Option<(i64, Vec<u8>, String, i64)> = claim.first(db).optional()?;
+    let Some((instance, fingerprint, answer, at)) = claim else { return Ok(None) };
+    let owner = instances::table.find(instance).select(instances::key).first::<i64>(db).optional()?;
+    if owner.is_none() {
+        return Ok(None);
+    }
     let fingerprint =
         fingerprint.try_into().map_err(|_| Fault::corrupt("fingerprint", "it is not 32 bytes long"))?;
     Ok(Some(StoredClaim { fingerprint, answer: json(answer)?, at: time(at) }))
 }
 
+/// Stores a claim that there isn't; in the place of one that only waits to be removed, if need be.
 pub(super) fn insert(db: &mut SqliteConnection, instance: i64, claim: &Claim) -> Result<(), Fault> {
     let row = (
         claims::scope.eq(&claim.scope),
@@ -26,7 +36,7 @@ pub(super) fn insert(db: &mut SqliteConnection, instance: i64, claim: &Claim) ->
         claims::answer.eq(claim.answer.text()),
         claims::taken_at.eq(claim.at.millis()),
     );
-    diesel::insert_into(claims::table).values(row).execute(db)?;
+    diesel::replace_into(claims::table).values(row).execute(db)?;
     Ok(())
 }
 

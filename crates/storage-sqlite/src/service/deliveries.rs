@@ -8,64 +8,16 @@ use storage::{
     Budget, Consumer, ConsumerWork, Cursor, Delivery, DeliveryQuery, DeliveryState, DeliveryStore, Event,
     InstanceId, Page, Settlement, StorageError, Timestamp, Urgency, UserId, Write,
 };
+use storage_sql::rows::delivery::DeliveryRow;
+use storage_sql::rows::event::EventRow;
+use storage_sql::rows::{count, limit, time};
+use storage_sql::schema::{cursors, deliveries, events, webhooks};
+use storage_sql::{Fault, Sealer};
 
-use super::events::{EventRow, after, last_seq, one};
+use super::attempts;
+use super::events::{after, last_seq, one};
 use super::ownership::{key_of, owned_key};
-use super::{count, limit, time};
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
-use crate::schema::{cursors, deliveries, events, webhooks};
-use crate::seal::Sealer;
-
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = deliveries, treat_none_as_default_value = false)]
-struct DeliveryRow {
-    instance: i64,
-    consumer: String,
-    seq: i64,
-    chat: Option<String>,
-    state: String,
-    attempts: i64,
-    next_attempt: i64,
-    last_error: Option<String>,
-    status_code: Option<i64>,
-    created_at: i64,
-    updated_at: i64,
-}
-
-impl DeliveryRow {
-    fn new(instance: i64, consumer: &str, delivery: Delivery) -> Self {
-        Self {
-            instance,
-            consumer: consumer.to_owned(),
-            seq: delivery.seq,
-            chat: delivery.chat,
-            state: delivery.state.as_str().to_owned(),
-            attempts: i64::from(delivery.attempts),
-            next_attempt: delivery.next_attempt.millis(),
-            last_error: delivery.last_error,
-            status_code: delivery.status_code.map(i64::from),
-            created_at: delivery.created_at.millis(),
-            updated_at: delivery.updated_at.millis(),
-        }
-    }
-
-    /// What is in no known state is given up: nobody tries it, and it can be replayed.
-    fn open(self, instance: InstanceId) -> Delivery {
-        Delivery {
-            consumer: Consumer { instance, name: self.consumer },
-            seq: self.seq,
-            chat: self.chat,
-            state: self.state.parse().unwrap_or(DeliveryState::Dead),
-            attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
-            next_attempt: time(self.next_attempt),
-            last_error: self.last_error,
-            status_code: self.status_code.and_then(|code| u16::try_from(code).ok()),
-            created_at: time(self.created_at),
-            updated_at: time(self.updated_at),
-        }
-    }
-}
 
 #[async_trait]
 impl DeliveryStore for SqliteDatabase {
@@ -210,7 +162,7 @@ impl DeliveryStore for SqliteDatabase {
 }
 
 fn settle(db: &mut SqliteConnection, key: i64, settlement: Settlement) -> Result<(), Fault> {
-    let Settlement { consumer, epoch: _, cursor, put, done } = settlement;
+    let Settlement { consumer, epoch: _, cursor, put, done, attempts } = settlement;
     let webhook = webhooks::table.find((key, &consumer.name)).select(webhooks::instance);
     if webhook.first::<i64>(db).optional()?.is_none() {
         return Ok(());
@@ -228,7 +180,7 @@ fn settle(db: &mut SqliteConnection, key: i64, settlement: Settlement) -> Result
     for seq in done {
         diesel::delete(deliveries::table.find((key, &consumer.name, seq))).execute(db)?;
     }
-    Ok(())
+    attempts::note(db, key, &consumer.name, &attempts)
 }
 
 fn revive(db: &mut SqliteConnection, key: i64, name: &str, seq: i64, now: Timestamp) -> Result<(), Fault> {
@@ -237,9 +189,41 @@ fn revive(db: &mut SqliteConnection, key: i64, name: &str, seq: i64, now: Timest
         deliveries::attempts.eq(0),
         deliveries::next_attempt.eq(now.millis()),
         deliveries::updated_at.eq(now.millis()),
+        deliveries::replayed.eq(true),
     ));
     revived.execute(db)?;
     Ok(())
+}
+
+/// Makes a delivery of an event due, whatever became of it; answers whether the log has it, and the consumer came to it.
+pub(super) fn deliver_again(
+    db: &mut SqliteConnection,
+    key: i64,
+    consumer: &Consumer,
+    seq: i64,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let chat = events::table.find((key, seq)).select(events::chat).first::<Option<String>>(db).optional()?;
+    let Some(chat) = chat else { return Ok(false) };
+    if load_cursor(db, key, &consumer.name)?.is_none_or(|cursor| cursor < seq) {
+        return Ok(false);
+    }
+    let delivery = Delivery {
+        consumer: consumer.clone(),
+        seq,
+        chat,
+        state: DeliveryState::Pending,
+        attempts: 0,
+        next_attempt: now,
+        last_error: None,
+        status_code: None,
+        replayed: true,
+        created_at: now,
+        updated_at: now,
+    };
+    let row = DeliveryRow::new(key, &consumer.name, delivery);
+    diesel::replace_into(deliveries::table).values(row).execute(db)?;
+    Ok(true)
 }
 
 /// Puts a consumer's cursor somewhere, wherever it was.
@@ -254,7 +238,7 @@ pub(super) fn forget(db: &mut SqliteConnection, key: i64, name: &str) -> Result<
     diesel::delete(cursors::table.find((key, name))).execute(db)?;
     let owed = deliveries::table.filter(deliveries::instance.eq(key)).filter(deliveries::consumer.eq(name));
     diesel::delete(owed).execute(db)?;
-    Ok(())
+    attempts::forget(db, key, name)
 }
 
 fn load_cursor(db: &mut SqliteConnection, key: i64, name: &str) -> Result<Option<i64>, Fault> {

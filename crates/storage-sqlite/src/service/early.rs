@@ -1,41 +1,10 @@
 //! Changes that came before the message that they are about.
 
 use diesel::prelude::*;
-use storage::{AmendTarget, Change, InstanceId, Message, MessageKind, Timestamp};
-
-use super::time;
-use crate::fault::Fault;
-use crate::schema::early_changes;
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = early_changes)]
-struct EarlyRow {
-    key: i64,
-    message_id: String,
-    chats: String,
-    from_me: bool,
-    authors: String,
-    kind: String,
-    at: i64,
-    text: Option<String>,
-    raw: Vec<u8>,
-}
-
-impl EarlyRow {
-    fn open(self) -> Result<(AmendTarget, Change, Timestamp), Fault> {
-        let target = AmendTarget {
-            message_id: self.message_id,
-            chats: names(&self.chats)?,
-            from_me: self.from_me,
-            authors: names(&self.authors)?,
-        };
-        let change = match self.kind.parse()? {
-            MessageKind::Revoke => Change::Revoke,
-            _ => Change::Edit { text: self.text, raw: self.raw.into() },
-        };
-        Ok((target, change, time(self.at)))
-    }
-}
+use storage::{AmendTarget, Change, InstanceId, Message, Timestamp};
+use storage_sql::Fault;
+use storage_sql::rows::early::{EarlyRow, NewEarlyRow};
+use storage_sql::schema::early_changes;
 
 /// Keeps a change for its message, if it is one that [waits](Change::is_kept).
 pub(super) fn keep(
@@ -45,23 +14,9 @@ pub(super) fn keep(
     change: &Change,
     at: Timestamp,
 ) -> Result<(), Fault> {
-    let (kind, text, raw) = match change {
-        Change::Edit { text, raw } => (MessageKind::Edit, text.as_deref(), &raw[..]),
-        Change::Revoke => (MessageKind::Revoke, None, &[][..]),
-        Change::Read { .. } | Change::Refer => return Ok(()),
-    };
-    let row = (
-        early_changes::instance.eq(instance),
-        early_changes::message_id.eq(&target.message_id),
-        early_changes::chats.eq(json(&target.chats)?),
-        early_changes::from_me.eq(target.from_me),
-        early_changes::authors.eq(json(&target.authors)?),
-        early_changes::kind.eq(kind.as_str()),
-        early_changes::at.eq(at.millis()),
-        early_changes::text.eq(text),
-        early_changes::raw.eq(raw),
-    );
-    diesel::insert_into(early_changes::table).values(row).execute(db)?;
+    if let Some(row) = NewEarlyRow::of(instance, target, change, at)? {
+        diesel::insert_into(early_changes::table).values(row).execute(db)?;
+    }
     Ok(())
 }
 
@@ -111,12 +66,4 @@ pub(super) fn before(db: &mut SqliteConnection, instance: i64, at: Timestamp) ->
         .filter(early_changes::at.lt(at.millis()))
         .select(early_changes::key);
     Ok(old.load(db)?)
-}
-
-fn names(text: &str) -> Result<Vec<String>, Fault> {
-    serde_json::from_str(text).map_err(|error| Fault::corrupt("change", error))
-}
-
-fn json(names: &[String]) -> Result<String, Fault> {
-    serde_json::to_string(names).map_err(|error| Fault::corrupt("change", error))
 }

@@ -3,88 +3,18 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use storage::{
-    Budget, Chat, Event, EventData, EventId, EventKind, EventLog, EventPage, EventQuery, EventStart,
-    InstanceId, NewEvent, StorageError, Timestamp, UnreadableData, UserId,
+    ActivityQuery, Budget, Day, Event, EventLog, EventPage, EventQuery, EventStart, InstanceId, NewEvent,
+    Page, StorageError, Timestamp, Usage, UserId,
 };
+use storage_sql::rows::event::{EventRow, NewEventRow};
+use storage_sql::rows::limit;
+use storage_sql::schema::events;
+use storage_sql::{Fault, Sealer};
 
+use super::activity;
 use super::ownership::owned_key;
-use super::{limit, sixteen, time};
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
-use crate::schema::events;
-use crate::seal::{Place, Sealer};
 use crate::sqlite::Tx;
-use crate::unreadable;
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = events)]
-pub(super) struct EventRow {
-    seq: i64,
-    id: Vec<u8>,
-    kind: String,
-    chat: Option<String>,
-    chat_pn: Option<String>,
-    chat_lid: Option<String>,
-    timestamp: i64,
-    format: i64,
-    data: String,
-    code: Option<Vec<u8>>,
-}
-
-impl EventRow {
-    /// What it counts in a page.
-    pub(super) fn size(&self) -> usize {
-        self.data.len()
-    }
-
-    /// The event; one that can't be read is told as such. Its place in the log stays, and with it those of all others.
-    pub(super) fn open(self, instance: InstanceId, sealer: &Sealer) -> Event {
-        let tell = |fault| unreadable::tell("events", instance, &self.seq, &fault);
-        let data = self.data(instance, sealer).unwrap_or_else(|fault| {
-            tell(fault);
-            EventData::Unreadable(UnreadableData { kind: self.kind.parse().ok() })
-        });
-        let id = sixteen(&self.id).unwrap_or_else(|fault| {
-            tell(fault);
-            in_place_of_id(instance, self.seq)
-        });
-        let (pn, lid) = (self.chat_pn, self.chat_lid);
-        Event {
-            seq: self.seq,
-            id: EventId::from_bytes(id),
-            instance,
-            chat: self.chat.map(|jid| Chat { jid, pn, lid }),
-            timestamp: time(self.timestamp),
-            data,
-        }
-    }
-
-    fn data(&self, instance: InstanceId, sealer: &Sealer) -> Result<EventData, Fault> {
-        let format = u32::try_from(self.format).unwrap_or(u32::MAX);
-        // The present format holds the kind itself, so that a damaged word beside it does no harm.
-        let kind = self.kind.parse().unwrap_or(EventKind::Unreadable);
-        let mut data = EventData::decode(format, kind, &self.data)?;
-        if let (EventData::QrReceived(told), Some(sealed)) = (&mut data, &self.code) {
-            let code = at(instance, self.seq, |place| sealer.open(place, sealed))?;
-            std::str::from_utf8(&code)
-                .map_err(|error| Fault::corrupt(CODE, error))?
-                .clone_into(&mut told.code);
-        }
-        Ok(data)
-    }
-}
-
-/// Where codes are sealed.
-const CODE: &str = "events.code";
-
-fn at<T>(instance: InstanceId, seq: i64, f: impl FnOnce(&Place<'_>) -> T) -> T {
-    f(&Place { column: CODE, row: &[instance.as_bytes(), &seq.to_le_bytes()] })
-}
-
-/// Stands for the id of an event that is damaged: the same whenever it is told.
-fn in_place_of_id(instance: InstanceId, seq: i64) -> [u8; 16] {
-    (u128::from_le_bytes(*instance.as_bytes()) ^ u128::from(seq.cast_unsigned())).to_le_bytes()
-}
 
 /// The events of one record, as they are appended to the log.
 pub(super) struct Appender<'a> {
@@ -113,41 +43,19 @@ impl<'a> Appender<'a> {
     pub(super) fn append(&mut self, tx: &mut Tx, event: NewEvent) -> Result<(), Fault> {
         let NewEvent { id, chat, data } = event;
         let seq = self.after + 1 + limit(self.events.len() as u64);
-        let (text, code) = self.written(&data, seq)?;
-        let row = (
-            events::instance.eq(self.key),
-            events::seq.eq(seq),
-            events::id.eq(&id.as_bytes()[..]),
-            events::kind.eq(data.kind().as_str()),
-            events::chat.eq(chat.as_ref().map(|chat| chat.jid.as_str())),
-            events::chat_pn.eq(chat.as_ref().and_then(|chat| chat.pn.as_deref())),
-            events::chat_lid.eq(chat.as_ref().and_then(|chat| chat.lid.as_deref())),
-            events::timestamp.eq(self.timestamp.millis()),
-            events::format.eq(i64::from(EventData::FORMAT)),
-            events::data.eq(text),
-            events::code.eq(code),
-        );
-        if data.voids_codes() {
+        let (instance, timestamp) = (self.instance, self.timestamp);
+        let event = Event { seq, id, instance, chat, timestamp, data };
+        let row = NewEventRow::seal(self.key, &event, self.sealer)?;
+        if event.data.voids_codes() {
             let before =
                 events::table.filter(events::instance.eq(self.key)).filter(events::code.is_not_null());
             diesel::update(before).set(events::code.eq(None::<Vec<u8>>)).execute(&mut tx.db)?;
         }
         diesel::insert_into(events::table).values(row).execute(&mut tx.db)?;
         tx.set_log_end(self.instance, seq, self.timestamp)?;
-        let (instance, timestamp) = (self.instance, self.timestamp);
-        self.events.push(Event { seq, id, instance, chat, timestamp, data });
+        tx.count(self.key, Day::of(self.timestamp), Usage::of(&event.data));
+        self.events.push(event);
         Ok(())
-    }
-}
-
-impl Appender<'_> {
-    /// What is stored of an event: its text, and apart from it, sealed, the code that it tells.
-    fn written(&self, data: &EventData, seq: i64) -> Result<(String, Option<Vec<u8>>), Fault> {
-        let EventData::QrReceived(told) = data else { return Ok((data.encode()?, None)) };
-        let code = at(self.instance, seq, |place| self.sealer.seal(place, told.code.as_bytes()))?;
-        let mut without = data.clone();
-        without.forget_code();
-        Ok((without.encode()?, Some(code)))
     }
 }
 
@@ -250,6 +158,22 @@ impl EventLog for SqliteDatabase {
                 let (rows, has_more) = page(db, key, &query)?;
                 let events = rows.into_iter().map(|row| row.open(instance, &sealer)).collect();
                 Ok(EventPage { events, has_more })
+            })
+        });
+        Ok(page.await?)
+    }
+
+    async fn activity(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        query: &ActivityQuery,
+    ) -> Result<Page<Event>, StorageError> {
+        let (query, sealer) = (query.clone(), self.sealer());
+        let page = self.read_for(owner, move |db| {
+            db.transaction(|db| {
+                let key = owned_key(db, owner, instance)?;
+                activity::page(db, key, instance, &query, &sealer)
             })
         });
         Ok(page.await?)

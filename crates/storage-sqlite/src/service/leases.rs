@@ -7,11 +7,12 @@ use diesel::sql_types::Bool;
 use storage::{
     Epoch, InstanceId, LeaseStore, Leased, MAX_LEASE, Missing, NodeId, StorageError, Timestamp, Write,
 };
+use storage_sql::Fault;
+use storage_sql::rows::{count, instance_id, limit, time};
+use storage_sql::schema::{instances, nodes};
 
-use super::{count, instance_id, instances as rows, limit, time};
+use super::instances as rows;
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
-use crate::schema::{instances, nodes};
 use crate::sqlite::Tx;
 
 #[async_trait]

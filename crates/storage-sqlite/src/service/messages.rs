@@ -2,163 +2,86 @@ use async_trait::async_trait;
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool};
 use diesel::sqlite::Sqlite;
 use storage::{
-    Budget, Cursor, InstanceId, Message, MessageKind, MessageQuery, MessageStatus, MessageStore, Page,
-    StorageError, StoredMessageId, Timestamp, UserId,
+    Budget, ChatSummary, Cursor, InstanceId, ListFrom, MediaUpdate, Message, MessageFilter, MessageQuery,
+    MessageStatus, MessageStore, Page, Receipt, SearchTerms, Slice, StorageError, StoredMessageId, UserId,
 };
+use storage_sql::Fault;
+use storage_sql::rows::message::{ContentRow, MessageRow, NewMessageRow};
+use storage_sql::rows::{count, limit};
+use storage_sql::schema::messages;
 
 use super::ownership::owned_key;
-use super::{count, limit, sixteen, time};
+use super::{prune, receipts, search};
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
-use crate::schema::messages;
 use crate::sqlite::Tx;
-use crate::unreadable;
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = messages)]
-pub(super) struct MessageRow {
-    id: Vec<u8>,
-    chat: String,
-    wire_chat: String,
-    sender: String,
-    participant: Option<String>,
-    from_me: bool,
-    message_id: String,
-    target: Option<String>,
-    kind: String,
-    text: Option<String>,
-    push_name: Option<String>,
-    status: String,
-    created_at: i64,
-    updated_at: i64,
-    status_updated_at: Option<i64>,
-    edited_at: Option<i64>,
-    revoked_at: Option<i64>,
-    raw: Vec<u8>,
-}
-
-/// How a row is told whose words can't be read.
-struct Words {
-    id: [u8; 16],
-    kind: MessageKind,
-    status: MessageStatus,
-}
-
-impl MessageRow {
-    /// The message, if all of it can be read: what is sent, or changed and written back.
-    pub(super) fn open(self, instance: InstanceId) -> Result<Message, Fault> {
-        let words = Words { id: sixteen(&self.id)?, kind: self.kind.parse()?, status: self.status.parse()? };
-        Ok(self.told_as(&words, instance))
-    }
-
-    /// The message, to be shown: what can't be read is told as that.
-    fn shown(self, instance: InstanceId) -> Message {
-        let tell = |fault| unreadable::tell("messages", instance, &self.message_id, &fault);
-        let kind = self.kind.parse().map_err(Fault::from).map_err(tell);
-        let status = self.status.parse().map_err(Fault::from).map_err(tell);
-        let words = Words {
-            id: sixteen(&self.id).map_err(tell).unwrap_or_default(),
-            kind: kind.unwrap_or(MessageKind::Unreadable),
-            status: status.unwrap_or(MessageStatus::Unreadable),
-        };
-        self.told_as(&words, instance)
-    }
-
-    fn told_as(self, words: &Words, instance: InstanceId) -> Message {
-        Message {
-            id: StoredMessageId::from_bytes(words.id),
-            instance,
-            chat: self.chat,
-            wire_chat: self.wire_chat,
-            sender: self.sender,
-            participant: self.participant,
-            from_me: self.from_me,
-            message_id: self.message_id,
-            target: self.target,
-            kind: words.kind,
-            text: self.text,
-            push_name: self.push_name,
-            status: words.status,
-            created_at: time(self.created_at),
-            updated_at: time(self.updated_at),
-            status_updated_at: self.status_updated_at.map(time),
-            edited_at: self.edited_at.map(time),
-            revoked_at: self.revoked_at.map(time),
-            raw: self.raw.into(),
-        }
-    }
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = messages, treat_none_as_default_value = false)]
-struct NewMessageRow<'a> {
-    instance: i64,
-    id: &'a [u8],
-    chat: &'a str,
-    wire_chat: &'a str,
-    sender: &'a str,
-    participant: Option<&'a str>,
-    from_me: bool,
-    message_id: &'a str,
-    target: Option<&'a str>,
-    kind: &'a str,
-    amends: bool,
-    text: Option<&'a str>,
-    push_name: Option<&'a str>,
-    status: &'a str,
-    created_at: i64,
-    updated_at: i64,
-    status_updated_at: Option<i64>,
-    edited_at: Option<i64>,
-    revoked_at: Option<i64>,
-    raw: &'a [u8],
-}
+use crate::words;
 
 /// Stores a message unless its identity is known. Tells whether it was new.
 pub(super) fn insert(db: &mut SqliteConnection, instance: i64, message: &Message) -> Result<bool, Fault> {
-    let row = NewMessageRow {
-        instance,
-        id: message.id.as_bytes(),
-        chat: &message.chat,
-        wire_chat: &message.wire_chat,
-        sender: &message.sender,
-        participant: message.participant.as_deref(),
-        from_me: message.from_me,
-        message_id: &message.message_id,
-        target: message.target.as_deref(),
-        kind: message.kind.as_str(),
-        amends: message.kind.amends(),
-        text: message.text.as_deref(),
-        push_name: message.push_name.as_deref(),
-        status: message.status.as_str(),
-        created_at: message.created_at.millis(),
-        updated_at: message.updated_at.millis(),
-        status_updated_at: message.status_updated_at.map(Timestamp::millis),
-        edited_at: message.edited_at.map(Timestamp::millis),
-        revoked_at: message.revoked_at.map(Timestamp::millis),
-        raw: &message.raw,
-    };
+    let row = NewMessageRow::of(instance, message)?;
     // No column but those of the identity has a constraint that a row could break.
     Ok(diesel::insert_or_ignore_into(messages::table).values(row).execute(db)? > 0)
 }
 
 /// Stores what a [`storage::Change`] can have changed in a message.
 pub(super) fn update_content(db: &mut SqliteConnection, key: i64, message: &Message) -> Result<(), Fault> {
-    let content = (
-        messages::kind.eq(message.kind.as_str()),
-        messages::amends.eq(message.kind.amends()),
-        messages::target.eq(message.target.as_deref()),
-        messages::text.eq(message.text.as_deref()),
-        messages::raw.eq(&message.raw[..]),
-        messages::edited_at.eq(message.edited_at.map(Timestamp::millis)),
-        messages::revoked_at.eq(message.revoked_at.map(Timestamp::millis)),
-        messages::updated_at.eq(message.updated_at.millis()),
-    );
-    diesel::update(messages::table.find(key)).set(content).execute(db)?;
+    words::change(db, key, (message.kind.amends(), message.text.as_deref()))?;
+    diesel::update(messages::table.find(key)).set(ContentRow::of(message)?).execute(db)?;
     Ok(())
+}
+
+/// Stores how far the file of a message has come. Tells whether the message is there.
+pub(super) fn update_media(db: &mut SqliteConnection, key: i64, update: &MediaUpdate) -> Result<bool, Fault> {
+    let MediaUpdate { message: (id, message_id), media, at, .. } = update;
+    let text = serde_json::to_string(media).map_err(|error| Fault::corrupt("file of a message", error))?;
+    let concerned = messages::table
+        .filter(messages::instance.eq(key))
+        .filter(messages::message_id.eq(message_id))
+        .filter(messages::id.eq(&id.as_bytes()[..]))
+        .filter(messages::revoked_at.is_null());
+    let content = (
+        messages::media_state.eq(media.state.as_str()),
+        messages::media.eq(text),
+        messages::updated_at.eq(sql::<BigInt>("max(updated_at, ").bind::<BigInt, _>(at.millis()).sql(")")),
+    );
+    Ok(diesel::update(concerned).set(content).execute(db)? > 0)
+}
+
+/// Messages whose file is to be fetched, in the order they were stored in, with their keys. Those that can't be read are left
+/// out.
+pub(super) fn pending_media(
+    db: &mut SqliteConnection,
+    key: i64,
+    instance: InstanceId,
+    after: i64,
+    most: u64,
+) -> Result<Vec<(i64, Message)>, Fault> {
+    let rows = messages::table
+        .filter(messages::instance.eq(key))
+        // Literally as in the index `messages_media_pending`, which SQLite uses only then.
+        .filter(sql::<Bool>("media_state = 'pending'"))
+        .filter(messages::key.gt(after))
+        .order(messages::key)
+        .limit(limit(most))
+        .select((messages::key, MessageRow::as_select()))
+        .load::<(i64, MessageRow)>(db)?;
+    Ok(rows.into_iter().filter_map(|(key, row)| Some((key, row.open(instance).ok()?))).collect())
+}
+
+/// Whether the message is there with its file.
+pub(super) fn has_file(db: &mut SqliteConnection, key: i64, message: StoredMessageId) -> Result<bool, Fault> {
+    let found: Option<i64> = messages::table
+        .filter(messages::instance.eq(key))
+        .filter(messages::id.eq(&message.as_bytes()[..]))
+        // Literally as in the index `messages_with_file`, which SQLite uses only then.
+        .filter(sql::<Bool>("media_state = 'ready'"))
+        .select(messages::key)
+        .first(db)
+        .optional()?;
+    Ok(found.is_some())
 }
 
 /// The rows with this message id and their keys, in the order they were stored in.
@@ -251,6 +174,73 @@ impl MessageStore for SqliteDatabase {
         Ok(page.await?)
     }
 
+    async fn list_messages(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        filter: &MessageFilter,
+        from: ListFrom,
+        limit: u64,
+    ) -> Result<Slice<Message>, StorageError> {
+        let filter = filter.clone();
+        let slice = self.read_for(owner, move |db| {
+            db.transaction(|db| {
+                let key = owned_key(db, owner, instance)?;
+                search::list(db, key, instance, &filter, from, limit)
+            })
+        });
+        Ok(slice.await?)
+    }
+
+    async fn search_messages(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        terms: &SearchTerms,
+        filter: &MessageFilter,
+        before: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Slice<Message>, StorageError> {
+        let (terms, filter) = (terms.clone(), filter.clone());
+        let slice = self.read_for(owner, move |db| {
+            db.transaction(|db| {
+                let key = owned_key(db, owner, instance)?;
+                search::search(db, key, instance, (&terms, &filter), before, limit)
+            })
+        });
+        Ok(slice.await?)
+    }
+
+    async fn chats(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        before: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Slice<ChatSummary>, StorageError> {
+        let slice = self.read_for(owner, move |db| {
+            db.transaction(|db| {
+                let key = owned_key(db, owner, instance)?;
+                search::chats(db, key, instance, before, limit)
+            })
+        });
+        Ok(slice.await?)
+    }
+
+    async fn receipts(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        message_id: &str,
+    ) -> Result<Vec<Receipt>, StorageError> {
+        let message_id = message_id.to_owned();
+        let found = self.read_for(owner, move |db| {
+            let key = owned_key(db, owner, instance)?;
+            receipts::of_message(db, key, &message_id)
+        });
+        Ok(found.await?)
+    }
+
     async fn messages_by_id(
         &self,
         owner: UserId,
@@ -264,6 +254,15 @@ impl MessageStore for SqliteDatabase {
             Ok(found.into_iter().map(|(_, row)| row.shown(instance)).collect())
         });
         Ok(found.await?)
+    }
+
+    async fn clear_messages(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        limit: u64,
+    ) -> Result<u64, StorageError> {
+        prune::of_instance(self, owner, instance, limit).await
     }
 }
 

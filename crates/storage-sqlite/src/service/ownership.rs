@@ -1,8 +1,7 @@
 use diesel::prelude::*;
 use storage::{InstanceId, Missing, UserId};
-
-use crate::fault::Fault;
-use crate::schema::instances;
+use storage_sql::Fault;
+use storage_sql::schema::instances;
 
 /// The key of an instance if it belongs to this user; otherwise it doesn't exist.
 pub(super) fn owned_key(db: &mut SqliteConnection, owner: UserId, id: InstanceId) -> Result<i64, Fault> {

@@ -3,18 +3,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{
-    Amendment, Entry, Epoch, Fleet, Instance, InstanceCounts, InstanceId, InstanceStatus, Message,
-    MessageStatus, Missing, NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, Timestamp,
-    Write,
+    Amendment, ContactChange, Entry, Epoch, Fleet, Instance, InstanceCounts, InstanceId, InstanceStatus,
+    MediaUpdate, Message, MessageStatus, Missing, NewMessage, Outcome, Record, Recorded, StatusUpdate,
+    StorageError, StoredMessageId, Timestamp, Write,
 };
+use storage_sql::rows::{count, time};
+use storage_sql::schema;
+use storage_sql::{Fault, Sealer};
 
+use super::contacts::ContactsOf;
 use super::events::Appender;
 use super::ownership::key_of;
-use super::{claims, count, early, events, instances, messages, prune};
+use super::{burial, claims, early, events, instances, messages, prune, receipts, scheduled, search};
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
-use crate::schema;
-use crate::seal::Sealer;
 use crate::sqlite::Tx;
 use crate::sqlite::statement::AdvanceStatus;
 
@@ -30,7 +31,7 @@ impl Fleet for SqliteDatabase {
     }
 
     fn forget_buried(&self, id: InstanceId, epoch: Epoch) -> Write<()> {
-        self.write(move |tx| instances::forget_buried(tx, id, epoch))
+        self.write(move |tx| burial::forget_buried(tx, id, epoch))
     }
 
     async fn instance_counts(&self) -> Result<InstanceCounts, StorageError> {
@@ -73,6 +74,27 @@ impl Fleet for SqliteDatabase {
         Ok(pending)
     }
 
+    async fn pending_media(
+        &self,
+        instance: InstanceId,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<(i64, Message)>, StorageError> {
+        let pending = self.read(move |db| {
+            let key = key_of(db, instance)?.ok_or(Fault::NotFound(Missing::Instance))?;
+            messages::pending_media(db, key, instance, after, limit)
+        });
+        Ok(pending.await?)
+    }
+
+    async fn has_file(&self, instance: InstanceId, message: StoredMessageId) -> Result<bool, StorageError> {
+        let found = self.read(move |db| {
+            let key = key_of(db, instance)?.ok_or(Fault::NotFound(Missing::Instance))?;
+            Ok(messages::has_file(db, key, message)? || scheduled::has_file(db, key, message)?)
+        });
+        Ok(found.await?)
+    }
+
     async fn fleet_messages_by_id(
         &self,
         instance: InstanceId,
@@ -86,8 +108,16 @@ impl Fleet for SqliteDatabase {
         Ok(found.await?)
     }
 
+    async fn index_messages(&self, limit: u64) -> Result<u64, StorageError> {
+        search::index_more(self, limit).await
+    }
+
     async fn prune_events(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError> {
         prune::events(self, default, limit).await
+    }
+
+    async fn prune_media(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError> {
+        prune::media(self, default, limit).await
     }
 
     async fn prune_messages(&self, default: Option<Duration>, limit: u64) -> Result<u64, StorageError> {
@@ -111,6 +141,9 @@ fn store(tx: &mut Tx, record: Record, sealer: &Sealer) -> Result<Recorded, Fault
             return Ok(Recorded { taken: Some(earlier), ..Recorded::default() });
         }
         claims::insert(&mut tx.db, key, &claim)?;
+    }
+    if let Some(due) = &record.due {
+        scheduled::take(&mut tx.db, key, due)?;
     }
     if let Some(change) = record.state {
         instances::change_state(&mut tx.db, key, change, sealer)?;
@@ -138,7 +171,9 @@ impl Entering<'_> {
             Entry::Message(new) => self.add_message(*new),
             Entry::Status(update) => self.update_status(update),
             Entry::Amend(amendment) => self.amend(*amendment),
+            Entry::Media(update) => self.update_media(*update),
             Entry::MergeChats { from, into } => self.merge_chats(&from, &into),
+            Entry::Contact(change) => self.change_contact(&change),
             Entry::Event(event) => {
                 self.log.append(self.tx, event)?;
                 Ok(Outcome::Added)
@@ -165,16 +200,32 @@ impl Entering<'_> {
 
     fn update_status(&mut self, update: StatusUpdate) -> Result<Outcome, Fault> {
         use schema::messages;
-        let mut known: Vec<(i64, String, String, String, bool)> = messages::table
+        let mut known: Vec<(i64, String, String, String, bool, i64)> = messages::table
             .filter(messages::instance.eq(self.key))
             .filter(messages::message_id.eq(&update.message_id))
-            .select((messages::key, messages::status, messages::chat, messages::wire_chat, messages::from_me))
+            .select((
+                messages::key,
+                messages::status,
+                messages::chat,
+                messages::wire_chat,
+                messages::from_me,
+                messages::created_at,
+            ))
             .load(&mut self.tx.db)?;
         known.sort_unstable_by_key(|(key, ..)| *key);
         let mut outcome = Outcome::Unknown;
-        for (key, status, chat, wire_chat, from_me) in known {
+        for (key, status, chat, wire_chat, from_me, created_at) in known {
             if !update.concerns(&chat, &wire_chat, from_me) {
                 continue;
+            }
+            if let Some(member) = &update.member {
+                receipts::learn(
+                    &mut self.tx.db,
+                    key,
+                    member,
+                    update.status,
+                    update.at.max(time(created_at)),
+                )?;
             }
             let advances = match status.parse::<MessageStatus>() {
                 Ok(status) => status.may_become(update.status),
@@ -222,14 +273,35 @@ impl Entering<'_> {
         Ok(carried.unwrap_or(outcome))
     }
 
+    fn update_media(&mut self, update: MediaUpdate) -> Result<Outcome, Fault> {
+        if !messages::update_media(&mut self.tx.db, self.key, &update)? {
+            return Ok(Outcome::Unknown);
+        }
+        if let Some(event) = update.event {
+            self.log.append(self.tx, event)?;
+        }
+        Ok(Outcome::Advanced)
+    }
+
     /// A stored message that can't be read isn't changed: it must not keep what comes after it from being recorded.
     fn left_out(&self, error: &Fault) -> bool {
         tracing::error!(instance = %self.instance, %error, "a stored message is unreadable and stays as it is");
         false
     }
 
+    fn change_contact(&mut self, change: &ContactChange) -> Result<Outcome, Fault> {
+        let now = self.tx.now();
+        self.contacts().change(&mut self.tx.db, change, now)
+    }
+
+    fn contacts(&self) -> ContactsOf {
+        ContactsOf { key: self.key, instance: self.instance }
+    }
+
     fn merge_chats(&mut self, from: &str, into: &str) -> Result<Outcome, Fault> {
         use schema::messages;
+        let now = self.tx.now();
+        self.contacts().merge(&mut self.tx.db, from, into, now)?;
         let of_chat = messages::table.filter(messages::instance.eq(self.key)).filter(messages::chat.eq(from));
         let moved = diesel::update(of_chat).set(messages::chat.eq(into)).execute(&mut self.tx.db)?;
         Ok(if moved > 0 { Outcome::Advanced } else { Outcome::Unchanged })

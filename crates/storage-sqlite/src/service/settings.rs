@@ -1,11 +1,11 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{SecretText, SettingStore, StorageError, Write};
+use storage_sql::rows::setting;
+use storage_sql::schema::settings;
+use storage_sql::{Fault, Sealer};
 
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
-use crate::schema::settings;
-use crate::seal::{Place, Sealer};
 
 #[async_trait]
 impl SettingStore for SqliteDatabase {
@@ -31,14 +31,11 @@ impl SettingStore for SqliteDatabase {
 fn load(db: &mut SqliteConnection, sealer: &Sealer, name: &str) -> Result<Option<SecretText>, Fault> {
     let sealed = settings::table.find(name).select(settings::value).first::<Vec<u8>>(db).optional()?;
     let Some(sealed) = sealed else { return Ok(None) };
-    let value = sealer.open(&Place { column: "settings.value", row: &[name.as_bytes()] }, &sealed)?;
-    let value = std::str::from_utf8(&value).map_err(|error| Fault::corrupt("setting", error))?;
-    Ok(Some(SecretText::new(value)))
+    setting::open(name, &sealed, sealer).map(Some)
 }
 
 fn put(db: &mut SqliteConnection, sealer: &Sealer, name: &str, value: &SecretText) -> Result<(), Fault> {
-    let place = Place { column: "settings.value", row: &[name.as_bytes()] };
-    let sealed = sealer.seal(&place, value.expose().as_bytes())?;
+    let sealed = setting::seal(name, value, sealer)?;
     let row = (settings::name.eq(name), settings::value.eq(sealed));
     diesel::replace_into(settings::table).values(row).execute(db)?;
     Ok(())

@@ -1,94 +1,21 @@
 use async_trait::async_trait;
+use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use storage::{
-    ApiKey, Missing, SecretText, StorageError, Timestamp, User, UserId, UserPatch, UserStore, Write,
+    ApiKey, AuditEntry, Budget, Missing, Page, Role, StorageError, Timestamp, User, UserId, UserPatch,
+    UserStore, Write,
 };
+use storage_sql::rows::user::UserRow;
+use storage_sql::rows::{count, limit, user_id};
+use storage_sql::schema::{instances, users};
+use storage_sql::{Fault, Sealer};
 
-use super::{time, user_id};
+use super::{audit, keys};
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
-use crate::schema::users;
-use crate::seal::{Place, Sealer};
-
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = users, treat_none_as_null = true, treat_none_as_default_value = false)]
-struct UserRow {
-    id: Vec<u8>,
-    email: String,
-    password_hash: String,
-    first_name: String,
-    last_name: String,
-    role: String,
-    api_key_hash: Vec<u8>,
-    api_key: Vec<u8>,
-    disabled_at: Option<i64>,
-    created_at: i64,
-    updated_at: i64,
-    credentials_version: i64,
-}
-
-impl UserRow {
-    fn seal(user: &User, sealer: &Sealer) -> Result<Self, Fault> {
-        let id = user.id.as_bytes().to_vec();
-        let api_key = sealer.seal(&api_key_place(&[&id]), user.api_key.expose().as_bytes())?;
-        Ok(Self {
-            id,
-            email: user.email.clone(),
-            password_hash: user.password_hash.expose().to_owned(),
-            first_name: user.first_name.clone(),
-            last_name: user.last_name.clone(),
-            role: user.role.as_str().to_owned(),
-            api_key_hash: user.api_key.hash().to_vec(),
-            api_key,
-            disabled_at: user.disabled_at.map(Timestamp::millis),
-            created_at: user.created_at.millis(),
-            updated_at: user.updated_at.millis(),
-            credentials_version: user.credentials_version.into(),
-        })
-    }
-
-    fn open(self, sealer: &Sealer) -> Result<User, Fault> {
-        self.open_for(&UserPatch::default(), sealer)
-    }
-
-    /// What the patch sets anew needn't be readable.
-    fn open_for(self, patch: &UserPatch, sealer: &Sealer) -> Result<User, Fault> {
-        let api_key = match &patch.api_key {
-            Some(other) => other.clone(),
-            None => self.open_api_key(sealer)?,
-        };
-        let version = u32::try_from(self.credentials_version);
-        Ok(User {
-            id: user_id(&self.id)?,
-            email: self.email,
-            password_hash: SecretText::new(self.password_hash),
-            first_name: self.first_name,
-            last_name: self.last_name,
-            role: patch.role.map_or_else(|| self.role.parse(), Ok)?,
-            api_key,
-            disabled_at: self.disabled_at.map(time),
-            credentials_version: version.map_err(|error| Fault::corrupt("credentials version", error))?,
-            created_at: time(self.created_at),
-            updated_at: time(self.updated_at),
-        })
-    }
-}
-
-impl UserRow {
-    fn open_api_key(&self, sealer: &Sealer) -> Result<ApiKey, Fault> {
-        let api_key = sealer.open(&api_key_place(&[&self.id]), &self.api_key)?;
-        let api_key = std::str::from_utf8(&api_key).map_err(|error| Fault::corrupt("API key", error))?;
-        Ok(ApiKey::new(api_key))
-    }
-}
-
-fn api_key_place<'a>(row: &'a [&'a [u8]]) -> Place<'a> {
-    Place { column: "users.api_key", row }
-}
 
 #[async_trait]
 impl UserStore for SqliteDatabase {
-    fn create_user(&self, user: User) -> Write<()> {
+    fn add_user(&self, user: User, told: Option<AuditEntry>) -> Write<()> {
         let sealer = self.sealer();
         self.write(move |tx| {
             if load(&mut tx.db, user.id)?.is_some() {
@@ -97,7 +24,7 @@ impl UserStore for SqliteDatabase {
             let row = UserRow::seal(&user, &sealer)?;
             check_unique(&mut tx.db, &row)?;
             diesel::insert_into(users::table).values(row).execute(&mut tx.db)?;
-            Ok(())
+            audit::tell(tx, told)
         })
     }
 
@@ -108,7 +35,7 @@ impl UserStore for SqliteDatabase {
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StorageError> {
         let sealer = self.sealer();
-        Ok(self.read(move |db| load(db, id)?.map(|row| row.open(&sealer)).transpose()).await?)
+        Ok(self.read(move |db| find(db, id, &sealer)).await?)
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StorageError> {
@@ -134,32 +61,103 @@ impl UserStore for SqliteDatabase {
         Ok(found.await?)
     }
 
-    async fn users(&self) -> Result<Vec<User>, StorageError> {
+    async fn users(&self, take: u64, skip: u64) -> Result<Page<User>, StorageError> {
         let sealer = self.sealer();
-        let all = self.read(move |db| {
-            let rows =
-                users::table.order((users::created_at, users::id)).select(UserRow::as_select()).load(db)?;
-            let readable = |row: UserRow| {
-                let opened = row.open(&sealer);
-                opened.inspect_err(|error| tracing::error!(%error, "a user is unreadable and left out")).ok()
-            };
-            Ok(rows.into_iter().filter_map(readable).collect())
-        });
-        Ok(all.await?)
+        Ok(self.read(move |db| db.transaction(|db| page_of(db, take, skip, &sealer))).await?)
     }
 
-    fn update_user(&self, id: UserId, patch: UserPatch, now: Timestamp) -> Write<User> {
+    async fn disabled_users(&self) -> Result<Vec<UserId>, StorageError> {
+        let disabled = self.read(|db| {
+            let disabled = users::table.filter(users::disabled_at.is_not_null()).order(users::id);
+            let ids = disabled.select(users::id).load::<Vec<u8>>(db)?;
+            ids.iter().map(|id| user_id(id)).collect()
+        });
+        Ok(disabled.await?)
+    }
+
+    fn change_user(
+        &self,
+        id: UserId,
+        patch: UserPatch,
+        now: Timestamp,
+        told: Option<AuditEntry>,
+    ) -> Write<User> {
         let sealer = self.sealer();
         self.write(move |tx| {
-            let row = load(&mut tx.db, id)?.ok_or(Fault::NotFound(Missing::User))?;
+            let row = load(&mut tx.db, id)?.ok_or(NO_USER)?;
+            let administered = row.administers();
             let mut user = row.open_for(&patch, &sealer)?;
             patch.apply(&mut user, now);
+            if administered && !user.administers() {
+                check_another_administers(&mut tx.db, id)?;
+            }
             let row = UserRow::seal(&user, &sealer)?;
             check_unique(&mut tx.db, &row)?;
             diesel::update(users::table.find(id.as_bytes().to_vec())).set(row).execute(&mut tx.db)?;
+            audit::tell(tx, told)?;
             Ok(user)
         })
     }
+
+    fn delete_user(&self, id: UserId, told: Option<AuditEntry>) -> Write<()> {
+        self.write(move |tx| {
+            let row = load(&mut tx.db, id)?.ok_or(NO_USER)?;
+            if row.administers() {
+                check_another_administers(&mut tx.db, id)?;
+            }
+            let owned = instances::table.filter(instances::owner.eq(&row.id)).select(instances::key);
+            if owned.first::<i64>(&mut tx.db).optional()?.is_some() {
+                return Err(Fault::InUse("instances"));
+            }
+            diesel::delete(users::table.find(row.id)).execute(&mut tx.db)?;
+            keys::delete_all(&mut tx.db, id)?;
+            audit::tell(tx, told)
+        })
+    }
+}
+
+const NO_USER: Fault = Fault::NotFound(Missing::User);
+
+/// `NotFound` unless there is such a user.
+pub(super) fn check_known(db: &mut SqliteConnection, id: UserId) -> Result<(), Fault> {
+    let known = users::table.find(&id.as_bytes()[..]).select(users::id).first::<Vec<u8>>(db).optional()?;
+    known.map(drop).ok_or(NO_USER)
+}
+
+pub(super) fn find(db: &mut SqliteConnection, id: UserId, sealer: &Sealer) -> Result<Option<User>, Fault> {
+    load(db, id)?.map(|row| row.open(sealer)).transpose()
+}
+
+fn page_of(db: &mut SqliteConnection, take: u64, skip: u64, sealer: &Sealer) -> Result<Page<User>, Fault> {
+    let total = count(users::table.count().get_result(db)?);
+    let rows = users::table
+        .order((users::created_at, users::id))
+        .limit(limit(take))
+        .offset(limit(skip))
+        .select(UserRow::as_select())
+        .load_iter::<UserRow, DefaultLoadingMode>(db)?;
+    let (mut items, mut passed, mut budget) = (Vec::new(), skip, Budget::default());
+    for row in rows {
+        passed += 1;
+        match row?.open(sealer) {
+            Ok(user) => {
+                budget.take(user.size());
+                items.push(user);
+            }
+            Err(error) => tracing::error!(%error, "a user is unreadable and left out"),
+        }
+        if !budget.has_room() {
+            break;
+        }
+    }
+    Ok(Page { items, total, has_more: passed < total, next: None })
+}
+
+fn check_another_administers(db: &mut SqliteConnection, id: UserId) -> Result<(), Fault> {
+    let others = users::table.filter(users::id.ne(&id.as_bytes()[..]));
+    let others = others.filter(users::role.eq(Role::Admin.as_str())).filter(users::disabled_at.is_null());
+    let another = others.select(users::id).first::<Vec<u8>>(db).optional()?;
+    another.map(drop).ok_or(Fault::LastAdmin)
 }
 
 fn load(db: &mut SqliteConnection, id: UserId) -> Result<Option<UserRow>, Fault> {

@@ -1,156 +1,18 @@
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use diesel::prelude::*;
 use storage::{
-    Edit, Edited, EventFilter, EventKind, InstanceId, Missing, NewEvent, Part, Recorded, SecretText,
-    StorageError, UserId, Webhook, WebhookFormat, WebhookPatch, WebhookStore, Write,
+    Consumer, Edit, Edited, Epoch, InstanceId, Missing, NewEvent, Recorded, StorageError, Timestamp, UserId,
+    Webhook, WebhookMark, WebhookPatch, WebhookStore, Write,
 };
+use storage_sql::rows::webhook::WebhookRow;
+use storage_sql::schema::webhooks;
+use storage_sql::{Fault, Sealer};
 
+use super::deliveries;
 use super::events::Appender;
 use super::ownership::{key_of, owned_key};
-use super::{count, deliveries, limit, time};
 use crate::database::SqliteDatabase;
-use crate::fault::Fault;
-use crate::schema::webhooks;
-use crate::seal::{Place, Sealer};
 use crate::sqlite::Tx;
-use crate::unreadable;
-
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = webhooks, treat_none_as_null = true, treat_none_as_default_value = false)]
-struct WebhookRow {
-    name: String,
-    url: Option<String>,
-    enabled: bool,
-    format: String,
-    received: bool,
-    sent: bool,
-    delivery: bool,
-    read: bool,
-    kinds: Option<String>,
-    max_retries: i64,
-    retry_interval: i64,
-    secret: Option<Vec<u8>>,
-    headers: Option<Vec<u8>>,
-    created_at: i64,
-    updated_at: i64,
-}
-
-impl WebhookRow {
-    fn seal(webhook: &Webhook, sealer: &Sealer) -> Result<Self, Fault> {
-        let kinds = webhook.filter.kinds.as_ref().map(serde_json::to_string);
-        let seal = |column, text: &[u8]| {
-            at(column, webhook.instance, &webhook.name, |place| sealer.seal(place, text))
-        };
-        let secret = webhook.secret.as_ref().map(|secret| seal(SECRET, secret.expose().as_bytes()));
-        let headers = (!webhook.headers.is_empty()).then(|| {
-            let text =
-                serde_json::to_vec(&webhook.headers).map_err(|error| Fault::corrupt(HEADERS, error))?;
-            seal(HEADERS, &text)
-        });
-        Ok(Self {
-            name: webhook.name.clone(),
-            url: webhook.url.clone(),
-            enabled: webhook.enabled,
-            format: webhook.format.as_str().to_owned(),
-            received: webhook.filter.received,
-            sent: webhook.filter.sent,
-            delivery: webhook.filter.delivery,
-            read: webhook.filter.read,
-            kinds: kinds.transpose().map_err(|error| Fault::corrupt("webhook", error))?,
-            max_retries: i64::from(webhook.max_retries),
-            retry_interval: limit(webhook.retry_interval),
-            secret: secret.transpose()?,
-            headers: headers.transpose()?,
-            created_at: webhook.created_at.millis(),
-            updated_at: webhook.updated_at.millis(),
-        })
-    }
-
-    /// The webhook, without the parts that can't be read.
-    fn open(self, instance: InstanceId, sealer: &Sealer) -> Webhook {
-        let mut unreadable = Vec::new();
-        let mut without = |part, fault| {
-            unreadable::tell("webhooks", instance, &format_args!("{} ({part})", self.name), &fault);
-            unreadable.push(part);
-        };
-        let format = self.format.parse().unwrap_or_else(|word| {
-            without(Part::Format, Fault::from(word));
-            WebhookFormat::Seed1
-        });
-        let kinds = self.open_kinds().unwrap_or_else(|fault| {
-            without(Part::Kinds, fault);
-            None
-        });
-        let secret = self.open_secret(instance, sealer).unwrap_or_else(|fault| {
-            without(Part::Secret, fault);
-            None
-        });
-        let headers = self.open_headers(instance, sealer).unwrap_or_else(|fault| {
-            without(Part::Headers, fault);
-            BTreeMap::new()
-        });
-        let Self { received, sent, delivery, read, .. } = self;
-        Webhook {
-            instance,
-            url: self.url,
-            enabled: self.enabled,
-            format,
-            filter: EventFilter { received, sent, delivery, read, kinds },
-            max_retries: u32::try_from(self.max_retries).unwrap_or(u32::MAX),
-            retry_interval: count(self.retry_interval),
-            secret,
-            headers,
-            created_at: time(self.created_at),
-            updated_at: time(self.updated_at),
-            name: self.name,
-            unreadable,
-        }
-    }
-
-    fn open_kinds(&self) -> Result<Option<Vec<EventKind>>, Fault> {
-        let kinds = self.kinds.as_deref().map(serde_json::from_str).transpose();
-        kinds.map_err(|error| Fault::corrupt("webhooks.kinds", error))
-    }
-
-    fn open_secret(&self, instance: InstanceId, sealer: &Sealer) -> Result<Option<SecretText>, Fault> {
-        let Some(sealed) = &self.secret else { return Ok(None) };
-        let text = at(SECRET, instance, &self.name, |place| sealer.open(place, sealed))?;
-        let text = std::str::from_utf8(&text).map_err(|error| Fault::corrupt(SECRET, error))?;
-        Ok(Some(SecretText::new(text)))
-    }
-
-    fn open_headers(&self, instance: InstanceId, sealer: &Sealer) -> Result<BTreeMap<String, String>, Fault> {
-        let Some(sealed) = &self.headers else { return Ok(BTreeMap::new()) };
-        let text = at(HEADERS, instance, &self.name, |place| sealer.open(place, sealed))?;
-        serde_json::from_slice(&text).map_err(|error| Fault::corrupt(HEADERS, error))
-    }
-
-    /// Leaves what can't be read as it is stored: whoever changes something else doesn't destroy it.
-    fn keep(&mut self, stored: &Self, unreadable: &[Part]) {
-        for part in unreadable {
-            match part {
-                Part::Format => self.format.clone_from(&stored.format),
-                Part::Kinds => self.kinds.clone_from(&stored.kinds),
-                Part::Secret => self.secret.clone_from(&stored.secret),
-                Part::Headers => self.headers.clone_from(&stored.headers),
-                Part::State | Part::Proxy | Part::DeviceIcon => {}
-            }
-        }
-    }
-}
-
-// The first version kept the one webhook of an instance in its row. What was sealed there opens only as being there, so
-// the default webhook's place stays that of the instance's row, and others add their name to it.
-const SECRET: &str = "instances.webhook_secret";
-const HEADERS: &str = "instances.webhook_headers";
-
-fn at<T>(column: &'static str, instance: InstanceId, name: &str, f: impl FnOnce(&Place<'_>) -> T) -> T {
-    let row: &[&[u8]] = &[instance.as_bytes(), name.as_bytes()];
-    let row = if name == Webhook::DEFAULT { &row[..1] } else { row };
-    f(&Place { column, row })
-}
 
 #[async_trait]
 impl WebhookStore for SqliteDatabase {
@@ -223,6 +85,30 @@ impl WebhookStore for SqliteDatabase {
                 start_at_end(tx, key, instance, &name)?;
             }
             record(tx, key, instance, before.told(true), &edit, &sealer)
+        })
+    }
+
+    fn mark_webhook(
+        &self,
+        consumer: Consumer,
+        epoch: Epoch,
+        mark: WebhookMark,
+        now: Timestamp,
+    ) -> Write<Recorded> {
+        let sealer = self.sealer();
+        self.write(move |tx| {
+            let Consumer { instance, name } = consumer;
+            let key = tx.check_epoch(instance, epoch)?;
+            let mut webhook = load(&mut tx.db, key, instance, &name, &sealer)?.ok_or(NO_WEBHOOK)?;
+            let event = webhook.mark(mark, now);
+            let stands = (
+                webhooks::failing_since.eq(webhook.failing_since.map(Timestamp::millis)),
+                webhooks::paused_at.eq(webhook.paused_at.map(Timestamp::millis)),
+            );
+            diesel::update(webhooks::table.find((key, &name))).set(stands).execute(&mut tx.db)?;
+            let edit = Edit::at(now).told_by(epoch);
+            let told = event.map(|event| record(tx, key, instance, event, &edit, &sealer));
+            Ok(told.transpose()?.unwrap_or_default())
         })
     }
 
@@ -310,7 +196,7 @@ pub(super) fn replace(
 }
 
 /// Tells of a change in the commit that makes it, if the edit says under which epoch.
-fn record(
+pub(super) fn record(
     tx: &mut Tx,
     key: i64,
     instance: InstanceId,

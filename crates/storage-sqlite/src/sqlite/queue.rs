@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use storage::{Urgency, Write};
+use storage_sql::Fault;
 use tokio::sync::oneshot;
 use wa_store::Commit;
 
 use super::Tx;
-use crate::fault::Fault;
 
 use job::{Job, Queued, Task};
 use writer::Writer;

@@ -4,10 +4,10 @@ use std::collections::hash_map::Entry;
 use diesel::dsl::{max, min};
 use diesel::prelude::*;
 use storage::{Epoch, InstanceId, Missing, Timestamp};
+use storage_sql::schema::{events, instances};
+use storage_sql::{CommitFailure, Fault};
 
 use super::statement::DataVersion;
-use crate::fault::{CommitFailure, Fault};
-use crate::schema::{events, instances};
 
 /// What the writing connection knows of instances from its own transactions, so that it needn't read it in each.
 ///

@@ -4,6 +4,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
+use storage::{Day, Usage};
 
 macro_rules! fixed_statements {
     ($($(#[$doc:meta])* $name:ident = $sql:literal;)+) => {
@@ -81,3 +82,54 @@ impl QueryFragment<Sqlite> for AdvanceStatus {
 }
 
 impl RunQueryDsl<SqliteConnection> for AdvanceStatus {}
+
+/// Adds to what an instance has done on a day.
+#[derive(QueryId)]
+pub(crate) struct AddUsage {
+    /// In the order of the columns.
+    values: [i64; 9],
+}
+
+impl AddUsage {
+    pub(crate) fn new(instance: i64, day: Day, usage: Usage) -> Self {
+        let counts = [
+            usage.messages_sent,
+            usage.messages_received,
+            usage.media_sent,
+            usage.media_received,
+            usage.media_size,
+            usage.api_calls,
+            usage.webhook_calls,
+        ];
+        let counts = counts.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        let [sent, received, media_sent, media_received, size, api, webhook] = counts;
+        let day = day.number();
+        Self { values: [instance, day, sent, received, media_sent, media_received, size, api, webhook] }
+    }
+}
+
+impl QueryFragment<Sqlite> for AddUsage {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(
+            "INSERT INTO usage_days (instance, day, messages_sent, messages_received, media_sent, media_received, \
+             media_size, api_calls, webhook_calls) VALUES (",
+        );
+        for (place, value) in self.values.iter().enumerate() {
+            if place > 0 {
+                out.push_sql(", ");
+            }
+            out.push_bind_param::<BigInt, _>(value)?;
+        }
+        out.push_sql(
+            ") ON CONFLICT (instance, day) DO UPDATE SET messages_sent = messages_sent + excluded.messages_sent, \
+             messages_received = messages_received + excluded.messages_received, \
+             media_sent = media_sent + excluded.media_sent, \
+             media_received = media_received + excluded.media_received, \
+             media_size = media_size + excluded.media_size, api_calls = api_calls + excluded.api_calls, \
+             webhook_calls = webhook_calls + excluded.webhook_calls",
+        );
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for AddUsage {}

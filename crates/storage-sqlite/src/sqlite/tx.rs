@@ -1,12 +1,12 @@
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
-use storage::{Clock, Epoch, InstanceId, MAX_EVENT_LEAD, Timestamp};
+use storage::{Clock, Day, Epoch, InstanceId, MAX_EVENT_LEAD, Timestamp, Usage};
+use storage_sql::{CommitFailure, Commits, Fault};
 
-use super::commits::Commits;
+use super::counted::Counted;
 use super::remembered::{LogEnd, Remembered};
 use super::statement::{Begin, Commit, Release, Rollback, RollbackJob, Savepoint};
-use crate::fault::{CommitFailure, Fault};
 
 /// The writing connection inside a batch, as a job sees it. While it lasts nobody else writes to the database, also no other
 /// process.
@@ -21,6 +21,7 @@ pub(crate) struct Tx {
     batch: u64,
     /// Whether something was removed since it was last asked.
     retired: bool,
+    counted: Counted,
     commits: Commits,
     /// What a job of this batch met that is nobody's fault: a full disk and the like.
     trouble: Option<String>,
@@ -37,6 +38,7 @@ impl Tx {
             now: Timestamp::default(),
             batch: 0,
             retired: false,
+            counted: Counted::default(),
             commits: Commits::default(),
             trouble: None,
             changes: 0,
@@ -86,6 +88,11 @@ impl Tx {
         Ok(())
     }
 
+    /// Counts what an instance has done. It is written once for all jobs of the batch.
+    pub(crate) fn count(&mut self, instance: i64, day: Day, usage: Usage) {
+        self.counted.count(instance, day, usage);
+    }
+
     /// To be called when leases change.
     pub(crate) fn forget_epochs(&mut self) {
         self.remembered.forget();
@@ -116,6 +123,7 @@ impl Tx {
     pub(super) fn begin(&mut self) -> Result<(), CommitFailure> {
         self.batch += 1;
         self.trouble = None;
+        self.counted.clear();
         self.now = self.clock.now();
         self.execute(Begin)?;
         // It may have waited for its turn.
@@ -128,6 +136,7 @@ impl Tx {
     }
 
     pub(super) fn commit(&mut self) -> Result<(), CommitFailure> {
+        self.write_counts()?;
         self.execute(Commit)?;
         if let Some(trouble) = self.trouble.take() {
             self.commits.failed(self.now, trouble);
@@ -150,8 +159,9 @@ impl Tx {
     ) -> Result<Result<T, Fault>, CommitFailure> {
         self.execute(Savepoint)?;
         let result = work(self);
+        self.counted.end_job(result.is_ok());
         if let Err(fault) = &result {
-            self.trouble = fault.of_the_machine().or(self.trouble.take());
+            self.trouble = of_the_machine(fault).or(self.trouble.take());
             self.remembered.forget();
             self.execute(RollbackJob)?;
         }
@@ -166,16 +176,30 @@ impl Tx {
             + diesel::query_builder::QueryId,
     {
         let done: QueryResult<usize> = statement.execute(&mut self.db);
-        done.map(|_| ()).map_err(|error| {
-            // What a job met first says more than what follows from it.
-            let why = self.trouble.take().unwrap_or_else(|| error.to_string());
-            self.commits.failed(self.now, why);
-            CommitFailure::from(error)
-        })
+        done.map(|_| ()).map_err(|error| self.batch_failure(error))
+    }
+
+    fn write_counts(&mut self) -> Result<(), CommitFailure> {
+        self.counted.write(&mut self.db).map_err(|error| self.batch_failure(error))
+    }
+
+    fn batch_failure(&mut self, error: diesel::result::Error) -> CommitFailure {
+        // What a job met first says more than what follows from it.
+        let why = self.trouble.take().unwrap_or_else(|| error.to_string());
+        self.commits.failed(self.now, why);
+        CommitFailure::from(error)
     }
 }
 
 /// Rows that the connection has ever changed.
 fn total_changes(db: &mut SqliteConnection) -> Result<i64, CommitFailure> {
     Ok(diesel::select(sql::<BigInt>("total_changes()")).get_result(db)?)
+}
+
+/// What the machine says, where it is at fault and not whoever called: the disk is full, can't be read or written.
+fn of_the_machine(fault: &Fault) -> Option<String> {
+    const SAYINGS: [&str; 6] =
+        ["is full", "I/O error", "is locked", "readonly database", "unable to open", "malformed"];
+    let Fault::Database(diesel::result::Error::DatabaseError(_, why)) = fault else { return None };
+    SAYINGS.iter().any(|saying| why.message().contains(saying)).then(|| why.message().to_owned())
 }

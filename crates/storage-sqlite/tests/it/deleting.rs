@@ -8,15 +8,16 @@ use diesel::sql_types::{BigInt, Text};
 use serde_json::json;
 use storage::conformance::{SAMPLE_NODE, sample_amendment, sample_incoming, sample_outgoing};
 use storage::{
-    Change, Claim, Consumer, Delivery, DeliveryState, DeliveryStore, Fleet, InstanceStore, Json, Settlement,
-    Timestamp, Webhook,
+    ApiKey, Attempt, AttemptOutcome, Change, Claim, Consumer, ConsumerChange, ConsumerStore, ContactChange,
+    ContactId, Delivery, DeliveryState, DeliveryStore, DialectAccess, DialectStore, EventId, EventKind,
+    Fleet, InstanceStore, Json, ScheduleLimits, ScheduleStore, Scheduled, Settlement, Timestamp, Webhook,
 };
 use storage_sqlite::SqliteDatabase;
 use wa_binary::Jid;
 use wa_store::conformance::{sample_device, sample_device_list, sample_sent_message};
 use wa_store::{Changes, DeviceAddress, SenderKeyName};
 
-use crate::fixture::{Fixture, Held, KEY};
+use crate::fixture::{Fixture, Held, KEY, connect};
 
 #[tokio::test]
 async fn no_table_keeps_a_row_of_a_deleted_instance() {
@@ -67,10 +68,29 @@ async fn fill(database: &SqliteDatabase, held: &Held) {
     };
     let record = held.record().claim(Some(claim)).message(sample_outgoing(instance, "1555", "out", 1));
     let record = record.amend(sample_amendment("15550000002", "unknown", Change::Revoke, 1));
+    let contact = ContactChange::of(ContactId::generate(), "15550000002@s.whatsapp.net");
+    let record = record.contact(ContactChange { archived: Some(true), ..contact });
     let record = (0..1_200).fold(record, |record, n| {
         record.message(sample_incoming(instance, "15550000002", &n.to_string(), n))
     });
     database.record(record).await.unwrap();
+    let access = DialectAccess { key: ApiKey::new(instance.to_string()), notes: Json::default() };
+    database.put_dialect_access(held.user.id, instance, "one".into(), access).await.unwrap();
+    while database.index_messages(1_000).await.unwrap() > 0 {}
+    let scheduled = Scheduled {
+        instance,
+        message_id: "later".into(),
+        recipient: "15550000002@s.whatsapp.net".into(),
+        content: Json::default(),
+        file: None,
+        send_at: Timestamp::from_millis(1),
+        expire_at: None,
+        version: 1,
+        created_at: Timestamp::from_millis(1),
+        updated_at: Timestamp::from_millis(1),
+    };
+    let limits = ScheduleLimits { messages: 1, files: 1 };
+    database.schedule(held.user.id, scheduled, None, limits).await.unwrap();
     let consumer = Consumer::webhook(instance, Webhook::DEFAULT);
     let delivery = Delivery {
         consumer: consumer.clone(),
@@ -81,13 +101,36 @@ async fn fill(database: &SqliteDatabase, held: &Held) {
         next_attempt: Timestamp::from_millis(1),
         last_error: None,
         status_code: None,
+        replayed: false,
         created_at: Timestamp::from_millis(1),
         updated_at: Timestamp::from_millis(1),
     };
+    let attempt = Attempt {
+        seq: 1,
+        event: EventId::generate(),
+        kind: EventKind::MessageReceived,
+        number: 1,
+        at: Timestamp::from_millis(1),
+        millis: 1,
+        status_code: None,
+        error: None,
+        outcome: AttemptOutcome::GivenUp,
+        replayed: false,
+    };
+    let reader = database.put_consumer(
+        held.user.id,
+        instance,
+        "crm".to_owned(),
+        ConsumerChange::default(),
+        9,
+        Timestamp::from_millis(1),
+    );
+    reader.await.unwrap();
     database
         .settle(vec![Settlement {
             cursor: Some(1),
             put: vec![delivery],
+            attempts: vec![attempt],
             ..Settlement::new(consumer, held.epoch)
         }])
         .await
@@ -122,8 +165,7 @@ struct Rows {
 impl Fixture {
     /// Every table that belongs to instances, with how many rows it has.
     fn rows(&self) -> Vec<(String, i64)> {
-        let path = self.database.path().to_str().unwrap();
-        let mut connection = SqliteConnection::establish(path).unwrap();
+        let mut connection = connect(self.database.path());
         let tables = "SELECT m.name AS name FROM sqlite_schema m WHERE m.type = 'table' AND (m.name = 'instances' OR
                       EXISTS (SELECT 1 FROM pragma_table_info(m.name) c WHERE c.name = 'instance')) ORDER BY m.name";
         let tables = diesel::sql_query(tables).load::<Table>(&mut connection).unwrap();

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -58,9 +59,7 @@ impl Fixture {
 
     /// Runs SQL on the closed database, as a tool of its administrator would.
     pub(crate) fn sql(&self, statements: &str) {
-        let path = self.folder.path().join("gateway.db");
-        let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-        connection.batch_execute(statements).unwrap();
+        connect(&self.folder.path().join("gateway.db")).batch_execute(statements).unwrap();
     }
 
     /// A new user with a new instance.
@@ -73,6 +72,14 @@ impl Fixture {
 }
 
 pub(crate) const KEY: [u8; 32] = [7; 32];
+
+/// A connection beside the database's own, which waits while the database writes of itself: tasks after a start, the index of
+/// texts.
+pub(crate) fn connect(database: &Path) -> SqliteConnection {
+    let mut connection = SqliteConnection::establish(database.to_str().unwrap()).unwrap();
+    connection.batch_execute("PRAGMA busy_timeout = 30000").unwrap();
+    connection
+}
 
 pub(crate) fn open(folder: &TempDir) -> SqliteDatabase {
     let path = folder.path().join("gateway.db");

@@ -26,10 +26,10 @@ async fn folders_are_created_and_every_url_names_the_same_file() {
 async fn a_closed_database_refuses_everything() {
     let fixture = Fixture::start();
     fixture.database.close().await;
-    assert!(matches!(fixture.database.users().await, Err(StorageError::Closed)));
+    assert!(matches!(fixture.database.users(1, 0).await, Err(StorageError::Closed)));
     let refused = fixture.database.init_setting("x".into(), storage::SecretText::new("y")).await;
     assert!(matches!(refused, Err(StorageError::Closed)), "{refused:?}");
-    assert!(fixture.second().users().await.unwrap().is_empty(), "the other one goes on");
+    assert!(fixture.second().users(1, 0).await.unwrap().items.is_empty(), "the other one goes on");
 }
 
 /// Many processes that find no database, or an old one, bring it up to date once.

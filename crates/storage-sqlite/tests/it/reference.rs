@@ -15,10 +15,10 @@ use storage::conformance::{
     sample_user, sample_webhook,
 };
 use storage::{
-    Amendment, CauseKind, Claim, Clock, Consumer, Delivery, DeliveryQuery, DeliveryState, Edit, Epoch,
-    EventKind, EventQuery, EventStart, Instance, InstanceId, InstancePatch, Json, MemoryStorage, MessageKind,
-    MessageQuery, NodeId, Record, Settlement, StateChange, StatusUpdate, Storage, Timestamp, UserId,
-    WebhookPatch,
+    ActivityQuery, Amendment, CauseKind, Claim, Clock, Consumer, Day, Delivery, DeliveryQuery, DeliveryState,
+    Edit, Epoch, EventKind, EventQuery, EventStart, Instance, InstanceId, InstancePatch, Json, MemoryStorage,
+    MessageKind, MessageQuery, NodeId, Record, Settlement, StateChange, StatusUpdate, Storage, Timestamp,
+    UserId, WebhookPatch,
 };
 use storage_sqlite::{MasterKey, Options, SqliteDatabase};
 
@@ -121,7 +121,7 @@ impl Stage {
             Action::Settle { webhook, cursor, put, done, stale } => {
                 let consumer = Consumer::webhook(instance, WEBHOOKS[webhook]);
                 let put = put.into_iter().map(|(seq, dead)| delivery(&consumer, seq, dead)).collect();
-                let settlement = Settlement { consumer, epoch: epoch(stale), cursor, put, done };
+                let settlement = Settlement { cursor, put, done, ..Settlement::new(consumer, epoch(stale)) };
                 same!(self, store => store.settle(vec![settlement.clone()]).await.unwrap());
             }
             Action::Replay(seqs) => {
@@ -137,6 +137,7 @@ impl Stage {
                 let patch = InstancePatch {
                     event_days: Some(retention.event_days),
                     message_days: Some(retention.message_days),
+                    media_days: Some(retention.media_days),
                     ..InstancePatch::default()
                 };
                 let now = Edit::at(Timestamp::from_millis(1));
@@ -299,6 +300,11 @@ impl Stage {
         let (owner, instance) = (self.owner, self.instance);
         let log = same!(self, store => store.events_after(instance, 0, 1_000).await.unwrap());
         let middle = log.get(log.len() / 2).map_or(START, |event| event.timestamp.millis());
+        same!(self, store => store.usage_by_day(owner, instance, Day::from_number(i64::MIN)).await.unwrap());
+        for (start, skip, limit) in [(None, 0, 100), (Some(Timestamp::from_millis(middle)), 1, 2)] {
+            let query = ActivityQuery { only: None, start, end: None, limit, skip };
+            same!(self, store => store.activity(owner, instance, &query).await.unwrap());
+        }
         for limit in [0, 1, 3, 100] {
             for kinds in [vec![], vec![EventKind::MessageReceived, EventKind::Connected]] {
                 let times = [-1, middle - 1, middle, middle + A_DAY]
@@ -328,6 +334,7 @@ fn delivery(consumer: &Consumer, seq: i64, dead: bool) -> Delivery {
         next_attempt: Timestamp::from_millis(100 - seq),
         last_error: Some("timed out".into()),
         status_code: Some(504),
+        replayed: false,
         created_at: Timestamp::from_millis(1),
         updated_at: Timestamp::from_millis(2),
     }

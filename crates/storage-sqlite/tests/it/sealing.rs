@@ -1,12 +1,16 @@
 //! Nothing private lies in the files in the clear.
 
 use bytes::Bytes;
-use storage::conformance::sample_webhook;
-use storage::{Edit, Part, SecretText, SettingStore, Timestamp, UserStore, WebhookStore};
+use storage::conformance::{sample_event, sample_webhook};
+use storage::{
+    DeliveryStore, Edit, EventData, EventKind, Fleet, Part, SecretText, SettingStore, Timestamp, UserStore,
+    WebhookStore,
+};
+use storage_sqlite::{MasterKey, OpenError, Resealed, SqliteDatabase};
 use wa_store::conformance::sample_device;
 use wa_store::{Changes, DeviceAddress, SenderKeyName};
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, Held, KEY};
 
 #[tokio::test]
 async fn secrets_are_in_none_of_the_files() {
@@ -84,6 +88,54 @@ async fn an_api_key_is_found_by_its_hash_and_returned() {
     fixture.restart().await;
     let found = fixture.database.user_by_api_key(&user.api_key).await.unwrap().unwrap();
     assert_eq!(found.api_key.expose(), user.api_key.expose());
+}
+
+/// Nothing is left that the earlier key has sealed, and nothing is lost.
+#[tokio::test]
+async fn everything_is_sealed_anew_with_another_master_key() {
+    let fixture = Fixture::start();
+    let held = fixture.instance().await;
+    let record = held.record().event(sample_event(EventKind::QrReceived, None));
+    fixture.database.record(record).await.unwrap();
+    fixture.database.init_setting("jwt".into(), SecretText::new("the jwt secret")).await.unwrap();
+    let device = sample_device();
+    let changes =
+        Changes { device: Some(device), prekeys_added: vec![(1, [0x51; 32])], ..Changes::default() };
+    held.companion(&fixture.database).commit(changes).await.unwrap();
+    let second = sample_webhook(held.id, "second");
+    fixture.database.create_webhook(held.user.id, second, 9, Edit::at(Timestamp::default())).await.unwrap();
+    let before = all_of(&fixture.database, &held).await;
+    fixture.database.close().await;
+
+    let path = fixture.database.path().to_str().unwrap();
+    let (old, new) = (MasterKey::from_bytes(KEY), MasterKey::from_bytes([0x4e; 32]));
+    let both = SqliteDatabase::open(path, new.clone().in_place_of(old.clone())).unwrap();
+    assert_eq!(all_of(&both, &held).await, before, "both keys are known");
+    let resealed = both.reseal().await.unwrap();
+    assert!(resealed.anew >= 9 && resealed.unreadable == 0, "{resealed:?}");
+    assert_eq!(both.reseal().await.unwrap(), Resealed::default());
+    both.close().await;
+
+    let refused = SqliteDatabase::open(path, old).err();
+    assert!(matches!(refused, Some(OpenError::WrongMasterKey { .. })), "{refused:?}");
+    let renewed = SqliteDatabase::open(path, new).unwrap();
+    assert_eq!(all_of(&renewed, &held).await, before);
+    assert!(held.companion(&renewed).device().await.unwrap().is_some());
+}
+
+/// What is kept sealed outside of companions, as it is read.
+async fn all_of(database: &SqliteDatabase, held: &Held) -> String {
+    let user = database.user(held.user.id).await.unwrap().unwrap();
+    let instance = database.fleet_instance(held.id).await.unwrap().unwrap();
+    let webhooks = database.fleet_webhooks(held.id).await.unwrap();
+    let setting = database.setting("jwt").await.unwrap().unwrap();
+    let events = database.events_after(held.id, 0, 9).await.unwrap();
+    assert!(instance.unreadable.is_empty() && webhooks.iter().all(|webhook| webhook.unreadable.is_empty()));
+    let EventData::QrReceived(told) = &events[0].data else { panic!("{:?}", events[0]) };
+    let proxy = instance.connection.proxy.as_ref().map(SecretText::expose);
+    let secrets: Vec<_> =
+        webhooks.iter().map(|it| (it.secret.as_ref().map(SecretText::expose), &it.headers)).collect();
+    format!("{} {proxy:?} {secrets:?} {} {}", user.api_key.expose(), setting.expose(), told.code)
 }
 
 /// The database and its log, one after the other.

@@ -81,10 +81,12 @@ async fn what_cannot_be_read_of_an_instance_survives_changes_of_everything_else(
     let held = fixture.instance().await;
     let whole = fixture.database.instance(held.user.id, held.id).await.unwrap().unwrap();
     // As another key would leave it: it comes back when the key does.
-    let damage = "UPDATE instances SET proxy = CAST(x'ff' || proxy AS BLOB), status = 'x' || status, device_icon = 'x' || device_icon;
+    let damage = "UPDATE instances SET proxy = CAST(x'ff' || proxy AS BLOB), status = 'x' || status, device_icon = 'x' || device_icon,
+                                       limits = 'x' || limits, media_download = 'x' || media_download;
                   UPDATE webhooks SET secret = CAST(x'ff' || secret AS BLOB), headers = CAST(x'ff' || headers AS BLOB), format = 'x' || format,
                                       kinds = 'x' || kinds";
-    let repair = "UPDATE instances SET proxy = substr(proxy, 2), status = substr(status, 2), device_icon = substr(device_icon, 2);
+    let repair = "UPDATE instances SET proxy = substr(proxy, 2), status = substr(status, 2), device_icon = substr(device_icon, 2),
+                                       limits = substr(limits, 2), media_download = substr(media_download, 2);
                   UPDATE webhooks SET secret = substr(secret, 2), headers = substr(headers, 2), format = substr(format, 2),
                                       kinds = substr(kinds, 2)";
     fixture.database.close().await;
@@ -98,7 +100,10 @@ async fn what_cannot_be_read_of_an_instance_survives_changes_of_everything_else(
     let edit = || Edit::at(Timestamp::default());
     let edited = fixture.database.update_instance(held.user.id, held.id, rename(), edit()).await.unwrap();
     let (instance, webhook) = edited.now;
-    assert_eq!(instance.unreadable, [Part::State, Part::Proxy, Part::DeviceIcon]);
+    assert_eq!(
+        instance.unreadable,
+        [Part::State, Part::Proxy, Part::DeviceIcon, Part::Limits, Part::MediaDownload]
+    );
     assert_eq!(webhook.unreadable, [Part::Format, Part::Kinds, Part::Secret, Part::Headers]);
     assert!(!instance.can_run() && instance.connection.proxy.is_none() && webhook.secret.is_none());
     // The companion's word about its own name, too.

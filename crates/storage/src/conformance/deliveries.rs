@@ -159,6 +159,7 @@ pub async fn dead_deliveries_are_replayed(backend: impl Backend) {
         attempts: 0,
         next_attempt: now,
         updated_at: now,
+        replayed: true,
         ..dead(2)
     };
     assert_eq!(pending, [replayed, delivery(&consumer, 4)]);
@@ -217,6 +218,7 @@ fn delivery(consumer: &Consumer, seq: i64) -> Delivery {
         next_attempt: Timestamp::from_millis(5_000),
         last_error: None,
         status_code: None,
+        replayed: false,
         created_at: Timestamp::from_millis(4_000),
         updated_at: Timestamp::from_millis(4_000),
     }

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use super::held::Held;
 use super::{Backend, sample_event, sample_user};
-use crate::{Chat, Event, EventKind, EventQuery, EventStart, Missing, NewEvent, StorageError, UserId};
+use crate::{
+    ActivityFilter, ActivityQuery, Chat, Event, EventKind, EventQuery, EventStart, InstanceAction, Missing,
+    NewEvent, StorageError, UserId,
+};
 
 /// Every kind, with and without a chat that has all its names, survives a restart as it was.
 pub async fn every_kind_of_event_round_trips(mut backend: impl Backend) {
@@ -149,6 +152,47 @@ pub async fn each_instance_has_its_own_log(backend: impl Backend) {
         let refused = store.events(stranger, instance, &query(EventStart::Oldest, &[], 3)).await;
         assert!(matches!(refused, Err(StorageError::NotFound { what: Missing::Instance })), "{refused:?}");
     }
+}
+
+/// Only events of the instance itself, by kind, action and time, in pages that join.
+pub async fn what_happens_to_an_instance_is_paged_newest_first(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = Held::new(&*store).await;
+    let Held { owner, instance, .. } = held;
+    for action in [InstanceAction::Paired, InstanceAction::Reconnect] {
+        let record = held
+            .record()
+            .event(sample_event(EventKind::MessageReceived, Some("15550000002")))
+            .event(sample_event(EventKind::QrReceived, None))
+            .event(sample_event(EventKind::Connected, None))
+            .event(action.told());
+        store.record(record).await.unwrap();
+    }
+    let mut all: Vec<Event> = held.log(&*store).await;
+    all.retain(|event| event.kind() != EventKind::MessageReceived);
+    all.reverse();
+    let everything = ActivityQuery { only: None, start: None, end: None, limit: 100, skip: 0 };
+    let page = store.activity(owner, instance, &everything).await.unwrap();
+    assert_eq!((page.items, page.total, page.has_more), (all.clone(), 6, false));
+    let pages = [0, 2, 4].map(|skip| ActivityQuery { limit: 2, skip, ..everything.clone() });
+    for (query, part) in pages.iter().zip(all.chunks(2)) {
+        let page = store.activity(owner, instance, query).await.unwrap();
+        assert_eq!((&page.items[..], page.total, page.has_more), (part, 6, query.skip < 4));
+    }
+    let only = ActivityFilter { kinds: vec![EventKind::QrReceived], actions: vec![InstanceAction::Paired] };
+    let named = ActivityQuery { only: Some(only), ..everything.clone() };
+    let page = store.activity(owner, instance, &named).await.unwrap();
+    let kinds = [EventKind::QrReceived, EventKind::InstanceChanged, EventKind::QrReceived];
+    assert_eq!((kinds_of(&page.items), page.total), (kinds.to_vec(), 3));
+    let nothing = ActivityQuery { only: Some(ActivityFilter::default()), ..everything.clone() };
+    assert_eq!(store.activity(owner, instance, &nothing).await.unwrap().total, 0);
+    let (first, last) = (all[5].timestamp, all[0].timestamp);
+    let early = ActivityQuery { end: Some(first), ..everything.clone() };
+    assert_eq!(store.activity(owner, instance, &early).await.unwrap().items, all[3..]);
+    let late = ActivityQuery { start: Some(last), ..everything.clone() };
+    assert_eq!(store.activity(owner, instance, &late).await.unwrap().items, all[..3]);
+    let refused = store.activity(UserId::generate(), instance, &everything).await;
+    assert!(matches!(refused, Err(StorageError::NotFound { what: Missing::Instance })), "{refused:?}");
 }
 
 fn query(start: EventStart, kinds: &[EventKind], limit: u64) -> EventQuery {

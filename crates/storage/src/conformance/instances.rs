@@ -8,9 +8,10 @@ use super::{
     sample_webhook,
 };
 use crate::{
-    Claim, DeviceIcon, DeviceLook, Edit, Epoch, EventKind, Instance, InstanceCounts, InstanceId,
-    InstancePatch, InstanceStatus, Json, MessageQuery, Missing, Record, Retention, SecretText, Settlement,
-    Storage, StorageError, Timestamp, UserId, Webhook, WebhookPatch,
+    Claim, DeviceIcon, DeviceLook, Edit, Epoch, EventData, EventKind, Instance, InstanceAction,
+    InstanceCounts, InstanceData, InstanceId, InstancePatch, InstanceStatus, Json, LimitsPatch,
+    MediaDownload, MessageQuery, Missing, Record, Retention, SecretText, Settlement, Storage, StorageError,
+    Timestamp, UsageLimits, UserId, Webhook, WebhookPatch,
 };
 
 /// Every field comes back, filled in or not; the last activity is that of the log.
@@ -22,6 +23,7 @@ pub async fn instances_round_trip(mut backend: impl Backend) {
     second.description = None;
     second.retention = Retention::default();
     second.look = DeviceLook::default();
+    second.limits = UsageLimits::default();
     (second.jid, second.lid, second.phone) = (None, None, None);
     (second.push_name, second.status_cause) = (None, None);
     create(&*store, &second).await.unwrap();
@@ -73,6 +75,34 @@ pub async fn instances_are_listed_in_pages_and_counted(backend: impl Backend) {
     let counts = store.instance_counts().await.unwrap();
     let by_status = [(InstanceStatus::Connecting, 5), (InstanceStatus::Paused, 1)].into();
     assert_eq!(counts, InstanceCounts { total: 6, by_status });
+}
+
+/// Those with a tag, whole and in its own spelling, of this owner alone.
+pub async fn instances_are_listed_by_tag(backend: impl Backend) {
+    let store = backend.storage().await;
+    let (zoe, max) = (sample_user("zoe"), sample_user("max"));
+    for user in [&zoe, &max] {
+        store.create_user(user.clone()).await.unwrap();
+    }
+    let (first, _) = super::sample_leased(&*store, zoe.id, "a").await.unwrap();
+    let (second, _) = super::sample_leased(&*store, zoe.id, "b").await.unwrap();
+    super::sample_leased(&*store, max.id, "c").await.unwrap();
+    let patch = InstancePatch { tags: Some(vec!["support".into()]), ..InstancePatch::default() };
+    let edit = Edit::at(Timestamp::from_millis(2_000_000_000_000));
+    store.update_instance(zoe.id, second.id, patch, edit).await.unwrap();
+    for (tag, expected) in [
+        ("sales", vec![first.id]),
+        ("support", vec![second.id]),
+        ("北京 'x'", vec![first.id]),
+        ("sal", vec![]),
+        ("Sales", vec![]),
+    ] {
+        let page = store.instances_tagged(zoe.id, tag, 10, 0).await.unwrap();
+        let ids: Vec<_> = page.items.iter().map(|(instance, _)| instance.id).collect();
+        assert_eq!((ids, page.total), (expected.clone(), expected.len() as u64), "{tag}");
+    }
+    let behind = store.instances_tagged(zoe.id, "sales", 10, 1).await.unwrap();
+    assert_eq!((behind.items.len(), behind.total), (0, 1));
 }
 
 /// The limit is per owner, and counted where the instance is made.
@@ -129,9 +159,16 @@ pub async fn instance_patches_change_only_what_they_name(backend: impl Backend) 
         InstancePatch { description: Some(None), ..InstancePatch::default() },
         InstancePatch { event_days: Some(None), ..InstancePatch::default() },
         InstancePatch { message_days: Some(Some(5)), ..InstancePatch::default() },
+        InstancePatch { media_days: Some(None), ..InstancePatch::default() },
+        InstancePatch { media_download: Some(Some(MediaDownload::Never)), ..InstancePatch::default() },
         InstancePatch { proxy: Some(None), ..InstancePatch::default() },
         InstancePatch { shows_delivery: Some(true), ..InstancePatch::default() },
         InstancePatch { device_name: Some(None), ..InstancePatch::default() },
+        InstancePatch {
+            limits: Some(LimitsPatch { webhooks: Some(Some(7)), ..LimitsPatch::default() }),
+            ..InstancePatch::default()
+        },
+        InstancePatch { limits: Some(LimitsPatch::none()), ..InstancePatch::default() },
         InstancePatch { device_icon: Some(Some(DeviceIcon::Opera)), ..InstancePatch::default() },
         InstancePatch {
             webhook: WebhookPatch { secret: Some(Some(SecretText::new("new"))), ..WebhookPatch::default() },
@@ -155,6 +192,47 @@ pub async fn instance_patches_change_only_what_they_name(backend: impl Backend) 
     );
 }
 
+/// Which settings have changed is told in the commit of the change, behind what is told of the default webhook. Who doesn't
+/// hold the instance changes them without a word.
+pub async fn a_change_of_settings_and_its_event_are_one(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = Held::new(&*store).await;
+    let change = |name: &str, webhook: WebhookPatch| InstancePatch {
+        name: Some(name.into()),
+        event_days: Some(None),
+        webhook,
+        ..InstancePatch::default()
+    };
+    let (at, off) =
+        (Edit::at(Timestamp::default()), WebhookPatch { enabled: Some(false), ..Default::default() });
+    let told_by = |epoch| at.clone().told_by(epoch);
+    let both = store
+        .update_instance(held.owner, held.instance, change("b", off), told_by(held.epoch))
+        .await
+        .unwrap();
+    let told = InstanceData {
+        action: InstanceAction::Updated,
+        fields: vec!["name".into(), "eventRetentionDays".into()],
+    };
+    let data: Vec<_> = both.recorded.events.iter().map(|event| event.data.clone()).collect();
+    assert_eq!(data[0].kind(), EventKind::WebhookUpdated);
+    assert!(data[1..] == [EventData::InstanceChanged(told)]);
+    assert_eq!((both.recorded.after, held.log(&*store).await), (0, both.recorded.events.clone()));
+
+    for edit in [at.clone(), told_by(held.epoch.next())] {
+        let silent = change("c", WebhookPatch::default());
+        let silent = store.update_instance(held.owner, held.instance, silent, edit).await.unwrap();
+        assert_eq!((&*silent.now.0.name, silent.recorded.events.len()), ("c", 0));
+    }
+    let limits = LimitsPatch { api_calls: Some(Some(1)), ..LimitsPatch::default() };
+    let limits = InstancePatch { limits: Some(limits), ..InstancePatch::default() };
+    let refused = store.update_instance(held.owner, held.instance, limits, told_by(held.epoch.next())).await;
+    assert!(matches!(refused, Err(StorageError::Fenced)), "{refused:?}");
+    let same = change("c", WebhookPatch::default());
+    let same = store.update_instance(held.owner, held.instance, same, told_by(held.epoch)).await.unwrap();
+    assert_eq!(same.recorded.events, []);
+}
+
 /// Changes are merged where they are stored, so none undoes another one that its author has not seen. One that is made under
 /// an older version is refused; what concerns webhooks and connections is for the holder to change, and told.
 pub async fn instance_changes_made_at_once_are_merged(backend: impl Backend) {
@@ -167,6 +245,8 @@ pub async fn instance_changes_made_at_once_are_merged(backend: impl Backend) {
         InstancePatch { description: Some(None), ..none() },
         InstancePatch { event_days: Some(Some(1)), ..none() },
         InstancePatch { message_days: Some(None), ..none() },
+        InstancePatch { media_days: Some(Some(3)), ..none() },
+        InstancePatch { media_download: Some(None), ..none() },
         InstancePatch { proxy: Some(None), ..none() },
         InstancePatch { shows_delivery: Some(true), ..none() },
         InstancePatch { device_name: Some(None), ..none() },
@@ -185,8 +265,9 @@ pub async fn instance_changes_made_at_once_are_merged(backend: impl Backend) {
         patch.apply(&mut expected, &mut webhook, Timestamp::default()).unwrap();
     }
     let log = held.log(&*store).await;
-    assert_eq!(log.iter().map(|event| event.kind()).collect::<Vec<_>>(), [EventKind::WebhookUpdated]);
-    expected.last_activity = Some(log[0].timestamp);
+    let told = |kind| log.iter().filter(|event| event.kind() == kind).count();
+    assert_eq!((told(EventKind::InstanceChanged), told(EventKind::WebhookUpdated), log.len()), (10, 1, 11));
+    expected.last_activity = log.last().map(|event| event.timestamp);
     assert_eq!(store.instance(held.owner, held.instance).await.unwrap().as_ref(), Some(&expected));
 
     let rename = || InstancePatch { name: Some("late".into()), ..none() };

@@ -150,7 +150,8 @@ pub async fn a_resend_fills_in_what_could_not_be_read(backend: impl Backend) {
     let mut unread = sample_incoming(held.instance, PEER, "A2", 1_500);
     unread.message.kind = MessageKind::Undecryptable;
     let kind = MessageKind::Reaction;
-    let reaction = Change::Read { kind, text: None, target: Some("A1".into()), raw: "raw".into() };
+    let reaction =
+        Change::Read { kind, text: None, target: Some("A1".into()), media: None, raw: "raw".into() };
     let record = held.record().message(unread).amend(sample_amendment(PEER, "A2", reaction, 2_000));
     store.record(record).await.unwrap();
     assert_eq!(held.listed(&*store, CHAT).await, ["A1"]);
@@ -425,5 +426,5 @@ fn edit(text: &str) -> Change {
 
 fn read(text: &str) -> Change {
     let (text, raw) = (Some(text.to_owned()), format!("raw {text}").into());
-    Change::Read { kind: MessageKind::Text, text, target: None, raw }
+    Change::Read { kind: MessageKind::Text, text, target: None, media: None, raw }
 }

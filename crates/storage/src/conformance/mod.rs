@@ -24,18 +24,29 @@ use async_trait::async_trait;
 
 use crate::{MemoryStorage, Storage};
 
+pub mod attempts;
+pub mod audit;
 pub mod claims;
 pub mod clocks;
+pub mod consumers;
+pub mod contacts;
 pub mod deliveries;
+pub mod dialects;
 pub mod events;
 mod held;
 pub mod instances;
+pub mod keys;
 pub mod leases;
+pub mod media;
 pub mod messages;
 pub mod pages;
+pub mod receipts;
 pub mod record;
 pub mod retention;
 mod samples;
+pub mod schedule;
+pub mod search;
+pub mod usage;
 pub mod users;
 pub mod webhooks;
 
@@ -149,15 +160,30 @@ macro_rules! conformance_tests {
                 emails_and_api_keys_are_unique
                 user_patches_change_only_what_they_name
                 credentials_have_a_version
+                users_are_listed_in_pages
+                somebody_administers_for_ever
+                a_user_without_instances_can_be_deleted
                 settings_are_stored_and_initialised_once
+            }
+            keys {
+                keys_round_trip
+                keys_are_unique_and_limited
+                deleted_keys_are_gone
+            }
+            audit {
+                entries_are_listed_newest_first
+                a_change_and_its_entry_are_one
+                old_entries_are_forgotten
             }
             instances {
                 instances_round_trip
                 instances_are_listed_in_pages_and_counted
+                instances_are_listed_by_tag
                 an_owner_has_no_more_instances_than_allowed
                 another_users_instance_does_not_exist
                 instance_patches_change_only_what_they_name
                 instance_changes_made_at_once_are_merged
+                a_change_of_settings_and_its_event_are_one
                 deleting_an_instance_removes_all_that_belongs_to_it
                 a_buried_instance_is_nobodys_until_it_is_forgotten
             }
@@ -169,6 +195,7 @@ macro_rules! conformance_tests {
                 a_change_and_its_event_are_one
                 changes_made_at_once_are_merged
                 a_stale_change_is_refused
+                a_receiver_that_takes_nothing_is_noted
                 a_new_webhook_starts_at_the_end_of_the_log
                 a_webhook_that_is_switched_on_starts_at_the_end_of_the_log
                 deleting_a_webhook_removes_its_cursor_and_deliveries
@@ -217,6 +244,18 @@ macro_rules! conformance_tests {
                 chats_of_one_person_are_merged
                 another_users_messages_do_not_exist
             }
+            contacts {
+                contacts_are_learned_and_found
+                contacts_are_listed_by_name_in_pages
+                a_callers_word_is_kept_beside_what_is_learned
+                two_contacts_of_one_person_become_one
+                another_users_contacts_do_not_exist
+            }
+            media {
+                a_file_comes_further_with_an_event
+                a_message_that_is_taken_back_has_no_file
+                pending_files_are_found_in_order
+            }
             events {
                 every_kind_of_event_round_trips
                 events_are_paged_by_position
@@ -224,15 +263,18 @@ macro_rules! conformance_tests {
                 polling_by_time_misses_nothing_and_repeats_nothing
                 times_never_fall_and_differ_between_records
                 each_instance_has_its_own_log
+                what_happens_to_an_instance_is_paged_newest_first
             }
             retention {
                 old_events_go_and_what_is_still_needed_stays
                 events_wait_for_webhooks_that_are_switched_on
                 old_messages_go_and_pending_ones_stay
+                old_files_go_and_their_messages_stay
                 an_instances_own_retention_comes_first
                 early_changes_do_not_wait_for_ever
                 old_dead_deliveries_go_and_pending_ones_stay
                 codes_are_forgotten_once_they_are_void
+                an_owner_forgets_messages_and_contacts
             }
             deliveries {
                 a_cursor_only_moves_forward
@@ -243,9 +285,50 @@ macro_rules! conformance_tests {
                 pending_deliveries_are_hastened
                 another_users_deliveries_do_not_exist
             }
+            usage {
+                messages_are_counted_once_in_their_commit
+                counts_are_added_up_by_day_and_owner
+                counts_outlive_what_was_counted_and_go_with_their_instance
+            }
+            dialects {
+                an_instance_is_reached_by_its_key
+                a_key_that_was_replaced_does_not_come_back
+                a_key_reaches_one_instance
+                another_users_keys_do_not_exist
+            }
+            attempts {
+                attempts_are_listed_and_the_last_are_kept
+                old_attempts_are_forgotten
+                events_are_delivered_again
+            }
+            consumers {
+                named_consumers_stand_where_they_were_put
+                named_consumers_are_limited_and_their_owners
+                events_wait_for_named_consumers_that_are_alive
+            }
             claims {
                 a_key_is_taken_once_together_with_its_record
                 old_claims_are_forgotten
+            }
+            schedule {
+                scheduled_messages_are_listed_by_their_time
+                scheduled_messages_are_limited
+                a_scheduled_message_takes_its_key
+                scheduled_messages_are_changed_and_cancelled
+                a_due_message_leaves_once
+                scheduled_messages_belong_to_their_instance
+            }
+            receipts {
+                each_member_of_a_group_is_known_for_itself
+                receipts_go_with_their_message
+            }
+            search {
+                messages_are_listed_in_the_order_they_were_stored_in
+                messages_are_filtered_in_lists
+                messages_are_found_by_their_words
+                what_changes_or_goes_is_found_no_more
+                chats_are_listed_by_their_last_message
+                another_users_messages_are_not_found
             }
         );
     };

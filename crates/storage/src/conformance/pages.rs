@@ -114,6 +114,7 @@ pub async fn pages_of_deliveries_end_at_a_size_and_join(backend: impl Backend) {
         next_attempt: Timestamp::default(),
         last_error: None,
         status_code: None,
+        replayed: false,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
     };

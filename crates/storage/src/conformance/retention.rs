@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::held::Held;
 use super::{Backend, sample_amendment, sample_event, sample_incoming, sample_outgoing, sample_webhook};
 use crate::{
-    Change, Clock, Consumer, Delivery, DeliveryQuery, DeliveryState, Edit, Event, EventData, EventKind,
-    InstancePatch, MessageKind, Outcome, Retention, Settlement, Storage, Timestamp, WebhookPatch,
+    Change, Clock, Consumer, ContactChange, ContactId, ContactQuery, Delivery, DeliveryQuery, DeliveryState,
+    Edit, Event, EventData, EventKind, InstancePatch, MediaFault, MediaState, MessageKind, Outcome,
+    Retention, Settlement, Storage, Timestamp, WebhookPatch,
 };
 
 const CHAT: &str = "15550000002@s.whatsapp.net";
-const NOTHING: Option<Duration> = Some(Duration::ZERO);
+pub(super) const NOTHING: Option<Duration> = Some(Duration::ZERO);
 const A_DAY: Option<Duration> = Some(Duration::from_secs(24 * 60 * 60));
 
 /// In pieces; what stays is the newest event, what the webhook has not passed, and what has a delivery. The log goes on
@@ -37,6 +38,42 @@ pub async fn old_events_go_and_what_is_still_needed_stays(backend: impl Backend)
     prune_events(&*store, NOTHING, 100, 4).await;
     assert_eq!(held.log(&*store).await, left(&[9]));
     assert_eq!(store.record(held.record()).await.unwrap().after, all[9].seq);
+}
+
+/// In pieces; what is on its way stays, and so do the log, other instances and what belongs to other users.
+pub async fn an_owner_forgets_messages_and_contacts(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = Held::new(&*store).await;
+    let other = Held::of(&*store, held.owner, "other").await;
+    let stranger = Held::new(&*store).await;
+    let contact = |jid: &str| {
+        let change = ContactChange::of(ContactId::generate(), jid);
+        ContactChange { archived: Some(true), ..change }
+    };
+    for of in [held, other] {
+        let record = (0..3).fold(of.record(), |record, n| {
+            let jid = format!("1555000000{n}@s.whatsapp.net");
+            record
+                .message(sample_incoming(of.instance, "15550000002", &n.to_string(), n))
+                .contact(contact(&jid))
+        });
+        let record = record.message(sample_outgoing(of.instance, "15550000002", "out", 9));
+        store.record(record).await.unwrap();
+    }
+    let log = held.log(&*store).await;
+    let (owner, instance) = (held.owner, held.instance);
+    for count in [2, 1, 0] {
+        assert_eq!(store.clear_messages(owner, instance, 2).await.unwrap(), count);
+        assert_eq!(store.clear_contacts(owner, instance, 2).await.unwrap(), count);
+    }
+    assert_eq!(held.listed(&*store, CHAT).await, ["out"]);
+    assert_eq!(held.log(&*store).await, log);
+    assert_eq!(other.listed(&*store, CHAT).await.len(), 4);
+    let all = ContactQuery { limit: 9, ..ContactQuery::default() };
+    assert_eq!(store.contacts(owner, instance, &all).await.unwrap().total, 0);
+    assert_eq!(store.contacts(owner, other.instance, &all).await.unwrap().total, 3);
+    assert!(store.clear_messages(stranger.owner, other.instance, 9).await.is_err());
+    assert!(store.clear_contacts(stranger.owner, other.instance, 9).await.is_err());
 }
 
 /// A webhook that is off, or that no longer exists, holds nothing back; one that has not delivered anything does.
@@ -93,11 +130,52 @@ pub async fn old_messages_go_and_pending_ones_stay(backend: impl Backend) {
     assert_eq!(again.outcomes, [Outcome::Added]);
 }
 
+/// Files that are old enough are let go, in pieces, where the instance or the gateway says so. Their messages stay and say so;
+/// a file that isn't there yet can still come.
+pub async fn old_files_go_and_their_messages_stay(backend: impl Backend) {
+    let store = backend.storage().await;
+    let day = 24 * 60 * 60 * 1_000;
+    let now = Clock::system().now().millis();
+    let kept = kept_for(&*store, Retention::default()).await;
+    let short = kept_for(&*store, Retention { media_days: Some(7), ..Retention::default() }).await;
+    let aged = |held: &Held, days: i64, state| {
+        let mut new = sample_incoming(held.instance, "15550000002", &days.to_string(), now - days * day);
+        new.message.media = Some(super::media::file(state));
+        new
+    };
+    for held in [&kept, &short] {
+        let record = [8, 9, 10, 2]
+            .into_iter()
+            .fold(held.record(), |record, days| record.message(aged(held, days, MediaState::Ready)));
+        store.record(record.message(aged(held, 11, MediaState::Pending))).await.unwrap();
+    }
+    for count in [2, 1, 0] {
+        assert_eq!(store.prune_media(None, 2).await.unwrap(), count);
+    }
+    let found = async |held: &Held, id: &str| {
+        let message = store.fleet_messages_by_id(held.instance, id).await.unwrap().remove(0);
+        let is_there = store.has_file(held.instance, message.id).await.unwrap();
+        let media = message.media.unwrap();
+        assert_eq!((is_there, is_there), (media.state == MediaState::Ready, media.object.is_some()));
+        (media.state, media.fault)
+    };
+    let forgotten = (MediaState::Failed, Some(MediaFault::Forgotten));
+    for id in ["8", "9", "10"] {
+        assert_eq!(found(&short, id).await, forgotten, "{id}");
+        assert_eq!(found(&kept, id).await, (MediaState::Ready, None), "{id}");
+    }
+    assert_eq!(found(&short, "2").await, (MediaState::Ready, None));
+    assert_eq!(found(&short, "11").await, (MediaState::Pending, None));
+    assert_eq!(store.prune_media(A_DAY, 100).await.unwrap(), 4, "the instance's own comes first");
+}
+
 /// What the owner chose holds before what the gateway says, in both directions.
 pub async fn an_instances_own_retention_comes_first(backend: impl Backend) {
     let store = backend.storage().await;
-    let long = kept_for(&*store, Retention { event_days: Some(9), message_days: Some(9) }).await;
-    let short = kept_for(&*store, Retention { event_days: Some(0), message_days: Some(0) }).await;
+    let long =
+        kept_for(&*store, Retention { event_days: Some(9), message_days: Some(9), media_days: None }).await;
+    let short =
+        kept_for(&*store, Retention { event_days: Some(0), message_days: Some(0), media_days: None }).await;
     for held in [&long, &short] {
         held.append(&*store, 3).await;
         let last = held.log(&*store).await[2].seq;
@@ -186,11 +264,12 @@ pub async fn codes_are_forgotten_once_they_are_void(mut backend: impl Backend) {
 }
 
 /// An instance with this retention.
-async fn kept_for(store: &dyn Storage, retention: Retention) -> Held {
+pub(super) async fn kept_for(store: &dyn Storage, retention: Retention) -> Held {
     let held = Held::new(store).await;
     let patch = InstancePatch {
         event_days: Some(retention.event_days),
         message_days: Some(retention.message_days),
+        media_days: Some(retention.media_days),
         ..InstancePatch::default()
     };
     store.update_instance(held.owner, held.instance, patch, Edit::at(Timestamp::default())).await.unwrap();
@@ -199,7 +278,7 @@ async fn kept_for(store: &dyn Storage, retention: Retention) -> Held {
 
 /// Prunes until this many events are gone: the times of events that follow each other quickly run a little ahead of the
 /// clock.
-async fn prune_events(store: &dyn Storage, default: Option<Duration>, limit: u64, count: u64) {
+pub(super) async fn prune_events(store: &dyn Storage, default: Option<Duration>, limit: u64, count: u64) {
     let deadline = Clock::system().now().after(Duration::from_secs(10));
     let mut gone = 0;
     while gone < count {
@@ -223,6 +302,7 @@ fn owed(consumer: &Consumer, seq: i64) -> Delivery {
         next_attempt: Timestamp::from_millis(1),
         last_error: None,
         status_code: None,
+        replayed: false,
         created_at: Timestamp::from_millis(1),
         updated_at: Timestamp::from_millis(1),
     }

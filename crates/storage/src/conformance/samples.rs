@@ -3,13 +3,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::{
-    AmendTarget, Amendment, ApiKey, CauseKind, Change, Chat, ConnectedData, ConnectionCause,
-    ConnectionSettings, DeviceIcon, DeviceLook, DisconnectedData, Epoch, EventData, EventFilter, EventKind,
-    ExpiryData, Failure, FailureCause, IdentityData, Instance, InstanceId, InstanceStatus, LimitData,
-    LimitsData, Message, MessageData, MessageKind, MessageStatus, NewChatsData, NewEvent, NewMessage, NodeId,
-    QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage, StorageError, StoredMessageId,
-    TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData, User, UserId, Webhook,
-    WebhookData, WebhookFormat,
+    AmendTarget, Amendment, ApiKey, CallData, CauseKind, Change, Chat, ChatStateData, ConnectedData,
+    ConnectionCause, ConnectionSettings, DeviceIcon, DeviceLook, DisconnectedData, Epoch, EventData,
+    EventFilter, EventKind, ExpiryData, Failure, FailureCause, GroupData, HistoryData, IdentityData,
+    Instance, InstanceAction, InstanceData, InstanceId, InstanceStatus, LimitData, LimitPeriod, LimitsData,
+    MediaData, MediaDownload, MediaFault, MediaState, Message, MessageData, MessageKind, MessageMediaData,
+    MessageStatus, NewChatsData, NewEvent, NewMessage, NextSecret, NodeId, OnGiveUp, PersonData,
+    PresenceData, QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage, StorageError,
+    StoredMessageId, TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData,
+    UsageLimits, User, UserId, Webhook, WebhookData, WebhookFormat, WebhookPausedData,
 };
 
 /// The node that holds the instances of [`sample_leased`].
@@ -27,6 +29,7 @@ pub fn sample_user(name: &str) -> User {
         api_key: ApiKey::new(format!("key of {name}")),
         disabled_at: None,
         credentials_version: 3,
+        allowed_ips: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         created_at: Timestamp::from_millis(1_700_000_000_001),
         updated_at: Timestamp::from_millis(1_700_000_000_002),
     }
@@ -39,12 +42,20 @@ pub fn sample_instance(owner: UserId, name: &str) -> Instance {
         owner,
         name: name.to_owned(),
         description: Some("企业账户".into()),
-        retention: Retention { event_days: Some(7), message_days: Some(400) },
+        tags: vec!["sales".into(), "北京 'x'".into()],
+        retention: Retention { event_days: Some(7), message_days: Some(400), media_days: Some(30) },
+        media_download: Some(MediaDownload::Demand),
         connection: ConnectionSettings {
             proxy: Some(SecretText::new("socks5://user:secret@proxy.example:1080")),
             shows_delivery: false,
         },
         look: DeviceLook { name: Some("Front desk".into()), icon: Some(DeviceIcon::Edge) },
+        limits: UsageLimits {
+            messages_sent: Some(1_000),
+            media_size: Some(5_000_000_000),
+            period: LimitPeriod::Day,
+            ..UsageLimits::default()
+        },
         status: InstanceStatus::Connecting,
         status_cause: Some(ConnectionCause { code: Some(503), ..CauseKind::Network.into() }),
         jid: Some("15550000001:7@s.whatsapp.net".into()),
@@ -75,8 +86,15 @@ pub fn sample_webhook(instance: InstanceId, name: &str) -> Webhook {
         },
         max_retries: 5,
         retry_interval: 30_000,
+        on_give_up: OnGiveUp::Wait,
         secret: Some(SecretText::new(format!("secret of {name}"))),
+        next_secret: Some(NextSecret {
+            secret: SecretText::new(format!("next secret of {name}")),
+            from: Timestamp::from_millis(1_700_000_000_007),
+        }),
         headers: BTreeMap::from([("Custom-Header".to_owned(), format!("header of {name}"))]),
+        failing_since: None,
+        paused_at: None,
         created_at: Timestamp::from_millis(1_700_000_000_005),
         updated_at: Timestamp::from_millis(1_700_000_000_006),
         unreadable: Vec::new(),
@@ -109,6 +127,19 @@ pub fn sample_event(kind: EventKind, peer: Option<&str>) -> NewEvent {
 /// What an event of this kind tells.
 pub fn sample_event_data(kind: EventKind) -> EventData {
     match kind {
+        EventKind::MessageMedia => EventData::MessageMedia(MessageMediaData {
+            message_id: "3EB0".into(),
+            from_me: false,
+            participant: None,
+            kind: MessageKind::Image,
+            media: MediaData {
+                state: Some(MediaState::Failed),
+                fault: Some(MediaFault::Expired),
+                mime_type: Some("image/png".into()),
+                file_name: Some("照片.png".into()),
+                size: Some(7),
+            },
+        }),
         EventKind::MessageReceived => {
             EventData::MessageReceived(message_data("3EB0", MessageStatus::Received))
         }
@@ -155,6 +186,11 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
             enabled: true,
             deleted: false,
         }),
+        EventKind::WebhookPaused => EventData::WebhookPaused(WebhookPausedData {
+            name: Webhook::DEFAULT.into(),
+            paused: true,
+            failing_since: Some(1_700_000_000_000),
+        }),
         EventKind::IdentityChanged => EventData::IdentityChanged(IdentityData::default()),
         EventKind::ClientExpiring => EventData::ClientExpiring(ExpiryData {
             version: "2.3000.1045649367".into(),
@@ -171,6 +207,40 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
                 until: Some(1_700_000_900_000),
                 is_reached: true,
             }),
+        }),
+        EventKind::HistoryProgress => {
+            EventData::HistoryProgress(HistoryData { progress: Some(60), messages: 1_200, chats: 40 })
+        }
+        EventKind::GroupUpdated => EventData::GroupUpdated(GroupData {
+            action: "added".into(),
+            by: Some("15550000001@s.whatsapp.net".into()),
+            participants: vec![PersonData {
+                jid: "15550000002@s.whatsapp.net".into(),
+                pn: Some("15550000002@s.whatsapp.net".into()),
+                lid: Some("80002@lid".into()),
+            }],
+            reason: Some("invite".into()),
+            timestamp: 1_700_000_000,
+            ..GroupData::default()
+        }),
+        EventKind::PresenceUpdated => {
+            EventData::PresenceUpdated(PresenceData { available: false, last_seen: Some(1_700_000_000) })
+        }
+        EventKind::ChatState => EventData::ChatState(ChatStateData {
+            state: "typing".into(),
+            participant: Some("15550000002@s.whatsapp.net".into()),
+        }),
+        EventKind::Call => EventData::Call(CallData {
+            call_id: "C0".into(),
+            action: "offer".into(),
+            group: None,
+            video: true,
+            reason: None,
+            timestamp: 1_700_000_000,
+        }),
+        EventKind::InstanceChanged => EventData::InstanceChanged(InstanceData {
+            action: InstanceAction::Updated,
+            fields: vec!["name".into(), "deviceName".into()],
         }),
         EventKind::Unreadable => {
             EventData::Unreadable(UnreadableData { kind: Some(EventKind::MessageReceived) })
@@ -189,7 +259,9 @@ fn message_data(message_id: &str, status: MessageStatus) -> MessageData {
         timestamp: 1_700_000_000,
         push_name: Some("张三".into()),
         media: None,
+        details: None,
         status,
+        by_us: false,
     }
 }
 
@@ -214,7 +286,9 @@ pub fn sample_incoming(instance: InstanceId, peer: &str, message_id: &str, milli
         updated_at: Timestamp::from_millis(millis),
         status_updated_at: None,
         edited_at: None,
+        history: false,
         revoked_at: None,
+        media: None,
         raw: Bytes::from(format!("bytes of {message_id}")),
     };
     let told = MessageData { timestamp: millis / 1_000, ..message_data(message_id, MessageStatus::Received) };
@@ -246,6 +320,7 @@ pub fn sample_receipt(peer: &str, message_id: &str, status: MessageStatus, milli
         message_id: message_id.to_owned(),
         chats: vec![chat.jid.clone()],
         from_me: true,
+        member: None,
         status,
         at: Timestamp::from_millis(millis),
         event: Some(NewEvent::new(Some(chat), EventData::MessageStatus(told))),

@@ -3,8 +3,8 @@
 use super::held::Held;
 use super::{Backend, SAMPLE_NODE, sample_instance, sample_user, sample_webhook};
 use crate::{
-    Consumer, Delivery, DeliveryState, Edit, EventData, EventFilter, InstanceId, Missing, SecretText,
-    Settlement, StorageError, Timestamp, Webhook, WebhookFormat, WebhookPatch,
+    Consumer, Delivery, DeliveryState, Edit, EventData, EventFilter, InstanceId, Missing, OnGiveUp, Rotation,
+    SecretText, Settlement, StorageError, Timestamp, Webhook, WebhookFormat, WebhookMark, WebhookPatch,
 };
 
 /// Every field comes back, filled in or not; lists go by name.
@@ -81,7 +81,10 @@ pub async fn webhook_patches_change_only_what_they_name(backend: impl Backend) {
         WebhookPatch { received: Some(false), read: Some(true), ..WebhookPatch::default() },
         WebhookPatch { secret: Some(Some(SecretText::new("new"))), ..WebhookPatch::default() },
         WebhookPatch { secret: Some(None), headers: Some([].into()), ..WebhookPatch::default() },
+        WebhookPatch { secret: Some(Some(SecretText::new("old"))), ..WebhookPatch::default() },
+        WebhookPatch { rotation: Some(rotation()), ..WebhookPatch::default() },
         WebhookPatch { max_retries: Some(0), retry_interval: Some(1), ..WebhookPatch::default() },
+        WebhookPatch { on_give_up: Some(OnGiveUp::DeadLetter), ..WebhookPatch::default() },
         WebhookPatch::default(),
     ];
     for (step, patch) in patches.into_iter().enumerate() {
@@ -264,6 +267,43 @@ pub async fn a_webhook_that_is_switched_on_starts_at_the_end_of_the_log(backend:
     assert_eq!(store.cursor(&held.webhook()).await.unwrap(), Some(recorded.after), "it was on before");
 }
 
+/// What is known of a receiver is kept beside the settings and is none of them; a pause and its end are told.
+pub async fn a_receiver_that_takes_nothing_is_noted(backend: impl Backend) {
+    let store = backend.storage().await;
+    let held = Held::new(&*store).await;
+    let (now, since) = (Timestamp::from_millis(1_800_000_000_000), Timestamp::from_millis(1_700_000_000_000));
+    let mark = |mark| store.mark_webhook(held.webhook(), held.epoch, mark, now);
+    let stands = async || {
+        let webhook = store.fleet_webhooks(held.instance).await.unwrap().remove(0);
+        assert_eq!(webhook.version(), sample_webhook(held.instance, "default").version());
+        (webhook.failing_since, webhook.paused_at)
+    };
+    assert_eq!(mark(WebhookMark::Failing { since }).await.unwrap().events, []);
+    assert_eq!(stands().await, (Some(since), None));
+    let paused = mark(WebhookMark::Paused { since }).await.unwrap();
+    assert_eq!(stands().await, (Some(since), Some(now)));
+    assert_eq!(mark(WebhookMark::Paused { since }).await.unwrap().events, [], "told once");
+    let stale = store.mark_webhook(held.webhook(), held.epoch.next(), WebhookMark::Answering, now).await;
+    assert!(matches!(stale, Err(StorageError::Fenced)), "{stale:?}");
+    let resumed = mark(WebhookMark::Answering).await.unwrap();
+    assert_eq!(stands().await, (None, None));
+    let told = [paused, resumed].map(|recorded| match &recorded.events[0].data {
+        EventData::WebhookPaused(told) => (told.name.clone(), told.paused),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(told, [("default".to_owned(), true), ("default".to_owned(), false)]);
+    assert_eq!(held.log(&*store).await.len(), 2);
+
+    mark(WebhookMark::Paused { since }).await.unwrap();
+    let on = WebhookPatch { enabled: Some(true), ..WebhookPatch::default() };
+    let update = store.update_webhook(held.owner, held.instance, "default".into(), on, Edit::at(now));
+    let edited = update.await.unwrap();
+    assert!(edited.changes() && edited.now.paused_at.is_none() && edited.before.paused_at == Some(now));
+    let other = Consumer::webhook(held.instance, "other");
+    let missing = store.mark_webhook(other, held.epoch, WebhookMark::Answering, now).await;
+    assert!(matches!(missing, Err(StorageError::NotFound { what: Missing::Webhook })), "{missing:?}");
+}
+
 /// To everyone but the owner the webhooks don't exist.
 pub async fn another_users_webhooks_do_not_exist(backend: impl Backend) {
     let store = backend.storage().await;
@@ -276,6 +316,10 @@ pub async fn another_users_webhooks_do_not_exist(backend: impl Backend) {
     not_found(&store.update_webhook(max.id, id, "default".into(), WebhookPatch::default(), silently()).await);
     not_found(&store.delete_webhook(max.id, id, "default".into(), silently()).await);
     assert_eq!(store.fleet_webhooks(id).await.unwrap(), [sample_webhook(id, "default")]);
+}
+
+fn rotation() -> Rotation {
+    Rotation { secret: SecretText::new("newer"), overlap: std::time::Duration::from_secs(60) }
 }
 
 fn silently() -> Edit {
@@ -292,6 +336,7 @@ fn owed(consumer: &Consumer) -> Delivery {
         next_attempt: Timestamp::from_millis(1),
         last_error: None,
         status_code: None,
+        replayed: false,
         created_at: Timestamp::from_millis(1),
         updated_at: Timestamp::from_millis(1),
     }

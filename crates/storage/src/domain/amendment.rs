@@ -3,7 +3,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::message::names;
-use crate::{Message, MessageKind, NewEvent, NewMessage, Timestamp};
+use crate::{Message, MessageKind, NewEvent, NewMessage, StoredMedia, Timestamp};
 
 /// A change to the content of a stored message. An edit or a revocation of a message that isn't stored yet is
 /// [kept](Change::is_kept) and applied when it is, without [`Amendment::event`].
@@ -69,7 +69,7 @@ pub enum Change {
         /// The protobuf of the new content, encoded, as [`Message::raw`] holds it.
         raw: Bytes,
     },
-    /// The author or an administrator took it back: text and bytes go.
+    /// The author or an administrator took it back: text, file and bytes go.
     Revoke,
     /// What could not be read has come in readable form. Applies only to a message whose kind
     /// [`is unread`](MessageKind::is_unread).
@@ -80,6 +80,8 @@ pub enum Change {
         text: Option<String>,
         /// What it refers to.
         target: Option<String>,
+        /// Its file.
+        media: Option<Box<StoredMedia>>,
         /// Its protobuf.
         raw: Bytes,
     },
@@ -121,17 +123,18 @@ impl Change {
             }
             Self::Revoke if message.revoked_at.is_some() => false,
             Self::Revoke => {
-                (message.text, message.raw) = (None, Bytes::new());
+                (message.text, message.media, message.raw) = (None, None, Bytes::new());
                 message.revoked_at = Some(at);
                 true
             }
             Self::Read { .. } if !message.kind.is_unread() => false,
-            Self::Read { kind, text, target, raw } => {
+            Self::Read { kind, text, target, media, raw } => {
                 message.kind = *kind;
                 message.target.clone_from(target);
                 // What was edited or taken back meanwhile stays so.
                 if message.edited_at.is_none() && message.revoked_at.is_none() {
                     (message.text, message.raw) = (text.clone(), raw.clone());
+                    message.media = media.as_deref().cloned();
                 }
                 true
             }

@@ -147,6 +147,10 @@ words! {
         LookUpFailed = "look_up_failed",
         /// What was stored can't be read.
         Unreadable = "unreadable",
+        /// It was scheduled, and could not be sent before its time was over.
+        Expired = "expired",
+        /// It was scheduled, and can't be sent any more as it is: what it is about has gone or changed.
+        Invalid = "invalid",
         /// The account was unlinked before it was sent.
         Unlinked = "unlinked",
         /// Another account was linked before it was sent.

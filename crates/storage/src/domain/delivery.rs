@@ -1,5 +1,5 @@
 use super::word::words;
-use crate::{Cursor, Epoch, InstanceId, Timestamp};
+use crate::{Attempt, Cursor, Epoch, InstanceId, Timestamp};
 
 /// A reader of an instance's event log with a cursor of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +48,8 @@ pub struct Delivery {
     pub last_error: Option<String>,
     /// HTTP status of the last attempt, when there was an answer.
     pub status_code: Option<u16>,
+    /// Whether somebody has asked for it again; then its calls say so.
+    pub replayed: bool,
     /// When the row was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -87,12 +89,15 @@ pub struct Settlement {
     pub put: Vec<Delivery>,
     /// Deliveries that succeeded, or are dropped: their rows go.
     pub done: Vec<i64>,
+    /// What was tried, in the order in which it ended.
+    pub attempts: Vec<Attempt>,
 }
 
 impl Settlement {
     /// A settlement of nothing, which [`Settlement::cursor`] and the lists are added to.
     pub fn new(consumer: Consumer, epoch: Epoch) -> Self {
-        Self { consumer, epoch, cursor: None, put: Vec::new(), done: Vec::new() }
+        let (put, done, attempts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { consumer, epoch, cursor: None, put, done, attempts }
     }
 }
 

@@ -9,9 +9,9 @@ words! {
         Firefox = "firefox",
         /// Microsoft Edge.
         Edge = "edge",
-        /// Safari.
+        /// Apple Safari.
         Safari = "safari",
-        /// Opera.
+        /// Opera, the browser.
         Opera = "opera",
         /// WhatsApp's own desktop application.
         Desktop = "desktop",

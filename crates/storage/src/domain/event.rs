@@ -16,6 +16,8 @@ words! {
         MessageSent = "message_sent",
         /// A message of ours was delivered, read, played or refused.
         MessageStatus = "message_status",
+        /// The file of a message has come further.
+        MessageMedia = "message_media",
         /// A message came in that can't be decrypted (yet).
         MessageUndecryptable = "message_undecryptable",
         /// Logged in.
@@ -28,12 +30,26 @@ words! {
         LimitExceeded = "limit_exceeded",
         /// Webhook settings changed.
         WebhookUpdated = "webhook_updated",
+        /// The receiver of a webhook takes nothing, so that only probes are made; or it does again.
+        WebhookPaused = "webhook_paused",
         /// A contact's identity key is another one.
         IdentityChanged = "identity_changed",
         /// WhatsApp will refuse this version of the client after a time.
         ClientExpiring = "client_expiring",
         /// WhatsApp has changed whom the account may write to.
         LimitsChanged = "limits_changed",
+        /// The phone has told another piece of what was before the instance was linked.
+        HistoryProgress = "history_progress",
+        /// A group was changed, or who is in it.
+        GroupUpdated = "group_updated",
+        /// Somebody came online, or went.
+        PresenceUpdated = "presence_updated",
+        /// Somebody is about to write, or no longer.
+        ChatState = "chat_state",
+        /// Somebody calls, or a call ended.
+        Call = "call",
+        /// Something was done to the instance, or became of it, that no other event tells.
+        InstanceChanged = "instance_changed",
         /// Something that was stored and can't be read any more. Never written.
         Unreadable = "unreadable",
     }

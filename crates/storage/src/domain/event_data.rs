@@ -1,8 +1,13 @@
 use serde::{Deserialize, Serialize};
 
+use super::activity::InstanceData;
 use super::event_data_v0;
+use super::happening_data::{CallData, ChatStateData, GroupData, PersonData, PresenceData};
 use super::word::words;
-use crate::{CauseKind, EventKind, FailureCause, MessageKind, MessageStatus};
+use crate::{
+    CauseKind, EventKind, FailureCause, MediaFault, MediaState, MessageDetails, MessageKind, MessageStatus,
+    StoredMedia,
+};
 
 /// What happened, in our words: dialects make JSON of it where it leaves.
 ///
@@ -18,6 +23,8 @@ pub enum EventData {
     MessageSent(MessageData),
     /// A message of ours was delivered, read, played or refused.
     MessageStatus(StatusData),
+    /// The file of a message has come further.
+    MessageMedia(MessageMediaData),
     /// A message came in that can't be decrypted (yet).
     MessageUndecryptable(UndecryptableData),
     /// Logged in.
@@ -30,6 +37,8 @@ pub enum EventData {
     LimitExceeded(LimitData),
     /// Webhook settings changed.
     WebhookUpdated(WebhookData),
+    /// The receiver of a webhook takes nothing, so that only probes are made; or it does again.
+    WebhookPaused(WebhookPausedData),
     /// The contact of the event's chat has set up WhatsApp anew, or somebody else answers in their name: their identity
     /// key is another one.
     IdentityChanged(IdentityData),
@@ -37,6 +46,19 @@ pub enum EventData {
     ClientExpiring(ExpiryData),
     /// WhatsApp has changed whom the account may write to.
     LimitsChanged(LimitsData),
+    /// The phone has told another piece of what was before the instance was linked: its messages and contacts are stored, and
+    /// nothing else tells of them.
+    HistoryProgress(HistoryData),
+    /// The group of the event's chat was changed, or who is in it.
+    GroupUpdated(GroupData),
+    /// The person of the event's chat came online, or went.
+    PresenceUpdated(PresenceData),
+    /// Somebody is about to write in the event's chat, or no longer.
+    ChatState(ChatStateData),
+    /// The person of the event's chat calls, or that call ended.
+    Call(CallData),
+    /// Something was done to the instance, or became of it, that no other event tells.
+    InstanceChanged(InstanceData),
     /// Something that was stored and can't be read any more: damaged, or written by a later version. No row says so; it is
     /// what a row is told as.
     Unreadable(UnreadableData),
@@ -52,15 +74,23 @@ impl EventData {
             Self::MessageReceived(_) => EventKind::MessageReceived,
             Self::MessageSent(_) => EventKind::MessageSent,
             Self::MessageStatus(_) => EventKind::MessageStatus,
+            Self::MessageMedia(_) => EventKind::MessageMedia,
             Self::MessageUndecryptable(_) => EventKind::MessageUndecryptable,
             Self::Connected(_) => EventKind::Connected,
             Self::Disconnected(_) => EventKind::Disconnected,
             Self::QrReceived(_) => EventKind::QrReceived,
             Self::LimitExceeded(_) => EventKind::LimitExceeded,
             Self::WebhookUpdated(_) => EventKind::WebhookUpdated,
+            Self::WebhookPaused(_) => EventKind::WebhookPaused,
             Self::IdentityChanged(_) => EventKind::IdentityChanged,
             Self::ClientExpiring(_) => EventKind::ClientExpiring,
             Self::LimitsChanged(_) => EventKind::LimitsChanged,
+            Self::HistoryProgress(_) => EventKind::HistoryProgress,
+            Self::GroupUpdated(_) => EventKind::GroupUpdated,
+            Self::PresenceUpdated(_) => EventKind::PresenceUpdated,
+            Self::ChatState(_) => EventKind::ChatState,
+            Self::Call(_) => EventKind::Call,
+            Self::InstanceChanged(_) => EventKind::InstanceChanged,
             Self::Unreadable(_) => EventKind::Unreadable,
         }
     }
@@ -78,6 +108,10 @@ impl EventData {
         match self {
             Self::MessageReceived(told) | Self::MessageSent(told) => {
                 REST + told.text.as_ref().map_or(0, String::len)
+            }
+            Self::GroupUpdated(told) => {
+                let about = told.description.as_ref().map_or(0, String::len);
+                REST + about + told.participants.len() * std::mem::size_of::<PersonData>() * 2
             }
             _ => REST,
         }
@@ -152,22 +186,63 @@ pub struct MessageData {
     /// The file that belongs to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<MediaData>,
+    /// What else is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<MessageDetails>>,
     /// How far it has come.
     pub status: MessageStatus,
+    /// Whether it left through this gateway, and not through another device of the account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_us: bool,
 }
 
-/// A file, as far as it is known without fetching it.
+/// The file of a message has come further: it is there, or can't be had.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageMediaData {
+    /// WhatsApp's id of the message.
+    pub message_id: String,
+    /// Whether the message is ours.
+    pub from_me: bool,
+    /// Who wrote it in a group, under the name that the API uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant: Option<String>,
+    /// What the message is by its content.
+    #[serde(rename = "type")]
+    pub kind: MessageKind,
+    /// Its file.
+    pub media: MediaData,
+}
+
+/// A file, as far as it was known then.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaData {
-    /// Its MIME type, as the sender says.
+    /// How far it had come; unknown for what was written before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<MediaState>,
+    /// Why it can't be had; there only beside `failed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<MediaFault>,
+    /// Its MIME type: as the sender says, or as its content does once it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
     /// Its name, as the sender says; never a path to be trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
-    /// Its size in bytes, as the sender says.
+    /// Its size in bytes: as the sender says, or as it is once it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+}
+
+impl From<&StoredMedia> for MediaData {
+    fn from(media: &StoredMedia) -> Self {
+        Self {
+            state: Some(media.state),
+            fault: media.fault,
+            mime_type: media.mime_type.clone(),
+            file_name: Some(media.file_name.clone()),
+            size: media.size,
+        }
+    }
 }
 
 /// The progress of a message.
@@ -315,6 +390,18 @@ pub struct LimitsData {
     pub new_chats: Option<NewChatsData>,
 }
 
+/// A piece of the phone's history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryData {
+    /// How much of the history has been told, in percent, where the phone says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u32>,
+    /// Messages of the piece.
+    pub messages: u64,
+    /// Chats of the piece.
+    pub chats: u64,
+}
+
 /// A lock on writing to people who don't trust the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeLockData {
@@ -352,6 +439,18 @@ pub struct WebhookData {
     /// Whether it is gone.
     #[serde(default)]
     pub deleted: bool,
+}
+
+/// A webhook whose receiver takes nothing, or does again.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookPausedData {
+    /// Its name, which no other webhook of the instance has.
+    pub name: String,
+    /// Whether only probes are made from now on; else it goes on.
+    pub paused: bool,
+    /// When the first call failed, of a receiver that takes nothing: Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<i64>,
 }
 
 /// What is known of an event that can't be read.

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::event_data::{
-    ConnectedData, DisconnectedData, EventData, ExpiryData, Failure, IdentityData, LimitData, LimitsData,
-    MediaData, MessageData, QrData, StatusData, UndecryptableData, WebhookData,
+    ConnectedData, DisconnectedData, EventData, ExpiryData, Failure, HistoryData, IdentityData, LimitData,
+    LimitsData, MediaData, MessageData, MessageMediaData, QrData, StatusData, UndecryptableData, WebhookData,
 };
 use crate::{CauseKind, EventKind, FailureCause, MessageKind, MessageStatus, Webhook};
 
@@ -24,10 +24,20 @@ pub(super) fn decode(kind: EventKind, text: &str) -> Result<EventData, serde_jso
         EventKind::MessageUndecryptable => {
             EventData::MessageUndecryptable(serde_json::from_str::<UndecryptableData>(text)?)
         }
+        EventKind::MessageMedia => EventData::MessageMedia(serde_json::from_str::<MessageMediaData>(text)?),
         EventKind::ClientExpiring => EventData::ClientExpiring(serde_json::from_str::<ExpiryData>(text)?),
         EventKind::LimitExceeded => EventData::LimitExceeded(serde_json::from_str::<LimitData>(text)?),
         EventKind::LimitsChanged => EventData::LimitsChanged(serde_json::from_str::<LimitsData>(text)?),
+        EventKind::HistoryProgress => EventData::HistoryProgress(serde_json::from_str::<HistoryData>(text)?),
         EventKind::IdentityChanged => EventData::IdentityChanged(serde_json::from_str::<IdentityData>(text)?),
+        EventKind::GroupUpdated
+        | EventKind::PresenceUpdated
+        | EventKind::ChatState
+        | EventKind::Call
+        | EventKind::InstanceChanged
+        | EventKind::WebhookPaused => {
+            return Err(serde::de::Error::custom("the first version did not know this"));
+        }
         EventKind::Unreadable => return Err(serde::de::Error::custom("the kind is unknown")),
         EventKind::WebhookUpdated => {
             let (name, enabled, deleted) = (Webhook::DEFAULT.to_owned(), true, false);
@@ -54,7 +64,7 @@ struct OldMessage {
 
 impl From<OldMessage> for MessageData {
     fn from(old: OldMessage) -> Self {
-        let media = MediaData { mime_type: old.mime_type, file_name: old.file_name, size: None };
+        let media = MediaData { mime_type: old.mime_type, file_name: old.file_name, ..MediaData::default() };
         Self {
             message_id: old.message_id,
             participant: old.participant,
@@ -65,7 +75,9 @@ impl From<OldMessage> for MessageData {
             timestamp: old.timestamp,
             push_name: old.push_name,
             media: old.has_media.then_some(media),
+            details: None,
             status: old.status,
+            by_us: false,
         }
     }
 }

@@ -6,7 +6,8 @@ use super::user::set;
 use super::webhook::later;
 use super::word::words;
 use crate::{
-    ConnectionCause, DeviceIcon, DeviceLook, Part, SecretText, StorageError, Timestamp, UserId, Version,
+    ConnectionCause, DeviceIcon, DeviceLook, EventData, InstanceAction, InstanceData, LimitsPatch,
+    MediaDownload, NewEvent, Part, SecretText, StorageError, Timestamp, UsageLimits, UserId, Version,
     Webhook, WebhookPatch,
 };
 
@@ -44,12 +45,18 @@ pub struct Instance {
     pub name: String,
     /// What it is for, in its owner's words.
     pub description: Option<String>,
-    /// How long its events and messages are kept.
+    /// What its owner sorts it by, each once.
+    pub tags: Vec<String>,
+    /// How long its events, messages and files are kept.
     pub retention: Retention,
+    /// When the files of its messages are fetched; `None` leaves it to the gateway's own setting.
+    pub media_download: Option<MediaDownload>,
     /// Its proxy, and whether senders see at once that their messages were delivered.
     pub connection: ConnectionSettings,
     /// How it shows itself on the phone.
     pub look: DeviceLook,
+    /// What it may do in a period.
+    pub limits: UsageLimits,
     /// What it was last known to do.
     pub status: InstanceStatus,
     /// Why, where it isn't connected.
@@ -75,17 +82,50 @@ pub struct Instance {
 impl Instance {
     /// Whether it may run: all that its connection depends on is known. What it was doing last needn't be.
     pub fn can_run(&self) -> bool {
-        self.unreadable.iter().all(|part| *part == Part::State)
+        self.unreadable.iter().all(|part| matches!(part, Part::State | Part::Limits | Part::MediaDownload))
+    }
+
+    /// Whether it rests until somebody sets anew what can't be read of it.
+    pub fn needs_repair(&self) -> bool {
+        self.unreadable.iter().any(|part| !matches!(part, Part::Limits | Part::MediaDownload))
     }
 
     /// What it counts in a page.
     pub fn size(&self) -> usize {
-        self.name.len() + self.description.as_ref().map_or(0, String::len)
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        self.name.len() + self.description.as_ref().map_or(0, String::len) + tags
     }
 
     /// The state of its settings, its default webhook's included.
     pub fn version(&self, default: &Webhook) -> Version {
         Version::of(&[self.updated_at, default.updated_at])
+    }
+
+    /// Whether what has changed concerns whoever carries it, so that nobody else may change it.
+    pub fn is_for_the_holder(&self, before: &Self) -> bool {
+        self.connection != before.connection
+            || self.limits != before.limits
+            || self.media_download != before.media_download
+    }
+
+    /// The event that tells of a change of its settings, if it isn't as it was before. Which settings, and not what they are.
+    pub fn told(&self, before: &Self) -> Option<NewEvent> {
+        let fields = [
+            ("name", self.name != before.name),
+            ("description", self.description != before.description),
+            ("deviceName", self.look.name != before.look.name),
+            ("deviceIcon", self.look.icon != before.look.icon),
+            ("eventRetentionDays", self.retention.event_days != before.retention.event_days),
+            ("messageRetentionDays", self.retention.message_days != before.retention.message_days),
+            ("mediaRetentionDays", self.retention.media_days != before.retention.media_days),
+            ("mediaDownload", self.media_download != before.media_download),
+            ("proxy", self.connection.proxy != before.connection.proxy),
+            ("limits", self.limits != before.limits),
+            ("showDelivery", self.connection.shows_delivery != before.connection.shows_delivery),
+        ];
+        let changed = fields.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name.to_owned());
+        let told = InstanceData { action: InstanceAction::Updated, fields: changed.collect() };
+        (!told.fields.is_empty()).then(|| NewEvent::new(None, EventData::InstanceChanged(told)))
     }
 
     /// What is left of it once it is buried: its id, its times and how it connects, and no owner.
@@ -96,9 +136,12 @@ impl Instance {
             owner: UserId::NOBODY,
             name: String::new(),
             description: None,
+            tags: Vec::new(),
             retention: Retention::default(),
+            media_download: None,
             connection: self.connection,
             look: DeviceLook::default(),
+            limits: UsageLimits::default(),
             status: InstanceStatus::Disconnected,
             status_cause: None,
             jid: None,
@@ -135,6 +178,8 @@ pub struct Retention {
     pub event_days: Option<u32>,
     /// Days that messages are kept.
     pub message_days: Option<u32>,
+    /// Days that the files of messages are kept.
+    pub media_days: Option<u32>,
 }
 
 impl Retention {
@@ -146,6 +191,11 @@ impl Retention {
     /// How long messages are kept, where the gateway's setting is `default`.
     pub fn messages(self, default: Option<Duration>) -> Option<Duration> {
         self.message_days.map(days).or(default)
+    }
+
+    /// How long files are kept, where the gateway's setting is `default`.
+    pub fn media(self, default: Option<Duration>) -> Option<Duration> {
+        self.media_days.map(days).or(default)
     }
 }
 
@@ -160,10 +210,16 @@ pub struct InstancePatch {
     pub name: Option<String>,
     /// New description; `Some(None)` removes it.
     pub description: Option<Option<String>>,
+    /// Other tags, instead of all that there are.
+    pub tags: Option<Vec<String>>,
     /// New [`Retention::event_days`].
     pub event_days: Option<Option<u32>>,
     /// New [`Retention::message_days`].
     pub message_days: Option<Option<u32>>,
+    /// New [`Retention::media_days`].
+    pub media_days: Option<Option<u32>>,
+    /// New time at which files are fetched.
+    pub media_download: Option<Option<MediaDownload>>,
     /// Another proxy; `Some(None)` removes it.
     pub proxy: Option<Option<SecretText>>,
     /// Whether senders see at once that their messages were delivered.
@@ -172,6 +228,8 @@ pub struct InstancePatch {
     pub device_name: Option<Option<String>>,
     /// New icon there.
     pub device_icon: Option<Option<DeviceIcon>>,
+    /// Changes to its limits.
+    pub limits: Option<LimitsPatch>,
     /// Changes to the webhook named [`Webhook::DEFAULT`](crate::Webhook::DEFAULT), stored in the same commit.
     pub webhook: WebhookPatch,
 }
@@ -194,10 +252,20 @@ impl InstancePatch {
         if self.device_icon.is_some() {
             repaired(&mut instance.unreadable, Part::DeviceIcon);
         }
+        if self.media_download.is_some() {
+            repaired(&mut instance.unreadable, Part::MediaDownload);
+        }
+        if let Some(limits) = self.limits {
+            repaired(&mut instance.unreadable, Part::Limits);
+            limits.apply(&mut instance.limits);
+        }
         set(&mut instance.name, self.name);
         set(&mut instance.description, self.description);
+        set(&mut instance.tags, self.tags);
         set(&mut instance.retention.event_days, self.event_days);
         set(&mut instance.retention.message_days, self.message_days);
+        set(&mut instance.retention.media_days, self.media_days);
+        set(&mut instance.media_download, self.media_download);
         set(&mut instance.connection.proxy, self.proxy);
         set(&mut instance.connection.shows_delivery, self.shows_delivery);
         set(&mut instance.look.name, self.device_name);

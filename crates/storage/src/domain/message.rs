@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::id::identifier;
 use super::word::words;
-use crate::{Cursor, InstanceId, MessageKind, NewEvent, Timestamp};
+use crate::{Cursor, InstanceId, MessageKind, NewEvent, StoredMedia, Timestamp};
 
 identifier! {
     /// Identifies a stored message (WhatsApp's own id is [`Message::message_id`]).
@@ -95,8 +95,13 @@ pub struct Message {
     pub status_updated_at: Option<Timestamp>,
     /// When its content was last edited.
     pub edited_at: Option<Timestamp>,
-    /// When it was taken back; `text` and `raw` are empty from then on.
+    /// Whether the phone told of it when it linked the companion, or when it was asked: it is from before, and no event told
+    /// of it.
+    pub history: bool,
+    /// When it was taken back; `text`, `media` and `raw` are empty from then on.
     pub revoked_at: Option<Timestamp>,
+    /// Its file, as far as the gateway has it.
+    pub media: Option<StoredMedia>,
     /// The `Message` protobuf as it came or left (without the wrapper for own devices), encoded once. Empty when it was
     /// never read, taken back, or written by a version that did not keep it. Only `wa_client::content` looks inside.
     pub raw: Bytes,
@@ -166,6 +171,8 @@ pub struct StatusUpdate {
     pub chats: Vec<String>,
     /// Whether the message is ours (receipts of others), or theirs (we read it).
     pub from_me: bool,
+    /// In a group: the member who tells of one of ours. Kept of each, whatever has become of the message already.
+    pub member: Option<String>,
     /// The new status; ignored where [`MessageStatus::may_become`] says no.
     pub status: MessageStatus,
     /// When it changed. Stored as no earlier than the message itself: receipts have seconds, our messages milliseconds.

@@ -69,6 +69,8 @@ words! {
         Pin = "pin",
         /// Keeps a disappearing message, or lets go of it.
         Keep = "keep",
+        /// Sets after how long what is written in the chat disappears.
+        Timer = "timer",
         /// A call that was logged in the chat.
         Call = "call",
         /// Decrypted, and of a kind that this version doesn't know. The bytes are kept.

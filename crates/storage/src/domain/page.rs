@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 /// How many bytes of stored content a page holds at most, beside the item that it ends with: whoever asks for a thousand of
 /// the largest messages gets as many as fit. A reader that stalls costs no more.
-pub const PAGE_BYTES: usize = 4 << 20;
+pub const PAGE_BYTES: usize = 1 << 20;
 
 /// One page of a longer list. It ends at its query's limit or at [`PAGE_BYTES`], whichever comes first.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,6 +11,10 @@ words! {
         Proxy = "proxy",
         /// The icon of an instance on the phone.
         DeviceIcon = "device_icon",
+        /// The limits of an instance. None holds until they are set anew.
+        Limits = "limits",
+        /// When the files of an instance's messages are fetched. When somebody asks for them, until it is set anew.
+        MediaDownload = "media_download",
         /// In whose words a webhook is told.
         Format = "format",
         /// The kinds of events that a webhook is told of.

@@ -1,5 +1,6 @@
 use crate::{
-    Amendment, Claim, Epoch, Event, InstanceId, NewEvent, NewMessage, StateChange, StatusUpdate, StoredClaim,
+    Amendment, Claim, ContactChange, Due, Epoch, Event, InstanceId, MediaUpdate, NewEvent, NewMessage,
+    StateChange, StatusUpdate, StoredClaim,
 };
 
 /// What happened to one instance: everything in it is stored in one commit, or nothing.
@@ -18,6 +19,9 @@ pub struct Record {
     pub epoch: Epoch,
     /// If this key is taken already, nothing of the record is stored and [`Recorded::taken`] holds the earlier claim.
     pub claim: Option<Claim>,
+    /// A scheduled message that is taken together with the rest. If it is not there any more in this version, nothing of the
+    /// record is stored, and the error is [`StorageError::Stale`](crate::StorageError::Stale).
+    pub due: Option<Due>,
     /// How soon it is to be durable.
     pub urgency: Urgency,
     /// New state of the instance.
@@ -29,13 +33,28 @@ pub struct Record {
 impl Record {
     /// A record of nothing yet.
     pub fn new(instance: InstanceId, epoch: Epoch) -> Self {
-        Self { instance, epoch, claim: None, urgency: Urgency::Now, state: None, entries: Vec::new() }
+        Self {
+            instance,
+            epoch,
+            claim: None,
+            due: None,
+            urgency: Urgency::Now,
+            state: None,
+            entries: Vec::new(),
+        }
     }
 
     /// Takes an idempotency key together with the rest.
     #[must_use]
     pub fn claim(mut self, claim: Option<Claim>) -> Self {
         self.claim = claim;
+        self
+    }
+
+    /// Takes a scheduled message together with the rest.
+    #[must_use]
+    pub fn due(mut self, due: Option<Due>) -> Self {
+        self.due = due;
         self
     }
 
@@ -74,10 +93,24 @@ impl Record {
         self
     }
 
+    /// Says how far the file of a message has come.
+    #[must_use]
+    pub fn media(mut self, update: MediaUpdate) -> Self {
+        self.entries.push(Entry::Media(Box::new(update)));
+        self
+    }
+
     /// Moves all messages of one chat to another: both turned out to be the same person's.
     #[must_use]
     pub fn merge_chats(mut self, from: impl Into<String>, into: impl Into<String>) -> Self {
         self.entries.push(Entry::MergeChats { from: from.into(), into: into.into() });
+        self
+    }
+
+    /// Adds what was learned of somebody.
+    #[must_use]
+    pub fn contact(mut self, change: ContactChange) -> Self {
+        self.entries.push(Entry::Contact(Box::new(change)));
         self
     }
 
@@ -108,14 +141,18 @@ pub enum Entry {
     Status(StatusUpdate),
     /// A change to the content of a message; does nothing when it was made already.
     Amend(Box<Amendment>),
+    /// The file of a message has come further; does nothing when the message is gone.
+    Media(Box<MediaUpdate>),
     /// Two chats turned out to be the same person's: the messages of the first belong to the second from now on, so that
-    /// what is recorded after it finds them there.
+    /// what is recorded after it finds them there, and two contacts become one.
     MergeChats {
         /// [`Message::chat`](crate::Message::chat) of the messages to move: the LID's JID.
         from: String,
         /// Their new chat: the phone number's JID.
         into: String,
     },
+    /// What was learned of somebody; does nothing when it is known.
+    Contact(Box<ContactChange>),
     /// An event on its own.
     Event(NewEvent),
 }
@@ -133,15 +170,27 @@ pub struct Recorded {
     pub taken: Option<StoredClaim>,
 }
 
+impl Recorded {
+    /// With what was recorded after it, of the same instance and in the same commit.
+    #[must_use]
+    pub fn followed_by(mut self, later: Self) -> Self {
+        if self.events.is_empty() {
+            return later;
+        }
+        self.events.extend(later.events);
+        self
+    }
+}
+
 /// What became of one [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The message was new, or the event was appended. For an amendment with a carrier: the carrier was new, whatever
+    /// The message or the contact was new, or the event was appended. For an amendment with a carrier: the carrier was new, whatever
     /// became of the target.
     Added,
     /// The message is stored already: no change, no event. For an amendment: its carrier is.
     Duplicate,
-    /// At least one message got the new status, the new content (by an amendment without carrier) or the new chat.
+    /// At least one message got the new status, the new content (by an amendment without carrier) or the new chat; or the contact was changed.
     Advanced,
     /// The message is known, but was as far or further already, or can't be read: no change, no event.
     Unchanged,

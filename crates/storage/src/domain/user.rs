@@ -1,3 +1,7 @@
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use super::id::identifier;
 use super::word::words;
 use crate::{ApiKey, SecretText, Timestamp};
@@ -43,10 +47,30 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
     /// Counts the changes of the credentials; what was issued under an earlier version is no longer good.
     pub credentials_version: u32,
+    /// Where their credentials are good; empty for everywhere.
+    pub allowed_ips: Vec<IpNet>,
     /// When the user was created.
     pub created_at: Timestamp,
     /// When anything of this was last changed.
     pub updated_at: Timestamp,
+}
+
+impl User {
+    /// Whether their credentials are good at this address, which is canonical.
+    pub fn may_come_from(&self, address: IpAddr) -> bool {
+        self.allowed_ips.is_empty() || self.allowed_ips.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether they administer the gateway now.
+    pub fn administers(&self) -> bool {
+        self.role == Role::Admin && self.disabled_at.is_none()
+    }
+
+    /// About how many bytes a page holds of them.
+    pub fn size(&self) -> usize {
+        let networks = self.allowed_ips.len() * size_of::<IpNet>();
+        size_of::<Self>() + self.email.len() + self.first_name.len() + self.last_name.len() + networks
+    }
 }
 
 /// Changes to a user; `None` leaves a field as it is. One that takes a credential away (a new password, a new API key,
@@ -67,13 +91,16 @@ pub struct UserPatch {
     pub api_key: Option<ApiKey>,
     /// `Some(None)` enables the user again.
     pub disabled_at: Option<Option<Timestamp>>,
+    /// Where their credentials are good from now on.
+    pub allowed_ips: Option<Vec<IpNet>>,
 }
 
 impl UserPatch {
     /// Applies the changes as of `now`.
     pub fn apply(self, user: &mut User, now: Timestamp) {
         let takes_away = self.takes_a_credential_away();
-        let Self { email, password_hash, first_name, last_name, role, api_key, disabled_at } = self;
+        let Self { email, password_hash, first_name, last_name, role, api_key, disabled_at, allowed_ips } =
+            self;
         set(&mut user.email, email);
         set(&mut user.password_hash, password_hash);
         set(&mut user.first_name, first_name);
@@ -81,6 +108,7 @@ impl UserPatch {
         set(&mut user.role, role);
         set(&mut user.api_key, api_key);
         set(&mut user.disabled_at, disabled_at);
+        set(&mut user.allowed_ips, allowed_ips);
         if takes_away {
             user.credentials_version = user.credentials_version.saturating_add(1);
         }

@@ -110,6 +110,7 @@ impl DeliveryStore for MemoryStorage {
                 delivery.attempts = 0;
                 delivery.next_attempt = now;
                 delivery.updated_at = now;
+                delivery.replayed = true;
                 delivery.seq
             };
             Ok(dead.filter(|delivery| named(delivery.seq)).take(size(limit)).map(revive).collect())
@@ -131,7 +132,7 @@ impl DeliveryStore for MemoryStorage {
 }
 
 impl InstanceTables {
-    fn event(&self, seq: i64) -> Option<&Event> {
+    pub(super) fn event(&self, seq: i64) -> Option<&Event> {
         self.events.iter().find(|event| event.seq == seq)
     }
 
@@ -167,7 +168,7 @@ impl InstanceTables {
     }
 
     fn settle(&mut self, settlement: Settlement) {
-        let Settlement { consumer, epoch: _, cursor, put, done } = settlement;
+        let Settlement { consumer, epoch: _, cursor, put, done, attempts } = settlement;
         if !self.webhooks.contains_key(&consumer.name) {
             return;
         }
@@ -182,5 +183,6 @@ impl InstanceTables {
         for seq in done {
             self.deliveries.remove(&(consumer.name.clone(), seq));
         }
+        self.note_attempts(&consumer.name, attempts);
     }
 }

@@ -2,7 +2,10 @@ use async_trait::async_trait;
 
 use super::MemoryStorage;
 use super::messages::size;
-use crate::{Budget, Event, EventLog, EventPage, EventQuery, EventStart, InstanceId, StorageError, UserId};
+use crate::{
+    ActivityQuery, Budget, Event, EventLog, EventPage, EventQuery, EventStart, InstanceId, Page,
+    StorageError, UserId,
+};
 
 #[async_trait]
 impl EventLog for MemoryStorage {
@@ -22,6 +25,23 @@ impl EventLog for MemoryStorage {
         };
         let matching: Vec<_> = events.iter().filter(of_kind).filter(follows).collect();
         Ok(page(&matching, query))
+    }
+
+    async fn activity(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        query: &ActivityQuery,
+    ) -> Result<Page<Event>, StorageError> {
+        let tables = self.lock();
+        let events = tables.owned(owner, instance)?.events.iter().rev();
+        let matching: Vec<_> = events.filter(|event| query.wants(&event.data, event.timestamp)).collect();
+        let wanted = matching.iter().skip(size(query.skip));
+        let items: Vec<_> =
+            wanted.clone().take(fitting(wanted, size(query.limit))).copied().cloned().collect();
+        let total = matching.len() as u64;
+        let has_more = query.skip.saturating_add(items.len() as u64) < total;
+        Ok(Page { items, total, has_more, next: None })
     }
 }
 

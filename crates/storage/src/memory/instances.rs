@@ -45,21 +45,18 @@ impl InstanceStore for MemoryStorage {
         limit: u64,
         skip: u64,
     ) -> Result<Page<(Instance, Webhook)>, StorageError> {
-        let tables = self.lock();
-        let mut all: Vec<_> = tables.of_owner(owner).collect();
-        all.sort_by_key(|tables| tables.age());
-        let total = all.len() as u64;
-        let (mut items, mut budget) = (Vec::new(), Budget::default());
-        for tables in all.into_iter().skip(size(skip)).take(size(limit)) {
-            if !budget.has_room() {
-                break;
-            }
-            let (instance, webhook) = (tables.view(), tables.default_webhook());
-            budget.take(instance.size() + webhook.size());
-            items.push((instance, webhook));
-        }
-        let has_more = skip.saturating_add(items.len() as u64) < total;
-        Ok(Page { items, total, has_more, next: None })
+        Ok(self.lock().page_of(owner, |_| true, limit, skip))
+    }
+
+    async fn instances_tagged(
+        &self,
+        owner: UserId,
+        tag: &str,
+        limit: u64,
+        skip: u64,
+    ) -> Result<Page<(Instance, Webhook)>, StorageError> {
+        let has_tag = |instance: &Instance| instance.tags.iter().any(|other| other == tag);
+        Ok(self.lock().page_of(owner, has_tag, limit, skip))
     }
 
     fn update_instance(
@@ -76,10 +73,15 @@ impl InstanceStore for MemoryStorage {
             edit.check(&before.0.version(&before.1))?;
             let (mut instance, mut webhook) = before.clone();
             patch.apply(&mut instance, &mut webhook, edit.now)?;
-            if instance.connection != before.0.connection {
+            if instance.is_for_the_holder(&before.0) {
                 tables.check_terms(&edit)?;
             }
-            let recorded = tables.replace_webhook(&before.1, &webhook, &edit, now)?;
+            let mut recorded = tables.replace_webhook(&before.1, &webhook, &edit, now)?;
+            if let Some(told) = instance.told(&before.0)
+                && edit.epoch == Some(tables.epoch)
+            {
+                recorded = recorded.followed_by(tables.tell(told, &edit, now));
+            }
             tables.instance = instance;
             Ok(Edited { before, now: (tables.view(), webhook), recorded })
         })
@@ -110,7 +112,31 @@ impl InstanceStore for MemoryStorage {
 }
 
 impl Tables {
-    fn of_owner(&self, owner: UserId) -> impl Iterator<Item = &InstanceTables> {
+    /// A page of those of a user's instances that are wanted, oldest first.
+    fn page_of(
+        &self,
+        owner: UserId,
+        is_wanted: impl Fn(&Instance) -> bool,
+        limit: u64,
+        skip: u64,
+    ) -> Page<(Instance, Webhook)> {
+        let mut all: Vec<_> = self.of_owner(owner).filter(|tables| is_wanted(&tables.instance)).collect();
+        all.sort_by_key(|tables| tables.age());
+        let total = all.len() as u64;
+        let (mut items, mut budget) = (Vec::new(), Budget::default());
+        for tables in all.into_iter().skip(size(skip)).take(size(limit)) {
+            if !budget.has_room() {
+                break;
+            }
+            let (instance, webhook) = (tables.view(), tables.default_webhook());
+            budget.take(instance.size() + webhook.size());
+            items.push((instance, webhook));
+        }
+        let has_more = skip.saturating_add(items.len() as u64) < total;
+        Page { items, total, has_more, next: None }
+    }
+
+    pub(super) fn of_owner(&self, owner: UserId) -> impl Iterator<Item = &InstanceTables> {
         self.instances.values().filter(move |tables| tables.instance.owner == owner)
     }
 }
@@ -141,12 +167,19 @@ impl InstanceTables {
             lost_by: None,
             buried_at: None,
             webhooks: BTreeMap::new(),
+            consumers: BTreeMap::new(),
             messages: BTreeMap::new(),
             by_message_id: HashMap::new(),
+            receipts: HashMap::new(),
+            scheduled: BTreeMap::new(),
             early: Vec::new(),
+            contacts: BTreeMap::new(),
+            dialects: BTreeMap::new(),
             events: Vec::new(),
+            usage: BTreeMap::new(),
             cursors: HashMap::new(),
             deliveries: BTreeMap::new(),
+            attempts: HashMap::new(),
         }
     }
 

@@ -1,7 +1,10 @@
 use async_trait::async_trait;
 
 use super::{InstanceTables, MemoryStorage};
-use crate::{Budget, Cursor, InstanceId, Message, MessageQuery, MessageStore, Page, StorageError, UserId};
+use crate::{
+    Budget, ChatSummary, Cursor, InstanceId, ListFrom, Message, MessageFilter, MessageQuery, MessageStore,
+    Page, Receipt, SearchTerms, Slice, StorageError, Timestamp, UserId,
+};
 
 #[async_trait]
 impl MessageStore for MemoryStorage {
@@ -44,6 +47,54 @@ impl MessageStore for MemoryStorage {
         Ok(Page { items, total, has_more: false, next: None })
     }
 
+    async fn list_messages(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        filter: &MessageFilter,
+        from: ListFrom,
+        limit: u64,
+    ) -> Result<Slice<Message>, StorageError> {
+        self.slice(owner, instance, filter, None, from, limit)
+    }
+
+    async fn search_messages(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        terms: &SearchTerms,
+        filter: &MessageFilter,
+        before: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Slice<Message>, StorageError> {
+        let from = before.map_or(ListFrom::Newest, ListFrom::Before);
+        self.slice(owner, instance, filter, Some(terms), from, limit)
+    }
+
+    async fn chats(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        before: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Slice<ChatSummary>, StorageError> {
+        self.chat_list(owner, instance, before, limit)
+    }
+
+    async fn receipts(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        message_id: &str,
+    ) -> Result<Vec<Receipt>, StorageError> {
+        let tables = self.lock();
+        let tables = tables.owned(owner, instance)?;
+        let keys = tables.by_message_id.get(message_id).into_iter().flatten();
+        let ours = keys.copied().find(|key| tables.messages.get(key).is_some_and(|message| message.from_me));
+        let receipts = ours.and_then(|key| tables.receipts.get(&key));
+        Ok(receipts.into_iter().flat_map(|receipts| receipts.values().cloned()).collect())
+    }
+
     async fn messages_by_id(
         &self,
         owner: UserId,
@@ -51,6 +102,16 @@ impl MessageStore for MemoryStorage {
         message_id: &str,
     ) -> Result<Vec<Message>, StorageError> {
         Ok(self.lock().owned(owner, instance)?.messages_by_id(message_id))
+    }
+
+    async fn clear_messages(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        limit: u64,
+    ) -> Result<u64, StorageError> {
+        let mut tables = self.lock();
+        Ok(tables.owned_mut(owner, instance)?.prune_messages(Timestamp::from_millis(i64::MAX), limit))
     }
 }
 

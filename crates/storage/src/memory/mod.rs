@@ -4,18 +4,28 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    AmendTarget, Change, Clock, Delivery, Epoch, Event, Instance, InstanceId, MAX_EVENT_LEAD, Message,
-    Missing, NodeId, SecretText, StorageError, StoredClaim, Timestamp, User, UserId, Webhook, Write,
+    AmendTarget, Attempt, AuditEntry, Change, Clock, Contact, Day, Delivery, DialectAccess, Epoch, Event,
+    Instance, InstanceId, KeyId, MAX_EVENT_LEAD, Message, Missing, NamedConsumer, NodeId, Receipt, Scheduled,
+    ScopedKey, SecretText, StorageError, StoredClaim, Timestamp, Usage, User, UserId, Webhook, Write,
 };
 
+mod attempts;
+mod audit;
 mod claims;
+mod consumers;
+mod contacts;
 mod deliveries;
+mod dialects;
 mod events;
 mod instances;
+mod keys;
 mod leases;
 mod messages;
 mod prune;
 mod record;
+mod scheduled;
+mod search;
+mod usage;
 mod users;
 mod webhooks;
 
@@ -55,6 +65,12 @@ impl MemoryStorage {
 #[derive(Default)]
 struct Tables {
     users: BTreeMap<UserId, User>,
+    /// With the hash of each.
+    keys: BTreeMap<KeyId, (ScopedKey, [u8; 32])>,
+    /// Ascending by place.
+    audit: Vec<(i64, AuditEntry)>,
+    /// The place of the newest entry that ever was.
+    audit_end: i64,
     instances: BTreeMap<InstanceId, InstanceTables>,
     /// Until when each node's lease is good.
     nodes: HashMap<NodeId, Timestamp>,
@@ -75,18 +91,31 @@ struct InstanceTables {
     buried_at: Option<Timestamp>,
     /// By name.
     webhooks: BTreeMap<String, Webhook>,
+    /// By name.
+    consumers: BTreeMap<String, NamedConsumer>,
     /// In the order they were stored in.
     messages: BTreeMap<u64, Message>,
     /// Keys of `messages` by WhatsApp's message id, ascending.
     by_message_id: HashMap<String, Vec<u64>>,
+    /// By their JIDs.
+    contacts: BTreeMap<String, Contact>,
+    /// By the dialect's name.
+    dialects: BTreeMap<String, DialectAccess>,
+    /// What members of groups have told of messages, by their keys.
+    receipts: HashMap<u64, BTreeMap<String, Receipt>>,
+    /// Messages that are to be sent later, in the order they were added in.
+    scheduled: BTreeMap<i64, Scheduled>,
     /// Changes that wait for their message, in the order they came in.
     early: Vec<EarlyChange>,
     /// Ascending by `seq`.
     events: Vec<Event>,
+    usage: BTreeMap<Day, Usage>,
     /// By the consumer's name.
     cursors: HashMap<String, i64>,
     /// By the consumer's name and `seq`.
     deliveries: BTreeMap<(String, i64), Delivery>,
+    /// By the consumer's name, each with its number, oldest first.
+    attempts: HashMap<String, Vec<(i64, Attempt)>>,
 }
 
 /// A change that came before the message that it is about.

@@ -3,8 +3,9 @@ use async_trait::async_trait;
 use super::messages::size;
 use super::{EarlyChange, InstanceTables, MemoryStorage, prune};
 use crate::{
-    Amendment, Entry, Epoch, Event, Fleet, Instance, InstanceCounts, InstanceId, Message, Missing, NewEvent,
-    NewMessage, Outcome, Record, Recorded, StatusUpdate, StorageError, StoredClaim, Timestamp, Write,
+    Amendment, Day, Entry, Epoch, Event, Fleet, Instance, InstanceCounts, InstanceId, MAX_RECEIPTS,
+    MediaState, MediaUpdate, Message, Missing, NewEvent, NewMessage, Outcome, Receipt, Record, Recorded,
+    StatusUpdate, StorageError, StoredClaim, StoredMessageId, Timestamp, Usage, Write,
 };
 
 #[async_trait]
@@ -53,6 +54,9 @@ impl Fleet for MemoryStorage {
                 tables.claims.insert(key, (record.instance, taken));
             }
             let tables = tables.instance_mut(record.instance)?;
+            if let Some(due) = &record.due {
+                tables.take_due(due)?;
+            }
             if let Some(change) = record.state {
                 change.apply(&mut tables.instance);
             }
@@ -69,6 +73,33 @@ impl Fleet for MemoryStorage {
         Ok(pending.take(size(limit)).cloned().collect())
     }
 
+    async fn pending_media(
+        &self,
+        instance: InstanceId,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<(i64, Message)>, StorageError> {
+        let tables = self.lock();
+        let is_pending = |message: &Message| {
+            message.media.as_ref().is_some_and(|media| media.state == MediaState::Pending)
+        };
+        let messages = tables.instance(instance)?.messages.iter();
+        // Places begin with 1, as in a database.
+        let placed = messages.map(|(key, message)| (*key as i64 + 1, message));
+        let pending = placed.filter(|(place, message)| *place > after && is_pending(message));
+        Ok(pending.take(size(limit)).map(|(place, message)| (place, message.clone())).collect())
+    }
+
+    async fn has_file(&self, instance: InstanceId, message: StoredMessageId) -> Result<bool, StorageError> {
+        let tables = self.lock();
+        let is_it = |stored: &Message| {
+            let is_ready = stored.media.as_ref().is_some_and(|media| media.state == MediaState::Ready);
+            stored.id == message && is_ready
+        };
+        let tables = tables.instance(instance)?;
+        Ok(tables.messages.values().any(is_it) || tables.has_scheduled_file(message))
+    }
+
     async fn fleet_messages_by_id(
         &self,
         instance: InstanceId,
@@ -77,12 +108,24 @@ impl Fleet for MemoryStorage {
         Ok(self.lock().instance(instance)?.messages_by_id(message_id))
     }
 
+    async fn index_messages(&self, _limit: u64) -> Result<u64, StorageError> {
+        Ok(0)
+    }
+
     async fn prune_events(
         &self,
         default: Option<std::time::Duration>,
         limit: u64,
     ) -> Result<u64, StorageError> {
         Ok(prune::events(&mut self.lock(), self.clock.now(), default, limit))
+    }
+
+    async fn prune_media(
+        &self,
+        default: Option<std::time::Duration>,
+        limit: u64,
+    ) -> Result<u64, StorageError> {
+        Ok(prune::media(&mut self.lock(), self.clock.now(), default, limit))
     }
 
     async fn prune_messages(
@@ -142,6 +185,9 @@ impl Log {
 impl InstanceTables {
     /// Appends the events to those that there are; codes that they make void are forgotten.
     pub(super) fn keep(&mut self, log: Log) -> Recorded {
+        for event in &log.events {
+            self.count(Day::of(event.timestamp), Usage::of(&event.data));
+        }
         self.events.extend_from_slice(&log.events);
         if let Some(last) = self.events.iter().rposition(|event| event.data.voids_codes()) {
             self.events.iter_mut().take(last).for_each(|event| {
@@ -156,7 +202,12 @@ impl InstanceTables {
             Entry::Message(new) => self.add_message(*new, log),
             Entry::Status(update) => self.update_status(update, log),
             Entry::Amend(amendment) => self.amend(*amendment, log),
-            Entry::MergeChats { from, into } => self.merge_chats(&from, &into),
+            Entry::MergeChats { from, into } => {
+                self.merge_contacts(&from, &into, log.timestamp);
+                self.merge_chats(&from, &into)
+            }
+            Entry::Contact(change) => self.change_contact(&change, log.timestamp),
+            Entry::Media(update) => self.update_media(*update, log),
             Entry::Event(event) => {
                 log.append(Some(event));
                 Outcome::Added
@@ -186,9 +237,28 @@ impl InstanceTables {
         let concerned =
             |message: &Message| update.concerns(&message.chat, &message.wire_chat, message.from_me);
         let advance = |message: &mut Message| message.advance(update.status, update.at);
+        if let Some(member) = &update.member {
+            self.learn_receipt(&update, member);
+        }
         let outcome = self.change_all(&update.message_id, concerned, advance);
         log.append(update.event.filter(|_| outcome == Outcome::Advanced));
         outcome
+    }
+
+    fn learn_receipt(&mut self, update: &StatusUpdate, member: &str) {
+        for key in self.by_message_id.get(&update.message_id).into_iter().flatten() {
+            let concerned = self
+                .messages
+                .get(key)
+                .filter(|message| update.concerns(&message.chat, &message.wire_chat, message.from_me));
+            let Some(message) = concerned else { continue };
+            let of_message = self.receipts.entry(*key).or_default();
+            let has_room = (of_message.len() as u64) < MAX_RECEIPTS;
+            if has_room || of_message.contains_key(member) {
+                let receipt = of_message.entry(member.to_owned()).or_insert_with(|| Receipt::of(member));
+                receipt.learn(update.status, update.at.max(message.created_at));
+            }
+        }
     }
 
     fn amend(&mut self, amendment: Amendment, log: &mut Log) -> Outcome {
@@ -204,6 +274,18 @@ impl InstanceTables {
             self.early.push(EarlyChange { target, change, at });
         }
         carried.unwrap_or(amended)
+    }
+
+    fn update_media(&mut self, update: MediaUpdate, log: &mut Log) -> Outcome {
+        let MediaUpdate { message: (id, message_id), media, at, event } = update;
+        let concerned = |message: &Message| message.id == id && message.revoked_at.is_none();
+        let outcome = self.change_all(&message_id, concerned, |message| {
+            message.media = Some(media.clone());
+            message.updated_at = message.updated_at.max(at);
+            true
+        });
+        log.append(event.filter(|_| outcome == Outcome::Advanced));
+        outcome
     }
 
     /// Changes every message with this id that is concerned.

@@ -3,8 +3,8 @@ use async_trait::async_trait;
 use super::record::Log;
 use super::{InstanceTables, MemoryStorage};
 use crate::{
-    Edit, Edited, InstanceId, Missing, NewEvent, Recorded, StorageError, Timestamp, UserId, Webhook,
-    WebhookPatch, WebhookStore, Write,
+    Consumer, Edit, Edited, Epoch, InstanceId, Missing, NewEvent, Recorded, StorageError, Timestamp, UserId,
+    Webhook, WebhookMark, WebhookPatch, WebhookStore, Write,
 };
 
 #[async_trait]
@@ -67,11 +67,30 @@ impl WebhookStore for MemoryStorage {
             tables.webhooks.remove(&name);
             tables.cursors.remove(&name);
             tables.deliveries.retain(|(consumer, _), _| *consumer != name);
+            tables.attempts.remove(&name);
             if name == Webhook::DEFAULT {
                 tables.cursors.insert(name.clone(), tables.last_seq());
                 tables.webhooks.insert(name, before.anew(now));
             }
             Ok(tables.tell(before.told(true), &edit, now))
+        })
+    }
+
+    fn mark_webhook(
+        &self,
+        consumer: Consumer,
+        epoch: Epoch,
+        mark: WebhookMark,
+        now: Timestamp,
+    ) -> Write<Recorded> {
+        let time = self.clock.now();
+        self.write(|tables| {
+            let tables = tables.instance_mut(consumer.instance)?;
+            let edit = Edit::at(now).told_by(epoch);
+            tables.check_terms(&edit)?;
+            let webhook = tables.webhooks.get_mut(&consumer.name).ok_or(NO_WEBHOOK)?;
+            let event = webhook.mark(mark, now);
+            Ok(event.map(|event| tables.tell(event, &edit, time)).unwrap_or_default())
         })
     }
 
@@ -108,7 +127,7 @@ impl InstanceTables {
         Ok(self.tell(changed.told(false), edit, now))
     }
 
-    fn tell(&mut self, event: NewEvent, edit: &Edit, now: Timestamp) -> Recorded {
+    pub(super) fn tell(&mut self, event: NewEvent, edit: &Edit, now: Timestamp) -> Recorded {
         let mut log = Log::after(self, now);
         log.append(edit.epoch.map(|_| event));
         self.keep(log)

@@ -4,11 +4,14 @@ use wa_binary::Jid;
 
 use super::Client;
 use crate::command::{Command, GroupAnswer, GroupRequest};
-use crate::group::{Group, GroupChange, Joined, NotReached};
-use crate::request::RequestError;
+use crate::group::{Group, GroupChange, JoinRequest, Joined, NotReached};
+use crate::iq;
+use crate::request::{Person, RequestError};
 
 /// Longest subject that WhatsApp takes, in characters.
 const MAX_SUBJECT: usize = 100;
+/// What the server says of somebody who has no account.
+const NO_ACCOUNT: u32 = 404;
 
 impl Client {
     /// A group with its members, as the server shows it now.
@@ -34,7 +37,8 @@ impl Client {
     /// `Invalid` for a subject that WhatsApp won't take.
     pub async fn create_group(&self, subject: &str, members: &[Jid]) -> Result<Group, RequestError> {
         check_subject(subject)?;
-        let request = GroupRequest::Create { subject: subject.to_owned(), members: members.to_vec() };
+        let (members, _) = self.found(members).await?;
+        let request = GroupRequest::Create { subject: subject.to_owned(), members };
         self.one_group(request).await
     }
 
@@ -45,15 +49,47 @@ impl Client {
     pub async fn change_group(
         &self,
         group: &Jid,
-        change: GroupChange,
+        mut change: GroupChange,
     ) -> Result<Vec<NotReached>, RequestError> {
+        let group = in_group(group)?;
         if let GroupChange::Subject(subject) = &change {
             check_subject(subject)?;
         }
-        match self.about_groups(GroupRequest::Change(in_group(group)?, change)).await? {
-            GroupAnswer::Changed(refused) => Ok(refused),
-            _ => Err(unexpected()),
+        let mut not_reached = Vec::new();
+        if let Some(people) = change.people() {
+            (*people, not_reached) = self.found(people).await?;
+            if people.is_empty() {
+                return Ok(not_reached);
+            }
         }
+        match self.about_groups(GroupRequest::Change(group, change)).await? {
+            GroupAnswer::Changed(refused) => not_reached.extend(refused),
+            _ => return Err(unexpected()),
+        }
+        Ok(not_reached)
+    }
+
+    /// People as the server calls them, each once, and those who have no account. Who was given by number is called by
+    /// number, and by LID who was given by LID.
+    async fn found(&self, people: &[Jid]) -> Result<(Vec<Jid>, Vec<NotReached>), RequestError> {
+        let (mut found, mut nobody) = (Vec::with_capacity(people.len()), Vec::new());
+        for (asked, person) in people.iter().zip(self.who_are(people).await?) {
+            let address = |Person { pn, lid }| if asked.is_pn() { pn.or(lid) } else { lid.or(pn) };
+            match person.and_then(address) {
+                Some(address) if found.contains(&address) => {}
+                Some(address) => found.push(address),
+                None => nobody.push(NotReached { user: asked.clone(), code: NO_ACCOUNT }),
+            }
+        }
+        Ok((found, nobody))
+    }
+
+    /// Who asks to be let into a group.
+    ///
+    /// # Errors
+    /// `Refused` by the server: 403 only administrators may see it.
+    pub async fn join_requests(&self, group: &Jid) -> Result<Vec<JoinRequest>, RequestError> {
+        iq::group::read_requests(&self.iq(iq::group::requests(&in_group(group)?)).await?)
     }
 
     /// The code of a group's invite link, `https://chat.whatsapp.com/<code>`; with `reset` of a new one, and the present

@@ -29,7 +29,7 @@ pub(crate) async fn connect(
 ) -> Result<Link, Cause> {
     let request = ConnectRequest { attempt };
     let connection = match timeout(shared.config.connect_timeout, shared.connector.connect(request)).await {
-        Ok(Ok(connection)) => connection,
+        Ok(Ok(connection)) => shared.meter.counting(connection),
         Ok(Err(error)) => return Err(not_connected(&error, attempt)),
         Err(_) => return Err(Cause::Network),
     };
@@ -72,7 +72,7 @@ async fn shake_hands(
     let mut frames = FrameDecoder::default();
     let server_hello = read(&mut connection, &mut frames).await?;
     let now = u64::try_from(shared.clock.unix_millis() / 1000).unwrap_or(0);
-    let payload = payload::client_payload(&shared.config.appearance, version, device);
+    let payload = payload::client_payload(&shared.config, version, device);
     let (ciphers, finish) = waiting.read(&server_hello, &shared.trust, now, &payload).map_err(|error| {
         let cause = refused(&error);
         if cause == Cause::Clock {

@@ -11,12 +11,13 @@ use wa_protobuf::payload::web_info::WebSubPlatform;
 use wa_protobuf::payload::{AppVersion, ClientPayload, DevicePairingRegistrationData, UserAgent, WebInfo};
 use wa_store::Device;
 
-use crate::config::Appearance;
+use crate::config::{Appearance, Config, HistoryDepth};
 use crate::iq::big_endian;
 use crate::version::Version;
 
 /// The login payload of a paired device, else the registration payload.
-pub(crate) fn client_payload(appearance: &Appearance, version: Version, device: &Device) -> Vec<u8> {
+pub(crate) fn client_payload(config: &Config, version: Version, device: &Device) -> Vec<u8> {
+    let appearance = &config.appearance;
     let payload = match &device.jid {
         Some(jid) => ClientPayload {
             username: jid.user.parse().ok(),
@@ -31,7 +32,7 @@ pub(crate) fn client_payload(appearance: &Appearance, version: Version, device: 
         None => ClientPayload {
             passive: Some(false),
             pull: Some(false),
-            device_pairing_data: Some(registration(appearance, version, device)),
+            device_pairing_data: Some(registration(config, version, device)),
             ..common(appearance, version)
         },
     };
@@ -71,7 +72,7 @@ fn common(appearance: &Appearance, version: Version) -> ClientPayload {
     }
 }
 
-fn registration(appearance: &Appearance, version: Version, device: &Device) -> DevicePairingRegistrationData {
+fn registration(config: &Config, version: Version, device: &Device) -> DevicePairingRegistrationData {
     let signed = &device.signed_prekey;
     let public =
         |private: [u8; 32]| Bytes::copy_from_slice(PrivateKey::from_bytes(private).public_key().as_bytes());
@@ -84,16 +85,20 @@ fn registration(appearance: &Appearance, version: Version, device: &Device) -> D
         e_skey_val: Some(public(signed.private_key)),
         e_skey_sig: Some(Bytes::copy_from_slice(&signed.signature)),
         build_hash: Some(Bytes::copy_from_slice(&build)),
-        device_props: Some(device_props(appearance).encode_to_vec().into()),
+        device_props: Some(device_props(config).encode_to_vec().into()),
     }
 }
 
-fn device_props(appearance: &Appearance) -> DeviceProps {
+fn device_props(config: &Config) -> DeviceProps {
+    let (appearance, days) = (&config.appearance, config.history.days());
     // The version of the companion's own software, which WhatsApp Web leaves at 0.1.0.
     let version =
         CompanionVersion { primary: Some(0), secondary: Some(1), tertiary: Some(0), ..Default::default() };
     let history = HistorySyncConfig {
         storage_quota_mb: Some(10_240),
+        full_sync_days_limit: days,
+        recent_sync_days_limit: days,
+        on_demand_ready: Some(true),
         inline_initial_payload_in_e2ee_msg: Some(true),
         support_call_log_history: Some(true),
         support_bot_user_agent_chat_history: Some(true),
@@ -113,7 +118,7 @@ fn device_props(appearance: &Appearance) -> DeviceProps {
         os: Some(appearance.os.clone()),
         version: Some(version),
         platform_type: Some(appearance.platform.into()),
-        require_full_sync: Some(false),
+        require_full_sync: Some(matches!(config.history, HistoryDepth::Full | HistoryDepth::Days(_))),
         history_sync_config: Some(history),
     }
 }

@@ -12,6 +12,8 @@ pub struct Attributes {
     pub media_type: Option<&'static str>,
     /// `edit` of the `<message>`.
     pub edit: Option<EditCode>,
+    /// Name and value of what `<meta>` says of a poll, an event or what may be looked at once.
+    pub meta: Option<(&'static str, &'static str)>,
     /// Whether each `<enc>` says `decrypt-fail="hide"`: who can't decrypt it shows no placeholder.
     pub is_hidden: bool,
 }
@@ -79,7 +81,18 @@ impl Attributes {
                 | Body::Pin(_)
                 | Body::Keep(_)
         );
-        Self { kind, media_type, edit: edit(body, is_undone), is_hidden }
+        Self { kind, media_type, edit: edit(body, is_undone), meta: None, is_hidden }
+    }
+
+    /// What `<meta>` says of the content, apart from how often it may be looked at.
+    pub(super) fn meta_of(body: &Body<'_>) -> Option<(&'static str, &'static str)> {
+        match body {
+            Body::Poll(_) => Some(("polltype", "creation")),
+            Body::PollVote(_) => Some(("polltype", "vote")),
+            Body::Event(_) => Some(("event_type", "creation")),
+            Body::EventResponse(_) => Some(("event_type", "response")),
+            _ => None,
+        }
     }
 }
 
@@ -127,9 +140,10 @@ fn media_type(body: &Body<'_>) -> Option<&'static str> {
         | Body::Revoke(_)
         | Body::Pin(_)
         | Body::Keep(_)
+        | Body::Timer(_)
         | Body::Call
         | Body::Unknown
-        | Body::Machinery(_) => return None,
+        | Body::Machinery => return None,
     })
 }
 

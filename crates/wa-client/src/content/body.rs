@@ -58,9 +58,10 @@ pub(super) enum Body<'a> {
     Revoke(Option<&'a MessageKey>),
     Pin(&'a PinInChatMessage),
     Keep(&'a KeepInChatMessage),
+    Timer(&'a ProtocolMessage),
     Call,
     Unknown,
-    Machinery(Option<&'a ProtocolMessage>),
+    Machinery,
 }
 
 /// Returns the first of some fields that is there.
@@ -84,7 +85,7 @@ impl<'a> Body<'a> {
             .or_else(|| Self::referring(message))
             .unwrap_or_else(|| Self::rest(message));
         match body {
-            Self::Edit { .. } | Self::Revoke(_) | Self::Machinery(_) => body,
+            Self::Edit { .. } | Self::Revoke(_) | Self::Timer(_) | Self::Machinery => body,
             _ if unwrapped.is_edited => Self::Edit { key: None, content: Some(message) },
             _ => body,
         }
@@ -171,12 +172,18 @@ impl<'a> Body<'a> {
         if is(Type::Revoke) || (protocol.r#type.is_none() && key.is_some()) {
             return Some(Self::Revoke(key));
         }
+        if is(Type::EphemeralSetting) {
+            return Some(Self::Timer(protocol));
+        }
         is(Type::MessageEdit).then_some(Self::Edit { key, content: protocol.edited_message.as_deref() })
     }
 
     /// What is left: an empty text, what nobody knows, and what is for machines alone.
     fn rest(message: &'a Message) -> Self {
-        let unknown = message.comment_message.is_some()
+        let type_of = |protocol: &ProtocolMessage| protocol.r#type;
+        let is_new = |kind: i32| Type::try_from(kind).is_err();
+        let unknown = message.protocol_message.as_deref().and_then(type_of).is_some_and(is_new)
+            || message.comment_message.is_some()
             || message.enc_comment_message.is_some()
             || message.newsletter_admin_invite_message.is_some()
             || message.placeholder_message.is_some()
@@ -189,7 +196,7 @@ impl<'a> Body<'a> {
             || message.scheduled_call_edit_message.is_some();
         match &message.conversation {
             Some(text) => Self::Conversation(text),
-            None if !unknown && machinery => Self::Machinery(message.protocol_message.as_deref()),
+            None if !unknown && machinery => Self::Machinery,
             None => Self::Unknown,
         }
     }
@@ -230,9 +237,10 @@ impl<'a> Body<'a> {
             Self::Revoke(_) => Kind::Revoke,
             Self::Pin(_) => Kind::Pin,
             Self::Keep(_) => Kind::Keep,
+            Self::Timer(_) => Kind::Timer,
             Self::Call => Kind::Call,
             Self::StickerPack(_) | Self::Unknown => Kind::Unknown,
-            Self::Machinery(_) => Kind::Machinery,
+            Self::Machinery => Kind::Machinery,
         }
     }
 }

@@ -25,6 +25,17 @@ macro_rules! with_context {
     };
 }
 
+/// The same, in a message that we may have wrapped (PROTOCOL.md 11.5).
+pub(super) fn slot_within(message: &mut Message) -> Option<&mut Option<Box<ContextInfo>>> {
+    let wrapper = match message {
+        Message { document_with_caption_message: Some(wrapper), .. }
+        | Message { view_once_message: Some(wrapper), .. }
+        | Message { view_once_message_v2_extension: Some(wrapper), .. } => wrapper,
+        message => return slot(message),
+    };
+    slot(wrapper.message.as_deref_mut()?)
+}
+
 with_context!(
     extended_text_message,
     image_message,

@@ -1,3 +1,6 @@
+mod additions;
+mod kinds;
+
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -14,7 +17,10 @@ use wa_protobuf::e2e::{
 use super::context;
 use super::owned::{Content, Unreadable};
 use super::parts::{Quote, Target};
+use super::secret;
 use super::view::View;
+pub(crate) use additions::Around;
+pub use kinds::{MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, NotAPoll};
 
 /// A message to send, made of plain values or of stored bytes.
 ///
@@ -137,18 +143,29 @@ impl Draft {
         bytes
     }
 
-    fn new(message: Message) -> Self {
-        Self { message: Box::new(message), encoded: OnceLock::new() }
+    /// The secret that additions to it are encrypted with, and what votes choose from.
+    pub(crate) fn secret(&self) -> Option<[u8; 32]> {
+        secret::of(&self.message)
+    }
+
+    /// A message that is put together elsewhere.
+    pub(crate) fn of_message(message: Message) -> Self {
+        Self::new(message)
+    }
+
+    pub(super) fn new(message: Message) -> Self {
+        Self::of(Box::new(message))
+    }
+
+    fn of(message: Box<Message>) -> Self {
+        Self { message, encoded: OnceLock::new() }
     }
 
     /// Changes the context of content that can have one; a plain text becomes one that can.
     fn with_context(self, change: impl FnOnce(&mut ContextInfo)) -> Self {
-        let Self { mut message, encoded } = self;
-        if let Some(text) = message.conversation.take() {
-            let text = ExtendedTextMessage { text: Some(text), ..ExtendedTextMessage::default() };
-            message.extended_text_message = Some(Box::new(text));
-        }
-        match context::slot(&mut message) {
+        let Self { message, encoded } = self;
+        let mut message = extended(message);
+        match context::slot_within(&mut message) {
             Some(slot) => change(slot.get_or_insert_default()),
             None => return Self { message, encoded },
         }
@@ -179,6 +196,15 @@ impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Draft").field(&self.view().kind()).finish()
     }
+}
+
+/// A plain text as one that can have a context.
+fn extended(mut message: Box<Message>) -> Box<Message> {
+    if let Some(text) = message.conversation.take() {
+        let text = ExtendedTextMessage { text: Some(text), ..ExtendedTextMessage::default() };
+        message.extended_text_message = Some(Box::new(text));
+    }
+    message
 }
 
 /// What is shown of a quoted message: its content alone, without what it quotes itself and without its secret.

@@ -93,6 +93,8 @@ kinds! {
     Pin = "pin",
     /// Keeps a disappearing message, or lets go of it.
     Keep = "keep",
+    /// Sets after how long what is written in the chat disappears.
+    Timer = "timer",
     /// A call that was logged in the chat.
     Call = "call",
     /// Of a kind that this version doesn't know, or empty.

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use wa_media::MediaKind;
 use wa_protobuf::e2e::{
     AudioMessage, DocumentMessage, ImageMessage, StickerMessage, StickerPackMessage, VideoMessage,
 };
@@ -12,6 +13,8 @@ use super::body::Body;
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Media<'a> {
+    /// What it was uploaded as; decides how it is encrypted.
+    pub kind: Option<MediaKind>,
     /// Full address; not to be used for downloads where there is a path.
     pub url: Option<&'a str>,
     /// Path on a media host, with a query.
@@ -63,7 +66,8 @@ impl<'a> Media<'a> {
     pub(super) fn of(body: &Body<'a>) -> Option<Self> {
         Some(match *body {
             Body::Image(image) => image.into(),
-            Body::Video(video) | Body::VideoNote(video) => video.into(),
+            Body::Video(video) => video.into(),
+            Body::VideoNote(video) => Self { kind: Some(MediaKind::RoundVideo), ..video.into() },
             Body::Audio(audio) => audio.into(),
             Body::Document(document) => document.into(),
             Body::Sticker(sticker) => sticker.into(),
@@ -130,6 +134,7 @@ macro_rules! media {
 impl<'a> From<&'a ImageMessage> for Media<'a> {
     fn from(image: &'a ImageMessage) -> Self {
         media!(image, {
+            kind: Some(MediaKind::Image),
             width: image.width,
             height: image.height,
             thumbnail: image.jpeg_thumbnail.as_deref(),
@@ -140,6 +145,7 @@ impl<'a> From<&'a ImageMessage> for Media<'a> {
 impl<'a> From<&'a VideoMessage> for Media<'a> {
     fn from(video: &'a VideoMessage) -> Self {
         media!(video, {
+            kind: Some(MediaKind::Video),
             width: video.width,
             height: video.height,
             seconds: video.seconds,
@@ -152,6 +158,7 @@ impl<'a> From<&'a VideoMessage> for Media<'a> {
 impl<'a> From<&'a AudioMessage> for Media<'a> {
     fn from(audio: &'a AudioMessage) -> Self {
         media!(audio, {
+            kind: Some(if audio.ptt() { MediaKind::Voice } else { MediaKind::Audio }),
             seconds: audio.seconds,
             waveform: audio.waveform.as_deref(),
             is_voice: audio.ptt(),
@@ -162,6 +169,7 @@ impl<'a> From<&'a AudioMessage> for Media<'a> {
 impl<'a> From<&'a DocumentMessage> for Media<'a> {
     fn from(document: &'a DocumentMessage) -> Self {
         media!(document, {
+            kind: Some(MediaKind::Document),
             file_name: document.file_name.as_deref().or(document.title.as_deref()),
             pages: document.page_count,
             thumbnail: document.jpeg_thumbnail.as_deref(),
@@ -172,6 +180,7 @@ impl<'a> From<&'a DocumentMessage> for Media<'a> {
 impl<'a> From<&'a StickerMessage> for Media<'a> {
     fn from(sticker: &'a StickerMessage) -> Self {
         media!(sticker, {
+            kind: Some(MediaKind::Sticker),
             width: sticker.width,
             height: sticker.height,
             thumbnail: sticker.png_thumbnail.as_deref(),
@@ -182,6 +191,6 @@ impl<'a> From<&'a StickerMessage> for Media<'a> {
 
 impl<'a> From<&'a StickerPackMessage> for Media<'a> {
     fn from(pack: &'a StickerPackMessage) -> Self {
-        media!(pack)
+        Media { kind: Some(MediaKind::StickerPack), ..media!(pack) }
     }
 }

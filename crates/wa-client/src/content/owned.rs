@@ -5,6 +5,7 @@ use prost::Message as _;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use wa_protobuf::{e2e::Message, lenient};
 
+use super::secret;
 use super::view::View;
 
 /// `device_sent_message` of a `Message`, and `message` of that (PROTOCOL.md 11.1).
@@ -88,6 +89,11 @@ impl Content {
         let raw = raw.filter(|raw| Message::decode(raw.clone()).as_ref() == Ok(&message));
         let raw = raw.unwrap_or_else(|| message.encode_to_vec().into());
         Ok(OwnCopy { content: Self { message, raw }, destination: sent.destination_jid })
+    }
+
+    /// The secret that additions to it are encrypted with.
+    pub(crate) fn secret(&self) -> Option<[u8; 32]> {
+        secret::of(&self.message)
     }
 
     /// The sender key that it hands out, if it does; also in the envelope for own devices.

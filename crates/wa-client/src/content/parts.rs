@@ -1,7 +1,8 @@
 use std::fmt;
 
 use wa_protobuf::e2e::{
-    ContactMessage, ExtendedTextMessage, LiveLocationMessage, LocationMessage, MessageKey,
+    ContactMessage, EventMessage, ExtendedTextMessage, LiveLocationMessage, LocationMessage, MessageKey,
+    PollCreationMessage,
 };
 
 use super::view::View;
@@ -110,13 +111,21 @@ pub struct Link<'a> {
     pub title: Option<&'a str>,
     /// What the page says of itself.
     pub description: Option<&'a str>,
+    /// A small JPEG picture.
+    pub thumbnail: Option<&'a [u8]>,
 }
 
 impl<'a> Link<'a> {
+    /// A link as it stands in a text, without anything to show of it; the rest can be set afterwards.
+    pub fn to(url: &'a str) -> Self {
+        Self { url: Some(url), title: None, description: None, thumbnail: None }
+    }
+
     pub(super) fn of(text: &'a ExtendedTextMessage) -> Option<Self> {
         let said = |field: &'a Option<String>| field.as_deref().filter(|text| !text.trim().is_empty());
         let (url, title) = (said(&text.matched_text), said(&text.title));
-        (url.is_some() || title.is_some()).then(|| Self { url, title, description: said(&text.description) })
+        let (description, thumbnail) = (said(&text.description), text.jpeg_thumbnail.as_deref());
+        (url.is_some() || title.is_some()).then_some(Self { url, title, description, thumbnail })
     }
 }
 
@@ -134,6 +143,13 @@ pub struct Card<'a> {
     pub name: Option<&'a str>,
     /// The card, as a vCard text.
     pub vcard: Option<&'a str>,
+}
+
+impl<'a> Card<'a> {
+    /// A card with the name of its contact.
+    pub fn new(name: &'a str, vcard: &'a str) -> Self {
+        Self { name: Some(name), vcard: Some(vcard) }
+    }
 }
 
 impl fmt::Debug for Card<'_> {
@@ -166,6 +182,13 @@ pub struct Place<'a> {
     pub url: Option<&'a str>,
 }
 
+impl Place<'_> {
+    /// A place in degrees north and east, of which no more is said; the rest can be set afterwards.
+    pub fn at(latitude: f64, longitude: f64) -> Self {
+        Self { latitude, longitude, accuracy: None, name: None, address: None, url: None }
+    }
+}
+
 impl fmt::Debug for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Place").finish_non_exhaustive()
@@ -194,6 +217,96 @@ impl From<&LiveLocationMessage> for Place<'_> {
             name: None,
             address: None,
             url: None,
+        }
+    }
+}
+
+/// A question with options to choose from. `Debug` shows nothing of it.
+#[derive(Clone, Copy)]
+pub struct Poll<'a>(&'a PollCreationMessage);
+
+impl<'a> Poll<'a> {
+    pub(super) fn of(message: &'a PollCreationMessage) -> Self {
+        Self(message)
+    }
+
+    /// What is asked.
+    pub fn question(&self) -> &'a str {
+        self.0.name.as_deref().unwrap_or_default()
+    }
+
+    /// What may be chosen.
+    pub fn options(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.0.options.iter().filter_map(|option| option.option_name.as_deref())
+    }
+
+    /// How many options one person may choose; 0 means all.
+    pub fn choices(&self) -> u32 {
+        self.0.selectable_options_count()
+    }
+}
+
+impl fmt::Debug for Poll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poll").finish_non_exhaustive()
+    }
+}
+
+/// An invitation to a meeting. `Debug` shows nothing of it.
+#[derive(Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Meeting<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// What it is about.
+    pub description: Option<&'a str>,
+    /// Where it is.
+    pub place: Option<Place<'a>>,
+    /// A link to join it.
+    pub join_link: Option<&'a str>,
+    /// When it begins, Unix seconds.
+    pub starts_at: i64,
+    /// When it ends, Unix seconds.
+    pub ends_at: Option<i64>,
+    /// Whether it takes place no longer.
+    pub is_cancelled: bool,
+    /// Whether guests may be brought along.
+    pub are_guests_allowed: bool,
+}
+
+impl<'a> Meeting<'a> {
+    /// A meeting that begins at a time in Unix seconds; the rest can be set afterwards.
+    pub fn new(name: &'a str, starts_at: i64) -> Self {
+        Self {
+            name,
+            description: None,
+            place: None,
+            join_link: None,
+            starts_at,
+            ends_at: None,
+            is_cancelled: false,
+            are_guests_allowed: false,
+        }
+    }
+}
+
+impl fmt::Debug for Meeting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meeting").finish_non_exhaustive()
+    }
+}
+
+impl<'a> From<&'a EventMessage> for Meeting<'a> {
+    fn from(event: &'a EventMessage) -> Self {
+        Self {
+            name: event.name.as_deref().unwrap_or_default(),
+            description: event.description.as_deref(),
+            place: event.location.as_deref().map(Place::from),
+            join_link: event.join_link.as_deref(),
+            starts_at: event.start_time(),
+            ends_at: event.end_time,
+            is_cancelled: event.is_canceled(),
+            are_guests_allowed: event.extra_guests_allowed(),
         }
     }
 }

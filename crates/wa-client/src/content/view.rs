@@ -2,7 +2,6 @@ use std::fmt;
 
 use wa_protobuf::e2e::keep_in_chat_message::KeepType;
 use wa_protobuf::e2e::pin_in_chat_message::Type as PinType;
-use wa_protobuf::e2e::protocol_message::Type;
 use wa_protobuf::e2e::{ContextInfo, Message};
 
 use super::attributes::Attributes;
@@ -10,7 +9,7 @@ use super::body::Body;
 use super::context;
 use super::kind::Kind;
 use super::media::Media;
-use super::parts::{Card, Link, Place, Quote, Target};
+use super::parts::{Card, Link, Meeting, Place, Poll, Quote, Target};
 use super::wrapper::{MAX_DEPTH, Unwrapped};
 
 /// A message seen through its wrappers (view-once, ephemeral, sent by another own device, edited, …). Borrows everything.
@@ -177,10 +176,10 @@ impl<'a> View<'a> {
             }
     }
 
-    /// Seconds after which it disappears; of machinery that sets the timer of a chat, the new timer. 0 is off.
+    /// Seconds after which it disappears; of what sets the timer of a chat, the new timer. 0 is off.
     pub fn expiration(&self) -> Option<u32> {
         match self.body {
-            Body::Machinery(protocol) => protocol?.ephemeral_expiration,
+            Body::Timer(protocol) => protocol.ephemeral_expiration,
             _ => self.context()?.expiration,
         }
     }
@@ -188,8 +187,7 @@ impl<'a> View<'a> {
     /// What it says of the timer of its chat: seconds, 0 being off, and when that was set, in Unix seconds.
     pub(crate) fn timer(&self) -> Option<(u32, Option<i64>)> {
         match self.body {
-            Body::Machinery(protocol) => {
-                let protocol = protocol.filter(|protocol| protocol.r#type() == Type::EphemeralSetting)?;
+            Body::Timer(protocol) => {
                 Some((protocol.ephemeral_expiration(), protocol.ephemeral_setting_timestamp))
             }
             _ => {
@@ -224,6 +222,18 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The question and its options.
+    pub fn poll(&self) -> Option<Poll<'a>> {
+        let Body::Poll(poll) = self.body else { return None };
+        Some(Poll::of(poll))
+    }
+
+    /// The meeting that it invites to.
+    pub fn meeting(&self) -> Option<Meeting<'a>> {
+        let Body::Event(event) = self.body else { return None };
+        Some(event.into())
+    }
+
     /// The sender's id of the button or row that was chosen.
     pub fn choice(&self) -> Option<&'a str> {
         match self.body {
@@ -236,12 +246,19 @@ impl<'a> View<'a> {
 
     /// What the stanza that carries it says about it.
     pub fn attributes(&self) -> Attributes {
-        Attributes::of(&self.body, self.is_undone())
+        let meta =
+            if self.is_view_once() { Some(("view_once", "true")) } else { Attributes::meta_of(&self.body) };
+        Attributes { meta, ..Attributes::of(&self.body, self.is_undone()) }
     }
 
     /// Its protobuf, encoded anew without the wrappers: to keep a part of a message, such as the new content of an edit.
     pub fn to_raw(&self) -> bytes::Bytes {
         prost::Message::encode_to_vec(self.unwrapped()).into()
+    }
+
+    /// What holds its content, by field.
+    pub(super) fn body(&self) -> &Body<'a> {
+        &self.body
     }
 
     pub(super) fn unwrapped(&self) -> &'a Message {

@@ -1,6 +1,6 @@
 //! Messages of others, and of our other devices.
 
-use crate::content::Content;
+use crate::content::{Content, Opened};
 use crate::message::MessageId;
 use std::fmt;
 use wa_binary::Jid;
@@ -76,14 +76,17 @@ impl fmt::Debug for MessageInfo {
 pub struct IncomingMessage {
     /// Who wrote it, where and when.
     pub info: MessageInfo,
-    /// What it says. Its bytes are those that came, without the envelope of copies for own devices.
+    /// What it says. Its bytes are those that came, without the envelope of copies for own devices; only for a reaction or an
+    /// edit that was encrypted with the secret of the message that it is about, they are those of its equal in the clear.
     pub content: Content,
+    /// The vote, or the answer to an event, that it holds, where it could be opened.
+    pub opened: Option<Opened>,
 }
 
 impl IncomingMessage {
     /// A message with this content. For tests of embedders.
     pub fn new(info: MessageInfo, content: Content) -> Self {
-        Self { info, content }
+        Self { info, content, opened: None }
     }
 
     /// The text of a text message, be it plain or with a preview, a quote or mentions.

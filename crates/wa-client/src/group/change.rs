@@ -36,6 +36,21 @@ pub enum GroupChange {
     Leave,
 }
 
+impl GroupChange {
+    /// Whom it is about.
+    pub(crate) fn people(&mut self) -> Option<&mut Vec<Jid>> {
+        match self {
+            Self::Add(people)
+            | Self::Remove(people)
+            | Self::Promote(people)
+            | Self::Demote(people)
+            | Self::Approve(people)
+            | Self::Reject(people) => Some(people),
+            _ => None,
+        }
+    }
+}
+
 /// Somebody whom a change could not reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotReached {
@@ -53,4 +68,13 @@ pub enum Joined {
     Member(Jid),
     /// The administrators of this group were asked.
     Asked(Jid),
+}
+
+/// Somebody who asks to be let into a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// Who it is, as the group names them.
+    pub user: Jid,
+    /// Since when: Unix seconds.
+    pub at: i64,
 }

@@ -2,7 +2,7 @@
 
 use wa_binary::{Jid, Node, Server};
 
-use crate::group::{Group, GroupChange, Joined, NotReached};
+use crate::group::{Group, GroupChange, JoinRequest, Joined, NotReached};
 use crate::request::RequestError;
 
 /// Asks for a group with its members.
@@ -41,6 +41,21 @@ pub(crate) fn invite(group: &Jid, reset: bool) -> Node<'static> {
 /// The code, from the answer to [`invite`].
 pub(crate) fn read_code(answer: &Node<'_>) -> Result<String, RequestError> {
     Ok(answer.require_child("invite")?.require_text("code")?.into_owned())
+}
+
+/// Asks who wants to be let in.
+pub(crate) fn requests(group: &Jid) -> Node<'static> {
+    about(group, "get", Node::new("membership_approval_requests"))
+}
+
+/// Who wants to be let in, from the answer to [`requests`].
+pub(crate) fn read_requests(answer: &Node<'_>) -> Result<Vec<JoinRequest>, RequestError> {
+    let requests = answer.require_child("membership_approval_requests")?;
+    let request = |node: &Node<'_>| {
+        let at = node.attrs.number("request_time").and_then(Result::ok).unwrap_or(0);
+        Some(JoinRequest { user: node.attrs.jid("jid")?.to_user(), at })
+    };
+    Ok(requests.children_named("membership_approval_request").filter_map(request).collect())
 }
 
 /// Asks which group an invite link leads to.

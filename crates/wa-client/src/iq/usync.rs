@@ -28,6 +28,20 @@ pub(crate) fn contacts<'a>(sid: &str, numbers: impl IntoIterator<Item = &'a str>
     usync(sid, "interactive", query, users)
 }
 
+/// Asks what somebody says about themself.
+pub(crate) fn about(sid: &str, of: &Jid) -> Node<'static> {
+    let user = Node::new("user").attr("jid", of.to_user());
+    usync(sid, "interactive", [Node::new("status")], [user])
+}
+
+/// What they say, from the answer to [`about`]; `None` where there is nothing to be seen.
+pub(crate) fn parse_about(answer: &Node<'_>) -> Result<Option<String>, RequestError> {
+    let list = answer.require_child("usync")?.require_child("list")?;
+    let status = list.get_child("user").and_then(|user| user.get_child("status")?.bytes());
+    let text = status.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
 fn usync(
     sid: &str,
     context: &'static str,

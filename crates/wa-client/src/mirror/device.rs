@@ -14,6 +14,9 @@ use super::Mirror;
 /// Longest name that is learnt, in bytes: WhatsApp takes 25 characters.
 const LONGEST_NAME: usize = 256;
 
+/// Longest salt that is kept, in bytes: WhatsApp's has 32.
+const LONGEST_SALT: usize = 64;
+
 impl Mirror {
     /// Whether this is the own account, by phone number or LID.
     pub(crate) fn is_own_user(&self, jid: &Jid) -> bool {
@@ -71,8 +74,19 @@ impl Mirror {
 
     /// The phone has shared the salt of the account's tokens.
     pub(crate) fn learn_salt(&mut self, salt: Bytes) {
+        if !(1..=LONGEST_SALT).contains(&salt.len()) {
+            return;
+        }
         if self.device.nct_salt.as_ref() != Some(&salt) {
             self.device.nct_salt = Some(salt);
+            self.device_changed();
+            self.must_commit();
+        }
+    }
+
+    /// The account has no salt any more.
+    pub(crate) fn forget_salt(&mut self) {
+        if self.device.nct_salt.take().is_some() {
             self.device_changed();
             self.must_commit();
         }

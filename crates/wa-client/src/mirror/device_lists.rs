@@ -5,8 +5,9 @@ use wa_store::{DeviceList, Store, StoreError};
 
 use super::Mirror;
 
-/// Device lists kept in memory per companion; the store has all.
-pub(super) const CACHED_DEVICE_LISTS: usize = 256;
+/// Device lists kept in memory per companion while it is in use: those of a full group (1,024 members), of which each
+/// message needs all, and as many others. The store has all.
+pub(super) const CACHED_DEVICE_LISTS: usize = 2_048;
 
 impl Mirror {
     /// The device list of this user, if it is known and was fetched at `oldest` (Unix seconds) or later.
@@ -19,6 +20,19 @@ impl Mirror {
         self.load_device_list(store, user).await?;
         let list = self.device_lists.get(user).and_then(Option::as_ref);
         Ok(list.filter(|list| list.fetched_at >= oldest && !list.devices.is_empty()).cloned())
+    }
+
+    /// Brings the device lists of these users into memory, with one read.
+    pub(crate) async fn load_device_lists(&mut self, store: &Store, users: &[Jid]) -> Result<(), StoreError> {
+        let is_missing = |user: &&Jid| !self.device_lists.contains(*user);
+        let missing: Vec<_> = users.iter().filter(is_missing).cloned().collect();
+        let lists = store.device_lists(&missing).await?;
+        for (user, list) in missing.into_iter().zip(lists) {
+            if let Some(list) = list {
+                self.device_lists.put(user, Some(list));
+            }
+        }
+        Ok(())
     }
 
     /// When the newest list of companions was signed that this user's account has shown, in Unix seconds; 0 if none was.

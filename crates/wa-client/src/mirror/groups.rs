@@ -1,5 +1,6 @@
 //! Groups that the companion writes to, and who has its keys.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use wa_binary::Jid;
@@ -39,6 +40,24 @@ impl Mirror {
     /// Who has the own sender key of a group, if that has been loaded.
     pub(crate) fn key_holders(&self, group: &Jid) -> Option<&KeyHolders> {
         self.key_holders.peek(group)
+    }
+
+    /// Devices with these Signal names have other keys than before: what they were handed is lost to them, and has to be
+    /// handed out again.
+    pub(crate) async fn take_keys_from(&mut self, store: &Store, names: &[&str]) -> Result<(), StoreError> {
+        let stored = store.keys_held_by(names).await?;
+        let stored = stored.into_iter().filter_map(|(group, holders)| Some((group.parse().ok()?, holders)));
+        let mut groups: HashMap<Jid, KeyHolders> = stored.collect();
+        // What is in memory is newer.
+        groups.extend(self.key_holders.iter().map(|(group, holders)| (group.clone(), holders.clone())));
+        for (group, mut holders) in groups {
+            let before = holders.len();
+            holders.retain(|holder| !names.contains(&holder.name.as_str()));
+            if holders.len() < before {
+                self.save_key_holders(&group, holders);
+            }
+        }
+        Ok(())
     }
 
     /// Notes who has the own sender key of a group from now on.

@@ -43,9 +43,27 @@ impl Online<'_> {
             }
             Command::Resolve(numbers, reply) => query::resolve(&mut self.context, numbers, reply),
             Command::WhoIs(user, reply) => self.queries.who_is(&mut self.context, *user, reply).await,
+            Command::WhoAre(users, reply) => {
+                return query::many::who_are(&mut self.context, users, reply).await;
+            }
             Command::Group(request, reply) => query::groups::ask(&mut self.context, *request, reply),
+            Command::Ask(request, reply) => query::media::ask(&mut self.context, *request, reply),
+            Command::Reupload(call, reply) => {
+                return query::media::ask_phone(&mut self.context, &call, reply).await;
+            }
+            Command::Signal(signal, reply) => return self.on_signal(*signal, reply).await,
+            Command::Add(request, reply) => {
+                let draft = query::additions::compose(&mut self.context, &request).await;
+                let _ = reply.send(draft);
+            }
             Command::Presence(presence, reply) => {
                 self.announce(presence).await?;
+                let _ = reply.send(Ok(()));
+            }
+            Command::AppState(drafts, reply) => self.app_state.write(&mut self.context, drafts, reply),
+            Command::OlderMessages(wanted, reply) => {
+                let own = self.context.mirror.device.lid.as_ref().map(|lid| lid.to_user().to_string());
+                self.context.mirror.letters.ask_for_messages(&wanted, own);
                 let _ = reply.send(Ok(()));
             }
             Command::Limit(to, reply) => {

@@ -68,6 +68,11 @@ impl Online<'_> {
                 .look_up(|asker| async move { Answered::Props(asker.ask(iq::account::props()).await) });
         }
         self.standing.after_login(&mut self.context);
+        self.app_state.after_login(&mut self.context);
+        // A fetch ends with its connection.
+        if self.context.mirror.history.fetching.take().is_some() {
+            self.context.mirror.history.look_again();
+        }
         self.sender.ask_phone(&mut self.context).await
     }
 

@@ -41,7 +41,7 @@ impl Online<'_> {
                 return Box::pin(self.on_retry_receipt(&node)).await;
             }
             if receive::proves_arrival(&node) {
-                self.sender.on_receipt(&node);
+                self.sender.on_receipt(&self.context, &node);
             }
         }
         if Receiver::is_for(&node) {
@@ -77,7 +77,9 @@ impl Online<'_> {
             }
             "stream:error" => Err(End::said(of_stream_error(&node), &node)),
             "xmlstreamend" => Err(End::of(Cause::Network)),
-            // Presences and typing; everything else was the receiver's.
+            "presence" => self.on_presence(&node).await,
+            "chatstate" => self.on_chat_state(&node).await,
+            // Everything else was the receiver's.
             _ => Ok(()),
         }
     }

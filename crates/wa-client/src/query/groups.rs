@@ -41,14 +41,14 @@ pub(crate) async fn on_answer(
     }
     match &answer {
         Ok(GroupAnswer::Group(group)) => {
-            context.learn_members(group).await?;
+            context.learn_members(&group.members).await?;
             if !group.members.is_empty() {
                 context.mirror.save_group((**group).clone());
             }
         }
         Ok(GroupAnswer::Groups(groups)) => {
             for group in groups {
-                context.learn_members(group).await?;
+                context.learn_members(&group.members).await?;
             }
         }
         _ => {}

@@ -3,6 +3,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use wa_binary::{Jid, Node, Server, ShapeError};
 
 use crate::mirror::Mirror;
+use crate::server_clock::time_of;
 
 /// Who wrote to whom, from the attributes of a message or receipt (PROTOCOL.md 12).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Envelope {
             id: node.require_text("id")?.into_owned(),
             chat_alt: attribute(chat_alt).filter(|_| from_me && !shared).map(|jid| jid.to_user()),
             sender_alt: sender_alt.map(|alt| with_device_of(alt.unhosted(), &sender)),
-            timestamp: node.attrs.number("t").and_then(Result::ok).unwrap_or(now),
+            timestamp: time_of(node, now).unwrap_or(now),
             offline: node.attrs.contains("offline"),
             peer: node.attrs.get("category").is_some_and(|category| *category == "peer"),
             from,

@@ -9,7 +9,7 @@ use wa_binary::Node;
 use super::Receiver;
 use super::decrypt::{Decrypted, decrypt};
 use super::envelope::Envelope;
-use super::message::{is_pairwise, is_recorded, look_up_primary};
+use super::message::{is_msmsg, is_pairwise, is_recorded, look_up_primary};
 use super::receipt::delivery;
 use super::sender_key;
 use crate::context::Context;
@@ -29,7 +29,7 @@ impl Receiver {
         frame: &Bytes,
     ) -> Result<(), End> {
         let mut is_settled = false;
-        let mut unread = None;
+        let (mut unread, mut foreign) = (None, None);
         for enc in node.children_named("enc") {
             match self.open_in_group(context, node, enc, envelope).await? {
                 Opened::Content(plain) => {
@@ -42,12 +42,16 @@ impl Receiver {
                     self.answers.push(delivery(envelope, self.is_shown));
                 }
                 Opened::Unread(reason) => unread = unread.or(Some((enc, reason))),
+                Opened::Foreign(reason) => foreign = Some(reason),
             }
         }
-        match unread.filter(|_| !is_settled) {
-            Some((enc, reason)) => self.on_undecryptable(context, keeper, node, enc, envelope, reason).await,
-            None if is_settled => Ok(()),
-            None => {
+        match (unread, foreign) {
+            _ if is_settled => Ok(()),
+            (Some((enc, reason)), _) => {
+                self.on_undecryptable(context, keeper, node, enc, envelope, reason).await
+            }
+            (None, Some(reason)) => self.on_unreadable(context, node, envelope, reason).await,
+            (None, None) => {
                 self.answers.push(delivery(envelope, self.is_shown));
                 Ok(())
             }
@@ -68,7 +72,9 @@ impl Receiver {
         let decrypted = match () {
             () if is_pairwise => decrypt(context, enc, &sender, vouched.as_deref()).await?,
             () if is_sealed => sender_key::decrypt(context, enc, &envelope.chat, &sender).await?,
-            () => Decrypted::Failed(UndecryptableReason::Unknown),
+            // With a secret of the message that it answers.
+            () if is_msmsg(enc) => return Ok(Opened::Foreign(UndecryptableReason::Bot)),
+            () => return Ok(Opened::Foreign(UndecryptableReason::Unknown)),
         };
         Ok(match decrypted {
             Decrypted::Plain(plain) if is_pairwise => {
@@ -121,4 +127,6 @@ enum Opened {
     Known,
     /// It can't be read.
     Unread(UndecryptableReason),
+    /// It isn't encrypted for devices like this one: nobody need be asked for it again.
+    Foreign(UndecryptableReason),
 }

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use wa_appstate::Collection;
 use wa_binary::Node;
 use wa_noise::preamble::MAX_ROUTING;
 
@@ -28,17 +29,20 @@ impl Receiver {
     }
 }
 
-/// Something of the account changed while we were away. Of the account itself only the own devices are held: they are
-/// asked for again when they are needed, and so it is clean. What is not held stays dirty, for whoever will hold it.
+/// Something of the account changed while we were away. Of the account itself the own devices and the app state
+/// are held: they are asked for again, and so it is clean. What is not held stays dirty, for whoever will hold it.
 async fn on_dirty(context: &mut Context<'_>, dirty: &Node<'_>) -> Result<(), End> {
     let (Some(kind), Some(timestamp)) = (dirty.attrs.text("type"), dirty.attrs.text("timestamp")) else {
         return Ok(());
     };
-    if kind != "account_sync" {
-        tracing::debug!(%kind, "something changed that this client does not hold");
-        return Ok(());
+    match &*kind {
+        "account_sync" => expire_own_devices(context).await?,
+        "syncd_app_state" => context.mirror.stale_collections.extend(Collection::ALL),
+        _ => {
+            tracing::debug!(%kind, "something changed that this client does not hold");
+            return Ok(());
+        }
     }
-    expire_own_devices(context).await?;
     let clean = context.requests.unanswered(iq::session::clean(&kind, &timestamp));
     Ok(context.link.send(&clean).await?)
 }

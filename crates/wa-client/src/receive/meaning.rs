@@ -8,11 +8,13 @@ use wa_binary::{Jid, Node};
 use wa_store::{Store, StoreError};
 
 use super::envelope::Envelope;
+use super::opening::opened;
 use super::peer;
 use crate::content::Content;
 use crate::event::{Event, IncomingMessage, MessageInfo, Undecryptable, UndecryptableReason};
 use crate::message::MessageId;
-use crate::mirror::Mirror;
+use crate::mirror::{Holder, Mirror};
+use crate::shared::Shared;
 
 /// What a plaintext leads to.
 pub(super) struct Meaning {
@@ -34,11 +36,12 @@ pub(super) enum Answer {
 /// Reads a plaintext; what the phone shares with its companions is noted in the mirror.
 pub(super) async fn of(
     mirror: &mut Mirror,
-    store: &Store,
+    shared: &Shared,
     node: &Node<'_>,
     envelope: &Envelope,
     raw: Bytes,
 ) -> Result<Meaning, StoreError> {
+    let store = &shared.store;
     let content = Content::decode(raw.clone()).unwrap_or_else(|error| {
         tracing::warn!(%error, "what a message holds is not known");
         Content::unknown(raw)
@@ -48,9 +51,14 @@ pub(super) async fn of(
     {
         return Ok(meaning);
     }
-    let (chat, content) = opened(envelope, content);
+    let (chat, content) = unwrapped(envelope, content);
     let info = info(mirror, store, node, envelope, chat).await?;
-    let event = Event::Message(Box::new(IncomingMessage { info, content }));
+    let author = info.sender.to_user();
+    let at = info.timestamp.saturating_mul(1000);
+    let holder = Holder { chat: &info.chat, id: info.id.as_str(), author: &author, at };
+    mirror.keep_secret(holder, &content.view(), content.secret());
+    let (content, opened) = opened(mirror, shared, &info, content).await?;
+    let event = Event::Message(Box::new(IncomingMessage { info, content, opened }));
     Ok(Meaning { event: Some(event), answer: Answer::Receipt })
 }
 
@@ -103,7 +111,7 @@ pub(super) async fn info(
 
 /// The conversation of a message and its content, taken out of the envelope that copies for own devices come in. Where
 /// the stanza of such a copy doesn't name its recipient, the envelope does.
-fn opened(envelope: &Envelope, content: Content) -> (Jid, Content) {
+fn unwrapped(envelope: &Envelope, content: Content) -> (Jid, Content) {
     let chat = envelope.chat.clone();
     if !envelope.from_me {
         return (chat, content);

@@ -20,6 +20,7 @@ use crate::keeper::Keeper;
 use crate::look_up::Answered;
 use crate::mirror::Mirror;
 use crate::missed::MissedMessage;
+use crate::standing;
 
 /// Nack codes (PROTOCOL.md 13).
 const PARSING: u32 = 487;
@@ -45,6 +46,9 @@ impl Receiver {
         };
         context.timers.in_use();
         learn_addresses(context, &envelope).await?;
+        if !envelope.peer {
+            standing::on_written(context, &envelope.chat, envelope.timestamp).await?;
+        }
         if let Some(reason) = unsupported(&envelope, node) {
             self.take_sender_keys(context, node, &envelope).await?;
             return self.on_unreadable(context, node, &envelope, reason).await;
@@ -115,7 +119,7 @@ impl Receiver {
         if envelope.from_me && envelope.sender.device == 0 {
             learn_name(mirror, node);
         }
-        let meaning = meaning::of(mirror, &context.shared.store, node, envelope, plain.clone()).await?;
+        let meaning = meaning::of(mirror, context.shared, node, envelope, plain.clone()).await?;
         learn_timer(context, meaning.event.as_ref()).await?;
         resent::take_in(context, envelope, &plain).await?;
         let mirror = &mut *context.mirror;
@@ -195,15 +199,14 @@ impl Receiver {
     }
 
     /// Acknowledged, so that the server doesn't keep it for ever, and told.
-    async fn on_unreadable(
+    pub(super) async fn on_unreadable(
         &mut self,
         context: &mut Context<'_>,
         node: &Node<'_>,
         envelope: &Envelope,
         reason: UndecryptableReason,
     ) -> Result<(), End> {
-        let is_for_a_bot = |enc: &Node<'_>| enc.attrs.get("type").is_some_and(|kind| *kind == "msmsg");
-        let error = node.children_named("enc").any(is_for_a_bot).then_some(MISSING_SECRET);
+        let error = node.children_named("enc").any(is_msmsg).then_some(MISSING_SECRET);
         self.answers.push(envelope.ack(error));
         if envelope.peer {
             return Ok(());
@@ -221,6 +224,11 @@ impl Receiver {
 /// Whether it is encrypted for this device with a session.
 pub(super) fn is_pairwise(enc: &Node<'_>) -> bool {
     enc.attrs.get("type").is_some_and(|kind| *kind == "msg" || *kind == "pkmsg")
+}
+
+/// Whether it is encrypted with the secret of another message, as bots' answers are (PROTOCOL.md 13).
+pub(super) fn is_msmsg(enc: &Node<'_>) -> bool {
+    enc.attrs.get("type").is_some_and(|kind| *kind == "msmsg")
 }
 
 /// Whether the phone has what the stanza holds nothing of, and gives it to its companions (PROTOCOL.md 12).
@@ -277,7 +285,7 @@ async fn learn_timer(context: &mut Context<'_>, event: Option<&Event>) -> Result
     let (chat, written_at) = (&message.info.chat, message.info.timestamp);
     let view = message.content.view();
     if let Some((seconds, set_at)) = view.timer().filter(|_| chat.is_user() && !chat.is_bot()) {
-        let is_setting = view.kind() == Kind::Machinery;
+        let is_setting = view.kind() == Kind::Timer;
         let set_at = set_at.unwrap_or(if is_setting { written_at } else { 0 });
         let said = ChatTimer { seconds, set_at };
         context.mirror.learn_timer(&context.shared.store, chat, said).await?;

@@ -1,12 +1,16 @@
 use bytes::Bytes;
+use wa_appstate::Collection;
 use wa_binary::{Jid, Node};
+use wa_media::ReuploadAnswer;
 
 use super::Receiver;
 use super::receipt::ack;
 use crate::context::Context;
 use crate::end::End;
 use crate::event::{Event, Notification};
+use crate::group::{GroupNews, GroupUpdate};
 use crate::keeper::Keeper;
+use crate::server_clock::time_of;
 use crate::standing;
 use crate::trust;
 
@@ -35,7 +39,20 @@ impl Receiver {
             }
             ("w:gp2", Some(from)) => {
                 context.mirror.forget_group(&from);
-                context.mirror.inbox.push(passed_on(node, &kind));
+                let now = context.server_millis() / 1000;
+                for update in GroupUpdate::read(node, time_of(node, now).unwrap_or(now)) {
+                    if let GroupNews::Joined(group, _) = &update.what {
+                        context.learn_members(&group.members).await?;
+                    }
+                    context.mirror.inbox.push(Event::Group(Box::new(update)));
+                }
+            }
+            ("mediaretry", _) if on_reupload(context, node) => {}
+            ("server_sync", _) => {
+                let named = node
+                    .children_named("collection")
+                    .filter_map(|node| node.attrs.text("name")?.parse().ok());
+                context.mirror.stale_collections.extend(named.collect::<Vec<Collection>>());
             }
             ("mex", _) if standing::on_update(context, node) => {}
             ("devices", Some(from)) => on_devices(context, &from, node).await?,
@@ -58,13 +75,14 @@ async fn on_tokens(context: &mut Context<'_>, from: &Jid, node: &Node<'_>) -> Re
     {
         context.learn_lid(&from.to_user(), &lid.to_user()).await?;
     }
+    let now = context.server_millis() / 1000;
     let store = &context.shared.store;
     let Some(lid) = context.mirror.lids.lid_of(store, &from.to_user()).await? else { return Ok(()) };
     let tokens = node.get_child("tokens").map_or(&[][..], Node::children);
     for token in
         tokens.iter().filter(|token| token.attrs.get("type").is_some_and(|kind| *kind == "trusted_contact"))
     {
-        let (Some(bytes), Some(Ok(at))) = (token.bytes(), token.attrs.number("t")) else { continue };
+        let (Some(bytes), Some(at)) = (token.bytes(), time_of(token, now)) else { continue };
         let bytes = Bytes::copy_from_slice(&bytes);
         if context.mirror.tokens.receive(store, &lid.user, bytes, at).await? {
             context.mirror.must_commit();
@@ -123,6 +141,11 @@ async fn both_addresses(context: &mut Context<'_>, jid: &Jid) -> Result<Vec<Jid>
         all.push(user);
     }
     Ok(all)
+}
+
+/// The own phone's answer about a file, if somebody waits for it (PROTOCOL.md 19.6).
+fn on_reupload(context: &mut Context<'_>, node: &Node<'_>) -> bool {
+    ReuploadAnswer::parse(node).is_ok_and(|answer| context.reuploads.answer(&answer))
 }
 
 /// For the embedder, as it came.

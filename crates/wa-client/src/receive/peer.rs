@@ -1,14 +1,20 @@
 //! What the own phone tells its companions (PROTOCOL.md 12, 16, 20).
 
+use std::io::Read as _;
+
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use prost::Message as _;
+use wa_appstate::Collection;
 use wa_binary::Jid;
 use wa_protobuf::e2e::protocol_message::Type;
-use wa_protobuf::e2e::{AppStateSyncKeyShare, LidMigrationMappingSyncPayload, ProtocolMessage};
+use wa_protobuf::e2e::{
+    AppStateSyncKeyShare, LidMigrationMappingSyncPayload, PeerDataOperationRequestResponseMessage,
+    ProtocolMessage,
+};
 use wa_store::{AppStateKey, LidMigration, PeerData, PeerDataSort, Store, StoreError};
 
 use super::envelope::Envelope;
-use super::history;
 use super::meaning::{Answer, Meaning};
 use crate::content::Content;
 use crate::event::{Event, PeerMessage};
@@ -16,6 +22,9 @@ use crate::mirror::Mirror;
 
 /// Length of an app state key; one of another length opens nothing (PROTOCOL.md 18).
 const KEY_LENGTH: usize = 32;
+
+/// Bytes of the largest collection that is taken in the clear; it came in one message.
+const MAX_RECOVERY: u64 = 64 << 20;
 
 /// Pairs that one mapping sync may bring; more is not believed.
 const MAX_MAPPINGS: usize = 100_000;
@@ -32,11 +41,11 @@ pub(super) async fn of(
     let sent = message.device_sent_message.as_ref().and_then(|sent| sent.message.as_ref());
     let Some(protocol) = &sent.map_or(message, |sent| sent).protocol_message else { return Ok(None) };
     let kind = protocol.r#type.and_then(|kind| Type::try_from(kind).ok());
-    if matches!(
+    let may_be_for_people = matches!(
         kind,
         None | Some(Type::Revoke | Type::MessageEdit | Type::EphemeralSetting | Type::SharePhoneNumber)
-    ) && protocol.lid_migration_mapping_sync_message.is_none()
-    {
+    );
+    if may_be_for_people && !envelope.peer && protocol.lid_migration_mapping_sync_message.is_none() {
         return Ok(None);
     }
     let raw = RawProtocolMessage::inside(content.raw());
@@ -44,32 +53,35 @@ pub(super) async fn of(
         let timestamp = envelope.timestamp.saturating_mul(1000);
         raw.map(|raw| PeerData { sort, id: envelope.id.as_str().into(), timestamp, raw })
     };
-    mirror.changes.peer_data.extend(keep(PeerDataSort::History, raw.history));
-    mirror.changes.peer_data.extend(keep(PeerDataSort::LidMap, raw.lid_map));
+    if let Some(piece) = keep(PeerDataSort::History, raw.history) {
+        mirror.changes.peer_data.push(piece);
+        mirror.history.look_again();
+    }
     if let Some(share) = &protocol.app_state_sync_key_share {
         mirror.changes.app_state_keys.extend(keys(share));
+        // What could not be opened so far.
+        mirror.stale_collections.extend(Collection::ALL);
+    }
+    if let Some(answer) = &protocol.peer_data_operation_request_response_message {
+        mirror.recoveries.extend(recoveries(answer));
     }
     mirror.must_commit();
     learn_lids(mirror, store, protocol).await?;
-    if let Some(notification) = &protocol.history_sync_notification {
-        history::take_in(mirror, store, notification).await?;
-    }
     let answer = match kind {
         Some(Type::HistorySyncNotification) => Answer::HistoryReceipt,
         _ => Answer::Receipt,
     };
-    Ok(Some(Meaning { event: Some(Event::Peer(told(kind, protocol))), answer }))
+    Ok(Some(Meaning { event: told(kind, protocol).map(Event::Peer), answer }))
 }
 
-fn told(kind: Option<Type>, protocol: &ProtocolMessage) -> PeerMessage {
-    match (kind, &protocol.history_sync_notification, &protocol.app_state_sync_key_share) {
-        (Some(Type::HistorySyncNotification), Some(history), _) => {
-            PeerMessage::History(Box::new(history.clone()))
+/// What the embedder is told at once; the history is told as it is read.
+fn told(kind: Option<Type>, protocol: &ProtocolMessage) -> Option<PeerMessage> {
+    match (kind, &protocol.app_state_sync_key_share) {
+        (Some(Type::HistorySyncNotification), _) => None,
+        (Some(Type::AppStateSyncKeyShare), Some(share)) => {
+            Some(PeerMessage::AppStateKeys(keys(share).collect()))
         }
-        (Some(Type::AppStateSyncKeyShare), _, Some(share)) => {
-            PeerMessage::AppStateKeys(keys(share).collect())
-        }
-        _ => PeerMessage::Other(Box::new(protocol.clone())),
+        _ => Some(PeerMessage::Other(Box::new(protocol.clone()))),
     }
 }
 
@@ -81,7 +93,7 @@ async fn learn_lids(
     let Some(sync) = &protocol.lid_migration_mapping_sync_message else { return Ok(()) };
     let payload = sync.encoded_mapping_payload.as_deref().unwrap_or_default();
     let Ok(payload) = LidMigrationMappingSyncPayload::decode(payload) else {
-        tracing::warn!("an unreadable LID mapping is kept as it came");
+        tracing::warn!("an unreadable LID mapping is passed over");
         return Ok(());
     };
     // The phone tells who is who once its chats have moved.
@@ -109,13 +121,26 @@ fn keys(share: &AppStateSyncKeyShare) -> impl Iterator<Item = AppStateKey> {
     })
 }
 
+/// Collections of the app state in the clear, each a `SyncdSnapshotRecovery`.
+fn recoveries(answer: &PeerDataOperationRequestResponseMessage) -> impl Iterator<Item = Bytes> {
+    let results = answer.peer_data_operation_result.iter();
+    let found = results.filter_map(|result| result.syncd_snapshot_fatal_recovery_response.as_ref());
+    found.filter_map(|found| {
+        let snapshot = found.collection_snapshot.clone()?;
+        if !found.is_compressed() {
+            return Some(snapshot);
+        }
+        let mut inflated = Vec::new();
+        GzDecoder::new(&snapshot[..]).take(MAX_RECOVERY).read_to_end(&mut inflated).ok()?;
+        Some(inflated.into())
+    })
+}
+
 /// What is kept for code to come, with the fields that this version doesn't know.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 struct RawProtocolMessage {
     #[prost(bytes = "bytes", optional, tag = "6")]
     history: Option<Bytes>,
-    #[prost(bytes = "bytes", optional, tag = "23")]
-    lid_map: Option<Bytes>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -155,14 +180,14 @@ mod tests {
         // Field 200, which nobody knows.
         raw.extend_from_slice(&[0xc0, 0x0c, 7]);
         let raw = Bytes::from(raw);
-        let protocol = RawProtocolMessage { history: Some(raw.clone()), lid_map: None }.encode_to_vec();
+        let protocol = RawProtocolMessage { history: Some(raw.clone()) }.encode_to_vec();
         let message = RawMessage { protocol: Some(protocol.into()), device_sent: None };
         assert!(Message::decode(&message.encode_to_vec()[..]).unwrap().protocol_message.is_some());
         let sent = RawDeviceSent { message: Some(message.encode_to_vec().into()) };
         let wrapped = RawMessage { protocol: None, device_sent: Some(sent) };
         for message in [message, wrapped] {
             let found = RawProtocolMessage::inside(&message.encode_to_vec().into());
-            assert_eq!(found, RawProtocolMessage { history: Some(raw.clone()), lid_map: None });
+            assert_eq!(found, RawProtocolMessage { history: Some(raw.clone()) });
         }
     }
 

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::end::End;
 use crate::event::{Event, ReceiptKind, ReceiptUpdate};
 use crate::message::MessageId;
+use crate::server_clock::time_of;
 
 /// Ids that one receipt may name.
 const MAX_IDS: usize = 4096;
@@ -57,8 +58,8 @@ pub(crate) fn proves_arrival(node: &Node<'_>) -> bool {
 
 /// What a receipt says; `None` if it is malformed.
 async fn updates(context: &mut Context<'_>, node: &Node<'_>) -> Result<Option<Vec<ReceiptUpdate>>, End> {
-    let timestamp = node.attrs.number::<i64>("t").and_then(Result::ok);
-    let timestamp = timestamp.unwrap_or_else(|| context.server_millis() / 1000);
+    let now = context.server_millis() / 1000;
+    let timestamp = time_of(node, now).unwrap_or(now);
     let Some(from) = node.attrs.jid("from") else { return Ok(None) };
     let kind = kind_of(node);
     if node.get_child("participants").is_some() {
@@ -81,12 +82,13 @@ async fn grouped_updates(
     kind: &ReceiptKind,
     timestamp: i64,
 ) -> Result<Vec<ReceiptUpdate>, End> {
+    let now = context.server_millis() / 1000;
     let mut updates = Vec::new();
     for participants in node.children_named("participants") {
         let Some(id) = participants.attrs.text("key") else { continue };
         for user in participants.children_named("user").take(MAX_IDS) {
             let Some(participant) = user.attrs.jid("jid").cloned() else { continue };
-            let timestamp = user.attrs.number("t").and_then(Result::ok).unwrap_or(timestamp);
+            let timestamp = time_of(user, now).unwrap_or(timestamp);
             let ids = vec![MessageId::from(&*id)];
             updates.push(update(context, from.to_user(), ids, kind.clone(), participant, timestamp).await?);
         }

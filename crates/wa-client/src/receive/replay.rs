@@ -5,7 +5,7 @@ use super::meaning;
 use crate::connection::frame::{parsed, unpacked};
 use crate::event::Event;
 use crate::inbox::{self, EventSource};
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, app_state_told};
 use crate::shared::Shared;
 
 /// Makes what an earlier life of this companion received, and nobody accepted, part of the next batch.
@@ -37,6 +37,10 @@ pub(super) async fn told(
         EventSource::IdentityChanged { pn, lid } => return Ok(Some(inbox::identity_changed(pn, lid))),
         EventSource::OwnName(name) => return Ok(Some(Event::OwnName { name: name.clone() })),
         EventSource::Limits(limits) => return Ok(Some(Event::Limits(Limits::from_record(limits)?))),
+        EventSource::AppState { collection, removed, initial, raw } => {
+            let change = app_state_told(*collection, *removed, *initial, raw);
+            return Ok(change.map(|change| Event::AppState(Box::new(change))));
+        }
         EventSource::Message { frame, plain } => (frame, plain),
     };
     let Some(data) = unpacked(frame, usize::MAX) else { return Ok(None) };
@@ -45,5 +49,5 @@ pub(super) async fn told(
     let Ok(envelope) = Envelope::read(&node, mirror, now) else { return Ok(None) };
     mirror.arrived(&envelope.chat, &envelope.sender, &envelope.id);
     // The server hears of it when it delivers the message again.
-    Ok(meaning::of(mirror, &shared.store, &node, &envelope, plain.clone()).await?.event)
+    Ok(meaning::of(mirror, shared, &node, &envelope, plain.clone()).await?.event)
 }

@@ -3,13 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wa_binary::{Node, phash};
+use wa_binary::{Jid, Node, phash};
 
 use super::audience::Audience;
 use super::lanes::Queued;
 use crate::command::SendReply;
 use crate::limit::LimitKind;
-use crate::message::{Ack, Outgoing, SendError};
+use crate::message::{Ack, DeviceCount, Outgoing, SendError};
+use crate::server_clock::time_of;
 
 /// The error with which the server refuses a message that names people in the wrong name space (PROTOCOL.md 11.3).
 const WRONG_NAME_SPACE: u32 = 400;
@@ -33,6 +34,8 @@ pub(super) struct Waiting {
     reply: Option<SendReply>,
     /// Whom it was encrypted for.
     audience: Arc<Audience>,
+    /// For how many of their devices.
+    devices: DeviceCount,
     attempt: Try,
 }
 
@@ -63,16 +66,21 @@ impl Waiting {
     pub(super) fn new(
         message: Box<Outgoing>,
         reply: SendReply,
-        audience: Arc<Audience>,
+        (audience, devices): (Arc<Audience>, DeviceCount),
         attempt: Try,
     ) -> Self {
-        Self { message, reply: Some(reply), audience, attempt }
+        Self { message, reply: Some(reply), audience, devices, attempt }
     }
 }
 
 impl Acks {
     pub(super) fn new(patience: Duration) -> Self {
         Self { waiting: HashMap::new(), unanswered: 0, deadlines: VecDeque::new(), patience }
+    }
+
+    /// The chats of what has left.
+    pub(super) fn chats(&self) -> impl Iterator<Item = &Jid> {
+        self.waiting.values().map(|(_, waiting)| &waiting.audience.chat)
     }
 
     /// Whether nobody waits.
@@ -89,9 +97,10 @@ impl Acks {
         }
     }
 
-    /// Passes on an `<ack class="message">`, and says what else follows from it, for the audience of the message.
-    pub(super) fn complete(&mut self, ack: &Node<'_>) -> Option<(Arc<Audience>, Vec<Consequence>)> {
-        let (_, Waiting { message, mut reply, audience, attempt }) =
+    /// Passes on an `<ack class="message">`, and says what else follows from it, for the audience of the message. `now`
+    /// (Unix seconds): the time of an ack that doesn't say a sensible one.
+    pub(super) fn complete(&mut self, ack: &Node<'_>, now: i64) -> Option<(Arc<Audience>, Vec<Consequence>)> {
+        let (_, Waiting { message, mut reply, audience, devices, attempt }) =
             self.waiting.remove(&*ack.attrs.text("id")?)?;
         let refused = ack.attrs.number::<u32>("error").map(|code| code.unwrap_or(0));
         let mut consequences = Vec::new();
@@ -114,7 +123,7 @@ impl Acks {
             }
             _ => {
                 consequences.extend((attempt == Try::OtherNameSpace).then_some(Consequence::NameSpaceFound));
-                Ok(Ack { timestamp: timestamp(ack) })
+                Ok(Ack { timestamp: time_of(ack, now).unwrap_or(now), devices, to: audience.person() })
             }
         };
         self.answer(reply, outcome);
@@ -127,7 +136,8 @@ impl Acks {
     }
 
     /// A receipt of the recipient names messages that arrived, so the server has them. Others can prove nothing.
-    pub(super) fn prove(&mut self, receipt: &Node<'_>) {
+    /// `now`: as for [`Self::complete`].
+    pub(super) fn prove(&mut self, receipt: &Node<'_>, now: i64) {
         let Some(from) = receipt.attrs.jid("from").filter(|_| self.unanswered > 0) else { return };
         let items = receipt.get_child("list").map_or(&[][..], Node::children);
         for named in [receipt].into_iter().chain(items) {
@@ -135,7 +145,9 @@ impl Acks {
             let waiting = waiting.map(|(_, waiting)| waiting);
             if let Some(waiting) = waiting.filter(|waiting| waiting.audience.is_chat_of(from)) {
                 let reply = waiting.reply.take();
-                self.answer(reply, Ok(Ack { timestamp: timestamp(receipt) }));
+                let timestamp = time_of(receipt, now).unwrap_or(now);
+                let (devices, to) = (waiting.devices, waiting.audience.person());
+                self.answer(reply, Ok(Ack { timestamp, devices, to }));
             }
         }
     }
@@ -177,18 +189,14 @@ impl Acks {
     }
 }
 
-/// Unix seconds of a stanza; 0 if it has none.
-fn timestamp(node: &Node<'_>) -> i64 {
-    node.attrs.number("t").and_then(Result::ok).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::sync::oneshot;
-    use wa_binary::Jid;
 
     use super::*;
     use crate::send::audience::NameSpace;
+
+    const DEVICES: DeviceCount = DeviceCount { reached: 2, failed: 1 };
 
     /// People whose numbers are known or not.
     fn audience_with(numbers: Option<(Jid, Jid)>) -> Arc<Audience> {
@@ -196,7 +204,8 @@ mod tests {
         let (pn, own_pn) = numbers.unzip();
         let (theirs, ours) = (vec![chat.clone()], Vec::new());
         let numbers = Default::default();
-        Arc::new(Audience { theirs, chat, pn, ours, own, own_pn, numbers, name_space: NameSpace::Lid })
+        let name_space = NameSpace::Lid;
+        Arc::new(Audience { theirs, chat, pn, ours, own, own_pn, numbers, name_space, left_out: 0 })
     }
 
     fn audience() -> Arc<Audience> {
@@ -215,13 +224,13 @@ mod tests {
     ) -> oneshot::Receiver<Result<Ack, SendError>> {
         let (reply, answer) = oneshot::channel();
         let message = Outgoing { id: id.into(), ..Outgoing::text(Jid::lid("1"), "hello") };
-        acks.insert(Waiting::new(Box::new(message), reply, audience, attempt));
+        acks.insert(Waiting::new(Box::new(message), reply, (audience, DEVICES), attempt));
         answer
     }
 
     /// What follows from an ack of a message that waits.
     fn completed(acks: &mut Acks, ack: &Node<'_>) -> Vec<Consequence> {
-        acks.complete(ack).expect("it waits").1
+        acks.complete(ack, 18).expect("it waits").1
     }
 
     fn ack(id: &'static str) -> Node<'static> {
@@ -235,8 +244,11 @@ mod tests {
         assert!(completed(&mut acks, &ack("B")).is_empty());
         assert!(completed(&mut acks, &ack("A").attr("error", 479_u32)).is_empty());
         assert_eq!(first.await.unwrap(), Err(SendError::Refused { code: 479 }));
-        assert_eq!(second.await.unwrap(), Ok(Ack { timestamp: 17 }));
-        assert!(acks.complete(&ack("A")).is_none());
+        assert_eq!(
+            second.await.unwrap(),
+            Ok(Ack { timestamp: 17, devices: DEVICES, to: audience().person() })
+        );
+        assert!(acks.complete(&ack("A"), 18).is_none());
     }
 
     #[tokio::test]
@@ -260,7 +272,7 @@ mod tests {
         let mut consequences = completed(&mut acks, &refused());
         let Some(Consequence::WrongNameSpace((message, reply))) = consequences.pop() else { panic!() };
         assert!(acks.is_empty());
-        acks.insert(Waiting::new(message, reply, numbers.clone(), Try::OtherNameSpace));
+        acks.insert(Waiting::new(message, reply, (numbers.clone(), DEVICES), Try::OtherNameSpace));
         assert!(completed(&mut acks, &refused()).is_empty());
         assert_eq!(first.await.unwrap(), Err(SendError::Refused { code: 400 }));
 
@@ -312,14 +324,20 @@ mod tests {
         let receipt = Node::new("receipt").attr("id", "A").attr("t", 18_u32);
         let receipt = receipt.child(Node::new("list").child(item));
         for stranger in [Jid::lid("3"), Jid::pn("1"), Jid::group("1")] {
-            acks.prove(&receipt.clone().attr("from", stranger));
+            acks.prove(&receipt.clone().attr("from", stranger), 18);
         }
-        acks.prove(&receipt);
+        acks.prove(&receipt, 18);
         assert!(!acks.is_empty(), "others prove nothing");
-        acks.prove(&receipt.attr("from", Jid::lid("1").with_device(2)));
+        acks.prove(&receipt.attr("from", Jid::lid("1").with_device(2)), 18);
         assert!(acks.is_empty());
-        assert_eq!(first.await.unwrap(), Ok(Ack { timestamp: 18 }));
-        assert_eq!(second.await.unwrap(), Ok(Ack { timestamp: 18 }));
+        assert_eq!(
+            first.await.unwrap(),
+            Ok(Ack { timestamp: 18, devices: DEVICES, to: audience().person() })
+        );
+        assert_eq!(
+            second.await.unwrap(),
+            Ok(Ack { timestamp: 18, devices: DEVICES, to: audience().person() })
+        );
         assert_eq!(completed(&mut acks, &ack("A").attr("phash", "2:AAAAAAAA")).len(), 1);
         acks.expire(Instant::now() + Duration::from_secs(76));
         assert!(acks.is_empty());

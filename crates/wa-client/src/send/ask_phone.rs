@@ -27,13 +27,16 @@ const KEYS_PER_REQUEST: usize = 32;
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 impl Sender {
-    /// Asks the own phone for the messages that could not be read and whose turn it is (PROTOCOL.md 11.7).
+    /// Asks the own phone for the messages that could not be read and whose turn it is, and whatever else it is to be asked
+    /// (PROTOCOL.md 11.7).
     pub(crate) async fn ask_phone(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         let now = context.shared.clock.unix_millis();
         context.mirror.missed.hasten(now);
-        let Some(due) = context.mirror.missed.next_due() else { return Ok(()) };
-        if due > now {
-            wake_at(context, due, now);
+        let due = context.mirror.missed.next_due();
+        if context.mirror.letters.is_empty() && due.is_none_or(|due| due > now) {
+            if let Some(due) = due {
+                wake_at(context, due, now);
+            }
             return Ok(());
         }
         let device = &context.mirror.device;
@@ -70,6 +73,7 @@ impl Sender {
         if !context.mirror.sessions.contains(&DeviceAddress::from(&phone)) {
             // As if it had not answered.
             context.mirror.missed.ask(context.shared.clock.unix_millis());
+            context.mirror.letters.take();
         }
         self.ask_phone(context).await
     }
@@ -88,9 +92,13 @@ async fn send_requests(
     now: i64,
 ) -> Result<(), End> {
     let wanted = context.mirror.missed.ask(now);
-    tracing::info!(messages = wanted.len(), "the phone is asked for messages that could not be read");
+    if !wanted.is_empty() {
+        tracing::info!(messages = wanted.len(), "the phone is asked for messages that could not be read");
+    }
+    let contents = wanted.chunks(KEYS_PER_REQUEST).map(content).chain(context.mirror.letters.take());
+    let contents: Vec<_> = contents.collect();
     let nodes: Vec<_> =
-        wanted.chunks(KEYS_PER_REQUEST).filter_map(|wanted| request(context, to, address, wanted)).collect();
+        contents.iter().filter_map(|content| request(context, to, address, content)).collect();
     context.commit().await?;
     for node in &nodes {
         context.link.feed(node).await?;
@@ -105,9 +113,9 @@ fn request(
     context: &mut Context<'_>,
     to: &Jid,
     address: &DeviceAddress,
-    wanted: &[MissedMessage],
+    content: &Message,
 ) -> Option<Node<'static>> {
-    let padded = encrypt::padded(context, &content(wanted).encode_to_vec());
+    let padded = encrypt::padded(context, &content.encode_to_vec());
     let ciphertext = encrypt::seal(context, address, &padded)?;
     let introduces = ciphertext.kind == wa_signal::Kind::PreKey;
     let node = Node::new("message")
@@ -126,7 +134,7 @@ fn content(wanted: &[MissedMessage]) -> Message {
         remote_jid: Some(message.chat.clone()),
         from_me: Some(message.from_me),
         id: Some(message.id.clone()),
-        participant: None,
+        participant: message.member(),
     });
     let requests = keys.map(|key| PlaceholderMessageResendRequest { message_key: Some(key) });
     let request = PeerDataOperationRequestMessage {

@@ -15,7 +15,7 @@ use crate::locate::Locator;
 use crate::look_up::Found;
 use crate::message::SendError;
 use crate::mirror::Whereabouts;
-use crate::request::RequestError;
+use crate::request::{Person, RequestError};
 use crate::requests::Asker;
 use crate::trust;
 
@@ -47,9 +47,20 @@ pub(super) struct Audience {
     pub(super) numbers: BTreeMap<CompactString, CompactString>,
     /// How the stanza names them.
     pub(super) name_space: NameSpace,
+    /// Devices that belong to them and have no usable keys; members of whom no device is known count as one.
+    pub(super) left_out: usize,
 }
 
 impl Audience {
+    /// Whom the chat is with, if it isn't a group.
+    pub(super) fn person(&self) -> Person {
+        let chat = Some(&self.chat);
+        Person {
+            pn: self.pn.as_ref().or(chat.filter(|chat| chat.is_pn())).cloned(),
+            lid: chat.filter(|chat| chat.is_lid()).cloned(),
+        }
+    }
+
     /// All devices, this one included, as the stanza names them: what the server compares with what it knows.
     pub(super) fn devices(&self) -> Vec<Jid> {
         self.theirs.iter().chain(&self.ours).chain([&self.own]).map(|device| self.on_wire(device)).collect()
@@ -175,7 +186,7 @@ async fn known(context: &mut Context<'_>, chat: &Jid, unknown: &mut Vec<Jid>) ->
     let is_pending = context.mirror.device.lid_migration == LidMigration::Pending;
     let name_space = if is_by_lid && !(is_pending && pn.is_some()) { NameSpace::Lid } else { NameSpace::Pn };
     let numbers = BTreeMap::new();
-    Ok(Audience { chat: chat.clone(), pn, theirs, ours, own, own_pn, numbers, name_space })
+    Ok(Audience { chat: chat.clone(), pn, theirs, ours, own, own_pn, numbers, name_space, left_out: 0 })
 }
 
 /// The devices of a user, by the user's address.
@@ -266,20 +277,26 @@ pub(super) async fn bundles(asker: &Asker, devices: &[Jid]) -> Result<Vec<Fetche
     Ok(bundles)
 }
 
+/// Records LIDs, devices and new sessions of a part of those who were asked about.
+pub(super) async fn learn_part(context: &mut Context<'_>, found: &Found) -> Result<(), End> {
+    learn_people(context, found).await?;
+    for bundle in found.bundles.iter().filter(|fetched| fetched.device.device != 0) {
+        encrypt::start_session(context, bundle).await?;
+    }
+    Ok(())
+}
+
 /// Records LIDs, devices and new sessions; the inner error is the message's, the outer the connection's.
 pub(super) async fn learn(
     context: &mut Context<'_>,
     lane: &Jid,
     found: Found,
 ) -> Result<Result<Audience, SendError>, End> {
-    learn_people(context, &found).await?;
+    learn_part(context, &found).await?;
     let chat = match &found.contact {
         Some(contact) => contact.lid.as_ref().unwrap_or(&contact.pn),
         None => lane,
     };
-    for bundle in found.bundles.iter().filter(|fetched| fetched.device.device != 0) {
-        encrypt::start_session(context, bundle).await?;
-    }
     Ok(reachable(context, chat).await)
 }
 
@@ -314,7 +331,10 @@ async fn reachable(context: &mut Context<'_>, chat: &Jid) -> Result<Audience, Se
         if !unknown.is_empty() {
             tracing::warn!(members = unknown.len(), "of some members no device is known; they are left out");
         }
-        return Ok(audience);
+        // The memory may have been too small for the sessions of all that are to get the key.
+        let keyless = group::without_key(context, &audience);
+        without_session(context, keyless.iter()).await?;
+        return Ok(Audience { left_out: unknown.len(), ..audience });
     }
     let mut audience = known(context, chat, &mut unknown).await?;
     if unknown.contains(chat) {
@@ -325,6 +345,7 @@ async fn reachable(context: &mut Context<'_>, chat: &Jid) -> Result<Audience, Se
         tracing::warn!(devices = missing.len(), "no keys for some devices; they are left out");
         audience.theirs.retain(|device| !missing.contains(device));
         audience.ours.retain(|device| !missing.contains(device));
+        audience.left_out = missing.len();
     }
     Ok(audience)
 }
@@ -362,6 +383,7 @@ mod tests {
             own_pn: Some(Jid::pn("1666")),
             numbers: BTreeMap::new(),
             name_space: NameSpace::Lid,
+            left_out: 0,
         };
         let by_lid = [&audience.theirs[..], &audience.ours, std::slice::from_ref(&audience.own)].concat();
         assert_eq!(audience.devices(), by_lid);

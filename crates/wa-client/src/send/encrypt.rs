@@ -9,7 +9,8 @@ use super::stanza;
 use crate::context::Context;
 use crate::end::End;
 use crate::iq::encrypt::FetchedBundle;
-use crate::message::{Outgoing, SendError};
+use crate::message::{DeviceCount, Outgoing, SendError};
+use crate::mirror::Holder;
 use crate::trust::{self, Claim};
 
 /// Bytes that padding adds at most.
@@ -20,7 +21,7 @@ pub(super) fn for_audience(
     context: &mut Context<'_>,
     audience: &Audience,
     message: &Outgoing,
-) -> Result<Node<'static>, SendError> {
+) -> Result<(Node<'static>, DeviceCount), SendError> {
     let attributes = message.content.view().attributes();
     let raw = message.content.encode_once();
     let mut enveloped = Vec::with_capacity(audience.theirs.len() + audience.ours.len());
@@ -56,10 +57,14 @@ pub(super) fn for_audience(
     let chat = &audience.chat;
     let id = message.id.as_str();
     remember(context, chat, id, raw);
+    keep_secret(context, audience, message);
     let participants = Node::new("participants").with_children(enveloped);
     let peer = audience.pn.as_ref().filter(|_| audience.name_space == NameSpace::Lid);
     let node = stanza::message(&audience.on_wire(chat), id, &attributes).opt_attr("peer_recipient_pn", peer);
-    Ok(introduced(context, node.child(participants), introduces))
+    let theirs = if is_for_others { audience.theirs.len() } else { 0 };
+    let failed = theirs + audience.ours.len() - reached + audience.left_out;
+    let count = DeviceCount { reached, failed };
+    Ok((introduced(context, node.child(participants), introduces), count))
 }
 
 /// Remembers a message for retry receipts, unless the embedder does.
@@ -69,6 +74,16 @@ pub(super) fn remember(context: &mut Context<'_>, chat: &Jid, id: &str, message:
         let (chat, to) = (chat.clone(), chat.clone());
         context.mirror.remember_sent(SentMessage { chat, id: id.into(), to, message, timestamp });
     }
+}
+
+/// Keeps the secret of a poll or an event before it leaves: the votes on it are encrypted with it.
+pub(super) fn keep_secret(context: &mut Context<'_>, audience: &Audience, message: &Outgoing) {
+    let Some(secret) = message.content.secret() else { return };
+    let author = audience.on_wire(&audience.own).to_user();
+    let (chat, at) = (&audience.chat, context.server_millis());
+    let holder = Holder { chat, id: message.id.as_str(), author: &author, at };
+    context.mirror.keep_secret(holder, &message.content.view(), Some(secret));
+    context.mirror.must_commit();
 }
 
 /// Adds what vouches for this device where a session starts, and only there.

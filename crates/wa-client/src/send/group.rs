@@ -15,7 +15,7 @@ use super::{encrypt, stanza, store_failed};
 use crate::context::Context;
 use crate::end::End;
 use crate::group::{Group, GroupAddressing, Rank};
-use crate::message::{Outgoing, SendError};
+use crate::message::{DeviceCount, Outgoing, SendError};
 
 /// `sender_key_distribution_message` of a `Message` (PROTOCOL.md 11.5).
 const HANDED_OUT: u32 = 2;
@@ -29,12 +29,17 @@ pub(super) async fn known(
     let own = audience::own_device(context)?;
     check_rank(context, group)?;
     let (mut theirs, mut ours, mut numbers) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let mut users = Vec::with_capacity(group.members.len());
     for member in &group.members {
         let (pn, lid) = (member.pn.as_ref(), member.lid.as_ref());
         let user = address_of(context, pn, lid).await?.unwrap_or_else(|| member.jid.clone());
         if let (Some(pn), true) = (pn, user.is_lid()) {
             numbers.insert(user.user.clone(), pn.user.clone());
         }
+        users.push(user);
+    }
+    context.mirror.load_device_lists(&context.shared.store, &users).await.map_err(store_failed)?;
+    for user in users {
         let devices = audience::devices_of(context, &user, unknown).await?;
         // Devices in Meta's cloud take no part in groups.
         let devices = devices.into_iter().filter(|device| !device.is_hosted() && *device != own);
@@ -49,7 +54,7 @@ pub(super) async fn known(
     let name = own_key(&chat, &own);
     context.mirror.sender_keys.load(&context.shared.store, &name).await.map_err(store_failed)?;
     context.mirror.load_key_holders(&context.shared.store, &chat).await.map_err(store_failed)?;
-    Ok(Audience { chat, pn: None, theirs, ours, own, own_pn, numbers, name_space })
+    Ok(Audience { chat, pn: None, theirs, ours, own, own_pn, numbers, name_space, left_out: 0 })
 }
 
 /// The address under which somebody's sessions live: by LID, where one is known.
@@ -87,12 +92,14 @@ pub(super) fn for_audience(
     context: &mut Context<'_>,
     audience: &Audience,
     message: &Outgoing,
-) -> Result<Node<'static>, SendError> {
+) -> Result<(Node<'static>, DeviceCount), SendError> {
     let attributes = message.content.view().attributes();
     let raw = message.content.encode_once();
     let group = &audience.chat;
     renew_key_if_left(context, audience);
-    let (copies, introduces) = handed_out(context, audience)?;
+    let HandedOut { copies, introduces, failed } = handed_out(context, audience)?;
+    let reached = audience.theirs.len() + audience.ours.len() - failed;
+    let count = DeviceCount { reached, failed: failed + audience.left_out };
     let plaintext = encrypt::padded(context, &raw);
     let name = own_key(group, &audience.own);
     let mirror = &mut *context.mirror;
@@ -103,6 +110,7 @@ pub(super) fn for_audience(
         mirror.must_commit();
     }
     encrypt::remember(context, group, message.id.as_str(), raw);
+    encrypt::keep_secret(context, audience, message);
     let is_lid = audience.name_space == NameSpace::Lid;
     let keys = (!copies.is_empty()).then(|| Node::new("participants").with_children(copies));
     let node = stanza::message(group, message.id.as_str(), &attributes)
@@ -110,7 +118,18 @@ pub(super) fn for_audience(
         .opt_attr("addressing_mode", is_lid.then_some("lid"))
         .with_children(keys)
         .child(stanza::enc_for_all(sealed, &attributes));
-    Ok(encrypt::introduced(context, node, introduces))
+    Ok((encrypt::introduced(context, node, introduces), count))
+}
+
+/// The key of a group for those who don't have it.
+#[derive(Default)]
+struct HandedOut {
+    /// `<to jid><enc/></to>` for each.
+    copies: Vec<Node<'static>>,
+    /// Whether one of them opens its session with it.
+    introduces: bool,
+    /// Devices that have no session, and so don't get it.
+    failed: usize,
 }
 
 /// Takes a new key if a device that has the present one is no longer the group's.
@@ -125,16 +144,12 @@ fn renew_key_if_left(context: &mut Context<'_>, audience: &Audience) {
     }
 }
 
-/// `<to jid><enc/></to>` with the key, for every device that doesn't have it and has a session; whether one of them
-/// opens its session with it.
-fn handed_out(
-    context: &mut Context<'_>,
-    audience: &Audience,
-) -> Result<(Vec<Node<'static>>, bool), SendError> {
+/// Encrypts the key for every device that doesn't have it and has a session.
+fn handed_out(context: &mut Context<'_>, audience: &Audience) -> Result<HandedOut, SendError> {
     let key = distribution(context, &audience.chat, &audience.own)?;
     let missing = without_key(context, audience);
     if missing.is_empty() {
-        return Ok((Vec::new(), false));
+        return Ok(HandedOut::default());
     }
     let mut holders = context.mirror.key_holders(&audience.chat).cloned().unwrap_or_default();
     let known = holders.len();
@@ -152,7 +167,8 @@ fn handed_out(
     if holders.len() > known {
         context.mirror.save_key_holders(&audience.chat, holders);
     }
-    Ok((copies, introduces))
+    let failed = missing.len() - copies.len();
+    Ok(HandedOut { copies, introduces, failed })
 }
 
 /// What hands out the own key of a group, which is made if there is none.

@@ -7,15 +7,36 @@ use crate::limit::{Acquaintance, Limit, limit_on};
 use crate::message::SendError;
 use crate::tokens;
 
-/// The limit that forbids to write to this chat now, if any; such a message must not even be looked up.
-pub(super) async fn limit(context: &mut Context<'_>, chat: &Jid) -> Result<Option<Limit>, SendError> {
+/// The limit that forbids to write to this chat now, if any; such a message must not even be looked up. `begun`: strangers
+/// to whom messages are on their way.
+pub(super) async fn limit(
+    context: &mut Context<'_>,
+    chat: &Jid,
+    begun: &[Jid],
+) -> Result<Option<Limit>, SendError> {
     let limits = &context.mirror.limits;
     let is_free = limits.time_lock.is_none() && limits.new_chats.is_none();
     if is_free || !chat.is_user() || context.mirror.is_own_user(chat) {
         return Ok(None);
     }
     let whom = acquaintance(context, chat).await?;
-    Ok(limit_on(&context.mirror.limits, whom, context.server_millis()))
+    let others = begun.iter().filter(|begun| *begun != chat).count();
+    let others = u32::try_from(others).unwrap_or(u32::MAX);
+    Ok(limit_on(&context.mirror.limits, whom, others, context.server_millis()))
+}
+
+/// Takes the chat into those that are begun, if it is with a stranger and such chats are counted.
+pub(super) async fn begin(
+    context: &mut Context<'_>,
+    chat: &Jid,
+    begun: &mut Vec<Jid>,
+) -> Result<(), SendError> {
+    let counts = context.mirror.limits.new_chats.is_some() && chat.is_user();
+    if counts && !context.mirror.is_own_user(chat) && !begun.contains(chat) {
+        let whom = acquaintance(context, chat).await?;
+        begun.extend((whom == Acquaintance::Stranger).then(|| chat.clone()));
+    }
+    Ok(())
 }
 
 async fn acquaintance(context: &mut Context<'_>, chat: &Jid) -> Result<Acquaintance, SendError> {
@@ -27,15 +48,19 @@ async fn acquaintance(context: &mut Context<'_>, chat: &Jid) -> Result<Acquainta
     let known = context.mirror.tokens.of(store, &lid.user).await.map_err(store_failed)?;
     Ok(match () {
         () if tokens::is_good(&known, now) => Acquaintance::Trusts,
-        () if known.given_at > 0 => Acquaintance::Known,
-        () => Acquaintance::Stranger,
+        () if tokens::is_stranger(&known) => Acquaintance::Stranger,
+        () => Acquaintance::Known,
     })
 }
 
 /// What a message to this chat shows of its right to arrive (PROTOCOL.md 22): the token that the person gave, or else
-/// what follows from the account's salt. A limit may have come up since it was sent.
-pub(super) async fn shown(context: &mut Context<'_>, chat: &Jid) -> Result<Option<Node<'static>>, SendError> {
-    if let Some(limit) = limit(context, chat).await? {
+/// what follows from the account's salt. A limit may have come up since it was sent. `begun`: as for [`limit`].
+pub(super) async fn shown(
+    context: &mut Context<'_>,
+    chat: &Jid,
+    begun: &[Jid],
+) -> Result<Option<Node<'static>>, SendError> {
+    if let Some(limit) = limit(context, chat, begun).await? {
         return Err(SendError::Limited(limit));
     }
     if !chat.is_lid() || context.mirror.is_own_user(chat) {

@@ -12,6 +12,7 @@ pub(super) fn message(to: &Jid, id: &str, attributes: &Attributes) -> Node<'stat
         .attr("to", to)
         .attr("type", attributes.kind)
         .opt_attr("edit", attributes.edit.map(EditCode::as_str))
+        .with_children(attributes.meta.map(|(name, value)| Node::new("meta").attr(name, value)))
 }
 
 /// `<enc>` for one device; `count` is that of a resend.

@@ -42,7 +42,7 @@ pub trait Dial: Send + Sync + 'static {
 }
 
 /// Asks the system for the name's addresses, and connects directly.
-struct Direct;
+pub(crate) struct Direct;
 
 #[async_trait]
 impl Dial for Direct {
@@ -121,9 +121,14 @@ impl WebSocket {
     fn tls_config(&self) -> Result<Arc<ClientConfig>, TransportError> {
         match &self.tls {
             Some(config) => Ok(config.clone()),
-            None => TLS.clone(),
+            None => public_tls(),
         }
     }
+}
+
+/// The public authorities, parsed once.
+pub(crate) fn public_tls() -> Result<Arc<ClientConfig>, TransportError> {
+    TLS.clone()
 }
 
 #[async_trait]

@@ -163,7 +163,7 @@ async fn the_key_is_taken_anew_once_somebody_has_left() {
     party.companion.send(group.clone(), "all of you").await;
     party.carol.wait_for_inbox(|entries| entries.len() == 1).await;
     party.carol.change_group(&party.group, PhoneChanges::Leave).unwrap();
-    let is_told = |event: &Event| matches!(event, Event::Notification(it) if it.kind == "w:gp2");
+    let is_told = |event: &Event| matches!(event, Event::Group(_));
     party.companion.diary.wait_for(|events| events.iter().filter(|event| is_told(event)).count() > 1).await;
     party.companion.send(group, "the two of us").await;
     party.bob.wait_for_inbox(|entries| entries.len() == 2).await;
@@ -297,4 +297,61 @@ async fn a_link_leads_into_a_group_or_to_its_administrators() {
     assert_ne!(client.group_invite(&group, true).await.unwrap(), code);
     let revoked = daves.client.join_group(&code).await;
     assert!(matches!(revoked, Err(RequestError::Refused { code: 410, .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_set_up_whatsapp_anew_is_handed_the_key_again() {
+    for quiet in [false, true] {
+        let party = Party::on(Stage::faithful().await, Addressing::Lid).await;
+        let group: Jid = party.group.parse().unwrap();
+        party.companion.send(group.clone(), "one").await;
+        party.bob.wait_for_inbox(|entries| entries.len() == 1).await;
+        party.bob.reinstall(!quiet);
+        if quiet {
+            // Nobody has said so: it shows when he writes.
+            party.bob.send(party.alice.number(), "it is me").await.unwrap();
+        }
+        let is_told = |event: &Event| matches!(event, Event::IdentityChanged { .. });
+        party.companion.diary.wait_for(|events| events.iter().any(is_told)).await;
+        let before = party.bob.inbox().len();
+        party.companion.send(group, "two").await;
+        let inbox = party.bob.wait_for_inbox(|entries| entries.len() > before).await;
+        assert_eq!(inbox.last().unwrap().text.as_deref(), Some("two"));
+        assert_eq!((party.bob.undecryptable(), written(&party, "participant=\"")), (0, 0));
+        party.carol.wait_for_inbox(|entries| entries.len() == 2).await;
+        // To him alone: the others have it.
+        assert_eq!(party.carol.undecryptable(), 0);
+        assert_eq!(written(&party, "<participants>"), 2);
+    }
+}
+
+/// Something that is done to these people.
+type Change = fn(Vec<Jid>) -> GroupChange;
+
+#[tokio::test(start_paused = true)]
+async fn members_are_found_by_what_people_write_for_their_numbers() {
+    let stage = Stage::new().await;
+    let companion = stage.companion(&stage.phone("15550000001")).await;
+    let client = &companion.client;
+    let nobody = Jid::pn("15559999999");
+    for (own, typed) in [
+        ("551155550100", "5511955550100"),
+        ("5215555550100", "525555550100"),
+        ("5491155550100", "541155550100"),
+    ] {
+        let member = stage.phone(own).jid();
+        let asked = vec![Jid::pn(typed), nobody.clone(), member.clone()];
+        let made = client.create_group("Tea", &asked).await.unwrap();
+        assert_eq!((made.rank(&member), made.members.len()), (Some(Rank::Member), 2), "{typed}");
+        let changes: [(Change, _); 3] = [
+            (GroupChange::Promote, Some(Rank::Admin)),
+            (GroupChange::Demote, Some(Rank::Member)),
+            (GroupChange::Remove, None),
+        ];
+        for (change, rank) in changes {
+            let not_reached = client.change_group(&made.jid, change(asked.clone())).await.unwrap();
+            assert_eq!(not_reached, [NotReached { user: nobody.clone(), code: 404 }]);
+            assert_eq!(client.group(&made.jid).await.unwrap().rank(&member), rank, "{typed}");
+        }
+    }
 }

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod addresses;
 #[cfg(test)]
+mod app_states;
+#[cfg(test)]
 mod batches;
 #[cfg(test)]
 mod crashes;
+#[cfg(test)]
+mod crowds;
 #[cfg(test)]
 mod disappearing;
 #[cfg(test)]
@@ -19,15 +23,21 @@ mod endings;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod identities;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod linking;
 #[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod media;
 #[cfg(test)]
 mod moved_lids;
 #[cfg(test)]
@@ -38,6 +48,8 @@ mod other_chats;
 mod pairing;
 #[cfg(test)]
 mod passkeys;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod phone_resends;
 #[cfg(test)]

@@ -176,15 +176,31 @@ async fn what_is_no_message_at_all_is_told_with_its_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_without_a_time_has_that_of_its_arrival() {
+async fn a_message_of_a_kind_that_machines_do_not_know_yet_is_told_with_its_bytes() {
+    let (_stage, alice, bob, companion) = cast().await;
+    // A protocol message of type 99.
+    let raw = Bytes::from_static(b"\x62\x02\x10\x63");
+    bob.say(alice.number(), Say::Raw(raw.clone())).await.unwrap();
+    let messages = companion.diary.messages(1).await;
+    assert_eq!(messages[0].content.view().kind(), Kind::Unknown);
+    assert_eq!(messages[0].content.raw(), &raw);
+    nothing_waits(&alice).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_without_a_sensible_time_has_that_of_its_arrival() {
     let (stage, alice, bob, companion) = cast().await;
-    for value in [None, Some("soon".to_owned()), Some("1e9".to_owned())] {
+    let values = [None, Some("soon"), Some("1e9"), Some("-5"), Some("99999999999999")];
+    for value in values.map(|value| value.map(str::to_owned)) {
         stage.fault_for(&alice, FaultKind::Attribute { name: "t".to_owned(), value });
         bob.send(alice.number(), "when?").await.unwrap();
     }
-    for message in companion.diary.messages(3).await {
-        let age = message.info.timestamp - i64::try_from(NOW).unwrap();
+    let age = |seconds: i64| seconds - i64::try_from(NOW).unwrap();
+    for message in companion.diary.messages(5).await {
+        let age = age(message.info.timestamp);
         assert!((-600..600).contains(&age), "{age}");
     }
+    let age = age(companion.client.server_millis() / 1000);
+    assert!((-600..600).contains(&age), "the server's clock went along: {age}");
     nothing_waits(&alice).await;
 }

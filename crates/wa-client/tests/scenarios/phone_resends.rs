@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use wa_client::{Event, UndecryptableReason};
-use wa_simulator::{Fault, FaultKind, Phone};
+use wa_simulator::{Addressing, Fault, FaultKind, Phone};
 
 use crate::stage::{Companion, Stage, nothing_waits, texts_of};
 
@@ -59,6 +59,21 @@ async fn what_came_empty_is_had_from_the_phone_at_once() {
     assert_eq!(messages.iter().map(|message| message.info.from_me).collect::<Vec<_>>(), [false, false, true]);
     use UndecryptableReason::{Empty, Unavailable};
     assert_eq!(reasons(&companion.diary.events()), [Empty, Unavailable, Unavailable]);
+    nothing_waits(&alice).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_empty_in_a_group_is_had_from_the_phone_by_who_wrote_it() {
+    let (stage, alice, bob, companion) = cast().await;
+    let group = alice.create_group("Tea", &[bob.number()], Addressing::Lid).unwrap();
+    stage.fault_for(&alice, empty(None));
+    let id = bob.send(&group, "from an ad").await.unwrap();
+    let messages = companion.diary.messages(2).await.split_off(1);
+    assert_eq!(texts_of(&messages), ["from an ad"]);
+    let info = &messages[0].info;
+    assert_eq!((info.id.as_str(), info.chat.to_string()), (&*id, group));
+    assert_eq!(info.sender_lid, Some(bob.lid()));
+    assert_eq!(asked(&stage), 1);
     nothing_waits(&alice).await;
 }
 

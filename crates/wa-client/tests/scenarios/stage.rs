@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{SinkExt, StreamExt};
+use http::{Request, Response};
 use test_support::until;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,7 +14,8 @@ use tokio::time::timeout;
 use wa_binary::Jid;
 use wa_client::{
     Cause, Client, ClientBuilder, Clock, ConnectRequest, Connection, Connector, Event, Events,
-    IncomingMessage, Outgoing, QrCode, ReceiptUpdate, State, Store, TransportError, TrustRoot,
+    IncomingMessage, MediaHost, Outgoing, Pieces, QrCode, ReceiptUpdate, RequestBody, State, Store,
+    TransportError, TrustRoot, exchange,
 };
 use wa_simulator::{Behaviour, Fault, FaultKind, Options, Phone, Profile, Simulator};
 
@@ -26,10 +28,11 @@ pub(crate) struct Stage {
     pub(crate) clock: wa_simulator::Clock,
 }
 
-fn be_faithful(behaviour: &mut Behaviour) {
+pub(crate) fn be_faithful(behaviour: &mut Behaviour) {
     behaviour.empty_messages = None;
     behaviour.reused_counters = None;
     behaviour.resent_twice = false;
+    behaviour.identity_changes = None;
 }
 
 impl Stage {
@@ -118,6 +121,7 @@ impl Stage {
     ) -> (Client, Events, JoinHandle<()>) {
         let builder = Client::builder(store)
             .connector(Arc::new(InMemory(self.sim.clone())))
+            .media_host(Arc::new(MediaOf(self.sim.clone())))
             .trust_root(TrustRoot::new(self.sim.root_key()))
             .clock(Arc::new(SharedClock(self.clock)))
             .seed([u8::try_from(STARTED.fetch_add(1, Ordering::Relaxed) % 251).unwrap(); 32]);
@@ -318,6 +322,12 @@ pub(crate) async fn nothing_waits(phone: &Phone) {
     until("everything is acknowledged", || async { answered().then_some(()) }).await;
 }
 
+/// Waits until no piece of the history is left to be told.
+pub(crate) async fn all_told(companion: &Companion) {
+    let is_told = || async { companion.store.peer_data(None, 1).await.unwrap().is_empty().then_some(()) };
+    until("the history is told", is_told).await;
+}
+
 /// What has not happened after two hours of paused time doesn't happen any more.
 pub(crate) async fn patiently<T>(waiting: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(7200), waiting).await.expect("it never happened")
@@ -349,6 +359,16 @@ impl Connector for InMemory {
             outgoing: Box::pin(connection.outgoing.sink_map_err(failed)),
             incoming: Box::pin(connection.incoming.map(move |item| item.map_err(failed))),
         })
+    }
+}
+
+/// The simulator's media host without a socket.
+struct MediaOf(Simulator);
+
+#[async_trait]
+impl MediaHost for MediaOf {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<Pieces>, TransportError> {
+        exchange(self.0.connect_media(), request).await
     }
 }
 

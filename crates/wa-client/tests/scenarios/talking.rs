@@ -3,7 +3,7 @@
 use wa_binary::Jid;
 use wa_client::{Event, MessageId, Outgoing, PeerMessage, Presence, ReceiptKind, SendError, State};
 
-use crate::stage::{Stage, messages_of};
+use crate::stage::{Stage, messages_of, nothing_waits};
 
 #[tokio::test(start_paused = true)]
 async fn a_scanned_code_leads_to_an_account_that_is_online() {
@@ -175,11 +175,14 @@ async fn the_phone_is_heard_and_answered() {
     let companion = stage.companion(&alice).await;
     let events = companion
         .diary
-        .wait_for(|events| events.iter().filter(|event| matches!(event, Event::Peer(_))).count() >= 4)
+        .wait_for(|events| {
+            let has = |wanted: fn(&Event) -> bool| events.iter().any(wanted);
+            has(|event| matches!(event, Event::Peer(_))) && has(|event| matches!(event, Event::History(_)))
+        })
         .await;
+    nothing_waits(&alice).await;
     let keys = events.iter().any(|event| matches!(event, Event::Peer(PeerMessage::AppStateKeys(_))));
-    let history = events.iter().any(|event| matches!(event, Event::Peer(PeerMessage::History(_))));
+    let history = events.iter().any(|event| matches!(event, Event::History(_)));
     assert!(keys && history);
     assert!(messages_of(&events).is_empty(), "internal traffic is no message for people");
-    assert_eq!(alice.devices()[0].waiting, 0);
 }

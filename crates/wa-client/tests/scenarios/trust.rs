@@ -246,6 +246,68 @@ async fn a_refusal_tells_when_the_limit_ends() {
     companion.send(bob.jid(), "ah").await;
 }
 
+/// What the companion knows of the cap on new chats: used up, and how many there were.
+fn capped(events: &[Event]) -> Option<(bool, Option<u32>)> {
+    let cap = |event: &Event| match event {
+        Event::Limits(limits) => limits.new_chats.as_ref().map(|cap| (cap.is_reached, cap.used)),
+        _ => None,
+    };
+    events.iter().rev().find_map(cap)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_wrote_or_was_written_to_is_nobody_new_without_a_token() {
+    let stage = Stage::with_behaviour(|behaviour| behaviour.tokens = false).await;
+    let alice = stage.phone("15550000001");
+    let people: Vec<_> = (2..7).map(|n| stage.phone(&format!("1555000000{n}"))).collect();
+    let [past, writer, phoned, written, stranger] = &people[..] else { panic!("five people") };
+    past.send(alice.number(), "before you were there").await.unwrap();
+    alice.wait_for_inbox(|inbox| inbox.len() == 1).await;
+    let companion = stage.companion(&alice).await;
+    settled().await;
+    writer.send(alice.number(), "hello").await.unwrap();
+    alice.send(phoned.number(), "from the phone").await.unwrap();
+    stage.fault_for(
+        &alice,
+        FaultKind::IqError { xmlns: Some("privacy".into()), child: None, code: 500, text: String::new() },
+    );
+    companion.send(written.jid(), "from here").await;
+    companion.diary.messages(2).await;
+    let companion = stage.start(companion.stop().await);
+    companion.online().await;
+    alice.set_chat_cap(Some(ChatCap { total: 1, used: 1, ends: NOW + 40_000 }));
+    companion.diary.wait_for(|events| capped(events) == Some((true, Some(1)))).await;
+    for person in [past, writer, phoned, written] {
+        companion.send(person.jid(), "we know each other").await;
+    }
+    let refused = companion.client.send(Outgoing::text(stranger.jid(), "hello?")).await;
+    assert!(matches!(refused, Err(SendError::Limited(_))), "{refused:?}");
+    assert_eq!(stage.seen("<tctoken>"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_chats_are_begun_than_there_may_be() {
+    let (stage, alice, bob) = cast().await;
+    let companion = stage.companion(&alice).await;
+    settled().await;
+    let ends = NOW + 40_000;
+    alice.set_chat_cap(Some(ChatCap { total: 3, used: 0, ends }));
+    companion.diary.wait_for(|events| capped(events) == Some((false, Some(0)))).await;
+    companion.send(bob.jid(), "the first").await;
+    companion.send(bob.jid(), "the same").await;
+    companion.diary.wait_for(|events| capped(events) == Some((false, Some(1)))).await;
+    // Many at once: those on their way count, too.
+    let people: Vec<_> = (0..4).map(|n| stage.phone(&format!("1555000010{n}"))).collect();
+    let sends = people.iter().map(|person| companion.client.send(Outgoing::text(person.jid(), "hello")));
+    let sent = futures_util::future::join_all(sends).await;
+    let limit = Limit { kind: LimitKind::NewChats, until: Some(i64::try_from(ends).unwrap() * 1000) };
+    let refused = sent.iter().filter(|outcome| **outcome == Err(SendError::Limited(limit))).count();
+    assert_eq!((sent.iter().filter(|outcome| outcome.is_ok()).count(), refused), (2, 2), "{sent:?}");
+    companion.diary.wait_for(|events| capped(events) == Some((true, Some(3)))).await;
+    companion.send(bob.jid(), "he is no new one").await;
+    assert_eq!(stage.seen("error=\"475\""), 0, "none was tried in vain");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_was_asked_too_often_is_spared() {
     let limit = RateLimit { requests: 6, period: Duration::from_secs(60) };

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use compact_str::CompactString;
 
+use crate::phone::Reuploads;
+
 use super::{CLOUD, Companion, Played, Restriction, SignedKey, Standing, Trust};
 
 /// Highest device id of companions: the next one, the last that clients take (PROTOCOL.md 6.2), is for the cloud.
@@ -53,6 +55,8 @@ pub(crate) struct Directory {
     pub(crate) restriction: Restriction,
     /// Its phone tells companions nothing by itself, and answers nothing they ask.
     pub(crate) is_silent: bool,
+    /// What the phone does when it is asked for files.
+    pub(crate) reuploads: Reuploads,
     /// It is linked to companions only with a passkey.
     pub(crate) has_passkey: bool,
     /// What its phone shows while it is linked with a passkey, for the person to compare.
@@ -61,8 +65,6 @@ pub(crate) struct Directory {
     pub(crate) lid_migrated: bool,
     /// Whether nobody is told the account's LID.
     pub(crate) hides_lid: bool,
-    /// Versions and patches of the app state.
-    pub(crate) app_state: crate::iq::Collections,
 }
 
 /// Devices as they were once, and the signed list of that time.
@@ -118,11 +120,11 @@ impl Directory {
             standing: Standing::default(),
             restriction: Restriction::None,
             is_silent: false,
+            reuploads: Reuploads::default(),
             has_passkey: false,
             passkey_code: None,
             lid_migrated: true,
             hides_lid: false,
-            app_state: crate::iq::Collections::default(),
         }
     }
 

@@ -23,6 +23,7 @@ pub(crate) use standing::{Limited, Standing};
 pub use trust::Restriction;
 pub(crate) use trust::{Token, Trust};
 
+use crate::app_state::AppState;
 use crate::phone::{PhoneKeys, PhoneLine};
 
 /// The device number of devices in Meta's cloud, which have servers of their own in addresses (PROTOCOL.md 15).
@@ -86,6 +87,8 @@ pub(crate) struct Account {
     lids: RwLock<Vec<CompactString>>,
     pub(crate) phone: PhoneLine,
     directory: Mutex<Directory>,
+    /// `None` until somebody looks at it.
+    app_state: Mutex<Option<Box<AppState>>>,
 }
 
 impl Account {
@@ -95,12 +98,18 @@ impl Account {
         phone: PhoneLine,
         directory: Directory,
     ) -> Self {
-        Self { number, lids: RwLock::new(vec![lid]), phone, directory: Mutex::new(directory) }
+        let (lids, directory) = (RwLock::new(vec![lid]), Mutex::new(directory));
+        Self { number, lids, phone, directory, app_state: Mutex::default() }
     }
 
     /// The server's record. Held for moments only: no cryptography, and no other account's record meanwhile.
     pub(crate) fn directory(&self) -> MutexGuard<'_, Directory> {
         self.directory.lock()
+    }
+
+    /// The app state, see [`World::app_state`](crate::world::World::app_state). Its cryptography happens under this lock.
+    pub(crate) fn app_state(&self) -> MutexGuard<'_, Option<Box<AppState>>> {
+        self.app_state.lock()
     }
 
     /// Identity key of the phone, which is the account's.

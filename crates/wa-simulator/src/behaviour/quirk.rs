@@ -1,9 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Behaviour, KeySharing};
+use super::{Behaviour, KeySharing, PastSize};
 
-/// One point of a [`Behaviour`], by the name of its field: what command lines leave out.
+/// One point of a [`Behaviour`], by the name of its field: what command lines leave out, or add ([`Wanted`](super::Wanted)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the field of `Behaviour` with its name, and documented there")]
 pub enum Quirk {
@@ -24,12 +24,16 @@ pub enum Quirk {
     EmptyMessages,
     ReusedCounters,
     ResentTwice,
+    Past,
+    IdentityChanges,
+    HistoryBlobs,
+    AppStateBlobs,
     ClockOffset,
 }
 
 impl Quirk {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::AnswerWithin,
         Self::BacklogOnRequest,
         Self::Novelties,
@@ -47,6 +51,10 @@ impl Quirk {
         Self::EmptyMessages,
         Self::ReusedCounters,
         Self::ResentTwice,
+        Self::Past,
+        Self::IdentityChanges,
+        Self::HistoryBlobs,
+        Self::AppStateBlobs,
         Self::ClockOffset,
     ];
 
@@ -73,6 +81,10 @@ impl Quirk {
             Self::EmptyMessages => "empty_messages",
             Self::ReusedCounters => "reused_counters",
             Self::ResentTwice => "resent_twice",
+            Self::Past => "past",
+            Self::IdentityChanges => "identity_changes",
+            Self::HistoryBlobs => "history_blobs",
+            Self::AppStateBlobs => "app_state_blobs",
             Self::ClockOffset => "clock_offset",
         }
     }
@@ -100,6 +112,10 @@ impl Behaviour {
             Quirk::EmptyMessages => self.empty_messages = None,
             Quirk::ReusedCounters => self.reused_counters = None,
             Quirk::ResentTwice => self.resent_twice = false,
+            Quirk::Past => self.past = PastSize::default(),
+            Quirk::IdentityChanges => self.identity_changes = None,
+            Quirk::HistoryBlobs => self.history_blobs = None,
+            Quirk::AppStateBlobs => self.app_state_blobs = None,
             Quirk::ClockOffset => self.clock_offset = 0,
         }
         self

@@ -107,8 +107,18 @@ impl LoggedIn {
         Step::Continue
     }
 
-    /// Makes the link to a call that others can join; no call is made through it (PROTOCOL.md 27).
+    /// Takes that a call is declined, or makes the link to one that others can join; no call is made through it
+    /// (PROTOCOL.md 27).
     fn call(&mut self, node: &Node<'_>) -> Step {
+        if let Some(reject) = node.get_child("reject") {
+            let sender = Sender { account: &self.account, device: self.device };
+            self.world.decline(sender, reject);
+            let ack = Node::new("ack")
+                .attr("class", "call")
+                .attr("id", stanza::text(&node.attrs, "id"))
+                .attr("from", stanza::destination(node));
+            self.answer(&ack);
+        }
         if let Some(wanted) = node.get_child("link_create") {
             let token: String = (0..LINK_LENGTH).map(|_| char::from(self.rng.sample(Alphanumeric))).collect();
             let link = Node::new("link_create")

@@ -236,13 +236,15 @@ impl LoggedIn {
         }
         self.deliver_backlog(0);
         self.audit_at = self.world.options.behaviour.answer_within.map(|patience| Instant::now() + patience);
-        if self.world.options.dirty {
+        let novelties = self.world.options.behaviour.novelties;
+        if self.world.options.dirty || novelties {
             let dirty = Node::new("dirty")
                 .attr("type", "account_sync")
                 .attr("timestamp", self.world.clock.unix_seconds());
             self.answer(&stanza::from_server("ib").child(dirty));
         }
-        if self.world.options.behaviour.novelties {
+        if novelties {
+            novelties::bulletins(&self.world).iter().for_each(|bulletin| self.answer(bulletin));
             self.answer(&novelties::question(&self.world));
         }
         if is_first {

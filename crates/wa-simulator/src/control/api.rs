@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Doors, Reply, request};
 use crate::{
     ControlError, Fault, Phone,
-    simulator::{canonical, clear, create_phone, place},
+    simulator::{canonical, clear, create_phone, create_phones, place},
     versions,
 };
 
@@ -93,7 +93,11 @@ fn phones(doors: &Doors) -> Replied {
 
 async fn new_phone(doors: &Doors, request: Request<Incoming>) -> Replied {
     let wanted: NewPhone = request::json_body(request).await?;
-    let phone = create_phone(&doors.world, &wanted.number.into_text(), wanted.name.as_deref())?;
+    let number = wanted.number.into_text();
+    if let Some(count) = wanted.count {
+        create_phones(&doors.world, &number, count)?;
+    }
+    let phone = create_phone(&doors.world, &number, wanted.name.as_deref())?;
     if let Some(restriction) = wanted.restricted {
         phone.restrict(restriction);
     }

@@ -34,6 +34,9 @@ use crate::{ControlError, Info, connection, world::World};
 /// Where the page is whose socket this is; browsers say so, and so must who pretends to be one.
 const ORIGIN: &str = "https://web.whatsapp.com";
 
+/// The media host of a simulator without a socket, as `media_conn` names it.
+const NO_LISTENER: &str = "https://mmg.whatsapp.net";
+
 /// An answer of any door.
 type Reply = Response<Payload>;
 
@@ -49,7 +52,7 @@ pub(crate) struct Doors {
 impl Doors {
     pub(crate) fn new(world: Arc<World>, info: Info, guard: Guard) -> Self {
         let media_base =
-            info.media_url.as_deref().and_then(|url| url.strip_suffix("/mms")).unwrap_or_default();
+            info.media_url.as_deref().and_then(|url| url.strip_suffix("/mms")).unwrap_or(NO_LISTENER);
         Self { media_base: media_base.into(), world, info: Arc::new(info), guard: Arc::new(guard) }
     }
 
@@ -146,7 +149,7 @@ async fn open(socket: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, doo
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(socket: S, doors: Doors) {
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(socket: S, doors: Doors) {
     let service = service_fn(move |request| doors.clone().answer(request));
     let http = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::{Payload, Reply};
 use crate::ControlError;
 
-/// Largest body of a control call, in bytes.
-const MAX_BODY: usize = 4 << 20;
+/// Largest body of a control call, in bytes: files come in them.
+const MAX_BODY: usize = 16 << 20;
 
 /// Reads a JSON body; an empty one is an empty object.
 pub(super) async fn json_body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, ControlError> {

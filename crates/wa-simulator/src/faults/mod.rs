@@ -238,6 +238,11 @@ pub enum FaultKind {
     ExpireMedia,
     /// The media host loses every file, at once.
     LoseMedia,
+    /// Something goes wrong with the app state of the device.
+    AppState {
+        /// What goes wrong.
+        what: StateFault,
+    },
     /// A prekey bundle of the device is wrong.
     Bundle {
         /// The part that is wrong.
@@ -284,6 +289,16 @@ pub enum Moment {
     Sent,
     /// When a message would next be delivered to the device.
     Deliver,
+}
+
+/// What goes wrong with the app state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateFault {
+    /// The phone writes to a collection just before the device's patch for it comes, which is refused with 409.
+    Conflict,
+    /// A patch or a snapshot comes with one wrong bit.
+    Tampered,
 }
 
 /// Which way a file goes.

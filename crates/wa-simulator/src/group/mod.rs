@@ -14,7 +14,10 @@ use wa_binary::Jid;
 
 pub(crate) use change::{Change, Done, GroupError, NewGroup};
 
-use crate::{Addressing, account::Account};
+use crate::{
+    Addressing,
+    account::{Account, Picture},
+};
 
 /// The most members of a group: WhatsApp's bound.
 pub(crate) const MAX_MEMBERS: usize = 1_024;
@@ -47,6 +50,8 @@ pub(crate) struct Record {
     invite: CompactString,
     /// Codes that led here once.
     revoked: BTreeSet<CompactString>,
+    /// What it shows.
+    pub(crate) picture: Option<Picture>,
     /// Counts the changes of members.
     version: u64,
 }
@@ -124,6 +129,11 @@ pub(crate) enum Entrance {
 }
 
 impl Group {
+    /// What it is called.
+    pub(crate) fn subject(&self) -> String {
+        self.record.lock().subject.text.clone()
+    }
+
     /// Makes a group of its creator alone.
     pub(crate) fn new(
         id: CompactString,
@@ -142,6 +152,7 @@ impl Group {
             requests: BTreeMap::new(),
             invite,
             revoked: BTreeSet::new(),
+            picture: None,
             version: now,
         };
         let (creator, creation) = (creator.clone(), now);

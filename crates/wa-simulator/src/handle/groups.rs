@@ -70,7 +70,7 @@ pub enum GroupChange {
     Approve(Vec<String>),
     /// Turns away these numbers, which asked to be let in.
     Reject(Vec<String>),
-    /// Leaves.
+    /// Leaves the group.
     Leave,
     /// Comes in by the link.
     Join,

@@ -1,9 +1,9 @@
 //! What a phone sends.
 
 use crate::{
-    Addressing, ControlError,
+    Addressing, CallInfo, ControlError,
     account::Account,
-    phone::{Letter, Say, Task, message_id},
+    phone::{Letter, Poll, Rich, Say, Task, message_id},
     simulator::canonical,
     world::Chat,
 };
@@ -20,7 +20,7 @@ const MAX_COUNT: usize = 100_000;
 const MAX_TEXT: usize = 1 << 20;
 
 /// What a phone is to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     /// The recipient: a phone number, a user's JID of either form, or a group's.
     pub to: String,
@@ -54,7 +54,7 @@ impl Phone {
 
     /// Gives a message that the account sent to somebody a new text; returns the id of the edit.
     pub async fn edit(&self, to: &str, id: &str, text: &str) -> Result<String, ControlError> {
-        self.say(to, Say::Edit { id: id.to_owned(), text: text.to_owned() }).await
+        self.say(to, Say::Edit { id: id.to_owned(), text: text.to_owned(), sealed: false }).await
     }
 
     /// Takes back a message that the account sent to somebody; returns the id of the revocation.
@@ -64,7 +64,7 @@ impl Phone {
 
     /// Puts an emoji to a message of a chat, or with an empty one takes it away; returns the id of the reaction.
     pub async fn react(&self, to: &str, id: &str, emoji: &str) -> Result<String, ControlError> {
-        self.say(to, Say::React { id: id.to_owned(), emoji: emoji.to_owned() }).await
+        self.say(to, Say::React { id: id.to_owned(), emoji: emoji.to_owned(), sealed: false }).await
     }
 
     /// Sends a message, and returns its id once the server has taken it.
@@ -159,22 +159,51 @@ impl Phone {
         self.account.phone.order(Task::MarkRead { chat, ids: ids.to_vec(), reply });
         done.await.unwrap_or(Err(ControlError::Reset))
     }
+
+    /// Calls somebody: rings on their companions; returns the call's id.
+    ///
+    /// # Errors
+    /// When there is no such phone.
+    pub fn call(&self, to: &str, video: bool) -> Result<String, ControlError> {
+        let callee = self.world.phone(&canonical(to)?)?;
+        Ok(self.world.ring(&self.account, &callee, video))
+    }
+
+    /// The calls that it has made, newest first.
+    pub fn calls(&self) -> Vec<CallInfo> {
+        self.world.calls_of(&self.account)
+    }
 }
 
 fn check_length(say: &Say) -> Result<(), ControlError> {
     let (name, text, least) = match say {
-        Say::Text(text) | Say::Edit { text, .. } => ("text", text.as_str(), 1),
+        Say::Text(text) | Say::Edit { text, .. } | Say::Rich(Rich { text, .. }) => ("text", text.as_str(), 1),
         Say::React { emoji, .. } => ("emoji", emoji.as_str(), 0),
         Say::Raw(raw) if raw.len() <= MAX_TEXT => return Ok(()),
         Say::Raw(_) => {
             return Err(ControlError::InvalidRequest(format!("`raw` has at most {MAX_TEXT} bytes")));
         }
-        Say::Revoke { .. } | Say::Timer(_) => return Ok(()),
+        Say::Poll(poll) => return check_poll(poll),
+        Say::Contacts(cards) if cards.is_empty() => {
+            return Err(ControlError::InvalidRequest("`contacts` has at least one".to_owned()));
+        }
+        _ => return Ok(()),
     };
     if (least..=MAX_TEXT).contains(&text.len()) {
         return Ok(());
     }
     Err(ControlError::InvalidRequest(format!("`{name}` has {least} to {MAX_TEXT} bytes")))
+}
+
+/// What phones let their owners make of a poll.
+fn check_poll(poll: &Poll) -> Result<(), ControlError> {
+    let is_sound = (2..=12).contains(&poll.options.len())
+        && poll.options.iter().all(|option| !option.is_empty())
+        && usize::try_from(poll.choices).is_ok_and(|choices| choices <= poll.options.len());
+    if is_sound {
+        return Ok(());
+    }
+    Err(ControlError::InvalidRequest("a poll has 2 to 12 options, and not more choices".to_owned()))
 }
 
 /// `{n}` in a text becomes the number of the message.

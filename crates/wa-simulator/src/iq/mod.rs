@@ -18,7 +18,6 @@ use std::{borrow::Cow, sync::Arc};
 
 use wa_binary::{Jid, Node, ShapeError};
 
-pub(crate) use app_state::Collections;
 pub(crate) use bundles::TakenBundle;
 pub(crate) use encrypt::key_node;
 use error::IqError;

@@ -24,6 +24,8 @@ impl World {
         let signed = SignedKey::of(&keys);
         account.directory().renew(keys.identity.registration_id, signed, rng.next_u32() >> 1);
         account.phone.renew(keys);
+        // What the companions shared is gone with them.
+        *account.app_state() = None;
         self.sign_key_indexes(account, &mut rng);
         if is_told {
             let notice = Node::new("notification").attr("from", account.lid()).child(Node::new("identity"));

@@ -3,6 +3,7 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 use compact_str::CompactString;
 use prost::Message as _;
+use wa_binary::Jid;
 use wa_protobuf::{
     e2e::{
         MessageKey, PeerDataOperationRequestMessage, PeerDataOperationRequestResponseMessage,
@@ -36,11 +37,18 @@ pub(super) struct Kept {
     /// The name of the chat that it is in.
     pub(super) chat: CompactString,
     pub(super) from_me: bool,
+    /// Number of who wrote it.
+    pub(super) author: CompactString,
     pub(super) timestamp: u64,
     pub(super) push_name: String,
 }
 
 impl Contents {
+    /// What a message says that was received.
+    pub(super) fn get(&self, id: &str) -> Option<&Kept> {
+        self.by_id.get(id)
+    }
+
     pub(super) fn keep(&mut self, id: &CompactString, kept: Kept) {
         if self.by_id.insert(id.clone(), kept).is_none() {
             self.order.push_back(id.clone());
@@ -50,6 +58,13 @@ impl Contents {
         {
             self.by_id.remove(&oldest);
         }
+    }
+}
+
+impl Contents {
+    /// What a message of this chat says.
+    pub(super) fn content(&self, id: &str, chat: &str) -> Option<Bytes> {
+        self.by_id.get(id).filter(|kept| kept.chat == chat).map(|kept| kept.content.clone())
     }
 }
 
@@ -84,6 +99,9 @@ impl Phone {
         let outbox = self.state.outbox.borrow();
         let sent = outbox.get(id).filter(|sent| sent.entry.to == chat);
         let kept = self.state.contents.by_id.get(id).filter(|kept| kept.chat == chat);
+        // In a group nothing is found without its writer, whom other clients name there (PROTOCOL.md 11.7).
+        let by = |kept: &&Kept| kept.from_me || !is_group(&chat) || self.is_number_of(key, &kept.author);
+        let kept = kept.filter(by);
         let (content, from_me, timestamp, push_name) = match (sent, kept) {
             (Some(sent), _) => (&sent.content, true, sent.entry.timestamp, None),
             (None, Some(kept)) => (&kept.content, kept.from_me, kept.timestamp, Some(kept.push_name.clone())),
@@ -99,4 +117,15 @@ impl Phone {
         put(&mut info, MESSAGE, content);
         Some(info.into())
     }
+
+    /// Whether the member whom a key names has this number.
+    fn is_number_of(&self, key: &MessageKey, number: &str) -> bool {
+        let member = key.participant.as_deref().and_then(|member| member.parse::<Jid>().ok());
+        member.and_then(|member| self.world.resolve(&member)).is_some_and(|member| member.number == number)
+    }
+}
+
+/// Whether a chat of this name is a group.
+fn is_group(chat: &str) -> bool {
+    chat.ends_with("@g.us")
 }

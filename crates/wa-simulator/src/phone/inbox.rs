@@ -3,6 +3,8 @@ use std::collections::{HashMap, VecDeque};
 use compact_str::CompactString;
 use serde::Serialize;
 
+use super::files::ReceivedFile;
+
 /// A message that a phone shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,10 +23,23 @@ pub struct InboxEntry {
     pub kind: &'static str,
     /// The id of the message that it edits, takes back, reacts to or votes on.
     pub target: Option<String>,
+    /// What is chosen in it: options of a poll by name, a button or row by its sender's id.
+    pub chosen: Vec<String>,
+    /// The id of the message that it quotes.
+    pub quoted: Option<String>,
+    /// Whom it names: JIDs.
+    pub mentions: Vec<String>,
+    /// How often it was forwarded.
+    pub forwarded: u32,
+    /// Why the phone doesn't heed it, if it doesn't: what it is about is another's, too old, or unknown, or its secret is
+    /// another.
+    pub ignored: Option<&'static str>,
     /// After how many seconds it disappears, as a text says.
     pub expiration: Option<u32>,
     /// When the server took it, in seconds since 1970.
     pub timestamp: u64,
+    /// The file that came with it, downloaded and verified, or refused.
+    pub media: Option<ReceivedFile>,
     /// Whether one of the own companions sent it.
     pub from_me: bool,
     /// The sender's name, as the server told it.
@@ -114,10 +129,6 @@ impl Inbox {
         self.first + self.entries.len() as u64
     }
 
-    pub(crate) fn find_in(&self, chat: &str, id: &str) -> Option<&InboxEntry> {
-        self.entries.iter().rev().find(|entry| entry.id == id && entry.chat == chat)
-    }
-
     pub(crate) fn find(&self, id: &str) -> Option<&InboxEntry> {
         self.entries.iter().rev().find(|entry| entry.id == id)
     }
@@ -140,8 +151,14 @@ mod tests {
             text: Some("hello".to_owned()),
             kind: "text",
             target: None,
+            chosen: Vec::new(),
+            quoted: None,
+            mentions: Vec::new(),
+            forwarded: 0,
+            ignored: None,
             expiration: None,
             timestamp: 0,
+            media: None,
             from_me: false,
             push_name: String::new(),
             repeats: 0,

@@ -6,13 +6,19 @@
 mod bootstrap;
 mod content;
 mod contents;
+mod files;
 mod group;
 mod inbox;
 mod keys;
+mod known;
+mod make;
+mod media;
 mod outbox;
+mod past;
 mod receive;
 mod retry;
 mod say;
+mod secret;
 mod send;
 mod sender_keys;
 mod sessions;
@@ -34,18 +40,22 @@ use tokio_util::sync::CancellationToken;
 use wa_binary::Node;
 
 pub use bootstrap::KeyShare;
+pub use files::{File, FileKind, ReceivedFile};
 pub(crate) use inbox::Inbox;
 pub use inbox::InboxEntry;
 pub(crate) use keys::PhoneKeys;
+pub use media::Reuploads;
 pub(crate) use outbox::Outbox;
 pub use outbox::{OutboxEntry, Receipt};
-pub use say::Say;
+pub use say::{Card, Event, Going, Place, Poll, Press, Pressed, Rich, Say};
 pub(crate) use send::{Letter, message_id};
 
 use crate::{
     ControlError,
     account::Account,
-    phone::{contents::Contents, receive::Attempts, sender_keys::SenderKeys, sessions::Sessions},
+    phone::{
+        contents::Contents, files::Files, receive::Attempts, sender_keys::SenderKeys, sessions::Sessions,
+    },
     routing::{self, Sender},
     stanza,
     trace::{Direction, Peer},
@@ -166,8 +176,11 @@ struct State {
     sender_keys: SenderKeys,
     attempts: Attempts,
     contents: Contents,
+    files: Files,
     /// By the number of the chat's other side.
     timers: HashMap<CompactString, Timer>,
+    /// Messages to people so far.
+    written: u32,
     rng: ChaCha20Rng,
 }
 
@@ -190,7 +203,9 @@ pub(crate) fn spawn(
         sender_keys: SenderKeys::default(),
         attempts: Attempts::default(),
         contents: Contents::default(),
+        files: Files::default(),
         timers: HashMap::new(),
+        written: 0,
         rng,
     };
     let (world, account, runtime) = (world.weak(), Arc::downgrade(account), world.runtime.clone());
@@ -245,6 +260,7 @@ impl Phone {
         let Ok(node) = wa_binary::decode(&plain) else { return };
         match node.tag() {
             "message" => self.receive(&node),
+            "receipt" if stanza::text(&node.attrs, "type") == "server-error" => self.reupload(&node),
             "receipt" => self.receipt(&node),
             _ => {}
         }

@@ -175,16 +175,22 @@ impl Phone {
             }
             _ => (Some(source.chat()), message, plain),
         };
-        let Some(chat) = chat.map(|chat| chat.name()) else { return };
+        let Some(place) = chat else { return };
+        let chat = place.name();
         let timestamp = node.attrs.number("t").and_then(Result::ok).unwrap_or_default();
         let push_name = stanza::text(&node.attrs, "notify").into_string();
+        let (judged, ignored) = self.judged(&place, &source.account, timestamp, &shown);
+        let author = source.account.number.clone();
+        let (from_me, push_name_kept) = (is_own, push_name.clone());
         let kept =
-            Kept { content, chat: chat.clone(), from_me: is_own, timestamp, push_name: push_name.clone() };
+            Kept { content, chat: chat.clone(), from_me, author, timestamp, push_name: push_name_kept };
         self.state.contents.keep(&source.id, kept);
         if let Some(timer) = content::timer(&shown) {
             self.state.timers.insert(chat.clone(), timer);
         }
-        let content::Described { kind, text, target } = content::described(&shown);
+        let media = self.received_file(&shown);
+        let content::Described { kind, text, target, chosen } = judged;
+        let context = content::context(&shown);
         let entry = InboxEntry {
             id: source.id.to_string(),
             from: source.account.pn().to_string(),
@@ -193,8 +199,14 @@ impl Phone {
             text,
             kind,
             target,
+            chosen,
+            quoted: context.and_then(|context| context.stanza_id.clone()),
+            mentions: context.map(|context| context.mentioned_jid.clone()).unwrap_or_default(),
+            forwarded: context.map_or(0, |context| context.forwarding_score()),
+            ignored,
             expiration: content::expiration(&shown),
             timestamp,
+            media,
             from_me: is_own,
             push_name,
             repeats: 0,

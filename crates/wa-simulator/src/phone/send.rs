@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Addressing, ControlError,
-    account::{Account, CLOUD},
+    account::{Account, CLOUD, Directory},
     faults::FaultKind,
     world::Chat,
 };
@@ -50,9 +50,7 @@ impl Phone {
     /// Encrypts a message for all who are in the chat and the own companions, and sends it.
     pub(super) fn send(&mut self, letter: &Letter) -> Result<(), ControlError> {
         let Letter { id, to, say, addressing } = letter;
-        let mut secret = [0; 32];
-        self.state.rng.fill_bytes(&mut secret);
-        let composed = self.compose(to, say, secret)?;
+        let composed = self.compose(to, say, *addressing)?;
         let node = match to {
             Chat::Person(account) => self.sealed_for_person(account, id, &composed, *addressing),
             Chat::Group(group) => self.sealed_for_group(group, id, &composed)?,
@@ -70,7 +68,21 @@ impl Phone {
         {
             self.trust(account);
         }
+        if matches!(to, Chat::Person(_)) {
+            self.is_replaced_when_due();
+        }
         Ok(())
+    }
+
+    /// The person has a new phone now and then. One with companions keeps it: they would be gone.
+    fn is_replaced_when_due(&mut self) {
+        self.state.written = self.state.written.wrapping_add(1);
+        let every = self.world.options.behaviour.identity_changes.filter(|every| *every > 0);
+        let is_due = every.is_some_and(|every| self.state.written.is_multiple_of(every));
+        let is_alone = |directory: &Directory| directory.companions.is_empty() && directory.played.is_empty();
+        if is_due && self.state.device == 0 && is_alone(&self.account.directory()) {
+            self.world.reinstall(&self.account, true);
+        }
     }
 
     /// `<message>` for somebody, with a copy for each device.
@@ -210,11 +222,12 @@ impl Envelope {
             .attr("to", to)
             .attr("type", self.kind)
             .opt_attr("edit", self.edit)
+            .with_children(self.meta.map(|(name, value)| Node::new("meta").attr(name, value)))
     }
 
     /// `<enc>` with what it says about its content.
     pub(super) fn sealed(&self, enc: Node<'static>) -> Node<'static> {
-        enc.opt_attr("decrypt-fail", self.is_hidden.then_some("hide"))
+        enc.opt_attr("mediatype", self.media).opt_attr("decrypt-fail", self.is_hidden.then_some("hide"))
     }
 }
 

@@ -24,6 +24,9 @@ const MAX_COPIES: usize = 6_000;
 /// The least that a group's message is long: what comes before the ciphertext, one block and the signature.
 const MIN_SEALED: usize = 1 + 4 + 16 + 64;
 
+/// `edit` of what an administrator takes back.
+const BY_ADMINISTRATOR: &str = "8";
+
 /// A device of a member, by the account's number.
 type Place = (CompactString, u16);
 
@@ -34,6 +37,7 @@ pub(super) fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result
     let group = world.group(to).ok_or(Refusal::Nobody)?;
     check_sender(sender, &group)?;
     check_addressing(node, &group)?;
+    check_edit(sender, &group, node)?;
     let post = Post { world, sender, group: &group, node, id };
     let expected = match node.attrs.jid("participant") {
         Some(device) => post.again(device).map(|()| None),
@@ -46,6 +50,17 @@ fn check_sender(sender: Sender<'_>, group: &Group) -> Result<(), Refusal> {
     let record = group.record();
     let rank = record.rank(sender.account).ok_or(Refusal::NotMember)?;
     if record.settings().is_announcement && rank < Rank::Admin { Err(Refusal::Announcement) } else { Ok(()) }
+}
+
+/// Only administrators take back what others wrote, which the stanza says (PROTOCOL.md 11.4).
+fn check_edit(sender: Sender<'_>, group: &Group, node: &Node<'_>) -> Result<(), Refusal> {
+    let is_admin = group.record().rank(sender.account).is_some_and(|rank| rank >= Rank::Admin);
+    match &*stanza::text(&node.attrs, "edit") {
+        "" | "1" | "2" | "7" => Ok(()),
+        BY_ADMINISTRATOR if is_admin => Ok(()),
+        BY_ADMINISTRATOR => Err(Refusal::Administrator),
+        _ => Err(Refusal::Kind),
+    }
 }
 
 /// A group by LID is written to as such.

@@ -42,6 +42,10 @@ pub(crate) enum Refusal {
     NotMember,
     #[error("only administrators write to the group")]
     Announcement,
+    #[error("only administrators of a group take back what others wrote")]
+    Administrator,
+    #[error("it has a file, and its ciphertexts don't say of which kind")]
+    MediaType,
     #[error("it has no ciphertext, or one of a wrong shape")]
     Ciphertext,
     #[error("it is encrypted for a device of somebody else")]
@@ -69,7 +73,7 @@ impl Refusal {
         match self {
             Self::Nobody => NO_RECIPIENT,
             Self::NotServed => 501,
-            Self::NotMember | Self::Announcement => FORBIDDEN,
+            Self::NotMember | Self::Announcement | Self::Administrator => FORBIDDEN,
             Self::Limited(Limited::Token) => NO_TOKEN,
             Self::Limited(Limited::NewChats) => TOO_MANY_CHATS,
             Self::Mixed | Self::NotMigrated => NAME_SPACE,
@@ -121,6 +125,7 @@ impl<'n> Letter<'n> {
             return Err(Refusal::Peer);
         }
         let copies = copies(node, &to, route)?;
+        check_media_type(node, &copies)?;
         check_device_identity(sender, node, &copies, route)?;
         Ok(Self { id, to, addressing, route, copies, node })
     }
@@ -203,6 +208,13 @@ pub(super) fn check_ciphertext(enc: &Node<'_>) -> Result<(), Refusal> {
         && bytes.first() == Some(&0x33)
         && bytes.len() > 9;
     if is_sound { Ok(()) } else { Err(Refusal::Ciphertext) }
+}
+
+/// Messages of type `media` whose ciphertexts have no `mediatype` never arrive (PROTOCOL.md 11.4).
+fn check_media_type(node: &Node<'_>, copies: &[Copy<'_>]) -> Result<(), Refusal> {
+    let is_media = stanza::text(&node.attrs, "type") == "media";
+    let is_named = |copy: &Copy<'_>| copy.enc.attrs.contains("mediatype");
+    if !is_media || copies.iter().all(is_named) { Ok(()) } else { Err(Refusal::MediaType) }
 }
 
 /// A companion that opens a session shows who it is (PROTOCOL.md 11.1). Phones have nothing to show.

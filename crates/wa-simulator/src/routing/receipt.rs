@@ -98,7 +98,10 @@ fn pass_on(
     let receipt = Passing { world, sender, node, kind, group };
     match fate {
         Fate::Settles => {}
-        Fate::Phone => receipt.deliver(sender.account, 0, &receipt.addressed(Addressing::Lid)),
+        Fate::Phone => {
+            check_reupload(sender, node, to)?;
+            receipt.deliver(sender.account, 0, &receipt.addressed(Addressing::Lid));
+        }
         Fate::Retry => {
             check_retry(node)?;
             if let (Some(account), Some(addressing)) = (world.resolve(to), Addressing::of(to)) {
@@ -128,6 +131,19 @@ fn check_retry(node: &Node<'_>) -> Result<(), Malformed> {
     let registration = node.get_child("registration").and_then(Node::bytes);
     let has_registration = registration.is_some_and(|registration| registration.len() == 4);
     if has_count && same_id && has_registration { Ok(()) } else { Err(Malformed) }
+}
+
+/// `<encrypt><enc_p/><enc_iv/></encrypt>` for the own phone, and which message it is about (PROTOCOL.md 19.6).
+fn check_reupload(sender: Sender<'_>, node: &Node<'_>, to: &Jid) -> Result<(), Malformed> {
+    let encrypt = node.get_child("encrypt").ok_or(Malformed)?;
+    let part = |name| encrypt.get_child(name).and_then(Node::bytes).map_or(0, |bytes| bytes.len());
+    let is_sealed = part("enc_p") > 0 && part("enc_iv") == 12;
+    let is_of_history = stanza::text(&node.attrs, "category") == "peer";
+    let names_message = node.get_child("rmr").is_some_and(|rmr| {
+        rmr.attrs.jid("jid").is_some() && matches!(&*stanza::text(&rmr.attrs, "from_me"), "true" | "false")
+    });
+    let is_right = is_sealed && (names_message || is_of_history) && to.device == 0 && sender.account.owns(to);
+    if is_right { Ok(()) } else { Err(Malformed) }
 }
 
 /// A receipt on its way.

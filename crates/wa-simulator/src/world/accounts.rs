@@ -1,9 +1,10 @@
 //! The accounts, by every name that finds them.
 
 use crate::{
-    Addressing, ControlError,
+    Addressing, ControlError, StateChange,
     account::{Account, Directory, SignedKey},
     adv,
+    app_state::Named,
     phone::{self, PhoneKeys},
 };
 use compact_str::{CompactString, format_compact};
@@ -27,7 +28,7 @@ impl World {
     pub(crate) fn create(&self, number: &str, name: Option<String>) -> Arc<Account> {
         if let Some(account) = self.account(number) {
             if let Some(name) = name {
-                account.directory().name = name;
+                self.rename(&account, name);
             }
             return account;
         }
@@ -55,6 +56,17 @@ impl World {
         drop(accounts);
         phone::spawn(self, (&account, 0), tasks, rng, self.age());
         account
+    }
+
+    /// The owner takes another name, which the phone tells its companions.
+    fn rename(&self, account: &Arc<Account>, name: String) {
+        let before = std::mem::replace(&mut account.directory().name, name.clone());
+        if before != name {
+            let change = StateChange::PushName { name };
+            if let Ok(written) = change.written(self.millis(), &|chat: &str| Ok(Named::only(chat))) {
+                self.write_app_state(account, &[written]);
+            }
+        }
     }
 
     /// Gives an account another LID. What is sent to the one before still arrives (PROTOCOL.md 11.3).

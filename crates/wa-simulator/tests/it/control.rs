@@ -384,3 +384,19 @@ async fn dropping_the_simulator_ends_everything() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn many_phones_are_made_at_once() {
+    let simulator = serving(false).await;
+    let api = Api::new(&simulator);
+    let first = api.post("/sim/phones", json!({"number": "15551000000", "count": 50})).await;
+    assert_eq!(first["number"], "15551000000");
+    let phones = api.get("/sim/phones").await;
+    let numbers: Vec<_> = phones.as_array().unwrap().iter().map(|phone| phone["number"].clone()).collect();
+    assert_eq!(numbers, (0..50).map(|n| json!(format!("{}", 15_551_000_000_u64 + n))).collect::<Vec<_>>());
+    for wrong in [json!({"number": "15552000000", "count": 10_001}), json!({"number": "x", "count": 2})] {
+        let (status, _) = api.refused(Method::POST, "/sim/phones", Some(wrong)).await;
+        assert_eq!(status, 400);
+    }
+    assert_eq!(api.get("/sim/phones").await.as_array().unwrap().len(), 50);
+}

@@ -11,6 +11,8 @@ mod devices;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod guard;
@@ -22,6 +24,8 @@ mod impostor;
 mod iqs;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod link_code;
 #[cfg(test)]

@@ -138,10 +138,14 @@ async fn every_login_brings_what_clients_do_not_know() {
     let mut client = Client::new(1);
     client.pair(&scene.simulator, &scene.alice).await;
     let mut line = client.come_online(&scene.simulator).await;
-    for tag in ["status", "appdata", "novelty"] {
+    for tag in ["status", "appdata", "novelty", "notification"] {
         let node = line.next_named(tag).await;
         let ack = Node::new("ack").attr("class", tag).attr("id", text(&node, "id"));
+        let ack = ack.opt_attr("type", node.attrs.text("type").filter(|_| tag == "notification"));
         line.send(&ack.opt_attr("to", node.attrs.jid("from").cloned())).await;
+    }
+    for child in ["dirty", "thread_metadata", "priority_offline_complete"] {
+        line.next_where(|node| node.is("ib") && node.get_child(child).is_some()).await;
     }
     let question = line.next_where(|node| node.is("iq") && text(node, "type") == "get").await;
     assert!(!text(&question, "id").is_empty());

@@ -95,7 +95,7 @@ async fn a_phone_knows_whose_message_is_whose() {
     }
     scene.alice.react(BOB, &id, "👍").await.unwrap();
     let long = "x".repeat(2_000_000);
-    let refused = scene.bob.say(ALICE, Say::Edit { id, text: long }).await;
+    let refused = scene.bob.say(ALICE, Say::Edit { id, text: long, sealed: false }).await;
     assert!(matches!(refused, Err(ControlError::InvalidRequest(_))), "{refused:?}");
 }
 

@@ -13,6 +13,7 @@ impl PrivacyToken {
             token: self.token.clone(),
             received_at: self.received_at,
             given_at: self.given_at,
+            met_at: self.met_at,
         };
         record.encode_to_vec()
     }
@@ -21,8 +22,8 @@ impl PrivacyToken {
     pub(crate) fn from_record(bytes: Bytes) -> Result<Self, RecordError> {
         let record = PrivacyTokenRecord::decode(bytes)
             .map_err(|cause| RecordError { what: "privacy token", problem: cause.to_string() })?;
-        let PrivacyTokenRecord { token, received_at, given_at } = record;
-        Ok(Self { token, received_at, given_at })
+        let PrivacyTokenRecord { token, received_at, given_at, met_at } = record;
+        Ok(Self { token, received_at, given_at, met_at })
     }
 }
 
@@ -35,6 +36,8 @@ struct PrivacyTokenRecord {
     received_at: i64,
     #[prost(int64, tag = "3")]
     given_at: i64,
+    #[prost(int64, tag = "4")]
+    met_at: i64,
 }
 
 impl std::fmt::Debug for PrivacyTokenRecord {

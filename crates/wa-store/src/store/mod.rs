@@ -8,9 +8,9 @@ use zeroize::Zeroize;
 
 use crate::file::FileRecords;
 use crate::{
-    Alias, AppStateKey, Changes, ChatTimer, Commit, Device, DeviceAddress, DeviceList, FileError,
-    IdentityChange, Key, KeyHolders, Kind, Limits, MemoryRecords, PeerData, Plain, PrivacyToken, Records,
-    Seal, SenderKeyName, SentMessage, StoreError,
+    Alias, AppStateKey, AppStateVersion, Changes, ChatTimer, Commit, Device, DeviceAddress, DeviceList,
+    FileError, IdentityChange, Key, KeyHolders, Kind, Limits, MemoryRecords, MessageSecret, PeerData,
+    PeerDataKey, Plain, PrivacyToken, Records, Seal, SenderKeyName, SentMessage, StoreError,
 };
 
 pub(crate) mod translate;
@@ -134,6 +134,30 @@ impl Store {
         value.map(|value| Ok(KeyHolders::from_record(&value)?)).transpose()
     }
 
+    /// The groups whose own sender key a device with one of these Signal names has, each with all that have it.
+    ///
+    /// Looks through all groups, which happens only when somebody's keys have changed; so storing one needs no index.
+    pub async fn keys_held_by(&self, names: &[&str]) -> Result<Vec<(String, KeyHolders)>, StoreError> {
+        let mut found = Vec::new();
+        let mut from = Key::FIRST;
+        loop {
+            let page = self.shared.records.scan(Kind::KEY_HOLDERS, from..Key::END, GROUPS_AT_ONCE).await?;
+            let last = page.last().map(|(key, _)| key.next());
+            let is_last = page.len() < GROUPS_AT_ONCE;
+            for (key, sealed) in page {
+                let holders = self.shared.seal.open(Kind::KEY_HOLDERS, &key, sealed)?;
+                let holders = KeyHolders::from_record(&holders)?;
+                if holders.iter().any(|holder| names.contains(&holder.name.as_str())) {
+                    found.push((key.as_str().to_owned(), holders));
+                }
+            }
+            match last {
+                Some(next) if !is_last => from = next,
+                _ => return Ok(found),
+            }
+        }
+    }
+
     /// The LID user of a phone number user.
     pub async fn lid_of(&self, pn_user: &str) -> Result<Option<String>, StoreError> {
         self.other_half(Kind::LID_OF_PN, Kind::PN_OF_LID, pn_user).await
@@ -163,23 +187,25 @@ impl Store {
     /// Looks through all that are kept, which happens for a retry receipt only; so storing one needs no index.
     pub async fn sent_message(&self, chat: &Jid, id: &str) -> Result<Option<SentMessage>, StoreError> {
         let wanted = translate::chat_and_id(chat, id);
-        let mut newest = None;
-        let mut from = Key::FIRST;
-        loop {
-            let page = self.shared.records.scan(Kind::SENT_MESSAGE, from..Key::END, SCANNED_AT_ONCE).await?;
-            let last = page.last().map(|(key, _)| key.next());
-            let is_last = page.len() < SCANNED_AT_ONCE;
-            newest = page.into_iter().rfind(|(key, _)| key.rest() == Some(wanted.as_str())).or(newest);
-            match last {
-                Some(next) if !is_last => from = next,
-                _ => break,
-            }
-        }
-        let Some((key, sealed)) = newest else { return Ok(None) };
+        let is_wanted = |rest: &str| rest == wanted.as_str();
+        let Some((key, sealed)) = self.found(Kind::SENT_MESSAGE, is_wanted).await?.pop() else {
+            return Ok(None);
+        };
         let timestamp = translate::time_of(&key)?;
         let (to, message) =
             SentMessage::from_record(self.shared.seal.open(Kind::SENT_MESSAGE, &key, sealed)?)?;
         Ok(Some(SentMessage { chat: chat.clone(), id: id.into(), to, message, timestamp }))
+    }
+
+    /// The secrets of all polls and events with this id, oldest first: one, unless ids of several chats are alike.
+    pub async fn message_secrets(&self, id: &str) -> Result<Vec<MessageSecret>, StoreError> {
+        let wanted = translate::with_id(id);
+        let found = self.found(Kind::MESSAGE_SECRET, |rest| rest.starts_with(wanted.as_str())).await?;
+        let secret = |(key, sealed): (Key, Bytes)| {
+            let opened = self.shared.seal.open(Kind::MESSAGE_SECRET, &key, sealed)?;
+            Ok(MessageSecret::from_record(opened, id, translate::time_of(&key)?)?)
+        };
+        found.into_iter().map(secret).collect()
     }
 
     /// The app state keys with these ids, in the order asked.
@@ -190,13 +216,58 @@ impl Store {
         found.into_iter().map(|value| value.map(key).transpose()).collect()
     }
 
+    /// All app state keys, whatever their number; a phone makes few.
+    pub async fn all_app_state_keys(&self) -> Result<Vec<AppStateKey>, StoreError> {
+        let records = self.shared.records.scan(Kind::APP_STATE_KEY, Key::FIRST..Key::END, usize::MAX).await?;
+        let key = |(key, sealed)| {
+            Ok(AppStateKey::from_record(self.shared.seal.open(Kind::APP_STATE_KEY, &key, sealed)?)?)
+        };
+        records.into_iter().map(key).collect()
+    }
+
+    /// How far a collection of the app state is known; `None` where nothing is.
+    pub async fn app_state(&self, collection: &str) -> Result<Option<AppStateVersion>, StoreError> {
+        let value = self.value(Kind::APP_STATE, Key::new([collection])).await?;
+        value.map(|value| AppStateVersion::from_record(&value)).transpose()
+    }
+
+    /// What stands for these records of a collection, by the MACs of their indexes, in the order asked.
+    pub async fn app_state_records(
+        &self,
+        collection: &str,
+        indexes: &[[u8; 32]],
+    ) -> Result<Vec<Option<[u8; 32]>>, StoreError> {
+        let keys = indexes.iter().map(|index| translate::app_state_record_key(collection, index)).collect();
+        let found = self.values(Kind::APP_STATE_RECORD, keys).await?;
+        found
+            .into_iter()
+            .map(|value| value.map(|value| thirty_two("app state record", value)).transpose())
+            .collect()
+    }
+
+    /// The MACs of the indexes of all records of a collection.
+    pub async fn app_state_indexes(&self, collection: &str) -> Result<Vec<[u8; 32]>, StoreError> {
+        let range = Key::below([collection]);
+        let records = self.shared.records.scan(Kind::APP_STATE_RECORD, range, usize::MAX).await?;
+        records.iter().map(|(key, _)| translate::app_state_index(key)).collect()
+    }
+
+    /// How many items of a piece of the history have been told.
+    pub async fn history_progress(&self, piece: &PeerDataKey) -> Result<u64, StoreError> {
+        let value = self.value(Kind::HISTORY_PROGRESS, translate::peer_data_key(piece)).await?;
+        let Some(value) = value else { return Ok(0) };
+        let count = value[..].try_into().map(u64::from_be_bytes);
+        count
+            .map_err(|error| StoreError::Corrupt { what: "progress of the history", source: Box::new(error) })
+    }
+
     /// Up to `limit` of what the phone told, oldest first; only what comes after `after`, if one is given.
     pub async fn peer_data(
         &self,
         after: Option<&PeerData>,
         limit: usize,
     ) -> Result<Vec<PeerData>, StoreError> {
-        let from = after.map_or(Key::FIRST, |data| translate::peer_data_key(data).next());
+        let from = after.map_or(Key::FIRST, |data| translate::peer_data_key(&data.key()).next());
         let records = self.shared.records.scan(Kind::PEER_DATA, from..Key::END, limit).await?;
         let data = |(key, sealed)| {
             Ok(PeerData::from_record(self.shared.seal.open(Kind::PEER_DATA, &key, sealed)?)?)
@@ -240,6 +311,26 @@ impl Store {
         }
     }
 
+    /// All of a kind that has keys which begin with a time, whose keys go on like this. Looks through the whole kind.
+    async fn found(
+        &self,
+        kind: Kind,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let mut found = Vec::new();
+        let mut from = Key::FIRST;
+        loop {
+            let page = self.shared.records.scan(kind, from..Key::END, SCANNED_AT_ONCE).await?;
+            let last = page.last().map(|(key, _)| key.next());
+            let is_last = page.len() < SCANNED_AT_ONCE;
+            found.extend(page.into_iter().filter(|(key, _)| key.rest().is_some_and(&is_wanted)));
+            match last {
+                Some(next) if !is_last => from = next,
+                _ => return Ok(found),
+            }
+        }
+    }
+
     /// All of a kind whose keys are numbers.
     async fn numbered(&self, kind: Kind) -> Result<Vec<(u64, Bytes)>, StoreError> {
         let records = self.shared.records.scan(kind, Key::FIRST..Key::END, usize::MAX).await?;
@@ -279,7 +370,10 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// Sent messages read at once when one is looked for.
+/// Groups read at once when one is looked for: each may have thousands of devices.
+const GROUPS_AT_ONCE: usize = 32;
+
+/// Records read at once when one is looked for.
 const SCANNED_AT_ONCE: usize = 256;
 
 /// Whether counting on from `before` by `count` begins with 0 or passes a multiple of `every`.

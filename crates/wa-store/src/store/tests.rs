@@ -9,10 +9,10 @@ use super::*;
 use crate::conformance::{
     sample_device, sample_device_list, sample_peer_data, sample_sent_message, session_change,
 };
-use crate::{Batch, ChatTimer, IdentityChangeKind, NewChats, PeerDataSort, TimeLock};
+use crate::{AppStateRecord, Batch, ChatTimer, IdentityChangeKind, NewChats, PeerDataSort, TimeLock};
 
 fn privacy_token() -> PrivacyToken {
-    PrivacyToken { token: Bytes::from_static(b"token"), received_at: 5, given_at: 7 }
+    PrivacyToken { token: Bytes::from_static(b"token"), received_at: 5, given_at: 7, met_at: 3 }
 }
 
 fn limits() -> Limits {
@@ -55,18 +55,27 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
             device_lists: vec![(chat.clone(), Some(sample_device_list()))],
             sent_messages: vec![sample_sent_message(&chat, "3EB0", 1)],
             app_state_keys: vec![app_state_key(1)],
+            app_states: vec![("regular".into(), AppStateVersion { version: 7, hash: [1; 128] })],
+            app_state_records: vec![AppStateRecord {
+                collection: "regular".into(),
+                index: [2; 32],
+                value: Some([3; 32]),
+            }],
+            history_progress: vec![(sample_peer_data("3EB1", 1).key(), Some(9))],
             peer_data: vec![sample_peer_data("3EB1", 1)],
             privacy_tokens: vec![("100000000000002".into(), privacy_token())],
             limits: Some(limits()),
             inbox: vec![(1, Some(Bytes::from_static(b"text")))],
             identity_changes: vec![(chat.clone(), IdentityChange { at: 7, kind: IdentityChangeKind::Keys })],
             chat_timers: vec![(chat.clone(), ChatTimer { seconds: 60, set_at: 7 })],
+            message_secrets: vec![poll(&chat, "3EB2")],
             missed: vec![(1, Some(Bytes::from_static(b"what")))],
             wipe: false,
         })
         .await
         .unwrap();
     assert_eq!(store.chat_timer(&chat).await.unwrap(), Some(ChatTimer { seconds: 60, set_at: 7 }));
+    assert_eq!(store.message_secrets("3EB2").await.unwrap(), [poll(&chat, "3EB2")]);
     assert_eq!(store.alias("15550000092").await.unwrap(), Some(alias));
     let holders = store.key_holders("1203630@g.us").await.unwrap().unwrap();
     assert_eq!(holders.iter().collect::<Vec<_>>(), [&peer]);
@@ -88,8 +97,36 @@ async fn wipe_forgets_everything_and_then_applies_the_rest() {
     assert_eq!(store.sent_message(&chat, "3EB0").await.unwrap(), None);
     assert_eq!(store.app_state_keys(&[app_state_key(1).id]).await.unwrap(), [None]);
     assert_eq!(store.peer_data(None, 9).await.unwrap(), []);
+    assert_eq!(store.app_state("regular").await.unwrap(), None);
+    assert_eq!(store.app_state_indexes("regular").await.unwrap(), [[0; 32]; 0]);
+    assert_eq!(store.history_progress(&sample_peer_data("3EB1", 1).key()).await.unwrap(), 0);
     assert_eq!(store.inbox().await.unwrap(), []);
     assert_eq!(store.missed().await.unwrap(), []);
+    assert_eq!(store.message_secrets("3EB2").await.unwrap(), []);
+}
+
+fn poll(chat: &Jid, id: &str) -> MessageSecret {
+    MessageSecret {
+        chat: chat.clone(),
+        id: id.into(),
+        author: Jid::lid("100000000000002"),
+        secret: [5; 32],
+        options: vec!["tea".into(), "coffee".into()],
+        most: 1,
+        timestamp: 9,
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_found_by_the_whole_id() {
+    let store = Store::memory();
+    let (one, other) = (Jid::pn("15550000002"), Jid::group("1203"));
+    let secrets = vec![poll(&one, "A"), poll(&other, "A"), poll(&one, "AB"), poll(&one, "A/B")];
+    store.commit(Changes { message_secrets: secrets, ..Changes::default() }).await.unwrap();
+    let chats: Vec<_> = store.message_secrets("A").await.unwrap().into_iter().map(|it| it.chat).collect();
+    assert_eq!(chats, [other, one.clone()]);
+    assert_eq!(store.message_secrets("A/B").await.unwrap(), [poll(&one, "A/B")]);
+    assert_eq!(store.message_secrets("B").await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -465,10 +502,57 @@ fn app_state_key(number: u8) -> AppStateKey {
     }
 }
 
+#[tokio::test]
+async fn app_states_and_their_records_round_trip() {
+    let store = Store::memory();
+    let state = AppStateVersion { version: 7, hash: std::array::from_fn(|n| n as u8) };
+    let record = |name: &str, index: u8, value: Option<u8>| AppStateRecord {
+        collection: name.into(),
+        index: [index; 32],
+        value: value.map(|value| [value; 32]),
+    };
+    let records = vec![
+        record("regular", 1, Some(10)),
+        record("regular", 0xab, Some(11)),
+        record("regular_low", 1, Some(12)),
+    ];
+    let changes = Changes {
+        app_states: vec![("regular".into(), state)],
+        app_state_records: records,
+        app_state_keys: vec![app_state_key(1), app_state_key(2)],
+        ..Changes::default()
+    };
+    store.commit(changes).await.unwrap();
+    assert_eq!(store.app_state("regular").await.unwrap(), Some(state));
+    assert_eq!(store.app_state("regular_low").await.unwrap(), None);
+    let found = store.app_state_records("regular", &[[0xab; 32], [9; 32], [1; 32]]).await.unwrap();
+    assert_eq!(found, [Some([11; 32]), None, Some([10; 32])]);
+    let gone = Changes { app_state_records: vec![record("regular", 1, None)], ..Changes::default() };
+    store.commit(gone).await.unwrap();
+    assert_eq!(store.app_state_indexes("regular").await.unwrap(), [[0xab; 32]]);
+    assert_eq!(store.app_state_indexes("regular_low").await.unwrap(), [[1; 32]]);
+    assert_eq!(store.all_app_state_keys().await.unwrap(), [app_state_key(1), app_state_key(2)]);
+}
+
+#[tokio::test]
+async fn a_piece_of_history_goes_once_all_of_it_was_told() {
+    let store = Store::memory();
+    let (first, second) = (sample_peer_data("3EB0", 1), sample_peer_data("3EB1", 2));
+    let both = Changes { peer_data: vec![first.clone(), second.clone()], ..Changes::default() };
+    store.commit(both).await.unwrap();
+    let told = |mark| Changes { history_progress: vec![(first.key(), mark)], ..Changes::default() };
+    store.commit(told(Some(40))).await.unwrap();
+    assert_eq!(store.history_progress(&first.key()).await.unwrap(), 40);
+    assert_eq!(store.history_progress(&second.key()).await.unwrap(), 0);
+    store.commit(told(None)).await.unwrap();
+    assert_eq!(store.peer_data(None, 9).await.unwrap(), [second]);
+    assert_eq!(store.history_progress(&first.key()).await.unwrap(), 0);
+}
+
 #[test]
 fn times_sort_as_text() {
     let times = [i64::MIN, -1_000, -1, 0, 1, 1_700_000_000_000, i64::MAX];
-    let keys = times.map(|time| translate::peer_data_key(&sample_peer_data("3EB0", time)));
+    let keys = times.map(|time| translate::peer_data_key(&sample_peer_data("3EB0", time).key()));
     assert!(keys.is_sorted());
     assert_eq!(keys.map(|key| translate::time_of(&key).unwrap()), times);
 }
@@ -510,4 +594,20 @@ async fn the_latest_change_of_an_identity_is_kept() {
             .unwrap();
         assert_eq!(store.identity_change(&user).await.unwrap(), Some(change));
     }
+}
+
+#[tokio::test]
+async fn the_keys_that_somebody_has_are_found_among_those_of_all_groups() {
+    let store = Store::memory();
+    let [bob, carol] = ["15550000002", "15550000003"].map(|name| DeviceAddress::new(name, 1));
+    let group = |n: usize| format!("{}@g.us", 1_203_630 + n);
+    let holders =
+        |n: usize| if n.is_multiple_of(2) { vec![bob.clone(), carol.clone()] } else { vec![carol.clone()] };
+    let key_holders = (0..100).map(|n| (group(n).into(), Some(holders(n).into_iter().collect()))).collect();
+    store.commit(Changes { key_holders, ..Changes::default() }).await.unwrap();
+    let found = store.keys_held_by(&["15550000002", "15550000009"]).await.unwrap();
+    let names: Vec<_> = found.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names, (0..100).step_by(2).map(group).collect::<Vec<_>>());
+    assert!(found.iter().all(|(_, holders)| holders.len() == 2));
+    assert_eq!(store.keys_held_by(&["15550000009"]).await.unwrap(), []);
 }

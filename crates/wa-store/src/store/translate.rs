@@ -7,8 +7,9 @@ use compact_str::CompactString;
 use wa_binary::Jid;
 
 use crate::{
-    Alias, AppStateKey, Batch, Changes, DeviceAddress, Key, Kind, PeerData, Seal, SenderKeyName, SentMessage,
-    StoreError,
+    Alias, AppStateKey, AppStateRecord, AppStateVersion, Batch, Changes, ChatTimer, DeviceAddress,
+    IdentityChange, Key, Kind, MessageSecret, PeerData, PeerDataKey, PrivacyToken, Seal, SenderKeyName,
+    SentMessage, StoreError,
 };
 
 /// The change set as a batch, with every value sealed. `trims`: also remove sent messages that are too many.
@@ -27,12 +28,16 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         device_lists,
         sent_messages,
         app_state_keys,
+        app_states,
+        app_state_records,
+        history_progress,
         peer_data,
         privacy_tokens,
         limits,
         inbox,
         identity_changes,
         chat_timers,
+        message_secrets,
         missed,
         wipe,
     } = changes;
@@ -68,33 +73,18 @@ pub(crate) fn batch(changes: Changes, seal: &dyn Seal, trims: bool) -> Result<Ba
         |key| app_state_key_key(&key.id),
         AppStateKey::to_record,
     )?;
-    sealed.put_all(Kind::PEER_DATA, &peer_data, peer_data_key, PeerData::to_record)?;
-    if !peer_data.is_empty() {
-        sealed.batch.keep_last(Kind::PEER_DATA, PeerData::KEPT);
-    }
-    sealed.put_all(
-        Kind::PRIVACY_TOKEN,
-        &privacy_tokens,
-        |(lid, _)| Key::new([lid.as_str()]),
-        |(_, token)| token.to_record(),
-    )?;
+    sealed.put_app_state(&app_states, app_state_records)?;
+    sealed.put_peer_data(&peer_data, history_progress)?;
+    sealed.put_of_people(&privacy_tokens, &identity_changes, &chat_timers)?;
     if let Some(limits) = limits {
         sealed.put(Kind::LIMITS, Key::FIRST, &limits.to_record())?;
     }
     sealed.set_all(Kind::INBOX, inbox, |number| number_key(*number), |entry| entry)?;
     sealed.set_all(Kind::MISSED, missed, |number| number_key(*number), |message| message)?;
-    sealed.put_all(
-        Kind::IDENTITY_CHANGE,
-        &identity_changes,
-        |(user, _)| user_key(user),
-        |(_, change)| change.to_record(),
-    )?;
-    sealed.put_all(
-        Kind::CHAT_TIMER,
-        &chat_timers,
-        |(user, _)| user_key(user),
-        |(_, timer)| timer.to_record(),
-    )?;
+    sealed.put_all(Kind::MESSAGE_SECRET, &message_secrets, message_secret_key, MessageSecret::to_record)?;
+    if !message_secrets.is_empty() {
+        sealed.batch.keep_last(Kind::MESSAGE_SECRET, MessageSecret::KEPT);
+    }
     Ok(sealed.batch)
 }
 
@@ -123,6 +113,49 @@ impl Sealed<'_> {
         }
         let asked = |(asked, _): &(CompactString, Alias)| Key::new([asked.as_str()]);
         self.put_all(Kind::ALIAS, aliases, asked, |(_, alias)| alias.to_record())
+    }
+
+    /// What is known of single people.
+    fn put_of_people(
+        &mut self,
+        tokens: &[(CompactString, PrivacyToken)],
+        identity_changes: &[(Jid, IdentityChange)],
+        timers: &[(Jid, ChatTimer)],
+    ) -> Result<(), StoreError> {
+        let of_lid = |(lid, _): &(CompactString, PrivacyToken)| Key::new([lid.as_str()]);
+        self.put_all(Kind::PRIVACY_TOKEN, tokens, of_lid, |(_, token)| token.to_record())?;
+        let of_user = |(user, _): &(Jid, IdentityChange)| user_key(user);
+        self.put_all(Kind::IDENTITY_CHANGE, identity_changes, of_user, |(_, change)| change.to_record())?;
+        self.put_all(Kind::CHAT_TIMER, timers, |(user, _)| user_key(user), |(_, timer)| timer.to_record())
+    }
+
+    fn put_app_state(
+        &mut self,
+        versions: &[(CompactString, AppStateVersion)],
+        records: Vec<AppStateRecord>,
+    ) -> Result<(), StoreError> {
+        let name = |(name, _): &(CompactString, AppStateVersion)| Key::new([name.as_str()]);
+        self.put_all(Kind::APP_STATE, versions, name, |(_, state)| state.to_record())?;
+        let records = records
+            .into_iter()
+            .map(|record| (app_state_record_key(&record.collection, &record.index), record.value));
+        self.set_all(Kind::APP_STATE_RECORD, records.collect(), Key::clone, |value| value)
+    }
+
+    /// What the phone told; pieces of the history go once all of them has been told.
+    fn put_peer_data(
+        &mut self,
+        data: &[PeerData],
+        progress: Vec<(PeerDataKey, Option<u64>)>,
+    ) -> Result<(), StoreError> {
+        self.put_all(Kind::PEER_DATA, data, |data| peer_data_key(&data.key()), PeerData::to_record)?;
+        if !data.is_empty() {
+            self.batch.keep_last(Kind::PEER_DATA, PeerData::KEPT);
+        }
+        for (piece, _) in progress.iter().filter(|(_, told)| told.is_none()) {
+            self.batch.delete(Kind::PEER_DATA, peer_data_key(piece));
+        }
+        self.set_all(Kind::HISTORY_PROGRESS, progress, peer_data_key, u64::to_be_bytes)
     }
 
     fn put_all<T, V: AsRef<[u8]>>(
@@ -184,6 +217,11 @@ pub(super) fn user_of(value: &Bytes) -> Result<String, StoreError> {
     String::from_utf8(value.to_vec()).map_err(|error| malformed("LID mapping", error))
 }
 
+/// What the keys of all secrets of messages with this id have behind their time.
+pub(super) fn with_id(id: &str) -> Key {
+    Key::new([id, ""])
+}
+
 /// The end of the key of every message with this chat and id.
 pub(super) fn chat_and_id(chat: &Jid, id: &str) -> Key {
     Key::new([chat.to_string().as_str(), id])
@@ -197,7 +235,29 @@ pub(super) fn app_state_key_key(id: &[u8]) -> Key {
     Key::from_stored(text)
 }
 
-pub(super) fn peer_data_key(data: &PeerData) -> Key {
+pub(super) fn app_state_record_key(name: &str, index: &[u8; 32]) -> Key {
+    let mut text = CompactString::default();
+    for byte in index {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Key::new([name, text.as_str()])
+}
+
+pub(super) fn app_state_index(key: &Key) -> Result<[u8; 32], StoreError> {
+    let wrong = || malformed("index of the app state", "no 32 bytes in hexadecimal");
+    let text = key.last_part();
+    let mut index = [0; 32];
+    if text.len() != 2 * index.len() {
+        return Err(wrong());
+    }
+    for (number, byte) in index.iter_mut().enumerate() {
+        let digits = text.get(2 * number..2 * number + 2).ok_or_else(wrong)?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+    }
+    Ok(index)
+}
+
+pub(super) fn peer_data_key(data: &PeerDataKey) -> Key {
     let sort = decimal(data.sort.number());
     Key::new([time(data.timestamp).as_str(), &sort, data.id.as_str()])
 }
@@ -220,6 +280,11 @@ pub(super) fn time_of(key: &Key) -> Result<i64, StoreError> {
 
 fn sent_message_key(sent: &SentMessage) -> Key {
     Key::new([time(sent.timestamp).as_str(), sent.chat.to_string().as_str(), sent.id.as_str()])
+}
+
+fn message_secret_key(message: &MessageSecret) -> Key {
+    let chat = message.chat.to_string();
+    Key::new([time(message.timestamp).as_str(), message.id.as_str(), chat.as_str()])
 }
 
 /// A time as text that sorts like the time.

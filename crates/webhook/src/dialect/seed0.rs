@@ -16,7 +16,7 @@ impl Dialect for Seed0 {
         }
     }
 
-    fn webhook(&self, event: &Event) -> Call {
+    fn webhook(&self, event: &Event, _webhook: &str) -> Call {
         Envelope::new(self.name(event.kind()), event).call()
     }
 

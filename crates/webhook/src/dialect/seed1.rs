@@ -1,11 +1,13 @@
-mod data;
+pub(super) mod data;
+mod details;
+mod happening;
 
 use bytes::Bytes;
 use serde::Serialize;
 use storage::{Event, EventId, EventKind, Json, Timestamp};
 
 pub(super) use self::data::Data;
-use super::{Call, Dialect};
+use super::{Call, Dialect, JSON};
 
 /// Room for the body of a usual text, so that writing it allocates once.
 const USUAL_BODY: usize = 768;
@@ -19,7 +21,7 @@ impl Dialect for Seed1 {
         kind.as_str()
     }
 
-    fn webhook(&self, event: &Event) -> Call {
+    fn webhook(&self, event: &Event, _webhook: &str) -> Call {
         Envelope::new(self.name(event.kind()), event).call()
     }
 
@@ -51,7 +53,7 @@ impl<'a> Envelope<'a> {
         // Strings, numbers and structs always have a JSON form, and memory takes every write.
         let written = serde_json::to_writer(&mut body, self);
         debug_assert!(written.is_ok());
-        Call { event: self.event, body: Bytes::from(body) }
+        Call { event: self.event, content_type: JSON, body: Bytes::from(body) }
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct Shares<W> {
     queues: [Queue; 3],
     owners: HashMap<UserId, usize>,
     destinations: HashMap<Arc<Route>, Destination<W>>,
+    /// How many of these there are when they are swept next.
+    sweep_at: usize,
     /// Which queue is asked first, in turn.
     turn: usize,
 }
@@ -91,6 +93,7 @@ impl<W: Waits> Shares<W> {
             queues: Default::default(),
             owners: HashMap::new(),
             destinations: HashMap::new(),
+            sweep_at: MAX_DESTINATIONS,
             turn: 0,
         }
     }
@@ -104,10 +107,12 @@ impl<W: Waits> Shares<W> {
         failed_before: bool,
         now: Instant,
     ) -> Option<Instant> {
-        if self.destinations.len() >= MAX_DESTINATIONS {
+        if self.destinations.len() >= self.sweep_at {
             self.destinations.retain(|_, known| {
                 known.held > 0 || !known.waiters.is_empty() || known.circuit.pause_ends(now).is_some()
             });
+            // Where nearly all stay, each sweep is followed by as many calls as it went through.
+            self.sweep_at = MAX_DESTINATIONS.max(2 * self.destinations.len());
         }
         let destination = self.destinations.entry(Arc::clone(route)).or_insert_with(|| Destination {
             circuit: Circuit::new(failed_before),
@@ -307,6 +312,22 @@ mod tests {
     /// The origins that are granted a permit, in order.
     fn granted(shares: &mut Shares<u32>) -> Vec<Grant<u32>> {
         std::iter::from_fn(|| shares.next(Instant::now())).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_destinations_is_swept_seldom_where_all_of_it_stays() {
+        let (mut shares, owner) = (Shares::new(1), UserId::generate());
+        for n in 0..=MAX_DESTINATIONS {
+            enter(&mut shares, &route(owner, &format!("http://{n}.example")), 1);
+        }
+        assert_eq!(shares.destinations.len(), MAX_DESTINATIONS + 1, "somebody waits for each");
+        assert_eq!(shares.sweep_at, 2 * MAX_DESTINATIONS);
+        shares.destinations.values_mut().for_each(|known| known.waiters.clear());
+        for n in 0..=MAX_DESTINATIONS {
+            enter(&mut shares, &route(owner, &format!("http://more-{n}.example")), 1);
+        }
+        assert!(shares.sweep_at <= 2 * MAX_DESTINATIONS);
+        assert!(shares.destinations.len() <= MAX_DESTINATIONS + 2, "{}", shares.destinations.len());
     }
 
     fn answer(shares: &mut Shares<u32>, route: &Arc<Route>) {

@@ -13,6 +13,8 @@ use crate::store::Watched;
 /// As long as a text can be.
 const LONG: usize = 250_000;
 const EVENTS: usize = 100;
+/// What one webhook may hold, beside the page that goes beyond it.
+const HELD: usize = 4 << 20;
 
 #[tokio::test]
 async fn long_texts_wait_in_the_log() {
@@ -30,7 +32,7 @@ async fn long_texts_wait_in_the_log() {
     fixture.dispatcher.changed(fixture.instance);
     receiver.wait_for(PAGE_BYTES / LONG).await;
     let read = store.events_read();
-    assert!((read - 1) * LONG <= 2 * PAGE_BYTES, "{read} of {EVENTS} are in memory");
+    assert!((read - 2) * LONG <= HELD + PAGE_BYTES, "{read} of {EVENTS} are in memory");
 }
 
 /// A replay makes any number pending at once: here of events that the log has forgotten, so that there is nothing to call.
@@ -49,6 +51,7 @@ async fn more_deliveries_than_are_held_in_memory_are_all_settled() {
         next_attempt: now(),
         last_error: None,
         status_code: None,
+        replayed: false,
         created_at: now(),
         updated_at: now(),
     });

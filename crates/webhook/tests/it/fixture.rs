@@ -81,12 +81,13 @@ impl Fixture {
 
     /// Makes the webhook of this name what is given, and tells the dispatcher.
     pub(crate) async fn configure(&self, webhook: Webhook) {
-        let Webhook { name, url, enabled, format, max_retries, retry_interval, secret, headers, .. } =
-            webhook;
+        let Webhook { name, url, enabled, format, max_retries, retry_interval, on_give_up, .. } = webhook;
+        let (secret, headers) = (webhook.secret, webhook.headers);
         let EventFilter { received, sent, delivery, read, kinds } = webhook.filter;
         let patch = WebhookPatch {
             url: Some(url),
             enabled: Some(enabled),
+            ends_pause: false,
             format: Some(format),
             received: Some(received),
             sent: Some(sent),
@@ -95,7 +96,9 @@ impl Fixture {
             kinds: Some(kinds),
             max_retries: Some(max_retries),
             retry_interval: Some(retry_interval),
+            on_give_up: Some(on_give_up),
             secret: Some(secret),
+            rotation: None,
             headers: Some(headers),
         };
         self.storage
@@ -180,7 +183,9 @@ pub(crate) fn text(n: i64) -> MessageData {
         timestamp: 1_672_531_200,
         push_name: None,
         media: None,
+        details: None,
         status: MessageStatus::Received,
+        by_us: false,
     }
 }
 

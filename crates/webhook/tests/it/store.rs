@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use storage::{
-    ApiKey, ClaimStore, Consumer, ConsumerWork, Delivery, DeliveryQuery, DeliveryStore, Edit, Edited, Epoch,
-    Event, EventLog, EventPage, EventQuery, Fleet, Instance, InstanceCounts, InstanceId, InstancePatch,
-    InstanceStore, LeaseStore, Leased, MemoryStorage, Message, MessageQuery, MessageStore, NodeId, Page,
-    Record, Recorded, SecretText, SettingStore, Settlement, StorageError, StoredClaim, Timestamp, User,
-    UserId, UserPatch, UserStore, Webhook, WebhookPatch, WebhookStore, Write,
+    ActivityQuery, ApiKey, Attempt, AttemptQuery, AttemptStore, AuditEntry, AuditPage, AuditQuery,
+    AuditStore, ChatSummary, Claim, ClaimStore, Consumer, ConsumerChange, ConsumerStore, ConsumerWork,
+    Contact, ContactChange, ContactQuery, ContactStore, Cursor, Day, Delivery, DeliveryQuery, DeliveryStore,
+    DialectAccess, DialectStore, Due, Edit, Edited, Epoch, Event, EventLog, EventPage, EventQuery, Fleet,
+    Instance, InstanceCounts, InstanceId, InstancePatch, InstanceStore, KeyId, KeyStore, LeaseStore, Leased,
+    ListFrom, MemoryStorage, Message, MessageFilter, MessageQuery, MessageStore, NamedConsumer, NodeId, Page,
+    Receipt, Record, Recorded, ScheduleLimits, ScheduleStore, Scheduled, ScheduledPatch, ScopedKey,
+    SearchTerms, SecretText, SettingStore, Settlement, Slice, StorageError, StoredClaim, StoredMessageId,
+    Timestamp, Usage, UsageStore, User, UserId, UserPatch, UserStore, Webhook, WebhookMark, WebhookPatch,
+    WebhookStore, Write,
 };
 use tokio::sync::Semaphore;
 
@@ -167,14 +172,31 @@ pass_on!(UserStore {
     read user(id: UserId) -> Option<User>;
     read user_by_email(email: &str) -> Option<User>;
     read user_by_api_key(key: &ApiKey) -> Option<User>;
-    read users() -> Vec<User>;
-    write create_user(user: User) -> ();
-    write update_user(id: UserId, patch: UserPatch, now: Timestamp) -> User;
+    read users(limit: u64, skip: u64) -> Page<User>;
+    read disabled_users() -> Vec<UserId>;
+    write add_user(user: User, told: Option<AuditEntry>) -> ();
+    write change_user(id: UserId, patch: UserPatch, now: Timestamp, told: Option<AuditEntry>) -> User;
+    write delete_user(id: UserId, told: Option<AuditEntry>) -> ();
+});
+
+pass_on!(KeyStore {
+    read keys(owner: UserId, limit: u64, skip: u64) -> Page<ScopedKey>;
+    read key_by_hash(hash: [u8; 32]) -> Option<(ScopedKey, User)>;
+    write create_key(key: ScopedKey, hash: [u8; 32], limit: u64, told: Option<AuditEntry>) -> ();
+    write note_use(id: KeyId, at: Timestamp) -> ();
+    write delete_key(owner: UserId, id: KeyId, told: Option<AuditEntry>) -> ();
+});
+
+pass_on!(AuditStore {
+    read audited(query: &AuditQuery) -> AuditPage;
+    read prune_audit(before: Timestamp, limit: u64) -> u64;
+    write audit(entry: AuditEntry) -> ();
 });
 
 pass_on!(InstanceStore {
     read instance(owner: UserId, id: InstanceId) -> Option<Instance>;
     read instances(owner: UserId, limit: u64, skip: u64) -> Page<(Instance, Webhook)>;
+    read instances_tagged(owner: UserId, tag: &str, limit: u64, skip: u64) -> Page<(Instance, Webhook)>;
     write create_instance(instance: Instance, webhooks: Vec<Webhook>, node: NodeId, limit: u64) -> Epoch;
     write update_instance(owner: UserId, id: InstanceId, patch: InstancePatch, edit: Edit) -> Edited<(Instance, Webhook)>;
     write delete_instance(owner: UserId, id: InstanceId) -> ();
@@ -186,25 +208,110 @@ pass_on!(WebhookStore {
     read fleet_webhooks(instance: InstanceId) -> Vec<Webhook>;
     write create_webhook(owner: UserId, webhook: Webhook, limit: u64, edit: Edit) -> Recorded;
     write update_webhook(owner: UserId, instance: InstanceId, name: String, patch: WebhookPatch, edit: Edit) -> Edited<Webhook>;
+    write mark_webhook(consumer: Consumer, epoch: Epoch, mark: WebhookMark, now: Timestamp) -> Recorded;
     write delete_webhook(owner: UserId, instance: InstanceId, name: String, edit: Edit) -> Recorded;
+});
+
+pass_on!(DialectStore {
+    read dialect_access(owner: UserId, instance: InstanceId, dialect: &str) -> Option<DialectAccess>;
+    read dialect_instance(dialect: &str, key_hash: [u8; 32]) -> Option<(UserId, InstanceId)>;
+    write init_dialect_access(
+        owner: UserId,
+        instance: InstanceId,
+        dialect: String,
+        access: DialectAccess
+    ) -> DialectAccess;
+    write put_dialect_access(
+        owner: UserId,
+        instance: InstanceId,
+        dialect: String,
+        access: DialectAccess
+    ) -> ();
+    write exchange_dialect_access(
+        owner: UserId,
+        instance: InstanceId,
+        dialect: String,
+        seen: DialectAccess,
+        access: DialectAccess
+    ) -> ();
+});
+
+pass_on!(AttemptStore {
+    read attempts(owner: UserId, consumer: &Consumer, query: &AttemptQuery) -> Page<Attempt>;
+    read prune_attempts(kept: Duration, limit: u64) -> u64;
+    write redeliver(owner: UserId, consumer: Consumer, seqs: Vec<i64>, now: Timestamp) -> Vec<i64>;
+});
+
+pass_on!(ConsumerStore {
+    read consumers(owner: UserId, instance: InstanceId) -> Vec<NamedConsumer>;
+    write put_consumer(
+        owner: UserId,
+        instance: InstanceId,
+        name: String,
+        change: ConsumerChange,
+        limit: u64,
+        now: Timestamp
+    ) -> (NamedConsumer, bool);
+    write acknowledge(
+        owner: UserId,
+        instance: InstanceId,
+        name: String,
+        position: i64,
+        now: Timestamp
+    ) -> NamedConsumer;
+    write delete_consumer(owner: UserId, instance: InstanceId, name: String) -> ();
+});
+
+pass_on!(ContactStore {
+    read contacts(owner: UserId, instance: InstanceId, query: &ContactQuery) -> Page<Contact>;
+    read clear_contacts(owner: UserId, instance: InstanceId, limit: u64) -> u64;
+    write save_contact(
+        owner: UserId,
+        instance: InstanceId,
+        change: ContactChange,
+        now: Timestamp
+    ) -> Contact;
 });
 
 pass_on!(MessageStore {
     read messages(owner: UserId, instance: InstanceId, query: &MessageQuery) -> Page<Message>;
     read messages_by_id(owner: UserId, instance: InstanceId, message_id: &str) -> Vec<Message>;
+    read list_messages(
+        owner: UserId,
+        instance: InstanceId,
+        filter: &MessageFilter,
+        from: ListFrom,
+        limit: u64
+    ) -> Slice<Message>;
+    read search_messages(
+        owner: UserId,
+        instance: InstanceId,
+        terms: &SearchTerms,
+        filter: &MessageFilter,
+        before: Option<Cursor>,
+        limit: u64
+    ) -> Slice<Message>;
+    read chats(owner: UserId, instance: InstanceId, before: Option<Cursor>, limit: u64) -> Slice<ChatSummary>;
+    read receipts(owner: UserId, instance: InstanceId, message_id: &str) -> Vec<Receipt>;
+    read clear_messages(owner: UserId, instance: InstanceId, limit: u64) -> u64;
 });
 
 pass_on!(EventLog {
     read events(owner: UserId, instance: InstanceId, query: &EventQuery) -> EventPage;
+    read activity(owner: UserId, instance: InstanceId, query: &ActivityQuery) -> Page<Event>;
 });
 
 pass_on!(Fleet {
     read fleet_instance(id: InstanceId) -> Option<Instance>;
     read instance_counts() -> InstanceCounts;
     read pending_messages(instance: InstanceId, limit: u64) -> Vec<Message>;
+    read pending_media(instance: InstanceId, after: i64, limit: u64) -> Vec<(i64, Message)>;
+    read has_file(instance: InstanceId, message: StoredMessageId) -> bool;
     read fleet_messages_by_id(instance: InstanceId, message_id: &str) -> Vec<Message>;
+    read index_messages(limit: u64) -> u64;
     read prune_events(default: Option<Duration>, limit: u64) -> u64;
     read prune_messages(default: Option<Duration>, limit: u64) -> u64;
+    read prune_media(default: Option<Duration>, limit: u64) -> u64;
     read prune_dead(kept: Duration, limit: u64) -> u64;
     write forget_codes(before: Timestamp) -> u64;
     write record(record: Record) -> Recorded;
@@ -221,6 +328,36 @@ pass_on!(LeaseStore {
 pass_on!(ClaimStore {
     read claim(scope: &str, key: &str) -> Option<StoredClaim>;
     read prune_claims(before: Timestamp, limit: u64) -> u64;
+});
+
+pass_on!(ScheduleStore {
+    read scheduled(owner: UserId, instance: InstanceId, after: Option<Cursor>, limit: u64) -> Page<Scheduled>;
+    read scheduled_message(owner: UserId, instance: InstanceId, message_id: &str) -> Option<Scheduled>;
+    read due_instances(at: Timestamp) -> Vec<InstanceId>;
+    read due_messages(instance: InstanceId, at: Timestamp, limit: u64) -> Vec<Scheduled>;
+    read next_due(after: Timestamp) -> Option<Timestamp>;
+    write schedule(
+        owner: UserId,
+        scheduled: Scheduled,
+        claim: Option<Claim>,
+        limits: ScheduleLimits
+    ) -> Option<StoredClaim>;
+    write reschedule(
+        owner: UserId,
+        instance: InstanceId,
+        due: Due,
+        patch: ScheduledPatch,
+        now: Timestamp
+    ) -> Scheduled;
+    write unschedule(owner: UserId, instance: InstanceId, message_id: String) -> Scheduled;
+});
+
+pass_on!(UsageStore {
+    read usage_by_day(owner: UserId, instance: InstanceId, from: Day) -> Vec<(Day, Usage)>;
+    read usage_of_owner(owner: UserId, from: Day) -> Vec<(InstanceId, String, Usage)>;
+    read usage_since(instance: InstanceId, from: Day) -> Usage;
+    read usage_of_all() -> Usage;
+    write add_usage(counts: Vec<(InstanceId, Day, Usage)>) -> ();
 });
 
 pass_on!(SettingStore {

@@ -59,11 +59,11 @@ async fn all_attacks_together_leave_a_tenant_who_does_nothing_wrong_in_peace() {
     let (attack, attacked) = tokio::join!(attack, Phase::observe(&stage, &tenant, &receiver, length));
     println!("attacked: {attacked}\nby: {attack:?}");
     attackers.retreat(&stage).await;
-    attacked.judge(&quiet);
-    assert!(attack.values().all(|count| *count > 0), "{attack:?}");
     let stays = until_within("memory is free again", AFTERMATH, || async {
         let grown = stage.gateway.resident_kb().saturating_sub(before);
         (grown < STAYS).then_some(grown)
     });
     println!("memory: {before} kB before, {} kB more after", stays.await);
+    attacked.judge(&quiet);
+    assert!(attack.values().all(|count| *count > 0), "{attack:?}");
 }

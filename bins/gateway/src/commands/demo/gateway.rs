@@ -73,7 +73,7 @@ impl Gateway {
         text: &str,
     ) -> Result<String, DemoError> {
         let url = format!("{}/api/whatsapp/{}/send", self.base, instance.id);
-        let seen = self.http.post(&url, &json!({"phone": phone, "message": text})).await?;
+        let seen = self.http.post_once(&url, &json!({"phone": phone, "message": text})).await?;
         match (seen.status, seen.body["id"].as_str()) {
             (StatusCode::OK, Some(id)) => Ok(id.to_owned()),
             _ => Err(DemoError::new(format!("{url} answered {}: {}", seen.status, seen.body))),

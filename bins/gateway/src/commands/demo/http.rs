@@ -3,6 +3,7 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use storage::StoredMessageId;
 
 use super::DemoError;
 
@@ -41,6 +42,13 @@ impl Http {
 
     pub(super) async fn post(&self, url: &str, body: &Value) -> Result<Seen, DemoError> {
         self.call(format!("POST {url}"), self.client.post(url).json(body)).await
+    }
+
+    /// The same under a key of its own, as everybody should send.
+    pub(super) async fn post_once(&self, url: &str, body: &Value) -> Result<Seen, DemoError> {
+        let key = StoredMessageId::generate().to_string();
+        let request = self.client.post(url).header("idempotency-key", key).json(body);
+        self.call(format!("POST {url}"), request).await
     }
 
     async fn call(&self, call: String, mut request: RequestBuilder) -> Result<Seen, DemoError> {

@@ -120,6 +120,7 @@ impl Set {
         stage.fact("Simulator", &self.simulator_url)?;
         let key = &self.first_start.api_key;
         stage.line(&format!("\n  curl -H 'x-api-key: {key}' {}/api/instances\n", self.gateway_url))?;
+        stage.fact("Console", &format!("{}/ shows both, and what they wrote", self.gateway_url))?;
         Ok(())
     }
 

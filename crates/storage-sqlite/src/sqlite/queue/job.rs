@@ -1,8 +1,8 @@
 //! What waits to be written.
 
-use crate::fault::{CommitFailure, Fault};
 use crate::sqlite::Tx;
 use storage::Urgency;
+use storage_sql::{CommitFailure, Fault};
 use tokio::sync::oneshot;
 
 /// A write of any result type.

@@ -1,6 +1,5 @@
 //! The writing thread.
 
-use crate::fault::CommitFailure;
 use crate::sqlite::Tx;
 use crate::sqlite::purge::{self, Leftovers};
 use std::collections::VecDeque;
@@ -8,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 use storage::Urgency;
+use storage_sql::CommitFailure;
 use tokio::time::Instant;
 
 use super::job::{Job, Queued};
@@ -73,7 +73,9 @@ impl Writer {
     /// Runs and commits what waits. Tells whether an instance was deleted.
     fn batch(&mut self) -> bool {
         let mut done = Vec::new();
+        let began = Instant::now();
         let committed = self.run_jobs(&mut done);
+        self.tx.commits().took(done.len(), began.elapsed());
         if let Err(failure) = &committed {
             tracing::error!(jobs = done.len(), error = ?failure, "a batch of writes could not be committed");
             self.tx.rollback();

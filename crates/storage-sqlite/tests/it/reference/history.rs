@@ -106,8 +106,9 @@ fn action() -> impl Strategy<Value = Action> {
             done,
             stale,
         });
-    let retain = (days(), days())
-        .prop_map(|(event_days, message_days)| Action::Retain(Retention { event_days, message_days }));
+    let retain = (days(), days()).prop_map(|(event_days, message_days)| {
+        Action::Retain(Retention { event_days, message_days, media_days: None })
+    });
     prop_oneof![
         14 => record,
         3 => settle,
@@ -185,7 +186,7 @@ fn change() -> impl Strategy<Value = Change> {
         3 => text.clone().prop_map(|text| Change::Edit { text, raw: "edited".into() }),
         1 => Just(Change::Revoke),
         3 => (read_as, text).prop_map(|(kind, text)| {
-            Change::Read { kind, text, target: Some("0".into()), raw: "read".into() }
+            Change::Read { kind, text, target: Some("0".into()), media: None, raw: "read".into() }
         }),
         1 => Just(Change::Refer),
     ]

@@ -89,3 +89,33 @@ fn an_envelope_in_pieces_is_put_together() {
     assert_eq!(again.view().media().and_then(|media| media.width), Some(3));
     assert!(Content::decode(text("hi").encode_to_vec()).unwrap().into_own_copy().is_err());
 }
+
+#[test]
+fn a_poll_that_phones_would_not_show_is_none() {
+    let long = "x".repeat(101);
+    for (question, options, choices, why) in [
+        ("", vec!["a", "b"], 1, NotAPoll::Question),
+        ("?", vec!["a"], 1, NotAPoll::Options),
+        ("?", vec!["a"; 13], 1, NotAPoll::Options),
+        ("?", vec!["a", " "], 1, NotAPoll::Option),
+        ("?", vec!["a", &long], 1, NotAPoll::Option),
+        ("?", vec!["a", "b", "a"], 1, NotAPoll::Alike),
+        ("?", vec!["a", "b"], 3, NotAPoll::Choices),
+    ] {
+        assert_eq!(Draft::poll(question, options, choices).err(), Some(why));
+    }
+    let poll = Draft::poll("?", ["a", "b"], 0).unwrap();
+    assert_eq!(poll.view().poll().map(|poll| (poll.options().count(), poll.choices())), Some((2, 0)));
+    assert!(poll.secret().is_some() && poll.secret() != Draft::poll("?", ["a", "b"], 0).unwrap().secret());
+}
+
+#[test]
+fn a_text_has_its_preview_and_its_mark_beside_each_other() {
+    let mut link = Link::to("a.test");
+    link.title = Some("A");
+    let draft = Draft::text("see a.test").forwarded(5).previewing(&link).mentioning_everyone();
+    let view = draft.view();
+    assert_eq!((view.text(), view.link().and_then(|link| link.title)), (Some("see a.test"), Some("A")));
+    assert!(view.is_forwarded() && view.mentions_everyone());
+    assert_eq!(view.attributes().media_type, Some("url"));
+}

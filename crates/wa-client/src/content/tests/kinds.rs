@@ -77,8 +77,12 @@ fn plain() -> Vec<Row> {
         row(message!(secret_encrypted_message: SecretEncryptedMessage::default()), Kind::Unknown),
         row(Message::default(), Kind::Unknown),
         row(protocol(Some(Type::AppStateSyncKeyShare), None, None), Kind::Machinery),
-        row(protocol(Some(Type::EphemeralSetting), None, None), Kind::Machinery),
+        row(protocol(Some(Type::EphemeralSetting), None, None), Kind::Timer),
         row(protocol(None, None, None), Kind::Machinery),
+        row(
+            message!(protocol_message: ProtocolMessage { r#type: Some(99), ..Default::default() }),
+            Kind::Unknown,
+        ),
         row(message!(call: Call::default()), Kind::Machinery),
         row(
             message!(sender_key_distribution_message: SenderKeyDistributionMessage::default()),

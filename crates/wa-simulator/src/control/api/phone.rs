@@ -24,6 +24,19 @@ pub(super) async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Inco
             ok(&linked(phone, device))
         }
         ["send"] if post => send(phone, request::json_body(request).await?).await,
+        ["app-state"] if get => ok(&phone.state_records()),
+        ["app-state"] if post => {
+            let changes = match request::json_body(request).await? {
+                Changes::One(change) => vec![change],
+                Changes::Many(changes) => changes,
+            };
+            phone.change_state(&changes)?;
+            ok(&json!({}))
+        }
+        ["app-state", "key"] if post => {
+            phone.rotate_state_key(request::json_body::<RotateKey>(request).await?.share);
+            ok(&json!({}))
+        }
         ["migrate"] if post => {
             phone.migrate();
             ok(&described(phone))
@@ -32,14 +45,14 @@ pub(super) async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Inco
             phone.move_lid();
             ok(&described(phone))
         }
+        ["calls"] if get => ok(&phone.calls()),
+        ["calls"] if post => {
+            let Ring { to, video } = request::json_body(request).await?;
+            ok(&json!({"id": phone.call(&to.into_text(), video)?}))
+        }
         ["read"] if post => {
             let read: Read = request::json_body(request).await?;
             phone.read(read.chat.as_deref(), &read.ids).await?;
-            ok(&json!({}))
-        }
-        ["devices", id, "share-keys"] if post => {
-            let ShareKeys { share } = request::json_body(request).await?;
-            phone.share_keys(device(id)?, share.unwrap_or(KeyShare::Right))?;
             ok(&json!({}))
         }
         ["ban"] if post => {
@@ -48,6 +61,11 @@ pub(super) async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Inco
             ok(&json!({}))
         }
         ["limits"] if post => limits(phone, request::json_body(request).await?),
+        ["reuploads"] if post => {
+            let AnswerReuploads { answer } = request::json_body(request).await?;
+            phone.answer_reuploads(answer);
+            ok(&json!({}))
+        }
         ["passkey"] if get => ok(&json!({"code": phone.passkey_code()})),
         ["passkey"] if post => {
             let options = request::json_body::<Value>(request).await?;
@@ -55,38 +73,52 @@ pub(super) async fn of_phone(phone: &Phone, rest: &[&str], request: Request<Inco
         }
         ["inbox"] if get => inbox(phone, &request).await,
         ["outbox"] if get => ok(&phone.outbox()),
-        ["devices"] if get => ok(&phone.devices()),
         ["reinstall"] if post => {
             phone.reinstall(!request::json_body::<Reinstall>(request).await?.quiet);
             ok(&json!({}))
         }
-        ["devices"] if post => {
+        ["devices", ref rest @ ..] => of_devices(phone, rest, request).await,
+        []
+        | [
+            "scan" | "link-code" | "passkey" | "migrate" | "move-lid" | "send" | "read" | "calls" | "ban"
+            | "limits" | "reinstall" | "reuploads" | "inbox" | "outbox" | "app-state",
+        ]
+        | ["app-state", "key"] => not_allowed(&request),
+        _ => Err(ControlError::UnknownPath(request.uri().path().to_owned())),
+    }
+}
+
+/// `/sim/phones/{number}/devices/…`.
+async fn of_devices(phone: &Phone, rest: &[&str], request: Request<Incoming>) -> Replied {
+    let (get, post) = (*request.method() == Method::GET, *request.method() == Method::POST);
+    match *rest {
+        [id, "share-keys"] if post => {
+            let ShareKeys { share } = request::json_body(request).await?;
+            phone.share_keys(device(id)?, share.unwrap_or(KeyShare::Right))?;
+            ok(&json!({}))
+        }
+        [] if get => ok(&phone.devices()),
+        [] if post => {
             let played = request::json_body::<Play>(request).await?;
             let device = if played.hosted { phone.play_cloud()? } else { phone.play_companion()? };
             ok(&linked(phone, device))
         }
-        ["devices", id, "inbox"] if get => ok(&phone.inbox_of(device(id)?)?),
-        ["devices", id, "send"] if post => {
+        [id, "inbox"] if get => ok(&phone.inbox_of(device(id)?)?),
+        [id, "send"] if post => {
             let (id, text) = (device(id)?, request::json_body::<Text>(request).await?);
             ok(&json!({"id": phone.send_from(id, &text.to, &text.text).await?}))
         }
-        ["devices", id, "impostor"] if post => {
+        [id, "impostor"] if post => {
             let id = device(id)?;
             let claim: Claim = request::json_body(request).await?;
             phone.impersonate(id, claim.what, &claim.chat, &claim.message_id)?;
             ok(&json!({}))
         }
-        ["devices", id] if *request.method() == Method::DELETE => {
+        [id] if *request.method() == Method::DELETE => {
             phone.unlink(device(id)?)?;
             ok(&json!({}))
         }
-        []
-        | [
-            "scan" | "link-code" | "passkey" | "migrate" | "move-lid" | "send" | "read" | "ban" | "limits"
-            | "reinstall" | "inbox" | "outbox" | "devices",
-        ]
-        | ["devices", _]
-        | ["devices", _, "impostor" | "inbox" | "send" | "share-keys"] => not_allowed(&request),
+        [] | [_] | [_, "impostor" | "inbox" | "send" | "share-keys"] => not_allowed(&request),
         _ => Err(ControlError::UnknownPath(request.uri().path().to_owned())),
     }
 }

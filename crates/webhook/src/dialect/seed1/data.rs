@@ -1,34 +1,47 @@
+use super::details::Details;
+use super::happening::Happening;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use storage::{
     CauseKind, ConnectedData, DisconnectedData, Event, EventData, EventKind, ExpiryData, FailureCause,
-    IdentityData, InstanceId, LimitData, LimitsData, MessageData, MessageKind, MessageStatus, QrData,
-    StatusData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData, WebhookData,
+    HistoryData, IdentityData, InstanceAction, InstanceData, InstanceId, LimitData, LimitsData, MediaData,
+    MediaFault, MediaState, MessageData, MessageKind, MessageMediaData, MessageStatus, QrData, StatusData,
+    Timestamp, UndecryptableData, UndecryptableReason, UnreadableData, WebhookData,
 };
 
 /// The `data` of an event.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Data<'a> {
-    Message(MessageJson<'a>),
+    Message(Box<MessageJson<'a>>),
+    Media(MessageMedia<'a>),
     Status(Status<'a>),
     Connected(Connected<'a>),
     Disconnected(Disconnected<'a>),
     Qr(Qr<'a>),
     Limit(Limit<'a>),
     Webhook(Webhook<'a>),
+    Paused(Paused<'a>),
     Identity(Identity<'a>),
     Expiry(Expiry<'a>),
     Limits(Limits<'a>),
+    History(History),
+    Happening(Happening<'a>),
+    Instance(InstanceChange<'a>),
     Unreadable(Unreadable),
 }
 
 impl<'a> Data<'a> {
     pub(crate) fn of(event: &'a Event) -> Self {
         match &event.data {
-            EventData::MessageReceived(data) => Self::Message(MessageJson::readable(event, data, false)),
-            EventData::MessageSent(data) => Self::Message(MessageJson::readable(event, data, true)),
-            EventData::MessageUndecryptable(data) => Self::Message(MessageJson::undecryptable(event, data)),
+            EventData::MessageReceived(data) => {
+                Self::Message(Box::new(MessageJson::readable(event, data, false)))
+            }
+            EventData::MessageSent(data) => Self::Message(Box::new(MessageJson::readable(event, data, true))),
+            EventData::MessageMedia(data) => Self::Media(MessageMedia::new(event, data)),
+            EventData::MessageUndecryptable(data) => {
+                Self::Message(Box::new(MessageJson::undecryptable(event, data)))
+            }
             EventData::MessageStatus(data) => Self::Status(Status::new(event, data)),
             EventData::Connected(ConnectedData { jid }) => {
                 Self::Connected(Connected { instance_id: event.instance, jid: jid.as_deref() })
@@ -42,10 +55,29 @@ impl<'a> Data<'a> {
             }),
             EventData::LimitExceeded(data) => Self::Limit(Limit::new(event, data)),
             EventData::WebhookUpdated(data) => Self::Webhook(Webhook::new(event, data)),
+            EventData::InstanceChanged(InstanceData { action, fields }) => {
+                Self::Instance(InstanceChange { instance_id: event.instance, action: *action, fields })
+            }
+            EventData::WebhookPaused(data) => Self::Paused(Paused {
+                instance_id: event.instance,
+                name: &data.name,
+                paused: data.paused,
+                failing_since: data.failing_since.map(Timestamp::from_millis),
+            }),
+            EventData::GroupUpdated(data) => Self::Happening(Happening::group(event, data)),
+            EventData::PresenceUpdated(data) => Self::Happening(Happening::presence(event, data)),
+            EventData::ChatState(data) => Self::Happening(Happening::chat_state(event, data)),
+            EventData::Call(data) => Self::Happening(Happening::call(event, data)),
             EventData::Unreadable(UnreadableData { kind }) => {
                 Self::Unreadable(Unreadable { instance_id: event.instance, kind: *kind })
             }
             EventData::LimitsChanged(data) => Self::Limits(Limits::new(event, data)),
+            EventData::HistoryProgress(HistoryData { progress, messages, chats }) => Self::History(History {
+                instance_id: event.instance,
+                progress: *progress,
+                messages: *messages,
+                chats: *chats,
+            }),
             EventData::IdentityChanged(IdentityData {}) => Self::Identity(Identity::new(event)),
             EventData::ClientExpiring(ExpiryData { version, expires_at }) => Self::Expiry(Expiry {
                 instance_id: event.instance,
@@ -100,9 +132,13 @@ pub(crate) struct MessageJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     file_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    media: Option<Media<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     target_message_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quoted_message_id: Option<&'a str>,
+    #[serde(flatten)]
+    details: Details<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<UndecryptableReason>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,8 +171,10 @@ impl<'a> MessageJson<'a> {
             status: data.status,
             mime_type: media.and_then(|media| media.mime_type.as_deref()),
             file_name: media.and_then(|media| media.file_name.as_deref()),
+            media: media.map(|media| Media::new(event, &data.message_id, data.kind, media)),
             target_message_id: data.target.as_deref(),
             quoted_message_id: data.quoted.as_deref(),
+            details: data.details.as_deref().map(Details::of).unwrap_or_default(),
             ..Self::unread(event, known)
         }
     }
@@ -174,13 +212,93 @@ impl<'a> MessageJson<'a> {
             participant,
             mime_type: None,
             file_name: None,
+            media: None,
             target_message_id: None,
             quoted_message_id: None,
+            details: Details::default(),
             reason: None,
             retries: None,
             metadata: Metadata { push_name, timestamp },
         }
     }
+}
+
+/// `message_media`, which the API doesn't know: the file of a message has come further.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessageMedia<'a> {
+    instance_id: InstanceId,
+    message_id: &'a str,
+    remote_jid: &'a str,
+    from_me: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lid: Option<&'a str>,
+    media: Media<'a>,
+}
+
+impl<'a> MessageMedia<'a> {
+    fn new(event: &'a Event, data: &'a MessageMediaData) -> Self {
+        let chat = event.chat.as_ref();
+        Self {
+            instance_id: event.instance,
+            message_id: &data.message_id,
+            remote_jid: event.lane().unwrap_or_default(),
+            from_me: data.from_me,
+            participant: data.participant.as_deref(),
+            pn: chat.and_then(|chat| chat.pn.as_deref()),
+            lid: chat.and_then(|chat| chat.lid.as_deref()),
+            media: Media::new(event, &data.message_id, data.kind, &data.media),
+        }
+    }
+}
+
+/// The file of a message.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Media<'a> {
+    #[serde(rename = "type")]
+    kind: MessageKind,
+    mime_type: Option<&'a str>,
+    size: Option<u64>,
+    file_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<MediaState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<MediaFault>,
+    /// Where it is to be had, beside the other paths of the API: with a credential, as long as the message is kept.
+    url: String,
+}
+
+impl<'a> Media<'a> {
+    fn new(event: &Event, message_id: &str, kind: MessageKind, media: &'a MediaData) -> Self {
+        Self {
+            kind,
+            mime_type: media.mime_type.as_deref(),
+            size: media.size,
+            file_name: media.file_name.as_deref(),
+            state: media.state,
+            error: media.fault,
+            url: media_path(event.instance, message_id),
+        }
+    }
+}
+
+/// The path of a message's file, beside the other paths of the API. Ids are their senders' choice.
+pub fn media_path(instance: InstanceId, message_id: &str) -> String {
+    let mut path = format!("/api/instances/{instance}/messages/");
+    for byte in message_id.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => path.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => path.push(char::from(byte)),
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    path.push_str("/media");
+    path
 }
 
 /// What is known of a message before it is decrypted.
@@ -325,6 +443,17 @@ impl<'a> Limit<'a> {
     }
 }
 
+/// `history_progress`: what the phone has told of the time before.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct History {
+    instance_id: InstanceId,
+    /// In percent; `null` where the phone doesn't say.
+    progress: Option<u32>,
+    messages: u64,
+    chats: u64,
+}
+
 /// `limits_changed`: whom WhatsApp lets the account write to.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -414,6 +543,27 @@ impl<'a> Webhook<'a> {
             deleted: data.deleted,
         }
     }
+}
+
+/// `instance_changed`: what was done to the instance, or became of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InstanceChange<'a> {
+    instance_id: InstanceId,
+    action: InstanceAction,
+    /// The settings that were changed.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    fields: &'a [String],
+}
+
+/// `webhook_paused`, which the API doesn't know.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Paused<'a> {
+    instance_id: InstanceId,
+    name: &'a str,
+    paused: bool,
+    failing_since: Option<Timestamp>,
 }
 
 /// `identity_changed`, which the API doesn't know.

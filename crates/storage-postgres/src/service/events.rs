@@ -1,0 +1,282 @@
+use async_trait::async_trait;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::TryStreamExt as _;
+use storage::{
+    ActivityQuery, Budget, Day, Event, EventLog, EventPage, EventQuery, EventStart, InstanceId, NewEvent,
+    Page, StorageError, Timestamp, Usage, UserId,
+};
+use storage_sql::rows::event::{EventRow, NewEventRow};
+use storage_sql::rows::limit;
+use storage_sql::schema::events;
+use storage_sql::{Fault, Sealer};
+
+use super::activity;
+use super::ownership::owned_key;
+use crate::database::PostgresDatabase;
+use crate::postgres::Tx;
+
+/// The events of one record, as they are appended to the log.
+pub(super) struct Appender<'a> {
+    sealer: &'a Sealer,
+    instance: InstanceId,
+    key: i64,
+    /// Position of the last event before.
+    pub(super) after: i64,
+    /// The time of all of them.
+    timestamp: Timestamp,
+    /// What was appended so far.
+    pub(super) events: Vec<Event>,
+}
+
+impl<'a> Appender<'a> {
+    pub(super) async fn start(
+        tx: &mut Tx,
+        instance: InstanceId,
+        key: i64,
+        sealer: &'a Sealer,
+    ) -> Result<Self, Fault> {
+        let (after, timestamp) = tx.log_end(instance).await?;
+        Ok(Self { sealer, instance, key, after, timestamp, events: Vec::new() })
+    }
+
+    pub(super) async fn append(&mut self, tx: &mut Tx, event: NewEvent) -> Result<(), Fault> {
+        let NewEvent { id, chat, data } = event;
+        let seq = self.after + 1 + limit(self.events.len() as u64);
+        let (instance, timestamp) = (self.instance, self.timestamp);
+        let event = Event { seq, id, instance, chat, timestamp, data };
+        let row = NewEventRow::seal(self.key, &event, self.sealer)?;
+        if event.data.voids_codes() {
+            let before =
+                events::table.filter(events::instance.eq(self.key)).filter(events::code.is_not_null());
+            diesel::update(before).set(events::code.eq(None::<Vec<u8>>)).execute(&mut tx.db).await?;
+        }
+        diesel::insert_into(events::table).values(row).execute(&mut tx.db).await?;
+        tx.set_log_end(self.instance, seq, self.timestamp).await?;
+        tx.count(self.key, Day::of(self.timestamp), Usage::of(&event.data));
+        self.events.push(event);
+        Ok(())
+    }
+}
+
+/// Forgets codes that were told before a time; answers how many.
+pub(super) async fn forget_codes(db: &mut AsyncPgConnection, before: Timestamp) -> Result<u64, Fault> {
+    let old = events::table.filter(events::code.is_not_null()).filter(events::timestamp.lt(before.millis()));
+    Ok(diesel::update(old).set(events::code.eq(None::<Vec<u8>>)).execute(db).await? as u64)
+}
+
+/// Up to `count` events after a position, ascending, as far as they fit into a page.
+pub(super) async fn after(
+    db: &mut AsyncPgConnection,
+    key: i64,
+    instance: InstanceId,
+    seq: i64,
+    count: u64,
+    sealer: &Sealer,
+) -> Result<Vec<Event>, Fault> {
+    let mut rows = events::table
+        .filter(events::instance.eq(key))
+        .filter(events::seq.gt(seq))
+        .order(events::seq)
+        .limit(limit(count))
+        .select(EventRow::as_select())
+        .load_stream::<EventRow>(db)
+        .await?;
+    let (mut found, mut budget) = (Vec::new(), Budget::default());
+    while let Some(row) = rows.try_next().await? {
+        budget.take(row.size());
+        found.push(row.open(instance, sealer));
+        if !budget.has_room() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// One event by its position.
+pub(super) async fn one(
+    db: &mut AsyncPgConnection,
+    key: i64,
+    instance: InstanceId,
+    seq: i64,
+    sealer: &Sealer,
+) -> Result<Option<Event>, Fault> {
+    let row: Option<EventRow> =
+        events::table.find((key, seq)).select(EventRow::as_select()).first(db).await.optional()?;
+    Ok(row.map(|row| row.open(instance, sealer)))
+}
+
+/// The position of the last event; 0 when there is none.
+pub(super) async fn last_seq(db: &mut AsyncPgConnection, key: i64) -> Result<i64, Fault> {
+    let last = events::table.filter(events::instance.eq(key)).select(events::seq).order(events::seq.desc());
+    Ok(last.first(db).await.optional()?.unwrap_or(0))
+}
+
+/// The position of the last event at or before a time; 0 when there is none.
+///
+/// Times never fall as positions grow, so it is found by halving.
+pub(super) async fn seq_at(db: &mut AsyncPgConnection, key: i64, time: i64) -> Result<i64, Fault> {
+    let of_instance = || events::table.filter(events::instance.eq(key)).select(events::seq);
+    let (first, last) = (
+        of_instance().order(events::seq).first::<i64>(db).await.optional()?,
+        of_instance().order(events::seq.desc()).first::<i64>(db).await.optional()?,
+    );
+    let (Some(mut early), Some(mut late)) = (first.map(|seq| seq - 1), last.map(|seq| seq + 1)) else {
+        return Ok(0);
+    };
+    // Invariant: what lies at or before `early` is at or before the time; what lies at or behind `late` is after it.
+    while late - early > 1 {
+        let middle = early + (late - early) / 2;
+        let next: Option<(i64, i64)> = events::table
+            .filter(events::instance.eq(key))
+            .filter(events::seq.ge(middle))
+            .order(events::seq)
+            .select((events::seq, events::timestamp))
+            .first(db)
+            .await
+            .optional()?;
+        match next {
+            // Positions have gaps: the next event may lie behind `late`, where it is known to be after the time.
+            Some((seq, timestamp)) if seq < late && timestamp <= time => early = seq,
+            _ => late = middle,
+        }
+    }
+    Ok(early)
+}
+
+#[async_trait]
+impl EventLog for PostgresDatabase {
+    async fn events(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        query: &EventQuery,
+    ) -> Result<EventPage, StorageError> {
+        let (query, sealer) = (query.clone(), self.sealer());
+        let page = self.snapshot_for(owner, async move |db| {
+            let key = owned_key(db, owner, instance).await?;
+            let (rows, has_more) = page(db, key, &query).await?;
+            let events = rows.into_iter().map(|row| row.open(instance, &sealer)).collect();
+            Ok(EventPage { events, has_more })
+        });
+        Ok(page.await?)
+    }
+
+    async fn activity(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        query: &ActivityQuery,
+    ) -> Result<Page<Event>, StorageError> {
+        let (query, sealer) = (query.clone(), self.sealer());
+        let page = self.snapshot_for(owner, async move |db| {
+            let key = owned_key(db, owner, instance).await?;
+            activity::page(db, key, instance, &query, &sealer).await
+        });
+        Ok(page.await?)
+    }
+}
+
+/// The rows of a page, and whether more follow.
+async fn page(
+    db: &mut AsyncPgConnection,
+    key: i64,
+    query: &EventQuery,
+) -> Result<(Vec<EventRow>, bool), Fault> {
+    let from = match query.start {
+        EventStart::Newest => {
+            let Taken { mut rows, .. } = take(db, key, query, Range::Newest).await?;
+            rows.reverse();
+            return Ok((rows, false));
+        }
+        EventStart::Oldest => 0,
+        EventStart::AfterSeq(seq) => seq,
+        EventStart::AfterTime(time) => seq_at(db, key, time.millis()).await?,
+    };
+    let taken = take(db, key, query, Range::After { seq: from }).await?;
+    match query.start {
+        EventStart::AfterTime(_) => between_times(db, key, query, taken).await,
+        _ => Ok((taken.rows, taken.next.is_some())),
+    }
+}
+
+/// A page by time ends between two times: at its limit it takes in the rest of its last time, at its size it leaves that
+/// time out, unless it is the only one.
+async fn between_times(
+    db: &mut AsyncPgConnection,
+    key: i64,
+    query: &EventQuery,
+    taken: Taken,
+) -> Result<(Vec<EventRow>, bool), Fault> {
+    let Taken { mut rows, next } = taken;
+    let (Some(next), Some(last)) = (next, rows.last()) else { return Ok((rows, next.is_some())) };
+    if next != last.timestamp {
+        return Ok((rows, true));
+    }
+    let (last_seq, time) = (last.seq, last.timestamp);
+    let shorter = rows.iter().rposition(|row| row.timestamp != time).map(|at| at + 1);
+    if let (Some(shorter), true) = (shorter, (rows.len() as u64) < query.limit) {
+        rows.truncate(shorter);
+        return Ok((rows, true));
+    }
+    let end = seq_at(db, key, time).await?;
+    let ties = matching(key, query, Range::Between { after: last_seq, up_to: end });
+    rows.extend(ties.load::<EventRow>(db).await?);
+    let more = matching(key, query, Range::After { seq: end }).limit(1).load::<EventRow>(db).await?;
+    Ok((rows, !more.is_empty()))
+}
+
+/// What a page holds at most.
+struct Taken {
+    rows: Vec<EventRow>,
+    /// The time of the event that follows, if one does.
+    next: Option<i64>,
+}
+
+/// Reads row by row until the limit is reached, or the size of a page.
+async fn take(
+    db: &mut AsyncPgConnection,
+    key: i64,
+    query: &EventQuery,
+    range: Range,
+) -> Result<Taken, Fault> {
+    let (mut rows, mut budget) = (Vec::new(), Budget::default());
+    let found = matching(key, query, range).limit(limit(query.limit.saturating_add(1)));
+    let mut found = found.load_stream::<EventRow>(db).await?;
+    while let Some(row) = found.try_next().await? {
+        if rows.len() as u64 == query.limit || !budget.has_room() {
+            return Ok(Taken { rows, next: Some(row.timestamp) });
+        }
+        budget.take(row.data.len());
+        rows.push(row);
+    }
+    Ok(Taken { rows, next: None })
+}
+
+#[derive(Clone, Copy)]
+enum Range {
+    After { seq: i64 },
+    Between { after: i64, up_to: i64 },
+    Newest,
+}
+
+type Matching<'a> = diesel::dsl::IntoBoxed<
+    'a,
+    diesel::helper_types::Select<events::table, diesel::dsl::AsSelect<EventRow, Pg>>,
+    Pg,
+>;
+
+fn matching(key: i64, query: &EventQuery, range: Range) -> Matching<'_> {
+    let mut found = events::table.select(EventRow::as_select()).into_boxed().filter(events::instance.eq(key));
+    if !query.kinds.is_empty() {
+        found = found.filter(events::kind.eq_any(query.kinds.iter().map(|kind| kind.as_str())));
+    }
+    match range {
+        Range::After { seq } => found.filter(events::seq.gt(seq)).order(events::seq),
+        Range::Between { after, up_to } => {
+            found.filter(events::seq.gt(after)).filter(events::seq.le(up_to)).order(events::seq)
+        }
+        Range::Newest => found.order(events::seq.desc()),
+    }
+}

@@ -1,0 +1,3 @@
+use crate::fixture::Fixture;
+
+storage::conformance_tests!(Fixture::start().await);

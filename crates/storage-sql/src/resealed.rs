@@ -1,0 +1,8 @@
+/// What became of sealed values when they were to be sealed with another master key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Those that are sealed with the present key now.
+    pub anew: u64,
+    /// Those that neither key opens; they stay as they are.
+    pub unreadable: u64,
+}

@@ -1,0 +1,77 @@
+//! Events that tell of the instance itself: read through an index that holds no others.
+
+use diesel::connection::DefaultLoadingMode;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use diesel::sqlite::Sqlite;
+use storage::{ActivityFilter, ActivityQuery, Budget, Event, EventKind, InstanceId, Page};
+use storage_sql::rows::event::EventRow;
+use storage_sql::rows::{count, limit};
+use storage_sql::schema::events;
+use storage_sql::{Fault, Sealer};
+
+/// Literally as in the index `events_of_instance`, which SQLite uses only then.
+const OF_INSTANCE: &str = "kind IN ('connected', 'disconnected', 'qr_received', 'limit_exceeded', 'webhook_updated', \
+                           'client_expiring', 'limits_changed', 'instance_changed')";
+/// What an event of the kind `instance_changed` tells of; nothing, if it can't be read.
+const ACTION: &str = "coalesce(iif(json_valid(data), data ->> '$.data.action', ''), '')";
+
+pub(super) fn page(
+    db: &mut SqliteConnection,
+    key: i64,
+    instance: InstanceId,
+    query: &ActivityQuery,
+    sealer: &Sealer,
+) -> Result<Page<Event>, Fault> {
+    let total = count(matching(key, query).count().get_result(db)?);
+    // Within an instance times never fall as positions grow, so this is the order of the log.
+    let rows = matching(key, query)
+        .select(EventRow::as_select())
+        .order((events::timestamp.desc(), events::seq.desc()))
+        .limit(limit(query.limit))
+        .offset(limit(query.skip));
+    let (mut items, mut budget) = (Vec::new(), Budget::default());
+    for row in rows.load_iter::<EventRow, DefaultLoadingMode>(db)? {
+        if !budget.has_room() {
+            break;
+        }
+        let row = row?;
+        budget.take(row.size());
+        items.push(row.open(instance, sealer));
+    }
+    let has_more = query.skip.saturating_add(items.len() as u64) < total;
+    Ok(Page { items, total, has_more, next: None })
+}
+
+fn matching(key: i64, query: &ActivityQuery) -> events::BoxedQuery<'_, Sqlite> {
+    let of_instance = events::table.filter(events::instance.eq(key)).filter(sql::<Bool>(OF_INSTANCE));
+    let mut matching = of_instance.into_boxed();
+    if let Some(start) = query.start {
+        matching = matching.filter(events::timestamp.ge(start.millis()));
+    }
+    if let Some(end) = query.end {
+        matching = matching.filter(events::timestamp.le(end.millis()));
+    }
+    if let Some(ActivityFilter { kinds, actions }) = &query.only {
+        let of_kind = events::kind.eq_any(kinds.iter().map(|kind| kind.as_str()));
+        let of_action = events::kind
+            .eq(EventKind::InstanceChanged.as_str())
+            .and(sql::<Text>(ACTION).eq_any(actions.iter().map(|action| action.as_str())));
+        matching = matching.filter(of_kind.or(of_action));
+    }
+    matching
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kinds_are_those_of_the_domain() {
+        let kinds: Vec<_> = EventKind::OF_INSTANCE.iter().map(|kind| format!("'{kind}'")).collect();
+        assert_eq!(OF_INSTANCE, format!("kind IN ({})", kinds.join(", ")));
+        let step = include_str!("../../../../migrations/sqlite/00000000000043_activity/up.sql");
+        assert!(step.contains(OF_INSTANCE));
+    }
+}

@@ -1,0 +1,93 @@
+use async_trait::async_trait;
+use diesel::connection::DefaultLoadingMode;
+use diesel::prelude::*;
+use storage::{AuditEntry, AuditPage, AuditQuery, AuditStore, Budget, StorageError, Timestamp, Write};
+use storage_sql::Fault;
+use storage_sql::rows::audit::AuditRow;
+use storage_sql::rows::limit;
+use storage_sql::schema::audit;
+
+use crate::database::SqliteDatabase;
+use crate::sqlite::Tx;
+
+#[async_trait]
+impl AuditStore for SqliteDatabase {
+    fn audit(&self, entry: AuditEntry) -> Write<()> {
+        self.write(move |tx| tell(tx, Some(entry)))
+    }
+
+    async fn audited(&self, query: &AuditQuery) -> Result<AuditPage, StorageError> {
+        let query = query.clone();
+        Ok(self.read(move |db| page_of(db, &query)).await?)
+    }
+
+    async fn prune_audit(&self, before: Timestamp, most: u64) -> Result<u64, StorageError> {
+        // The oldest by place: only a clock that was wrong makes them differ from those by time.
+        let oldest = self.read(move |db| {
+            let oldest = audit::table.filter(audit::place.gt(0)).order(audit::place).limit(limit(most));
+            Ok(oldest.select((audit::place, audit::at)).load::<(i64, i64)>(db)?)
+        });
+        let is_old = |(place, at): (i64, i64)| (at < before.millis()).then_some(place);
+        let old: Vec<_> = oldest.await?.into_iter().filter_map(is_old).collect();
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let removal = self.write(move |tx| {
+            let mut removed = 0;
+            for place in old {
+                removed += diesel::delete(audit::table.find(place)).execute(&mut tx.db)?;
+            }
+            tx.leave_room();
+            Ok(removed as u64)
+        });
+        removal.await
+    }
+}
+
+/// Appends to the log, in the commit of what is told.
+pub(super) fn tell(tx: &mut Tx, told: Option<AuditEntry>) -> Result<(), Fault> {
+    if let Some(entry) = told {
+        diesel::insert_into(audit::table).values(AuditRow::new(entry)).execute(&mut tx.db)?;
+    }
+    Ok(())
+}
+
+/// Reads one more than is asked for, to know whether something follows.
+fn page_of(db: &mut SqliteConnection, query: &AuditQuery) -> Result<AuditPage, Fault> {
+    let mut asked = audit::table.filter(audit::place.lt(query.before.unwrap_or(i64::MAX))).into_boxed();
+    if let Some(user) = query.user {
+        asked = asked.filter(audit::user.eq(user.as_bytes().to_vec()));
+    }
+    if let Some(action) = query.action {
+        asked = asked.filter(audit::action.eq(action.as_str()));
+    }
+    if let Some(since) = query.since {
+        asked = asked.filter(audit::at.ge(since.millis()));
+    }
+    if let Some(until) = query.until {
+        asked = asked.filter(audit::at.le(until.millis()));
+    }
+    let rows = asked
+        .order(audit::place.desc())
+        .limit(limit(query.limit.saturating_add(1)))
+        .select((audit::place, AuditRow::as_select()))
+        .load_iter::<(i64, AuditRow), DefaultLoadingMode>(db)?;
+    let (mut entries, mut passed, mut budget) = (Vec::new(), None, Budget::default());
+    for (seen, row) in (1u64..).zip(rows) {
+        if seen > query.limit || !budget.has_room() {
+            return Ok(AuditPage { entries, next: passed });
+        }
+        let (place, row) = row?;
+        passed = Some(place);
+        match row.open() {
+            Ok(entry) => {
+                budget.take(entry.size());
+                entries.push((place, entry));
+            }
+            Err(error) => {
+                tracing::error!(place, %error, "an entry of the audit log is unreadable and left out")
+            }
+        }
+    }
+    Ok(AuditPage { entries, next: None })
+}

@@ -1,0 +1,134 @@
+use async_trait::async_trait;
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use storage::{Day, InstanceId, StorageError, Usage, UsageStore, UserId, Write};
+use storage_sql::Fault;
+use storage_sql::rows::{count, instance_id};
+use storage_sql::schema::{instances, usage_days};
+
+use super::ownership::{key_of, owned_key};
+use crate::database::SqliteDatabase;
+
+/// A row, or the sum of several.
+type Counts = (i64, i64, i64, i64, i64, i64, i64);
+
+#[async_trait]
+impl UsageStore for SqliteDatabase {
+    async fn usage_by_day(
+        &self,
+        owner: UserId,
+        instance: InstanceId,
+        from: Day,
+    ) -> Result<Vec<(Day, Usage)>, StorageError> {
+        let days = self.read_for(owner, move |db| {
+            let key = owned_key(db, owner, instance)?;
+            let rows = usage_days::table
+                .filter(usage_days::instance.eq(key))
+                .filter(usage_days::day.ge(from.number()))
+                .order(usage_days::day)
+                .select((usage_days::day, columns()))
+                .load::<(i64, Counts)>(db)?;
+            Ok(rows.into_iter().map(|(day, counts)| (Day::from_number(day), usage(counts))).collect())
+        });
+        Ok(days.await?)
+    }
+
+    async fn usage_of_owner(
+        &self,
+        owner: UserId,
+        from: Day,
+    ) -> Result<Vec<(InstanceId, String, Usage)>, StorageError> {
+        let of_all = self.read_for(owner, move |db| {
+            db.transaction(|db| {
+                let owned = instances::table
+                    .filter(instances::owner.eq(&owner.as_bytes()[..]))
+                    .order((instances::created_at, instances::id))
+                    .select((instances::key, instances::id, instances::name))
+                    .load::<(i64, Vec<u8>, String)>(db)?;
+                let of_each = owned.into_iter().map(|(key, id, name)| {
+                    let usage = sum(db, key, from)?;
+                    // Without an id it can't be named: left out, as in lists.
+                    Ok(instance_id(&id).ok().map(|id| (id, name, usage)))
+                });
+                of_each.filter_map(Result::transpose).collect::<Result<Vec<_>, Fault>>()
+            })
+        });
+        Ok(of_all.await?)
+    }
+
+    async fn usage_since(&self, instance: InstanceId, from: Day) -> Result<Usage, StorageError> {
+        let usage = self.read(move |db| match key_of(db, instance)? {
+            Some(key) => sum(db, key, from),
+            None => Ok(Usage::default()),
+        });
+        Ok(usage.await?)
+    }
+
+    async fn usage_of_all(&self) -> Result<Usage, StorageError> {
+        let total = self.read(|db| Ok(usage(usage_days::table.select(sums()).first(db)?)));
+        Ok(total.await?)
+    }
+
+    fn add_usage(&self, counts: Vec<(InstanceId, Day, Usage)>) -> Write<()> {
+        self.write_by(storage::Urgency::Soon, move |tx| {
+            for (instance, day, usage) in counts {
+                if let Some(key) = key_of(&mut tx.db, instance)? {
+                    tx.count(key, day, usage);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn sum(db: &mut SqliteConnection, key: i64, from: Day) -> Result<Usage, Fault> {
+    let days = usage_days::table
+        .filter(usage_days::instance.eq(key))
+        .filter(usage_days::day.ge(from.number()))
+        .select(sums());
+    Ok(usage(days.first(db)?))
+}
+
+fn columns() -> (
+    usage_days::messages_sent,
+    usage_days::messages_received,
+    usage_days::media_sent,
+    usage_days::media_received,
+    usage_days::media_size,
+    usage_days::api_calls,
+    usage_days::webhook_calls,
+) {
+    use usage_days::{
+        api_calls, media_received, media_sent, media_size, messages_received, messages_sent, webhook_calls,
+    };
+    (messages_sent, messages_received, media_sent, media_received, media_size, api_calls, webhook_calls)
+}
+
+type Sum = SqlLiteral<BigInt>;
+
+fn sums() -> (Sum, Sum, Sum, Sum, Sum, Sum, Sum) {
+    let sum = |column: &str| sql::<BigInt>(&format!("coalesce(sum({column}), 0)"));
+    (
+        sum("messages_sent"),
+        sum("messages_received"),
+        sum("media_sent"),
+        sum("media_received"),
+        sum("media_size"),
+        sum("api_calls"),
+        sum("webhook_calls"),
+    )
+}
+
+fn usage((sent, received, media_sent, media_received, size, api, webhook): Counts) -> Usage {
+    Usage {
+        messages_sent: count(sent),
+        messages_received: count(received),
+        media_sent: count(media_sent),
+        media_received: count(media_received),
+        media_size: count(size),
+        api_calls: count(api),
+        webhook_calls: count(webhook),
+    }
+}

@@ -1,0 +1,3 @@
+DROP TABLE search_state;
+DROP TABLE message_words;
+DROP INDEX messages_of_instance;

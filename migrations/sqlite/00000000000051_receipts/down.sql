@@ -1,0 +1,2 @@
+ALTER TABLE instances DROP COLUMN tags;
+DROP TABLE receipts;
