@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::crowd::{Crowd, Times};
@@ -152,6 +153,8 @@ impl Side {
         let (_, down) = files.grown(files.down(LARGE)).await;
         let received = started.elapsed();
         settle(&self.receiver).await;
+        // The simulator keeps half a gigabyte at most.
+        self.simulator.fault(json!({ "kind": "lose_media" })).await;
         let rate = |taken: Duration| LARGE as f64 / 1e6 / taken.as_secs_f64();
         self.samples.add(Figure::FileUp, rate(sent));
         self.samples.add(Figure::FileDown, rate(received));

@@ -177,17 +177,19 @@ impl Transfers {
         }
     }
 
+    /// Tries one host after another. What the first of them said is why it failed: the others were only to help.
     async fn to_each(&self, conn: &MediaConn, blob: &Blob<'_>) -> Tried {
-        let mut last = UploadError::Silent;
+        let mut first = None;
         for host in conn.in_order() {
-            match self.to_host(host, &conn.auth, blob).await {
-                Ok(Tried::NextHost(error)) => last = error,
+            let error = match self.to_host(host, &conn.auth, blob).await {
+                Ok(Tried::NextHost(error)) => error,
                 Ok(tried) => return tried,
                 Err(error @ (UploadError::Source(_) | UploadError::Changed)) => return Tried::Over(error),
-                Err(error) => last = error,
-            }
+                Err(error) => error,
+            };
+            first.get_or_insert(error);
         }
-        Tried::NextHost(last)
+        Tried::NextHost(first.unwrap_or(UploadError::Silent))
     }
 
     async fn to_host(&self, host: &str, auth: &str, blob: &Blob<'_>) -> Result<Tried, UploadError> {
