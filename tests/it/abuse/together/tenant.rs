@@ -2,11 +2,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use test_support::until_within;
-use trunkline_tests::{Hook, WebhookReceiver, message_id};
+use tokio::sync::oneshot;
+use trunkline_tests::{Hook, WebhookReceiver, call, message_id};
 
 use super::super::seeded::Seeded;
+use super::super::stage::client;
 use super::AFTERMATH;
 
 pub(super) const SECRET: &str = "a secret of the test";
@@ -32,7 +34,19 @@ pub(super) struct Calls {
 pub(super) struct Tenant {
     instance: String,
     /// What webhooks are to tell: event and message, and since when.
-    awaited: Mutex<Vec<(&'static str, String, Instant)>>,
+    awaited: Mutex<Vec<Awaited>>,
+}
+
+type Awaited = (&'static str, String, Instant);
+
+/// The tenant's program, which calls the API.
+struct Program {
+    client: reqwest::Client,
+    url: String,
+    api_key: String,
+    instance: String,
+    took: Calls,
+    sent: Vec<Awaited>,
 }
 
 impl Tenant {
@@ -43,36 +57,26 @@ impl Tenant {
         Self { instance, awaited: Mutex::default() }
     }
 
-    /// Calls the API, one call after the other, until then.
+    /// Calls the API, one call after the other, until then. It has a thread of its own, so that what attackers compute in
+    /// this process counts for the system's scheduler as it would in theirs.
     pub(super) async fn call_until(&self, stage: &Seeded, end: Instant) -> Calls {
-        let id = &self.instance;
-        let looks = [
-            "/api/instances".to_owned(),
-            format!("/api/instances/{id}/status"),
-            format!("/api/instances/{id}/chats/{PEER}/messages?limit=20"),
-            format!("/api/instances/{id}/events?limit=20"),
-        ];
-        let mut took = Calls::default();
-        while Instant::now() < end {
-            for path in &looks {
-                let begun = Instant::now();
-                drop(stage.get(path).await);
-                took.looks.push(begun.elapsed());
-                tokio::time::sleep(CALLS).await;
-            }
-            let begun = Instant::now();
-            self.send(stage, took.sends.len()).await;
-            took.sends.push(begun.elapsed());
-            tokio::time::sleep(CALLS).await;
-        }
+        let program = Program {
+            client: client(),
+            url: stage.gateway.url().to_owned(),
+            api_key: stage.gateway.api_key().to_owned(),
+            instance: self.instance.clone(),
+            took: Calls::default(),
+            sent: Vec::new(),
+        };
+        let (done, ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            done.send(runtime.block_on(program.run_until(end)))
+        });
+        let Program { took, sent, .. } = ended.await.expect("the program goes on to its end");
+        self.awaited.lock().extend(sent);
         took
-    }
-
-    async fn send(&self, stage: &Seeded, n: usize) {
-        let path = format!("/api/whatsapp/{}/send", self.instance);
-        let body = json!({"phone": PEER, "message": format!("out {n}")});
-        let sent = stage.send(Method::POST, &path, Some(body)).await.expect(200);
-        self.await_hook("message_sent", sent["id"].as_str().expect("an id").to_owned(), Instant::now());
     }
 
     /// Gets texts until then.
@@ -121,5 +125,44 @@ impl Tenant {
             awaited.iter().map(told).collect()
         })
         .await
+    }
+}
+
+impl Program {
+    async fn run_until(mut self, end: Instant) -> Self {
+        let id = &self.instance;
+        let looks = [
+            "/api/instances".to_owned(),
+            format!("/api/instances/{id}/status"),
+            format!("/api/instances/{id}/chats/{PEER}/messages?limit=20"),
+            format!("/api/instances/{id}/events?limit=20"),
+        ];
+        while Instant::now() < end {
+            for path in &looks {
+                let begun = Instant::now();
+                self.call(Method::GET, path, None).await;
+                self.took.looks.push(begun.elapsed());
+                tokio::time::sleep(CALLS).await;
+            }
+            self.send().await;
+            tokio::time::sleep(CALLS).await;
+        }
+        self
+    }
+
+    async fn send(&mut self) {
+        let path = format!("/api/whatsapp/{}/send", self.instance);
+        let body = json!({"phone": PEER, "message": format!("out {}", self.sent.len())});
+        let begun = Instant::now();
+        let sent = self.call(Method::POST, &path, Some(body)).await;
+        self.took.sends.push(begun.elapsed());
+        self.sent.push(("message_sent", sent["id"].as_str().expect("an id").to_owned(), Instant::now()));
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let answer = call(&self.client, &self.url, &self.api_key, method, path, body, None).await;
+        let (status, body) = answer.expect("an answer");
+        assert_eq!(status, 200, "{path}: {body}");
+        body
     }
 }
