@@ -127,4 +127,4 @@ doc: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 # `contract` is not part of it yet: it goes in with the first run without a finding.
-ci: lint test doc package interop ## what must hold for every commit on main
+ci: lint lint-deploy test doc package interop ## what must hold for every commit on main

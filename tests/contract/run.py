@@ -241,7 +241,9 @@ def judge(name, folder):
                 command, env=environment, cwd=folder, timeout=LONGEST, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
         except subprocess.TimeoutExpired as late:
-            return f"{(late.stdout or b'').decode()}\nnot done after {LONGEST} s", False, 0
+            said = late.stdout or b""
+            said = said if isinstance(said, str) else said.decode()
+            return f"{said}\nnot done after {LONGEST} s", False, 0
         return run.stdout, run.returncode == 0, judged(report)
     finally:
         world.stop()
