@@ -1,5 +1,6 @@
 # Everything a person does with this tree. Only the Rust toolchain (with a C linker) is needed,
-# except for `interop` and `test-browser`, which need Node.js 20 and npm, and `contract`, which needs Python 3.10 and PyPI.
+# except for `interop` and `test-browser`, which need Node.js 20 and npm, and `contract` and `lint-deploy`, which need
+# Python 3.10 and PyPI.
 
 CARGO ?= cargo
 NPM ?= npm
@@ -16,7 +17,7 @@ BASELINE ?= $(TARGET)/baseline/target/release/trunkline
 PUBLISHED := wa-binary wa-crypto wa-protobuf wa-noise wa-signal wa-media wa-appstate wa-history wa-store wa-import wa-client wa-simulator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo run build test interop test-browser contract package bench soak abuse fuzz fmt lint audit doc ci
+.PHONY: help demo run build test interop test-browser contract package bench soak abuse fuzz fmt lint lint-deploy audit doc ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -105,6 +106,15 @@ lint: ## format check and clippy, warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
+# Helm's own engine and the schemas of others, in versions that are written down. Skipped as `contract` is.
+LINT_DEPLOY := $(TARGET)/lint-deploy
+
+lint-deploy: ## what operators start from: the chart by Helm and Kubernetes' schemas, the compose file by its own, the systemd unit
+	@if $(PYTHON) -m venv $(LINT_DEPLOY) && \
+		$(LINT_DEPLOY)/bin/pip install --quiet --disable-pip-version-check --requirement tests/deploy/requirements.txt; then \
+		$(LINT_DEPLOY)/bin/python tests/deploy/lint.py; \
+	else echo "lint-deploy: SKIPPED LOUDLY: Python 3.10 or later, or PyPI, can't be had" >&2; test "$(CI)" != true; fi
+
 # Not part of `ci`: cargo-deny takes many minutes to build, and the list of vulnerabilities needs the network. What it asks
 # of names and versions is held by `make test` as well.
 DENY := $(TARGET)/tools/bin/cargo-deny
@@ -120,5 +130,5 @@ doc: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 # `contract` is not part of it yet: it goes in with the first run without a finding.
-ci: lint test doc package ## what must hold for every commit on main
+ci: lint lint-deploy test doc package ## what must hold for every commit on main
 	$(MAKE) interop BUILT=1

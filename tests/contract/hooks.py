@@ -66,10 +66,10 @@ def before_call(context, case, kwargs):
         case.path_parameters = {**case.path_parameters, **there_is(label, case.path_parameters)}
     if is_right(ParameterLocation.QUERY) and case.query:
         case.query = quick(case.query)
-    # What a form says has been drawn from what there is; its bytes can't be looked at again.
-    is_form = case.media_type == "multipart/form-data"
-    if is_right(ParameterLocation.BODY) and isinstance(case.body, dict) and not is_form:
-        case.body = said_right(label, case.body)
+    if is_right(ParameterLocation.BODY) and isinstance(case.body, dict):
+        # What a form says has been drawn from what there is; its bytes can't be looked at again, its times can.
+        is_form = case.media_type == "multipart/form-data"
+        case.body = in_time(dict(case.body)) if is_form else said_right(label, case.body)
 
 
 def is_stateful(meta):

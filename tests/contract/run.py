@@ -29,6 +29,8 @@ EXAMPLES = os.environ.get("CONTRACT_EXAMPLES", "12")
 CASES = 2_000
 # How long something may take to happen, in seconds.
 PATIENCE = 60
+# How long one run may take, in seconds: one that hangs is a finding.
+LONGEST = 900
 ADMIN = ("admin@trunkline.test", "correct horse battery staple")
 USER = ("user@trunkline.test", "battery staple correct horse")
 # The phone of the account that everything is done with.
@@ -233,9 +235,15 @@ def judge(name, folder):
             *sys.argv[1:],
         ]
         told = {"SCHEMATHESIS_HOOKS": str(HERE / "hooks.py"), "CONTRACT_FACTS": str(known), "CONTRACT_KEY": facts["key"], "CONTRACT_WID": facts["wid"]}
-        run = subprocess.run(
-            command, env={**os.environ, **told}, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        environment = {**os.environ, **told}
+        try:
+            run = subprocess.run(
+                command, env=environment, cwd=folder, timeout=LONGEST, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        except subprocess.TimeoutExpired as late:
+            said = late.stdout or b""
+            said = said if isinstance(said, str) else said.decode()
+            return f"{said}\nnot done after {LONGEST} s", False, 0
         return run.stdout, run.returncode == 0, judged(report)
     finally:
         world.stop()

@@ -4,7 +4,7 @@ import { h, redraw } from './dom.js';
 import { full, t, word } from './i18n.js';
 import { curl, nothing, problem, waiting } from './parts.js';
 
-const ACTIONS = ['login', 'login_failed', 'user_created', 'user_updated', 'user_deleted', 'password_changed', 'api_key_rotated', 'key_created', 'key_deleted', 'instance_created', 'instance_updated', 'instance_deleted', 'webhook_created', 'webhook_updated', 'webhook_deleted'];
+const ACTIONS = ['login', 'login_failed', 'user_created', 'user_updated', 'user_deleted', 'password_changed', 'api_key_rotated', 'key_created', 'key_deleted', 'instance_created', 'instance_updated', 'instance_deleted', 'instance_reconnected', 'instance_paused', 'instance_resumed', 'instance_logged_out', 'instance_imported', 'instance_cleared', 'link_created', 'dialect_key_rotated', 'webhook_created', 'webhook_updated', 'webhook_deleted'];
 const shown = { entries: null, next: null, users: new Map(), action: '', error: null };
 
 export const title = () => t('nav.audit');

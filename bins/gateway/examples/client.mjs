@@ -88,7 +88,7 @@ const { values, positionals } = parseArgs({
   options: {
     image: { type: 'string' }, // the address of a picture to send
     webhook: { type: 'string' }, // where events are told
-    secret: { type: 'string' }, // what events are signed with: 16 bytes or more
+    secret: { type: 'string' }, // what events are signed with: 12 bytes or more
     messages: { type: 'string' }, // how many messages to wait for; without it, for ever
     interval: { type: 'string', default: '5' }, // seconds between two questions
   },

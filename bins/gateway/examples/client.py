@@ -90,7 +90,7 @@ def main():
     arguments.add_argument("phone", help="whom to write to")
     arguments.add_argument("--image", help="the address of a picture to send")
     arguments.add_argument("--webhook", help="where events are told")
-    arguments.add_argument("--secret", help="what events are signed with: 16 bytes or more")
+    arguments.add_argument("--secret", help="what events are signed with: 12 bytes or more")
     arguments.add_argument("--messages", type=int, help="how many messages to wait for; without it, for ever")
     arguments.add_argument("--interval", type=float, default=5, help="seconds between two questions")
     given = arguments.parse_args()

@@ -11,7 +11,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use services::{Exceeded, ServiceError};
-use storage::{FailureCause, Timestamp};
+use storage::{Clock, FailureCause, Timestamp};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
@@ -39,6 +39,19 @@ struct Exceeding(Vec<Exceeded>);
 enum Retry {
     After(Duration),
     At(Timestamp),
+}
+
+impl Retry {
+    /// In how many seconds that is: one at least, also where it is just over.
+    fn seconds(self, now: Timestamp) -> u64 {
+        match self {
+            Self::After(wait) => whole_seconds(wait),
+            Self::At(until) => {
+                let left = u64::try_from(until.millis().saturating_sub(now.millis())).unwrap_or_default();
+                left.div_ceil(1_000).max(1)
+            }
+        }
+    }
 }
 
 impl ApiError {
@@ -265,8 +278,8 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        if let Some(Retry::After(wait)) = self.retry {
-            response.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
+        if let Some(retry) = self.retry {
+            response.insert_header((header::RETRY_AFTER, retry.seconds(Clock::system().now())));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -372,6 +385,16 @@ mod tests {
             r#"{"error":{"code":"invalid_request","message":"x","field":"phone","cause":"c","retryAfter":2}}"#
         );
         assert_eq!(full.error_response().headers().get("retry-after").unwrap(), "2");
+    }
+
+    #[test]
+    fn when_another_try_makes_sense_is_said_in_seconds() {
+        let now = Timestamp::from_millis(10_000);
+        for (until, seconds) in [(10_001, 1), (11_000, 1), (11_001, 2), (9_000, 1), (i64::MIN, 1)] {
+            assert_eq!(Retry::At(Timestamp::from_millis(until)).seconds(now), seconds, "{until}");
+        }
+        let limited = ApiError::invalid("x").with_retry_at(Some(Timestamp::from_millis(i64::MAX / 2)));
+        assert!(limited.error_response().headers().contains_key("retry-after"));
     }
 
     #[test]

@@ -184,8 +184,9 @@ forms! {
 
     /// Types of events, separated by commas.
     EventKindList = list(EventKind::ALL.iter().map(|kind| kind.as_str()));
-    /// What an instance did, separated by commas.
-    ActivityList = list(ActivityWord::all());
+    /// What an instance did, separated by commas; `connection_opened` and `connection_closed` are older words for
+    /// `connected` and `disconnected`.
+    ActivityList = list(ActivityWord::all().chain(["connection_opened", "connection_closed"]));
     /// Days that end with today.
     UserPeriod = words(["week", "month", "year", "all"]);
     /// Days that end with today.

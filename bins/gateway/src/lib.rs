@@ -66,5 +66,6 @@ mod networks;
 mod private_file;
 mod public;
 mod qr_code;
+mod trace_parent;
 
 pub use error::ApiError;

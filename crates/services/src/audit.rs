@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use storage::{Actor, AuditAction, AuditEntry, Storage, UserId};
+use storage::{Actor, AuditAction, AuditEntry, InstanceId, Storage, UserId};
 use tokio::time::Instant;
 
 use crate::clock::now;
@@ -18,7 +18,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// Keeps the audit log. Clones are the same service.
 #[derive(Clone)]
-pub struct AuditService {
+pub(crate) struct AuditService {
     storage: Arc<dyn Storage>,
     failures: Arc<Mutex<Failures>>,
 }
@@ -39,10 +39,21 @@ impl AuditService {
 
     /// Keeps what was done: `target` is the id of what it was done to, `details` an object or `null`, without secrets. What
     /// was done stands, also where the log can't be written; then the gateway's own log says so.
-    pub async fn tell(&self, actor: Actor, action: AuditAction, target: Option<String>, details: Value) {
+    pub(crate) async fn tell(
+        &self,
+        actor: Actor,
+        action: AuditAction,
+        target: Option<String>,
+        details: Value,
+    ) {
         if let Err(error) = self.storage.audit(entry(actor, action, target, details)).await {
             tracing::warn!(%error, %action, "the audit log can't be written");
         }
+    }
+
+    /// Keeps what somebody has done to an instance.
+    pub(crate) async fn did(&self, actor: Actor, action: AuditAction, id: InstanceId, details: Value) {
+        self.tell(actor, action, Some(id.to_string()), details).await;
     }
 
     /// Keeps that a login failed, unless too many did lately.

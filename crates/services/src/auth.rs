@@ -20,8 +20,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use serde_json::Value;
 use storage::{
-    ApiKey, AuditAction, AuditEntry, Missing, Role, ScopedKey, SecretText, Storage, StorageError, Timestamp,
-    User, UserId,
+    Actor, ApiKey, AuditAction, AuditEntry, KeyId, Missing, Role, ScopedKey, SecretText, Storage,
+    StorageError, Timestamp, User, UserId,
 };
 
 use crate::audit::{self, AuditService};
@@ -64,9 +64,24 @@ pub struct Caller {
     pub user: UserId,
     /// What they may do.
     pub role: Role,
+    /// Who that is for the audit log: the user, unless somebody else acts for them; and how they came.
+    pub actor: Actor,
 }
 
 impl Caller {
+    /// A user of whom nothing else is known.
+    pub fn new(user: UserId, role: Role) -> Self {
+        Self { user, role, actor: Actor { user: Some(user), ..Actor::default() } }
+    }
+
+    /// The same, who has shown this key and comes from this address.
+    #[must_use]
+    pub fn coming(mut self, key: Option<KeyId>, from: IpAddr) -> Self {
+        self.actor.key = key;
+        self.actor.address = Some(from.to_canonical());
+        self
+    }
+
     /// # Errors
     /// `Forbidden` unless they administer the gateway.
     pub(crate) fn check_administers(&self) -> Result<(), ServiceError> {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use storage::{DialectAccess, InstanceId, Storage, StorageError};
+use serde_json::json;
+use storage::{AuditAction, DialectAccess, InstanceId, Storage, StorageError};
 
+use crate::audit::AuditService;
 use crate::auth::Caller;
 use crate::error::ServiceError;
 
@@ -14,11 +16,12 @@ const TRIES: usize = 5;
 #[derive(Clone)]
 pub struct DialectService {
     storage: Arc<dyn Storage>,
+    audit: AuditService,
 }
 
 impl DialectService {
-    pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage }
+    pub(crate) fn new(storage: Arc<dyn Storage>, audit: AuditService) -> Self {
+        Self { storage, audit }
     }
 
     /// What this dialect keeps of an instance; the first time that is `fresh`.
@@ -56,10 +59,18 @@ impl DialectService {
         for _ in 0..TRIES {
             let seen = self.access(caller, instance, dialect, &fresh).await?;
             let next = change(seen.clone());
-            let (owner, dialect) = (caller.user, dialect.to_owned());
-            match self.storage.exchange_dialect_access(owner, instance, dialect, seen, next.clone()).await {
+            let (owner, is_another_key) = (caller.user, next.key != seen.key);
+            let exchange =
+                self.storage.exchange_dialect_access(owner, instance, dialect.to_owned(), seen, next.clone());
+            match exchange.await {
                 Err(StorageError::Stale) => {}
-                exchanged => return Ok(exchanged.map(|()| next)?),
+                exchanged => {
+                    exchanged?;
+                    if is_another_key {
+                        self.rotated(caller, instance, dialect).await;
+                    }
+                    return Ok(next);
+                }
             }
         }
         Err(ServiceError::Stale)
@@ -78,7 +89,14 @@ impl DialectService {
         access: DialectAccess,
     ) -> Result<(), ServiceError> {
         let put = self.storage.put_dialect_access(caller.user, instance, dialect.to_owned(), access);
-        Ok(put.await?)
+        put.await?;
+        self.rotated(caller, instance, dialect).await;
+        Ok(())
+    }
+
+    async fn rotated(&self, caller: &Caller, instance: InstanceId, dialect: &str) {
+        let details = json!({"dialect": dialect});
+        self.audit.did(caller.actor, AuditAction::DialectKeyRotated, instance, details).await;
     }
 }
 

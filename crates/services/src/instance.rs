@@ -13,9 +13,10 @@ mod unlinking;
 use std::sync::Arc;
 
 use outbound::AddressGuard;
+use serde_json::Value;
 use storage::{
-    CauseKind, Epoch, Instance, InstanceAction, InstanceId, InstanceStatus, Journal, Missing, Page, Record,
-    Storage, StorageError, Version, Webhook,
+    AuditAction, CauseKind, Epoch, Instance, InstanceAction, InstanceId, InstanceStatus, Journal, Missing,
+    Page, Record, Storage, StorageError, Version, Webhook,
 };
 use wa_client::{Limits, Traffic};
 
@@ -31,6 +32,7 @@ use settings::{
     check_connection, check_description, check_limits, check_look, check_name, check_retention, check_tags,
 };
 
+use crate::audit::AuditService;
 use crate::auth::Caller;
 use crate::clock::now;
 use crate::error::{ConflictCause, ServiceError};
@@ -76,6 +78,7 @@ pub struct InstanceService {
 /// What it works with.
 pub(crate) struct Parts {
     pub(crate) journal: Journal,
+    pub(crate) audit: AuditService,
     pub(crate) node: Node,
     pub(crate) supervisor: Supervisor,
     pub(crate) webhooks: WebhookService,
@@ -132,6 +135,7 @@ impl InstanceService {
         let creating = self.storage().create_instance(instance.clone(), webhooks, node, MAX_INSTANCES);
         let epoch = creating.await.map_err(too_many)?;
         self.inner.supervisor.take_in(&instance, epoch)?;
+        self.did(caller, AuditAction::InstanceCreated, instance.id, Value::Null).await;
         Ok(self.view(instance, webhook))
     }
 
@@ -226,10 +230,13 @@ impl InstanceService {
             if cause.is_some_and(|cause| cause.kind == CauseKind::Outdated) {
                 self.inner.versions.look_again().await;
             }
-            return self.inner.supervisor.start(&instance).await;
+            self.inner.supervisor.start(&instance).await?;
+            self.did(caller, AuditAction::InstanceReconnected, id, Value::Null).await;
+            return Ok(());
         };
         self.tell(id, running.recorder.epoch(), InstanceAction::Reconnect).await?;
         running.companion.reconnect().await;
+        self.did(caller, AuditAction::InstanceReconnected, id, Value::Null).await;
         Ok(())
     }
 
@@ -244,6 +251,11 @@ impl InstanceService {
     async fn tell(&self, id: InstanceId, epoch: Epoch, action: InstanceAction) -> Result<(), ServiceError> {
         self.inner.journal.record(Record::new(id, epoch).event(action.told())).await?;
         Ok(())
+    }
+
+    /// Keeps in the audit log what was done.
+    async fn did(&self, caller: &Caller, action: AuditAction, id: InstanceId, details: Value) {
+        self.inner.audit.did(caller.actor, action, id, details).await;
     }
 
     /// What the instance has exchanged with WhatsApp since it runs here; nothing where it doesn't.

@@ -73,7 +73,6 @@ mod text;
 #[cfg(test)]
 mod testing;
 
-pub use audit::AuditService;
 pub use auth::{
     AuthConfig, AuthService, Caller, FirstAdmin, Identity, Login, MAX_EMAIL, MAX_PASSWORD, MIN_PASSWORD,
     Renewed, Welcome,

@@ -18,6 +18,7 @@ use std::time::Duration;
 use storage::{Claim, InstanceId, Message, MessageStatus, Missing, Storage, StoredClaim};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument as _;
 use wa_binary::Jid;
 use wa_client::Limit;
 
@@ -226,11 +227,13 @@ impl MessagingService {
         let answer = answered(&id, to, chat.as_deref());
         let claim = keyed.as_ref().map(|keyed| Claim { answer, ..keyed.claim.clone() });
         let admitted = self.admit(running, &message).await?;
+        let (instance, kind) = (running.instance, message.kind.as_str());
+        let span = tracing::debug_span!("send", %instance, kind);
         let answer = running.recorder.submit(message, claim.map(Condition::Claim)).map_err(|Full| {
             ServiceError::Unavailable { message: "too many messages wait for WhatsApp's answer" }
         })?;
         drop(admitted);
-        match timeout_at(deadline, answer).await {
+        match timeout_at(deadline, answer).instrument(span).await {
             Ok(Ok(Answer::Taken(earlier))) => {
                 let patience = deadline.saturating_duration_since(Instant::now());
                 self.replay(caller, running.instance, to, keyed.as_ref(), &earlier, patience).await

@@ -5,10 +5,12 @@ mod link;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use storage::{ApiKey, CauseKind, DialectAccess, InstanceId, Json, Missing, Storage, Timestamp};
+use serde_json::Value;
+use storage::{ApiKey, AuditAction, CauseKind, DialectAccess, InstanceId, Json, Missing, Storage, Timestamp};
 use tokio::sync::OnceCell;
 use wa_client::PasskeyStep;
 
+use crate::audit::AuditService;
 use crate::auth::{AuthService, Caller};
 use crate::clock::now;
 use crate::error::ServiceError;
@@ -87,12 +89,18 @@ pub struct QrPageService {
     storage: Arc<dyn Storage>,
     auth: AuthService,
     instances: InstanceService,
+    audit: AuditService,
     links: Arc<OnceCell<Links>>,
 }
 
 impl QrPageService {
-    pub(crate) fn new(storage: Arc<dyn Storage>, auth: AuthService, instances: InstanceService) -> Self {
-        Self { storage, auth, instances, links: Arc::default() }
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        auth: AuthService,
+        instances: InstanceService,
+        audit: AuditService,
+    ) -> Self {
+        Self { storage, auth, instances, audit, links: Arc::default() }
     }
 
     /// An address of an instance's page that is good for so many seconds.
@@ -106,7 +114,9 @@ impl QrPageService {
         seconds: u64,
     ) -> Result<QrLink, ServiceError> {
         self.instances.status(caller, instance).await?;
-        self.links().await?.make(instance, seconds, now())
+        let link = self.links().await?.make(instance, seconds, now())?;
+        self.audit.did(caller.actor, AuditAction::LinkCreated, instance, Value::Null).await;
+        Ok(link)
     }
 
     /// The permanent address of an instance's page, made when it is first asked for.

@@ -67,8 +67,6 @@ pub struct Services {
     pub users: UserService,
     /// Makes keys that open less than their owner may do.
     pub keys: KeyService,
-    /// Keeps who did what.
-    pub audit: AuditService,
     /// Creates, shows, changes, pairs and deletes instances.
     pub instances: InstanceService,
     /// Creates, shows, changes and deletes the webhooks of an instance.
@@ -139,14 +137,20 @@ impl Services {
         let supervisor =
             Supervisor::new(companions, journal.clone(), node.clone(), deliveries.clone(), quotas.clone());
         fetcher.accompany(supervisor.clone(), journal.clone());
-        let webhooks =
-            WebhookService::new(journal.clone(), supervisor.clone(), deliveries.clone(), guard.clone());
+        let audit = AuditService::new(store());
+        let webhooks = WebhookService::new(
+            (journal.clone(), audit.clone()),
+            supervisor.clone(),
+            deliveries.clone(),
+            guard.clone(),
+        );
         let events =
             EventService::new(store(), supervisor.clone(), deliveries.clone(), bell.clone(), feed.clone());
         let reach = Reach::new(store(), supervisor.clone());
         let auth = AuthService::new(store(), &auth);
         let instances = InstanceService::new(instance::Parts {
             journal,
+            audit: audit.clone(),
             node,
             supervisor: supervisor.clone(),
             webhooks: webhooks.clone(),
@@ -159,8 +163,8 @@ impl Services {
         Ok(Self {
             users: UserService::new(store(), auth.clone(), instances.clone(), supervisor.clone()),
             keys: KeyService::new(store(), auth.clone()),
-            audit: AuditService::new(store()),
-            qr_pages: QrPageService::new(store(), auth.clone(), instances.clone()),
+            qr_pages: QrPageService::new(store(), auth.clone(), instances.clone(), audit.clone()),
+            dialects: DialectService::new(store(), audit),
             auth,
             instances,
             webhooks,
@@ -174,7 +178,6 @@ impl Services {
             ),
             media: MediaService::new(store(), fetcher.clone(), &media),
             contacts: ContactService::new(store(), supervisor.clone()),
-            dialects: DialectService::new(store()),
             consumers: ConsumerService::new(store(), events.clone()),
             events,
             groups: GroupService::new(reach.clone()),

@@ -106,7 +106,7 @@ impl World {
         let storage = Arc::new(MemoryStorage::new());
         let owner = user(UserId::generate());
         storage.create_user(owner.clone()).await.unwrap();
-        let caller = Caller { user: owner.id, role: owner.role };
+        let caller = Caller::new(owner.id, owner.role);
         let companions = Arc::new(ScriptedCompanions::default());
         let node = NodeId::generate();
         let services = services(&storage, &companions, node);
@@ -140,7 +140,7 @@ impl World {
     pub(crate) async fn stranger(&self) -> Caller {
         let stranger = user(UserId::generate());
         self.storage.create_user(stranger.clone()).await.unwrap();
-        Caller { user: stranger.id, role: stranger.role }
+        Caller::new(stranger.id, stranger.role)
     }
 
     /// Creates an instance; its companion is idle.

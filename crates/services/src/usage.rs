@@ -177,7 +177,7 @@ mod tests {
         storage.add_usage([0, 6, 7, 29, 30, 364, 365].map(ago).to_vec()).await.unwrap();
         meter.api_call(instance.id);
 
-        let caller = Caller { user: user.id, role: Role::User };
+        let caller = Caller::new(user.id, Role::User);
         let total = async |period| {
             let days = service.of_instance(&caller, instance.id, period).await.unwrap();
             assert!(days.is_sorted_by_key(|(day, _)| *day));

@@ -9,6 +9,7 @@ use storage::{
     AuditAction, AuditPage, AuditQuery, Missing, Page, Role, SecretText, Storage, User, UserId, UserPatch,
 };
 
+use crate::audit;
 use crate::auth::{AuthService, Caller, MAX_EMAIL, new_api_key};
 use crate::clock::now;
 use crate::error::ServiceError;
@@ -199,7 +200,8 @@ impl UserService {
             let patch = UserPatch { disabled_at: Some(Some(now())), ..UserPatch::default() };
             self.storage.update_user(id, patch, now()).await?;
             self.auth.forget(id);
-            self.delete_instances(&Caller { user: id, role: user.role }).await?;
+            let actor = audit::actor(caller.user, from);
+            self.delete_instances(&Caller { actor, ..Caller::new(id, user.role) }).await?;
         }
         let told = caller.tells(from, AuditAction::UserDeleted, id.to_string(), Value::Null);
         self.storage.delete_user(id, Some(told)).await?;

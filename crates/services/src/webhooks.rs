@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outbound::AddressGuard;
+use serde_json::json;
 use storage::{
-    Consumer, Edit, Epoch, InstanceId, Journal, Missing, Recorded, Rotation, SecretText, Storage,
-    StorageError, Version, Webhook, WebhookPatch,
+    AuditAction, Consumer, Edit, Epoch, InstanceId, Journal, Missing, Recorded, Rotation, SecretText,
+    Storage, StorageError, Version, Webhook, WebhookPatch,
 };
 use webhook::{Dispatcher, Reachability};
 
@@ -19,6 +20,7 @@ pub use settings::{MAX_RETRIES, MAX_WEBHOOK_NAME, RETRY_INTERVAL, SECRET};
 pub(crate) use settings::{check_change, check_new};
 use trials::Trials;
 
+use crate::audit::AuditService;
 use crate::auth::{Caller, random_text};
 use crate::clock::now;
 use crate::error::ServiceError;
@@ -41,6 +43,7 @@ pub struct WebhookService {
 
 struct Inner {
     journal: Journal,
+    audit: AuditService,
     supervisor: Supervisor,
     dispatcher: Dispatcher,
     guard: AddressGuard,
@@ -50,13 +53,13 @@ struct Inner {
 impl WebhookService {
     /// A service over these parts.
     pub(crate) fn new(
-        journal: Journal,
+        (journal, audit): (Journal, AuditService),
         supervisor: Supervisor,
         dispatcher: Dispatcher,
         guard: AddressGuard,
     ) -> Self {
         let trials = Trials::default();
-        Self { inner: Arc::new(Inner { journal, supervisor, dispatcher, guard, trials }) }
+        Self { inner: Arc::new(Inner { journal, audit, supervisor, dispatcher, guard, trials }) }
     }
 
     /// An instance's webhooks, by name.
@@ -106,7 +109,9 @@ impl WebhookService {
         let webhook = check_new(patch, Webhook::new(instance, name, now()), &self.inner.guard)?;
         let (edit, held) = self.edit(instance).await;
         let created = self.storage().create_webhook(caller.user, webhook.clone(), MAX_WEBHOOKS, edit).await;
-        self.changed(instance, name, &created.map_err(|error| refused(error, held))?).await?;
+        let recorded = created.map_err(|error| refused(error, held))?;
+        self.did(caller, AuditAction::WebhookCreated, instance, name).await;
+        self.changed(instance, name, &recorded).await?;
         Ok(webhook)
     }
 
@@ -130,6 +135,7 @@ impl WebhookService {
         let edit = edit.expecting(expected);
         let edited = self.storage().update_webhook(caller.user, instance, name.to_owned(), patch, edit).await;
         let edited = edited.map_err(|error| refused(error, held))?;
+        self.did(caller, AuditAction::WebhookUpdated, instance, name).await;
         if edited.changes() {
             self.changed(instance, name, &edited.recorded).await?;
         }
@@ -190,8 +196,15 @@ impl WebhookService {
     ) -> Result<(), ServiceError> {
         let (edit, held) = self.edit(instance).await;
         let deleted = self.storage().delete_webhook(caller.user, instance, name.to_owned(), edit).await;
-        self.changed(instance, name, &deleted.map_err(|error| refused(error, held))?).await?;
+        let recorded = deleted.map_err(|error| refused(error, held))?;
+        self.did(caller, AuditAction::WebhookDeleted, instance, name).await;
+        self.changed(instance, name, &recorded).await?;
         Ok(())
+    }
+
+    /// Keeps in the audit log what was done.
+    async fn did(&self, caller: &Caller, action: AuditAction, instance: InstanceId, name: &str) {
+        self.inner.audit.did(caller.actor, action, instance, json!({"webhook": name})).await;
     }
 
     /// To be called when a change is durable: the deliveries follow it, those that wait for another try at once, and then

@@ -6,6 +6,8 @@ use std::time::Duration;
 use outbound::AddressGuard;
 use storage::{Event, InstanceId, Journal, Recorded, Storage, Webhook};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use tracing::field::{Empty, display};
 
 use crate::courier::{Courier, Failure};
 use crate::gate::Gate;
@@ -74,7 +76,21 @@ impl Context {
         number: u32,
         replayed: bool,
     ) -> Result<u16, Failure> {
-        target.deliver(&self.courier, event, number, replayed).await
+        let (instance, kind) = (event.instance, event.kind().as_str());
+        let span = tracing::debug_span!(
+            parent: None, "call webhook", %instance, event = kind, attempt = number, status = Empty, error = Empty
+        );
+        let delivered = target.deliver(&self.courier, event, number, replayed).instrument(span.clone()).await;
+        match &delivered {
+            Ok(status) => span.record("status", *status),
+            Err(failure) => {
+                if let Some(status) = failure.status_code() {
+                    span.record("status", status);
+                }
+                span.record("error", display(failure))
+            }
+        };
+        delivered
     }
 
     /// A call that tells of nothing but itself.

@@ -63,10 +63,15 @@ fn keep_files_private() {
 
 /// The configuration from the environment and the command line, with logging started as it says.
 fn configure(start: Start) -> Result<Config, ConfigError> {
-    let config = Config::from_environment(&Environment::of_process()?)?;
-    let config = Config { init: start.init, ..config };
+    let config = read(start)?;
     telemetry::start(&config.log, config.log_format);
     Ok(config)
+}
+
+/// The configuration alone.
+fn read(start: Start) -> Result<Config, ConfigError> {
+    let config = Config::from_environment(&Environment::of_process()?)?;
+    Ok(Config { init: start.init, ..config })
 }
 
 /// For commands without a configuration: warnings only, unless `LOG` says otherwise.

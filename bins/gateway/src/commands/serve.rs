@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{configure, say};
+use super::{read, say};
 use crate::application::{Application, StartError};
 use crate::cli::Start;
 use crate::config::Config;
 use crate::first_start::FirstStart;
 use crate::server;
 use crate::shutdown::Signals;
+use crate::telemetry;
 
 /// How long a start that is to stop may take to its end.
 const NEARLY_BUILT: Duration = Duration::from_secs(2);
@@ -23,7 +24,8 @@ const EXIT_AT_ONCE: i32 = 130;
 /// `trunkline serve`.
 pub(super) async fn run(start: Start) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::catch()?;
-    let config = configure(start)?;
+    let config = read(start)?;
+    let traces = telemetry::start_with_traces(&config)?;
     let (before, descriptors) = server::raise_descriptor_limit();
     tracing::info!(before, now = descriptors, "open files and sockets that are allowed");
     let (public_url, data_dir) = (config.public_url.clone(), config.data_dir.clone());
@@ -44,8 +46,11 @@ pub(super) async fn run(start: Start) -> Result<(), Box<dyn Error>> {
     if let Some(url) = public_url {
         say(&format!("Public at {url}"))?;
     }
-    application.run(stop).await?;
-    Ok(())
+    let ended = application.run(stop).await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    Ok(ended?)
 }
 
 /// Builds the gateway, unless it is to stop before that is done. What hangs then, a step of the schema or a database that is

@@ -17,6 +17,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use outbound::{OutboundAllow, Proxy};
 use reqwest::Url;
+use reqwest::header::HeaderMap;
 use storage::MediaDownload;
 use storage_sqlite::MasterKey;
 use wa_client::{TrustRoot, Version};
@@ -87,6 +88,8 @@ pub struct Config {
     pub webhook_ca_file: Option<PathBuf>,
     /// Opens `/metrics` as a bearer token, beside the credentials of administrators.
     pub metrics_token: Option<Secret>,
+    /// Where traces are sent; `None` for nowhere.
+    pub traces: Option<TracesConfig>,
     /// Log filter, as `LOG` has it.
     pub log: String,
     /// How log lines are written.
@@ -155,6 +158,19 @@ pub struct WhatsAppConfig {
     pub proxy: Option<Proxy>,
     /// The version that is announced, whatever WhatsApp's page says.
     pub version: Option<Version>,
+}
+
+/// Where traces are sent, and of which calls.
+#[derive(Debug, Clone)]
+pub struct TracesConfig {
+    /// The collector, which takes OTLP over HTTP at `/v1/traces` below it.
+    pub endpoint: Url,
+    /// What else it is told in the head of each call. `Debug` shows no values.
+    pub headers: HeaderMap,
+    /// What this gateway is called there.
+    pub service: String,
+    /// Of the traces that begin here, the share that is sent: 0 to 1.
+    pub share: f64,
 }
 
 /// A certificate and its key, in PEM files that are read again when they change.
@@ -243,6 +259,7 @@ impl Config {
             dns_servers: Vec::new(),
             webhook_ca_file: None,
             metrics_token: None,
+            traces: None,
             log: DEFAULT_LOG.to_owned(),
             log_format: LogFormat::Text,
         }

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{CorsOrigins, RateLimit};
 use crate::networks;
@@ -53,6 +55,27 @@ pub(super) fn rate_limit(text: &str) -> Result<RateLimit, String> {
     };
     let calls = calls.parse().ok().filter(|calls| (1..=MOST).contains(calls)).ok_or_else(wrong)?;
     Ok(RateLimit { calls, period: Duration::from_secs(seconds) })
+}
+
+/// Headers as `name=value` pairs, separated by commas; values may be percent-encoded. The problem repeats no value.
+pub(super) fn header_list(text: &str) -> Result<HeaderMap, String> {
+    let wrong = || "must be name=value pairs, separated by commas.".to_owned();
+    let mut headers = HeaderMap::new();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
+        let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
+        let value = percent_decode_str(value.trim()).decode_utf8().map_err(|_| wrong())?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// A part of a whole: 0 to 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("must be a number from 0 to 1, not {text:?}."))
 }
 
 /// Origins such as `https://app.example`, separated by commas, or `*`.

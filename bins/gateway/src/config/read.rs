@@ -10,7 +10,7 @@ use wa_client::{TrustRoot, Version};
 use super::{
     AdminConfig, Config, ConfigError, DATABASE_FILE, DEFAULT_AUDIT_RETENTION, DEFAULT_BCRYPT_COST,
     DEFAULT_EVENT_RETENTION, DEFAULT_JWT_LIFE_SPAN, DEFAULT_LISTEN, DEFAULT_LOG, DatabaseConfig, Environment,
-    JwtConfig, LogFormat, MediaStore, Secret, TlsFiles, WhatsAppConfig, known, parse,
+    JwtConfig, LogFormat, MediaStore, Secret, TlsFiles, TracesConfig, WhatsAppConfig, known, parse,
 };
 
 impl Config {
@@ -55,6 +55,7 @@ impl Config {
             dns_servers: parsed(environment, "DNS_SERVERS", parse::name_servers)?.unwrap_or_default(),
             webhook_ca_file: file(environment, "WEBHOOK_CA_FILE")?,
             metrics_token: metrics_token(environment)?,
+            traces: traces(environment)?,
             log: parsed(environment, "LOG", parse::log_filter)?.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: parsed(environment, "LOG_FORMAT", log_format)?.unwrap_or_default(),
         })
@@ -124,6 +125,22 @@ fn metrics_token(environment: &Environment) -> Result<Option<Secret>, ConfigErro
         return Err(ConfigError::new("METRICS_TOKEN", format!("must have at least {SHORTEST} bytes.")));
     }
     Ok(token)
+}
+
+fn traces(environment: &Environment) -> Result<Option<TracesConfig>, ConfigError> {
+    const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+    let endpoint =
+        parsed(environment, "OTEL_EXPORTER_OTLP_ENDPOINT", |text| parse::url(text, &["http", "https"]))?;
+    let headers = environment.secret(HEADERS)?.map(|headers| parse::header_list(headers.expose()));
+    let headers = headers.transpose().map_err(|problem| ConfigError::new(HEADERS, problem))?;
+    let service = environment.text("OTEL_SERVICE_NAME").unwrap_or("trunkline").to_owned();
+    let share = parsed(environment, "OTEL_TRACES_SAMPLER_ARG", parse::share)?.unwrap_or(1.0);
+    Ok(endpoint.map(|endpoint| TracesConfig {
+        endpoint,
+        headers: headers.unwrap_or_default(),
+        service,
+        share,
+    }))
 }
 
 fn admin(environment: &Environment) -> Result<AdminConfig, ConfigError> {

@@ -83,6 +83,9 @@ fn every_malformed_value_is_refused_by_name() {
         ("CORS_ORIGINS", "app.example"),
         ("RATE_LIMIT", "100"),
         ("OUTBOUND_ALLOW", "10.0.0.0/40"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "no pair"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
         ("LOG", "debgu"),
         ("LOG_FORMAT", "xml"),
     ] {
@@ -141,9 +144,16 @@ fn debug_output_shows_no_secret() {
         ("JWT_SECRET", "sixteen bytes and sixteen bytes more"),
         ("ADMIN_PASSWORD", "correct horse"),
         ("WHATSAPP_PROXY", "socks5://user:battery@proxy.example"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20staple, x-tenant=1"),
     ])
     .unwrap();
+    let traces = config.traces.as_ref().unwrap();
+    assert_eq!(traces.headers["authorization"], "Bearer staple");
+    assert_eq!(traces.headers["x-tenant"], "1");
+    assert_eq!((&*traces.service, traces.share), ("trunkline", 1.0));
     let shown = format!("{config:?}");
+    assert!(!shown.contains("staple"));
     assert!(!shown.contains("sixteen") && !shown.contains("horse") && !shown.contains("battery"));
 }
 

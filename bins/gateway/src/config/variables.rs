@@ -168,6 +168,18 @@ pub const VARIABLES: &[Variable] = &[
         "Name servers to ask: addresses, with a port where it isn't 53, separated by commas.",
     ),
     secret("METRICS_TOKEN", "administrators only", "Opens /metrics as a bearer token; at least 16 bytes."),
+    plain(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "none",
+        "Collector of OpenTelemetry that traces are sent to, as OTLP over HTTP: http://127.0.0.1:4318.",
+    ),
+    secret(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "none",
+        "What it is told in the head: name=value pairs, separated by commas.",
+    ),
+    plain("OTEL_SERVICE_NAME", "trunkline", "What this gateway is called there."),
+    plain("OTEL_TRACES_SAMPLER_ARG", "1", "Of the traces that begin here, the share that is sent: 0 to 1."),
     plain("LOG", "info", "off, error, warn, info, debug, trace, or target=level pairs, separated by commas."),
     plain("LOG_FORMAT", "text", "text or json; logs go to stderr."),
 ];

@@ -42,13 +42,21 @@ impl ActivityParameters {
     }
 }
 
+/// What the older revision of the API calls the ends of a connection, and what they are called now.
+const OLDER: [(&str, &str); 2] = [("connection_opened", "connected"), ("connection_closed", "disconnected")];
+
+/// Programs that were written from it filter by its words.
+fn present(word: &str) -> &str {
+    OLDER.iter().find(|(older, _)| *older == word).map_or(word, |(_, present)| present)
+}
+
 impl FromQuery for ActivityParameters {
     fn from_query(parameters: &mut Parameters) -> Result<Self, ApiError> {
         let Window { limit, skip } = Window::up_to(MAX_PAGE, Self::DEFAULT_LIMIT, parameters)?;
         Ok(Self {
             limit,
             skip,
-            actions: parameters.list("actions", ActivityWord::parse)?,
+            actions: parameters.list("actions", |word| ActivityWord::parse(present(word)))?,
             start: parameters.time("startDate")?,
             end: parameters.time("endDate")?,
         })

@@ -62,7 +62,8 @@ struct AuditItem {
     at: Time,
     /// What was done: `login`, `login_failed`, `user_created`, `user_updated`, `user_deleted`, `password_changed`,
     /// `api_key_rotated`, `key_created`, `key_deleted`, `instance_created`, `instance_updated`, `instance_deleted`,
-    /// `webhook_created`, `webhook_updated` or `webhook_deleted`.
+    /// `instance_reconnected`, `instance_paused`, `instance_resumed`, `instance_logged_out`, `instance_imported`,
+    /// `instance_cleared`, `link_created`, `dialect_key_rotated`, `webhook_created`, `webhook_updated` or `webhook_deleted`.
     #[schema(value_type = String)]
     action: AuditAction,
     /// Who did it; `null` for the operator at a command line, and for those who could not log in.

@@ -218,7 +218,7 @@ struct NextSecretResponse {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RotateRequest {
-    /// 16 to 256 bytes; without it, one is generated.
+    /// 12 to 256 bytes; without it, one is generated.
     #[schema(value_type = Option<HookSecret>)]
     pub(crate) secret: Option<String>,
     /// For how many seconds calls have the signatures of both.

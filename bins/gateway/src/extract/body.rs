@@ -343,7 +343,7 @@ mod tests {
             let mut body = br#"{"email":"a"}"#.to_vec();
             body.resize(MAX_JSON_BODY + more, b' ');
             let (request, mut payload) = json("").set_payload(body).to_http_parts();
-            let caller = Caller { user: UserId::generate(), role: Role::User };
+            let caller = Caller::new(UserId::generate(), Role::User);
             request.extensions_mut().insert(Authenticated(Identity { caller, key: None }));
             let read = JsonBody::<Login>::from_request(&request, &mut payload).await;
             assert_eq!(read.err().map(|error| error.status_code().as_u16()), expected);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use services::{Caller, Identity, ServiceError, Services};
 use std::net::IpAddr;
 use std::sync::Arc;
-use storage::{Actor, AuditAction, InstanceId, Scope, ScopedKey};
+use storage::{InstanceId, Scope, ScopedKey};
 
 use super::{Authenticated, ClientAddress, Credential, Subject};
 use crate::backend::Backend;
@@ -69,13 +69,6 @@ impl<S> Call<S> {
             Some(key) if !key.scopes.contains(&Scope::Manage) => Codes::Hidden,
             _ => Codes::Shown,
         }
-    }
-
-    /// Keeps in the audit log what was done, see [`services::AuditService::tell`].
-    pub(crate) async fn tell(&self, action: AuditAction, target: String, details: serde_json::Value) {
-        let key = self.key.as_ref().map(|key| key.id);
-        let actor = Actor { user: Some(self.caller.user), key, address: Some(self.address) };
-        self.services().audit.tell(actor, action, Some(target), details).await;
     }
 
     /// Answers with a list, as its reader takes it.
@@ -143,5 +136,6 @@ fn call<S: Subject>(request: &HttpRequest) -> Result<Call<S>, ApiError> {
     let client = request.extensions().get::<ClientAddress>().copied();
     let ClientAddress(address) = client.ok_or_else(ApiError::internal)?;
     let state = request.app_data::<web::Data<AppState>>().cloned().ok_or_else(ApiError::internal)?;
+    let caller = caller.coming(key.as_ref().map(|key| key.id), address);
     Ok(Call { state, caller, key, address, subject: S::of(request)? })
 }

@@ -38,7 +38,7 @@ pub(super) const URL: &str = r"^\s*https?://\S+\s*$";
 pub(super) const URL_OR_NONE: &str = r"^\s*(?:https?://\S+)?\s*$";
 pub(super) const PROXY: &str = r"^\s*(?:socks5h?|http)://\S+\s*$";
 /// Nothing, or as much as a secret has.
-pub(super) const SECRET_OR_NONE: &str = r"^(?:[\s\S]{16,})?$";
+pub(super) const SECRET_OR_NONE: &str = r"^(?:[\s\S]{12,})?$";
 /// The name of a header (a token of RFC 9110).
 pub(super) const HEADER_NAME: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 /// The value of one.

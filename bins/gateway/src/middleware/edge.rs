@@ -8,7 +8,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
 use services::LONGEST_SENT;
 use tokio::time::Instant;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::cors::Sharing;
 use super::headers::{insist_on_tls, secure};
@@ -19,6 +20,7 @@ use crate::extract::{ClientAddress, MAX_JSON_BODY, MAX_LARGE_BODY};
 use crate::http_times::Route;
 use crate::networks;
 use crate::state::AppState;
+use crate::trace_parent::TraceParent;
 
 /// Longest that a request may take, answer included. A send waits 10 s for WhatsApp, a body 30 s for its client, and a
 /// question for events up to 60 s for something to happen.
@@ -57,7 +59,9 @@ pub(crate) async fn edge(
     let manner = Manner::of(&request);
     let (longest, time) = allowance(&request);
     let answering = Answering::begin(request.request(), longest, time);
-    let span = tracing::info_span!("request", %id, method = %request.method());
+    let parent = TraceParent::text_of(request.headers());
+    let (method, route, status) = (request.method(), Empty, Empty);
+    let span = tracing::info_span!("request", %id, %method, traceparent = parent, route, status);
     let (began, method) = (Instant::now(), request.method().clone());
     let state = request.app_data::<web::Data<AppState>>().cloned();
     let answer = within_limits(request, &manner.sharing, next).instrument(span.clone()).await;
@@ -66,6 +70,7 @@ pub(crate) async fn edge(
         state.http.took(answered.route, &method, answered.status, began.elapsed());
     }
     span.in_scope(|| answered.log());
+    answered.tell(&span);
     match answer {
         Ok(mut response) => {
             dress(response.headers_mut(), &id);
@@ -95,6 +100,14 @@ impl Answered {
         match answer {
             Ok(response) => Self { status: response.status(), route: Route::of(response.request()) },
             Err(error) => Self { status: error.as_response_error().status_code(), route: Route::NONE },
+        }
+    }
+
+    /// Says it of the request's span, for traces. Only now: the log has said it.
+    fn tell(&self, span: &Span) {
+        span.record("status", self.status.as_u16());
+        if self.route != Route::NONE {
+            span.record("route", self.route);
         }
     }
 

@@ -1,7 +1,5 @@
 use actix_web::{HttpResponse, web};
-use serde_json::Value;
 use services::{Qr, ShownPasskey, UpdateInstance};
-use storage::AuditAction;
 
 use crate::dto::connection::StatusResponse;
 use crate::dto::done::Done;
@@ -30,11 +28,8 @@ pub(super) async fn create(
     call: Call,
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let create = |call: Call| async move {
-        let created = call.services().instances.create(&call.caller, request.into()).await?;
-        call.tell(AuditAction::InstanceCreated, created.instance.id.to_string(), Value::Null).await;
-        Ok(created)
-    };
+    let create =
+        |call: Call| async move { call.services().instances.create(&call.caller, request.into()).await };
     let created = call.complete(create).await?;
     Ok(tagged(HttpResponse::Created(), &created.version()).json(CreatedResponse::from(created)))
 }
@@ -90,9 +85,7 @@ pub(super) async fn update(
 ) -> Result<HttpResponse, ApiError> {
     let update = |call: InstanceCall| async move {
         let update = UpdateInstance { expected, ..request.into() };
-        let updated = call.services().instances.update(&call.caller, call.subject, update).await?;
-        call.tell(AuditAction::InstanceUpdated, call.subject.to_string(), Value::Null).await;
-        Ok(updated)
+        call.services().instances.update(&call.caller, call.subject, update).await
     };
     let updated = call.complete(update).await.map_err(ApiError::named(field::nested))?;
     Ok(tagged(HttpResponse::Ok(), &updated.version()).json(UpdatedResponse::from(updated)))
@@ -108,12 +101,7 @@ pub(super) async fn update(
 )]
 pub(super) async fn delete(call: InstanceCall) -> Result<web::Json<Done>, ApiError> {
     let id = call.subject;
-    let delete = |call: InstanceCall| async move {
-        call.services().instances.delete(&call.caller, id).await?;
-        call.tell(AuditAction::InstanceDeleted, id.to_string(), Value::Null).await;
-        Ok(())
-    };
-    call.complete(delete).await?;
+    call.complete(|call| async move { call.services().instances.delete(&call.caller, id).await }).await?;
     Ok(web::Json(Done::saying(format!("Instance {id} deleted successfully"))))
 }
 

@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
-use serde_json::json;
 use services::Owed;
-use storage::{AuditAction, DeliveryQuery, DeliveryState, InstanceId, Page, SecretText, Webhook};
+use storage::{DeliveryQuery, DeliveryState, InstanceId, Page, SecretText, Webhook};
 
 use crate::dto::delivery::{
     DeadLettersResponse, LettersQuery, PendingResponse, ReplayRequest, ReplayResponse,
@@ -47,9 +46,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let (name, patch) = request.into_parts();
     let create = |call: InstanceCall| async move {
-        let created = call.services().webhooks.create(&call.caller, call.subject, &name, patch).await?;
-        call.tell(AuditAction::WebhookCreated, call.subject.to_string(), json!({"webhook": name})).await;
-        Ok(created)
+        call.services().webhooks.create(&call.caller, call.subject, &name, patch).await
     };
     let webhook = call.complete(create).await.map_err(ApiError::named(field::of_webhook))?;
     Ok(tagged(HttpResponse::Created(), &webhook.version()).json(WebhookResponse::from(webhook)))
@@ -88,9 +85,7 @@ pub(super) async fn update(
     let update = |call: Call<WebhookOf>| async move {
         let WebhookOf { instance, name } = &call.subject;
         let webhooks = &call.services().webhooks;
-        let updated = webhooks.update(&call.caller, *instance, name, request.into(), expected).await?;
-        call.tell(AuditAction::WebhookUpdated, instance.to_string(), json!({"webhook": name})).await;
-        Ok(updated)
+        webhooks.update(&call.caller, *instance, name, request.into(), expected).await
     };
     let webhook = call.complete(update).await.map_err(ApiError::named(field::of_webhook))?;
     Ok(tagged(HttpResponse::Ok(), &webhook.version()).json(WebhookResponse::from(webhook)))
@@ -108,9 +103,7 @@ pub(super) async fn update(
 pub(super) async fn resume(call: Call<WebhookOf>) -> Result<HttpResponse, ApiError> {
     let resume = |call: Call<WebhookOf>| async move {
         let WebhookOf { instance, name } = &call.subject;
-        let resumed = call.services().webhooks.resume(&call.caller, *instance, name).await?;
-        call.tell(AuditAction::WebhookUpdated, instance.to_string(), json!({"webhook": name})).await;
-        Ok(resumed)
+        call.services().webhooks.resume(&call.caller, *instance, name).await
     };
     let webhook = call.complete(resume).await.map_err(ApiError::named(field::of_webhook))?;
     Ok(tagged(HttpResponse::Ok(), &webhook.version()).json(WebhookResponse::from(webhook)))
@@ -135,9 +128,7 @@ pub(super) async fn rotate_secret(
         let WebhookOf { instance, name } = &call.subject;
         let (secret, overlap) = (secret.map(SecretText::new), Duration::from_secs(overlap.into()));
         let webhooks = &call.services().webhooks;
-        let rotated = webhooks.rotate_secret(&call.caller, *instance, name, secret, overlap).await?;
-        call.tell(AuditAction::WebhookUpdated, instance.to_string(), json!({"webhook": name})).await;
-        Ok(rotated)
+        webhooks.rotate_secret(&call.caller, *instance, name, secret, overlap).await
     };
     let webhook = call.complete(rotate).await.map_err(ApiError::named(field::of_webhook))?;
     Ok(tagged(HttpResponse::Ok(), &webhook.version()).json(WebhookResponse::from(webhook)))
@@ -155,9 +146,7 @@ pub(super) async fn rotate_secret(
 pub(super) async fn delete(call: Call<WebhookOf>) -> Result<web::Json<Done>, ApiError> {
     let delete = |call: Call<WebhookOf>| async move {
         let WebhookOf { instance, name } = &call.subject;
-        call.services().webhooks.delete(&call.caller, *instance, name).await?;
-        call.tell(AuditAction::WebhookDeleted, instance.to_string(), json!({"webhook": name})).await;
-        Ok(())
+        call.services().webhooks.delete(&call.caller, *instance, name).await
     };
     call.complete(delete).await?;
     Ok(web::Json(Done::new()))

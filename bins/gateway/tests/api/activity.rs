@@ -59,6 +59,11 @@ async fn what_happens_to_an_instance_is_listed_newest_first() {
     assert_eq!(of("disconnected")["details"]["reason"], "logout");
     assert_eq!(of("updated")["details"], json!({"fields": ["name", "deviceName"]}));
     assert_eq!(of("created")["details"], json!({}));
+    // The words of the older revision of the API.
+    let older = format!("/api/instances/{id}/activity?actions=connection_opened,connection_closed");
+    let ends = client.get(&older).await.expect(200);
+    let seen: std::collections::BTreeSet<_> = actions(&ends).into_iter().collect();
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["connected", "disconnected"]);
     app.stop().await;
 }
 

@@ -28,7 +28,16 @@ async fn what_was_done_is_kept_with_who_when_and_from_where() {
     by_key.put(&format!("{webhooks}/crm"), json!({"enabled": false})).await.expect(200);
     by_key.delete(&format!("{webhooks}/crm")).await.expect(200);
     let instance_path = format!("/api/instances/{}", instance["id"].as_str().unwrap());
-    by_key.put(&instance_path, json!({"name": "store"})).await.expect(200);
+    by_key.put(&instance_path, json!({"name": "store", "tags": ["a"]})).await.expect(200);
+    for what in ["reconnect", "pause", "resume", "witi/rotate"] {
+        by_key.call(&format!("{instance_path}/{what}")).await.expect(200);
+    }
+    by_key.post(&format!("{instance_path}/qr-link"), json!({})).await.expect(200);
+    let wid = by_key.get(&format!("{instance_path}/witi")).await.expect(200);
+    let command = |name: &str| format!("/{name}.aspx?wid={}", wid["wid"].as_str().unwrap());
+    app.anonymous().get(&command("clear")).await.expect(200);
+    let config = json!({"webhook": "http://127.0.0.1:9/"});
+    app.anonymous().post(&command("set_config"), config).await.expect(200);
     by_key.delete(&instance_path).await.expect(200);
     admin.delete(&format!("/api/keys/{}", key["id"].as_str().unwrap())).await.expect(200);
     admin.delete(&path).await.expect(200);
@@ -46,6 +55,13 @@ async fn what_was_done_is_kept_with_who_when_and_from_where() {
             "webhook_updated",
             "webhook_deleted",
             "instance_updated",
+            "instance_reconnected",
+            "instance_paused",
+            "instance_resumed",
+            "dialect_key_rotated",
+            "link_created",
+            "instance_cleared",
+            "webhook_created",
             "instance_deleted",
             "key_deleted",
             "user_deleted",
@@ -63,6 +79,10 @@ async fn what_was_done_is_kept_with_who_when_and_from_where() {
         (&of("instance_created")["target"], &of("instance_created")["keyId"]),
         (&instance["id"], &key["id"])
     );
+    assert_eq!(of("instance_updated")["details"], json!({"fields": ["name", "tags"]}));
+    assert_eq!(of("dialect_key_rotated")["details"], json!({"dialect": "witi"}));
+    // Whoever has the instance's own key acts for its owner, by no key of theirs.
+    assert_eq!(of("instance_cleared")["keyId"], Value::Null);
     assert_eq!(of("webhook_updated")["details"], json!({"webhook": "crm"}));
     let text = json!(all).to_string();
     for secret in

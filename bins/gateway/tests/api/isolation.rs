@@ -65,7 +65,8 @@ impl Operation {
     }
 
     fn is_about_an_instance(&self) -> bool {
-        ["/api/instances/{id}", "/api/whatsapp/{id}"].iter().any(|path| self.path.starts_with(path))
+        let below = ["/api/instances/{id}", "/api/whatsapp/{id}", "/api/stats/instances/{id}"];
+        below.iter().any(|path| self.path.starts_with(path))
     }
 
     /// Status and body of the answer. The body of the request is one that would be taken.

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::app::TestApp;
 
 /// Endpoint, and the test of it: module and function.
@@ -66,4 +68,73 @@ async fn every_documented_endpoint_is_there_and_has_a_contract_test() {
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Nothing of them is ours: names, secrets and addresses are those that the documents show.
+#[tokio::test]
+async fn the_requests_of_the_documents_are_taken_as_they_stand() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let create = json!({
+        "name": "主要 WhatsApp",
+        "description": "企业账户",
+        "webhookUrl": "https://example.com/webhook",
+        "webhookEnabled": true,
+        "notifyReceived": true,
+        "notifySent": true,
+        "notifyDelivery": false,
+        "notifyRead": false,
+        "maxRetries": 3,
+        "retryInterval": 60000,
+        "webhookSecret": "optional-secret-key",
+        "headers": {"Custom-Header": "custom-value"},
+    });
+    let id = client.post("/api/instances", create).await.expect(201)["id"].clone();
+    let path = format!("/api/instances/{}", id.as_str().unwrap());
+    let update = json!({
+        "name": "新的 WhatsApp 名称",
+        "description": "更新的描述",
+        "webhookUrl": "https://new-example.com/webhook",
+        "webhookEnabled": true,
+        "webhookSettings": {
+            "notifyReceived": true,
+            "notifySent": false,
+            "notifyDelivery": true,
+            "notifyRead": true,
+            "maxRetries": 5,
+            "retryInterval": 30000,
+            "secret": "new-secret-key",
+            "headers": {"New-Custom-Header": "new-value"},
+        },
+    });
+    let updated = client.put(&path, update.clone()).await.expect(200);
+    for field in ["name", "description", "webhookUrl", "webhookEnabled"] {
+        assert_eq!(updated[field], update[field], "{field}");
+    }
+    let mut expected = update["webhookSettings"].clone();
+    expected["instanceId"] = id;
+    assert_eq!(client.get(&path).await.expect(200)["webhookSettings"], expected);
+
+    let contact = json!({
+        "number": "79001234567",
+        "name": "张三",
+        "pushName": "三",
+        "isGroup": false,
+        "profilePicture": "url-to-picture",
+        "about": "用户状态",
+    });
+    let saved = client.post(&format!("{path}/contacts/save"), contact.clone()).await.expect(200);
+    for (field, value) in contact.as_object().unwrap() {
+        assert_eq!(&saved[field], value, "{field}");
+    }
+    for list in [
+        "activity?limit=100&skip=0&actions=connected,disconnected,qr_received&startDate=2023-01-01T00:00:00.000Z",
+        "events?since=2023-01-01T12:05:00.000Z&limit=20&types=message_sent,message_received,message_status",
+        "contacts/db?limit=100&skip=0&search=7900&onlyGroups=false",
+        "chats/79001234567/messages?limit=50&skip=0&endDate=2023-01-01T12:00:00.000Z",
+        "chats/79001234567@s.whatsapp.net/messages",
+    ] {
+        client.get(&format!("{path}/{list}")).await.expect(200);
+    }
+    app.stop().await;
 }

@@ -36,7 +36,7 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn new(user: User, key: Option<ScopedKey>) -> Self {
-        let caller = Caller { user: user.id, role: user.role };
+        let caller = Caller::new(user.id, user.role);
         Self { identity: Identity { caller, key: key.map(Arc::new) }, user: Arc::new(user) }
     }
 

@@ -25,7 +25,7 @@ impl AuthService {
             Some((user, _)) if !user.may_come_from(from.to_canonical()) => {
                 Err(ServiceError::AddressNotAllowed)
             }
-            Some((user, instance)) => Ok((Caller { user: user.id, role: user.role }, instance)),
+            Some((user, instance)) => Ok((Caller::new(user.id, user.role), instance)),
             None => {
                 let missed = self.inner.tries.lock().miss(from, Instant::now());
                 missed.map_err(|retry_after| ServiceError::RateLimited { retry_after })?;
@@ -44,7 +44,7 @@ impl AuthService {
         key: &str,
     ) -> Result<Option<(Caller, InstanceId)>, ServiceError> {
         let opened = self.opened(dialect, key).await?;
-        Ok(opened.map(|(user, instance)| (Caller { user: user.id, role: user.role }, instance)))
+        Ok(opened.map(|(user, instance)| (Caller::new(user.id, user.role), instance)))
     }
 
     /// A user as a caller, whose instance somebody has the address of; `None` for one who is disabled.
@@ -53,7 +53,7 @@ impl AuthService {
     /// When the store fails.
     pub(crate) async fn by_id(&self, user: UserId) -> Result<Option<Caller>, ServiceError> {
         let user = self.inner.storage.user(user).await?.filter(|user| user.disabled_at.is_none());
-        Ok(user.map(|user| Caller { user: user.id, role: user.role }))
+        Ok(user.map(|user| Caller::new(user.id, user.role)))
     }
 
     async fn opened(&self, dialect: &str, key: &str) -> Result<Option<(User, InstanceId)>, ServiceError> {

@@ -10,7 +10,8 @@ use crate::field::Field;
 use crate::status::{ConnectionStatus, resumes};
 use crate::text::unfit_for_a_name;
 use crate::webhooks::check_change;
-use storage::{Edit, Edited, Epoch, Instance, InstanceId, InstancePatch, StorageError, Webhook};
+use serde_json::json;
+use storage::{AuditAction, Edit, Edited, Epoch, Instance, InstanceId, InstancePatch, StorageError, Webhook};
 use wa_client::RequestError;
 
 impl InstanceService {
@@ -32,11 +33,15 @@ impl InstanceService {
         // Asked again where it is stored: this is for what can't be taken back.
         edit.check(&present.version())?;
         let push_name = update.push_name.clone();
+        let is_called_anew = push_name.is_some();
         let patch = self.checked(update, &present.webhook)?;
         if let Some(name) = push_name {
             self.set_push_name(&present.instance, name.as_deref()).await?;
         }
         let edited = self.store(caller, id, patch, edit).await?;
+        let mut fields = changed(&edited);
+        fields.extend(is_called_anew.then(|| "pushName".to_owned()));
+        self.did(caller, AuditAction::InstanceUpdated, id, json!({"fields": fields})).await;
         self.follow(&edited).await?;
         let (instance, webhook) = edited.now;
         Ok(self.view(instance, webhook))
@@ -110,4 +115,11 @@ impl InstanceService {
             Err(error) => Err(ServiceError::internal(error)),
         }
     }
+}
+
+/// The names of what was changed, and not what it is.
+fn changed(edited: &Edited<(Instance, Webhook)>) -> Vec<String> {
+    let ((before, webhook_before), (instance, webhook)) = (&edited.before, &edited.now);
+    let of_webhook = (webhook != webhook_before).then(|| "webhook".to_owned());
+    instance.changed(before).into_iter().chain(of_webhook).collect()
 }

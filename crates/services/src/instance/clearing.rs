@@ -1,6 +1,7 @@
 //! Forgetting what was said.
 
-use storage::InstanceId;
+use serde_json::Value;
+use storage::{AuditAction, InstanceId};
 
 use super::InstanceService;
 use crate::auth::Caller;
@@ -17,6 +18,8 @@ impl InstanceService {
     /// `NotFound`.
     pub async fn clear(&self, caller: &Caller, id: InstanceId) -> Result<(), ServiceError> {
         self.stored(caller, id).await?;
+        // First: what is forgotten halfway is forgotten all the same.
+        self.did(caller, AuditAction::InstanceCleared, id, Value::Null).await;
         while self.storage().clear_messages(caller.user, id, PIECE).await? > 0 {}
         while self.storage().clear_contacts(caller.user, id, PIECE).await? > 0 {}
         // One that is on its way keeps its file until it has left.

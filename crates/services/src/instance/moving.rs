@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use storage::{
-    ConnectionSettings, ContactChange, ContactId, DeviceLook, Epoch, Instance, InstanceAction, InstanceId,
-    InstanceStatus, Journal, Missing, NodeId, Record, Retention, StateChange, Storage, StorageError,
-    Timestamp, UsageLimits, UserId, Webhook,
+    AuditAction, ConnectionSettings, ContactChange, ContactId, DeviceLook, Epoch, Instance, InstanceAction,
+    InstanceId, InstanceStatus, Journal, Missing, NodeId, Record, Retention, StateChange, Storage,
+    StorageError, Timestamp, UsageLimits, UserId, Webhook,
 };
 use wa_import::{Contact, Counts, Import};
 
@@ -51,6 +52,9 @@ impl InstanceService {
         } else {
             take_over(supervisor.companions(), &self.inner.journal, (caller.user, id), epoch, import).await
         };
+        if taken.is_ok() {
+            self.did(caller, AuditAction::InstanceImported, id, Value::Null).await;
+        }
         // Also when it was not taken: it goes on as it was.
         let instance = self.stored(caller, id).await?;
         if instance.status != InstanceStatus::Paused {

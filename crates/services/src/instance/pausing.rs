@@ -1,7 +1,9 @@
 //! Keeping an instance from connecting until its owner wants it again.
 
+use serde_json::Value;
 use storage::{
-    CauseKind, DisconnectedData, EventData, InstanceId, InstanceStatus, NewEvent, Record, StateChange,
+    AuditAction, CauseKind, DisconnectedData, EventData, InstanceId, InstanceStatus, NewEvent, Record,
+    StateChange,
 };
 
 use super::InstanceService;
@@ -26,6 +28,7 @@ impl InstanceService {
             let event = NewEvent::new(None, EventData::Disconnected(told));
             self.inner.journal.record(Record::new(id, epoch).state(change).event(event)).await?;
         }
+        self.did(caller, AuditAction::InstancePaused, id, Value::Null).await;
         Ok(!was_paused)
     }
 
@@ -39,6 +42,7 @@ impl InstanceService {
             return Ok(false);
         }
         self.inner.supervisor.start(&instance).await?;
+        self.did(caller, AuditAction::InstanceResumed, id, Value::Null).await;
         Ok(true)
     }
 }

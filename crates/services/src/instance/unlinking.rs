@@ -6,8 +6,9 @@ use crate::error::ServiceError;
 use crate::farewell::Buried;
 use crate::running::RunningInstance;
 use crate::status::ConnectionStatus;
+use serde_json::Value;
 use std::time::Duration;
-use storage::{InstanceId, Part};
+use storage::{AuditAction, InstanceId, Part};
 use tokio::time::timeout;
 use wa_client::{LogoutError, RequestError, State};
 
@@ -50,6 +51,7 @@ impl InstanceService {
             self.storage().delete_instance(caller.user, id).await?;
             self.inner.supervisor.forget(id);
         }
+        self.did(caller, AuditAction::InstanceDeleted, id, Value::Null).await;
         self.inner.feed.end(id);
         if let Err(error) = self.inner.objects.delete_all(id).await {
             tracing::warn!(instance = %id, %error, "the files of a deleted instance stay until the next look at them");
@@ -63,13 +65,16 @@ impl InstanceService {
     /// `NotFound`; `NotConnected` when WhatsApp can't be told; `Unavailable` when it doesn't confirm.
     pub async fn logout(&self, caller: &Caller, id: InstanceId) -> Result<(), ServiceError> {
         match self.inner.supervisor.find(caller.user, id) {
-            Some(running) => self.unlink(&running, LOGOUT_TIMEOUT).await,
+            Some(running) => self.unlink(&running, LOGOUT_TIMEOUT).await?,
             None => {
                 let instance = self.stored(caller, id).await?;
-                let unlinked = instance.jid.is_none();
-                if unlinked { Ok(()) } else { Err(self.not_connected(&instance)) }
+                if instance.jid.is_some() {
+                    return Err(self.not_connected(&instance));
+                }
             }
         }
+        self.did(caller, AuditAction::InstanceLoggedOut, id, Value::Null).await;
+        Ok(())
     }
 
     async fn unlink(&self, running: &RunningInstance, limit: Duration) -> Result<(), ServiceError> {

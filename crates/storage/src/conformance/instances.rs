@@ -243,6 +243,7 @@ pub async fn instance_changes_made_at_once_are_merged(backend: impl Backend) {
     let patches = [
         InstancePatch { name: Some("new".into()), ..none() },
         InstancePatch { description: Some(None), ..none() },
+        InstancePatch { tags: Some(vec!["support".into()]), ..none() },
         InstancePatch { event_days: Some(Some(1)), ..none() },
         InstancePatch { message_days: Some(None), ..none() },
         InstancePatch { media_days: Some(Some(3)), ..none() },
@@ -266,7 +267,7 @@ pub async fn instance_changes_made_at_once_are_merged(backend: impl Backend) {
     }
     let log = held.log(&*store).await;
     let told = |kind| log.iter().filter(|event| event.kind() == kind).count();
-    assert_eq!((told(EventKind::InstanceChanged), told(EventKind::WebhookUpdated), log.len()), (10, 1, 11));
+    assert_eq!((told(EventKind::InstanceChanged), told(EventKind::WebhookUpdated), log.len()), (11, 1, 12));
     expected.last_activity = log.last().map(|event| event.timestamp);
     assert_eq!(store.instance(held.owner, held.instance).await.unwrap().as_ref(), Some(&expected));
 

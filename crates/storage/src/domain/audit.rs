@@ -30,6 +30,22 @@ words! {
         InstanceUpdated = "instance_updated",
         /// An instance was removed.
         InstanceDeleted = "instance_deleted",
+        /// An instance was told to connect anew.
+        InstanceReconnected = "instance_reconnected",
+        /// An instance was told not to connect until it is resumed.
+        InstancePaused = "instance_paused",
+        /// A paused instance was let connect again.
+        InstanceResumed = "instance_resumed",
+        /// An instance was unlinked from its account.
+        InstanceLoggedOut = "instance_logged_out",
+        /// An instance goes on with a device of another gateway.
+        InstanceImported = "instance_imported",
+        /// The messages, contacts and files of an instance were forgotten.
+        InstanceCleared = "instance_cleared",
+        /// An address was made under which whoever has it may link an instance.
+        LinkCreated = "link_created",
+        /// The key by which a dialect reaches an instance was made anew.
+        DialectKeyRotated = "dialect_key_rotated",
         /// A webhook was added to an instance.
         WebhookCreated = "webhook_created",
         /// A webhook of an instance was changed.

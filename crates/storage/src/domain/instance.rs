@@ -110,9 +110,16 @@ impl Instance {
 
     /// The event that tells of a change of its settings, if it isn't as it was before. Which settings, and not what they are.
     pub fn told(&self, before: &Self) -> Option<NewEvent> {
+        let told = InstanceData { action: InstanceAction::Updated, fields: self.changed(before) };
+        (!told.fields.is_empty()).then(|| NewEvent::new(None, EventData::InstanceChanged(told)))
+    }
+
+    /// The names of the settings that are not what they were before.
+    pub fn changed(&self, before: &Self) -> Vec<String> {
         let fields = [
             ("name", self.name != before.name),
             ("description", self.description != before.description),
+            ("tags", self.tags != before.tags),
             ("deviceName", self.look.name != before.look.name),
             ("deviceIcon", self.look.icon != before.look.icon),
             ("eventRetentionDays", self.retention.event_days != before.retention.event_days),
@@ -123,9 +130,7 @@ impl Instance {
             ("limits", self.limits != before.limits),
             ("showDelivery", self.connection.shows_delivery != before.connection.shows_delivery),
         ];
-        let changed = fields.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name.to_owned());
-        let told = InstanceData { action: InstanceAction::Updated, fields: changed.collect() };
-        (!told.fields.is_empty()).then(|| NewEvent::new(None, EventData::InstanceChanged(told)))
+        fields.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name.to_owned()).collect()
     }
 
     /// What is left of it once it is buried: its id, its times and how it connects, and no owner.

@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What a message holds beside text and file. What isn't there is left out; `Debug` shows nothing of it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,9 +127,24 @@ pub struct MeetingDetails {
 }
 
 /// An angle. Two are equal if their bits are.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+///
+/// Whole ones are written without a fraction, as JavaScript does: receivers of webhooks who verify the signature of what they
+/// have parsed and written again see the same bytes.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Degrees(pub f64);
+
+impl Serialize for Degrees {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// No angle is larger, and each whole number below is one of `i32`.
+        const FULL_CIRCLE: f64 = 360.0;
+        if self.0.fract() == 0.0 && self.0.abs() <= FULL_CIRCLE {
+            #[allow(clippy::cast_possible_truncation, reason = "a whole number within a circle")]
+            return serializer.serialize_i32(self.0 as i32);
+        }
+        serializer.serialize_f64(self.0)
+    }
+}
 
 impl PartialEq for Degrees {
     fn eq(&self, other: &Self) -> bool {

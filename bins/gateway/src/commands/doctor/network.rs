@@ -10,6 +10,7 @@ use super::super::sentence;
 use super::finding::Finding;
 use crate::application::bucket;
 use crate::config::Config;
+use crate::telemetry;
 use crate::whatsapp::{Page, Route, resolver};
 
 /// Longer than any of them takes that works.
@@ -45,7 +46,21 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
         Err(_) => Finding::broken("WhatsApp", format!("its socket doesn't answer, {way}")),
     });
     findings.extend(store(config).await);
+    findings.extend(traces(config).await);
     findings
+}
+
+/// The collector of traces, where there is one. Nothing waits for it, so that a gateway works all the same.
+async fn traces(config: &Config) -> Option<Finding> {
+    const WHAT: &str = "traces";
+    let settings = config.traces.as_ref()?;
+    Some(match timeout(PATIENCE, telemetry::probe(settings, resolver(config))).await {
+        Ok(Ok(())) => Finding::sound(WHAT, "the collector of OTEL_EXPORTER_OTLP_ENDPOINT takes them"),
+        Ok(Err(error)) => {
+            Finding::odd(WHAT, format!("the collector doesn't take them: {}", sentence(&error)))
+        }
+        Err(_) => Finding::odd(WHAT, "the collector doesn't answer"),
+    })
 }
 
 /// The bucket of files, where there is one.
