@@ -1,8 +1,6 @@
 //! The programs in the `examples` folders, run as somebody would run them.
 
-use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::Method;
@@ -12,76 +10,17 @@ use serde_json::json;
 use test_support::until_within;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use trunkline_tests::{Gateway, GatewayOptions, Simulator, WebhookReceiver, example};
+
+use crate::program::{Program, at};
 
 const ACCOUNT: &str = "15550100001";
 const FRIEND: &str = "15550100002";
 const SECRET: &str = "the secret of an example";
-/// How long a program may take for its next line.
+/// How long what they do takes to be there.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A picture of one pixel.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\xdacd\xf8\xcfP\x0f\0\x03\x86\x01\x80Z4}k\0\0\0\0IEND\xaeB`\x82";
-
-/// A program that tells what it does, line by line.
-struct Program {
-    child: Child,
-    lines: mpsc::UnboundedReceiver<String>,
-}
-
-impl Program {
-    /// Starts it; `None`, loudly, where there is nothing to run it with.
-    fn start(command: &mut Command) -> Option<Self> {
-        let mut child = match command.env("WEBHOOK_SECRET", SECRET).stdout(Stdio::piped()).spawn() {
-            Ok(child) => child,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                // Past the harness, which keeps what passing tests print to itself.
-                let program = command.get_program().display();
-                let _ = writeln!(std::io::stderr(), "SKIPPED LOUDLY: {program} is not installed");
-                return None;
-            }
-            Err(error) => panic!("{command:?}: {error}"),
-        };
-        let said = BufReader::new(child.stdout.take().unwrap());
-        let (tell, lines) = mpsc::unbounded_channel();
-        std::thread::spawn(move || said.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        Some(Self { child, lines })
-    }
-
-    /// The rest of the next line that begins with this word.
-    async fn says(&mut self, word: &str) -> String {
-        let found = async {
-            while let Some(line) = self.lines.recv().await {
-                if let Some(rest) = line.strip_prefix(word).and_then(|rest| rest.strip_prefix(' ')) {
-                    return rest.to_owned();
-                }
-            }
-            panic!("it has ended without {word:?}");
-        };
-        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("it doesn't say {word:?}"))
-    }
-
-    /// Waits until it has ended by itself, all being well.
-    async fn ends(mut self) {
-        let ended = until_within("the program ends", PATIENCE, || {
-            let ended = self.child.try_wait().unwrap();
-            async move { ended }
-        });
-        assert!(ended.await.success());
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A file of the workspace.
-fn at(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
-}
 
 /// Answers every request with a picture.
 async fn pictures() -> String {
@@ -155,7 +94,7 @@ async fn the_node_client_does_what_the_documents_say() {
 async fn a_receiver_takes_nothing_else(command: &mut Command) {
     let (simulator, folder) = (Simulator::start().await, tempfile::tempdir().unwrap());
     let gateway = Gateway::start(&simulator, &GatewayOptions::of(folder.path())).await;
-    let Some(mut program) = Program::start(command.arg("0")) else { return };
+    let Some(mut program) = Program::start(command.arg("0").env("WEBHOOK_SECRET", SECRET)) else { return };
     let url = program.says("listening").await;
     let id = gateway.link(&simulator, ACCOUNT, Some((url.as_str(), SECRET))).await;
     simulator.phone(FRIEND).await;

@@ -13,9 +13,12 @@
 )]
 
 mod abuse;
+mod documents;
 mod examples;
 mod files;
 mod hostile;
 mod kill;
 mod layering;
 mod readme;
+
+mod program;

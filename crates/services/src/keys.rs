@@ -137,8 +137,10 @@ impl std::fmt::Debug for KeyService {
 }
 
 fn check_name(name: &str) -> Result<String, ServiceError> {
+    // Counted as it was given, as the description says it: blanks around it, too.
+    let length = name.chars().count();
     let name = name.trim();
-    let problem = if name.chars().count() > MAX_KEY_NAME {
+    let problem = if length > MAX_KEY_NAME {
         format!("must have at most {MAX_KEY_NAME} characters")
     } else {
         match unfit_for_a_name(name) {

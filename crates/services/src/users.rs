@@ -277,11 +277,13 @@ impl UserChange {
 }
 
 fn check_email(email: &str) -> Result<String, ServiceError> {
+    // Counted as it was given, as the description says it: blanks around it, too.
+    let length = email.len();
     let email = email.trim();
     let is_one =
         email.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
     let is_seen = !email.contains(char::is_whitespace) && unfit_for_a_name(email).is_none();
-    if is_one && is_seen && email.len() <= MAX_EMAIL {
+    if is_one && is_seen && length <= MAX_EMAIL {
         return Ok(email.to_owned());
     }
     let message = format!("must be an e-mail address of at most {MAX_EMAIL} bytes");
@@ -290,8 +292,10 @@ fn check_email(email: &str) -> Result<String, ServiceError> {
 
 /// An empty name is none.
 fn check_name(field: Field, name: &str) -> Result<String, ServiceError> {
+    // Counted as it was given, as the description says it: blanks around it, too.
+    let length = name.chars().count();
     let name = name.trim();
-    if name.chars().count() > MAX_USER_NAME {
+    if length > MAX_USER_NAME {
         let message = format!("must have at most {MAX_USER_NAME} characters");
         return Err(ServiceError::invalid(field, message));
     }

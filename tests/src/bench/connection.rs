@@ -32,11 +32,15 @@ impl Connection {
         self.call(Request::post(path).header("content-type", "application/json"), body.to_string()).await
     }
 
+    pub(super) async fn get(&mut self, path: &str) -> (StatusCode, Bytes) {
+        self.call(Request::get(path), String::new()).await
+    }
+
     /// Returns as soon as the instance can send.
     pub(super) async fn ready(&mut self, instance: &str) {
         loop {
             let path = format!("/api/whatsapp/{instance}/status");
-            let (_, body) = self.call(Request::get(path), String::new()).await;
+            let (_, body) = self.get(&path).await;
             let status: Value = serde_json::from_slice(&body).expect("JSON");
             if status["ready"] == true {
                 return;

@@ -31,6 +31,25 @@ struct Member {
     peer: String,
 }
 
+/// What is asked of an instance, over and over.
+#[derive(Clone, Copy)]
+pub(super) enum Call {
+    /// To send a text to its peer.
+    Send,
+    /// How it is.
+    Status,
+}
+
+impl Call {
+    async fn make(self, connection: &mut Connection, member: &Member) {
+        let (status, body) = match self {
+            Self::Send => connection.post(&member.path(), &member.body("hello from the bench")).await,
+            Self::Status => connection.get(&format!("/api/instances/{}/status", member.instance)).await,
+        };
+        assert_eq!(status, 200, "{body:?}");
+    }
+}
+
 /// What one round did.
 pub(super) struct Round {
     pub(super) count: usize,
@@ -122,8 +141,14 @@ impl Fleet {
         }
     }
 
-    /// Sends texts through REST, from so many callers at once, each of which waits for its answer.
-    pub(super) async fn send_for(&self, gateway: &Gateway, callers: usize, length: Duration) -> Round {
+    /// Calls the gateway, from so many callers at once, each of which waits for its answer.
+    pub(super) async fn call_for(
+        &self,
+        gateway: &Gateway,
+        call: Call,
+        callers: usize,
+        length: Duration,
+    ) -> Round {
         let started = Instant::now();
         let lanes = (0..callers).map(|lane| {
             let (url, key) = (gateway.url().to_owned(), gateway.api_key().to_owned());
@@ -135,11 +160,9 @@ impl Fleet {
                 while started.elapsed() < length {
                     let member = &members[turn % members.len()];
                     turn += callers + 1;
-                    let sent = Instant::now();
-                    let (status, body) =
-                        connection.post(&member.path(), &member.body("hello from the bench")).await;
-                    assert_eq!(status, 200, "send: {body:?}");
-                    latencies.push(sent.elapsed());
+                    let began = Instant::now();
+                    call.make(&mut connection, member).await;
+                    latencies.push(began.elapsed());
                 }
                 latencies
             })

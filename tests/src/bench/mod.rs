@@ -2,6 +2,7 @@
 
 mod connection;
 mod crowd;
+mod listeners;
 mod load;
 mod report;
 mod side;
@@ -71,6 +72,10 @@ pub async fn run(plan: &Plan) -> Report {
         in_turn(&mut sides, round, async |side| side.send(plan.round).await).await;
         in_turn(&mut sides, round, async |side| side.send_alone(plan.round).await).await;
         in_turn(&mut sides, round, async |side| side.receive(texts).await).await;
+        in_turn(&mut sides, round, async |side| side.ask(plan.round).await).await;
+    }
+    for round in 0..plan.rounds {
+        in_turn(&mut sides, round, async |side| side.tell_many().await).await;
     }
     // The first version knows no groups.
     if let Some(side) = sides.last_mut() {

@@ -16,6 +16,11 @@ pub(super) enum Figure {
     CpuPerLoneSend,
     ReceivesPerSecond,
     CpuPerReceive,
+    StatusPerSecond,
+    StatusP99,
+    FirstListener,
+    LastListener,
+    KilobytesPerListener,
     QrToOpen,
     CpuPerPairing,
     PairedKilobytes,
@@ -48,7 +53,7 @@ enum Aim {
 
 use Aim::{AtLeast, AtMost, AtMostEach, Open};
 
-const DESCRIPTIONS: [Description; 23] = [
+const DESCRIPTIONS: [Description; 28] = [
     Description(
         Figure::SendsPerSecond,
         "sends_per_second",
@@ -72,6 +77,11 @@ const DESCRIPTIONS: [Description; 23] = [
         AtLeast(3_000.0),
     ),
     Description(Figure::CpuPerReceive, "cpu_ms_per_receive", "CPU ms per text received", AtMost(0.07)),
+    Description(Figure::StatusPerSecond, "status_per_second", "64 callers: GET …/status, calls/s", Open),
+    Description(Figure::StatusP99, "status_p99_ms", "64 callers: GET …/status, p99 ms", Open),
+    Description(Figure::FirstListener, "first_listener_ms", "event to the first of 1,000 streams, ms", Open),
+    Description(Figure::LastListener, "last_listener_ms", "event to the last of 1,000 streams, ms", Open),
+    Description(Figure::KilobytesPerListener, "kb_per_listener", "KB of memory per stream", Open),
     Description(Figure::QrToOpen, "qr_to_open_ms", "QR read until open, ms", AtMost(15.0)),
     Description(Figure::CpuPerPairing, "cpu_ms_per_pairing", "CPU ms per pairing", Open),
     Description(

@@ -6,7 +6,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::crowd::{Crowd, Times};
-use super::load::{Fleet, Round, settle};
+use super::listeners::{LISTENERS, Listeners};
+use super::load::{Call, Fleet, Round, settle};
 use super::report::{Figure, Samples};
 use crate::process::binary;
 use crate::usage::Usage;
@@ -113,6 +114,27 @@ impl Side {
         self.samples.add(Figure::CpuPerLoneSend, cpu);
     }
 
+    /// Asks how instances are, from many callers at once.
+    pub(super) async fn ask(&mut self, length: Duration) {
+        self.progress("asking for the status");
+        let round = self.fleet.call_for(&self.gateway, Call::Status, CALLERS, length).await;
+        self.samples.add(Figure::StatusPerSecond, round.per_second());
+        self.samples.add(Figure::StatusP99, round.percentile_ms(0.99));
+    }
+
+    /// Tells an event to many who listen. A binary that has no streams, or not so many, has no figures.
+    pub(super) async fn tell_many(&mut self) {
+        self.progress("telling 1,000 listeners");
+        let before = self.usage();
+        let Some(listeners) = Listeners::open(&self.gateway, self.fleet.first().0).await else { return };
+        let grown = self.usage().resident_kb.saturating_sub(before.resident_kb);
+        let (first, last) = listeners.hear(&self.simulator, &self.fleet).await;
+        settle(&self.receiver).await;
+        self.samples.add(Figure::FirstListener, first.as_secs_f64() * 1e3);
+        self.samples.add(Figure::LastListener, last.as_secs_f64() * 1e3);
+        self.samples.add(Figure::KilobytesPerListener, grown as f64 / LISTENERS as f64);
+    }
+
     pub(super) async fn receive(&mut self, count: usize) {
         self.progress("receiving with webhooks");
         let before = self.usage();
@@ -182,7 +204,7 @@ impl Side {
     async fn sent(&mut self, callers: usize, length: Duration) -> (Round, f64) {
         self.progress(&format!("sending through REST, callers: {callers}"));
         let before = self.usage();
-        let round = self.fleet.send_for(&self.gateway, callers, length).await;
+        let round = self.fleet.call_for(&self.gateway, Call::Send, callers, length).await;
         settle(&self.receiver).await;
         let cpu = self.usage().cpu_ms_since(before) / round.count.max(1) as f64;
         (round, cpu)

@@ -61,6 +61,7 @@ mod stats;
 mod store;
 mod streams;
 mod tls;
+mod traces;
 mod until;
 mod users;
 mod webhooks;

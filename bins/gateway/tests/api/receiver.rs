@@ -14,6 +14,7 @@ pub struct Receiver {
 /// One webhook call, as it came.
 #[derive(Debug, Clone)]
 pub struct Call {
+    pub path: String,
     pub headers: Vec<(String, String)>,
     pub raw: Vec<u8>,
     pub body: Value,
@@ -82,6 +83,11 @@ impl Receiver {
         calls.iter().map(|call| call.body["id"].as_str().expect("an id").to_owned()).collect()
     }
 
+    /// All calls, in their order.
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.borrow().clone()
+    }
+
     pub fn count(&self, event: &str) -> usize {
         self.calls.borrow().iter().filter(|call| call.body["event"] == event).count()
     }
@@ -97,6 +103,7 @@ async fn take(desk: web::Data<Desk>, request: HttpRequest, raw: web::Bytes) -> H
     let headers = request.headers().iter();
     let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("").to_owned()));
     let call = Call {
+        path: request.path().to_owned(),
         headers: headers.collect(),
         raw: raw.to_vec(),
         body: serde_json::from_slice(&raw).unwrap_or(Value::Null),

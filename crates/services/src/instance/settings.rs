@@ -151,9 +151,11 @@ pub(crate) fn check_proxy(
 }
 
 pub(crate) fn check_name(name: &str) -> Result<String, ServiceError> {
+    // Counted as it was given, as the description says it: blanks around it, too.
+    let length = name.chars().count();
     let name = name.trim();
-    let problem = match name.chars().count() {
-        0 => "must not be empty".to_owned(),
+    let problem = match length {
+        _ if name.is_empty() => "must not be empty".to_owned(),
         length if length > MAX_NAME => format!("must have at most {MAX_NAME} characters"),
         _ => match unfit_for_a_name(name) {
             Some(problem) => problem.to_owned(),
@@ -179,9 +181,10 @@ pub(crate) fn check_description(description: Option<String>) -> Result<Option<St
 /// Tags as they are kept: each once, in their order.
 pub(crate) fn check_tags(tags: &[String]) -> Result<Vec<String>, ServiceError> {
     let mut kept: Vec<String> = Vec::with_capacity(tags.len().min(MAX_TAGS));
-    for tag in tags.iter().map(|tag| tag.trim()) {
+    for given in tags {
+        let tag = given.trim();
         let problem = match unfit_for_a_name(tag) {
-            _ if tag.chars().count() > MAX_TAG => format!("must have at most {MAX_TAG} characters each"),
+            _ if given.chars().count() > MAX_TAG => format!("must have at most {MAX_TAG} characters each"),
             Some(problem) => format!("has one that {problem}"),
             None if kept.iter().any(|other| other == tag) => continue,
             None if kept.len() == MAX_TAGS => format!("must be at most {MAX_TAGS}"),
@@ -197,9 +200,10 @@ pub(crate) fn check_tags(tags: &[String]) -> Result<Vec<String>, ServiceError> {
 
 /// An empty name is none: forms send that.
 pub(crate) fn check_look(look: DeviceLook) -> Result<DeviceLook, ServiceError> {
+    let length = look.name.as_ref().map_or(0, |name| name.chars().count());
     let name = look.name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     let problem = match &name {
-        Some(name) if name.chars().count() > MAX_DEVICE_NAME => {
+        _ if length > MAX_DEVICE_NAME => {
             format!("must have at most {MAX_DEVICE_NAME} characters")
         }
         name => match name.as_deref().and_then(unfit_for_a_name) {
@@ -236,6 +240,7 @@ mod tests {
         let table = [
             (check_name(" ").map(drop), "name must not be empty"),
             (check_name(&"é".repeat(101)).map(drop), "name must have at most 100 characters"),
+            (check_name(&format!("a{}", " ".repeat(100))).map(drop), "name must have at most 100 characters"),
             (check_name("a\nb").map(drop), "name must not hold control characters"),
             (check_name("\u{200b}\u{feff}").map(drop), "name must not be empty"),
             (

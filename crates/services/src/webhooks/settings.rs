@@ -1,6 +1,6 @@
 //! What an owner may set of a webhook, and within which bounds.
 
-use outbound::AddressGuard;
+use outbound::{AddressGuard, MAX_URL_LENGTH, Refused};
 use storage::{OnGiveUp, SecretText, Webhook, WebhookPatch};
 use webhook::custom_headers;
 
@@ -111,11 +111,14 @@ fn short_or_long() -> ServiceError {
 
 /// An empty URL is none: forms send that.
 fn check_url(url: Option<String>, guard: &AddressGuard) -> Result<Option<String>, ServiceError> {
-    let Some(url) = url.map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()) else {
-        return Ok(None);
+    let Some(given) = url else { return Ok(None) };
+    let checked = match given.trim() {
+        // Counted as it was given, as the description says it: blanks around it, too.
+        _ if given.len() > MAX_URL_LENGTH => Err(Refused::TooLong),
+        "" => return Ok(None),
+        url => guard.check(url).map(|_| Some(url.to_owned())),
     };
-    guard.check(&url).map_err(|refused| ServiceError::invalid(Field::WebhookUrl, refused.to_string()))?;
-    Ok(Some(url))
+    checked.map_err(|refused| ServiceError::invalid(Field::WebhookUrl, refused.to_string()))
 }
 
 #[cfg(test)]

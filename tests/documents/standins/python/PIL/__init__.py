@@ -1,0 +1,3 @@
+"""The program imports it, and doesn't use it."""
+
+Image = None
