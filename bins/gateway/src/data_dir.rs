@@ -16,6 +16,15 @@ const BEGUN: &str = "first-start.pending";
 const PRIVATE: [&str; 5] =
     [PREVIOUS_KEY, "first-start.txt", "new-password.txt", "new-api-key.txt", "node.id"];
 
+/// What a look at the database that is configured found in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is missing, or nothing was ever stored in it.
+    Nothing,
+    /// Something is stored in it.
+    Something,
+}
+
 /// Creates the folder, and takes from others what they may do with it and with what lies in it.
 pub(crate) fn prepare(config: &Config) -> io::Result<()> {
     let folder = &config.data_dir;
@@ -34,32 +43,34 @@ pub(crate) fn prepare(config: &Config) -> io::Result<()> {
 /// # Errors
 /// When others can read the key; when what it sealed is missing, unless that is to be begun anew; when the key is missing,
 /// and what it sealed is there.
-pub(crate) fn master_key(config: &Config) -> Result<PathBuf, ConfigError> {
+pub(crate) fn master_key(config: &Config, found: Found) -> Result<PathBuf, ConfigError> {
     let key = present_key(config);
-    let DatabaseConfig::Sqlite { file: database } = &config.database;
-    let is_filled = database.metadata().is_ok_and(|found| found.len() > 0);
-    match (key.exists(), is_filled) {
+    match (key.exists(), found) {
         // A new key would open nothing of it.
-        (false, true) => Err(ConfigError::new(
+        (false, Found::Something) => Err(ConfigError::new(
             "MASTER_KEY",
             format!(
                 "isn't set and {} is missing, but {} was sealed with a key.",
                 key.display(),
-                database.display()
+                config.database
             ),
         )),
-        // A mount that is missing looks the same as a first start, but for the key.
-        (true, false) if !config.init && !begun(config).exists() => Err(ConfigError::new(
-            "SQLITE_DATABASE_URL",
-            format!(
+        // A mount that is missing, or another database of the server, looks the same as a first start, but for the key.
+        (true, Found::Nothing) if !config.init && !begun(config).exists() => {
+            let variable = match config.database {
+                DatabaseConfig::Sqlite { .. } => "SQLITE_DATABASE_URL",
+                DatabaseConfig::Postgres { .. } => "DATABASE_URL",
+            };
+            let problem = format!(
                 "names {}, which is missing or empty, though {} has sealed a database. Bring it back; if it is lost for \
-                 good, --init makes a new one.",
-                database.display(),
+                 good, or another one is to be begun, --init makes a new one.",
+                config.database,
                 key.display()
-            ),
-        )),
+            );
+            Err(ConfigError::new(variable, problem))
+        }
         (true, _) => check_is_private(&key).map(|()| key),
-        (false, false) => Ok(key),
+        (false, Found::Nothing) => Ok(key),
     }
 }
 
@@ -151,8 +162,8 @@ fn close_to_others(_path: &Path) {}
 mod tests {
     use super::*;
 
-    fn refusal(config: &Config) -> Option<String> {
-        master_key(config).err().map(|error| error.to_string())
+    fn refusal(config: &Config, found: Found) -> Option<String> {
+        master_key(config, found).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -160,24 +171,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::in_folder(folder.path().join("data"));
         prepare(&config).unwrap();
-        assert_eq!(refusal(&config), None);
+        assert_eq!(refusal(&config, Found::Nothing), None);
         begin(&config).unwrap();
         std::fs::write(config.data_dir.join(MASTER_KEY), "key").unwrap();
         close_to_others(&config.data_dir.join(MASTER_KEY));
-        assert_eq!(refusal(&config), None, "a first start that was cut off goes on");
+        assert_eq!(refusal(&config, Found::Nothing), None, "a first start that was cut off goes on");
         complete(&config).unwrap();
         complete(&config).unwrap();
-        assert!(refusal(&config).unwrap().contains("--init"));
+        assert!(refusal(&config, Found::Nothing).unwrap().contains("--init"));
         config.init = true;
-        assert_eq!(refusal(&config), None);
+        assert_eq!(refusal(&config, Found::Nothing), None);
         config.init = false;
-        let DatabaseConfig::Sqlite { file } = &config.database;
-        std::fs::write(file, "").unwrap();
-        assert!(refusal(&config).unwrap().contains("--init"));
-        std::fs::write(file, "tables").unwrap();
-        assert_eq!(refusal(&config), None);
+        assert_eq!(refusal(&config, Found::Something), None);
+        let address = Box::new("postgres://zoe:battery@db.example/gateway".parse().unwrap());
+        config.database = DatabaseConfig::Postgres { address };
+        let lost = refusal(&config, Found::Nothing).unwrap();
+        assert!(lost.starts_with("DATABASE_URL ") && lost.contains("zoe@db.example/gateway"), "{lost}");
+        assert!(!lost.contains("battery"), "{lost}");
         std::fs::remove_file(config.data_dir.join(MASTER_KEY)).unwrap();
-        assert!(refusal(&config).unwrap().contains("sealed with a key"));
+        assert!(refusal(&config, Found::Something).unwrap().contains("sealed with a key"));
     }
 
     #[cfg(unix)]

@@ -11,13 +11,13 @@ use crate::client::Client;
 use crate::until::until;
 
 /// A running `trunkline` that dies with the test.
-struct Process {
+pub struct Process {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Process {
-    fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = trunkline(args, environment);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let stdout = child.stdout.take().expect("piped");
@@ -25,25 +25,25 @@ impl Process {
     }
 
     /// The next line that contains `part`.
-    fn line_with(&mut self, part: &str) -> String {
+    pub fn line_with(&mut self, part: &str) -> String {
         let found = self.lines.by_ref().map_while(Result::ok).find(|line| line.contains(part));
         found.unwrap_or_else(|| panic!("no line with {part:?}"))
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let sent =
             Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(sent.success());
     }
 
     /// What it has written to stderr, to its end.
-    fn errors(&mut self) -> String {
+    pub fn errors(&mut self) -> String {
         let mut errors = String::new();
         self.child.stderr.take().expect("piped").read_to_string(&mut errors).expect("UTF-8");
         errors
     }
 
-    fn exit_code(&mut self) -> Option<i32> {
+    pub fn exit_code(&mut self) -> Option<i32> {
         self.child.wait().expect("it ends").code()
     }
 }
@@ -61,11 +61,11 @@ fn trunkline(args: &[&str], environment: &[(&str, &str)]) -> Command {
     command
 }
 
-fn output(args: &[&str], environment: &[(&str, &str)]) -> Output {
+pub fn output(args: &[&str], environment: &[(&str, &str)]) -> Output {
     trunkline(args, environment).output().expect("it runs")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
@@ -107,7 +107,7 @@ async fn serve_keeps_generated_credentials_in_a_file_and_ends_well_on_sigterm() 
 #[test]
 fn a_wrong_value_stops_the_start_with_a_sentence() {
     for (name, value) in
-        [("LISTEN", "everywhere"), ("DATABASE_PROVIDER", "postgres"), ("JWT_SECRET", "hunter2")]
+        [("LISTEN", "everywhere"), ("DATABASE_PROVIDER", "mongodb"), ("JWT_SECRET", "hunter2")]
     {
         let output = output(&["serve"], &[(name, value)]);
         assert_eq!(output.status.code(), Some(1));
