@@ -249,7 +249,7 @@ pub enum RenewError {
 /// # Errors
 /// [`RenewError`].
 pub async fn renew(config: &Config, email: &str, renewal: Renewal) -> Result<String, RenewError> {
-    if backend::found(config).await? == Found::Nothing {
+    if backend::found(config).await? != Found::Something {
         return Err(RenewError::NoDatabase(config.database.to_string()));
     }
     let backend = Backend::open(config).await?;

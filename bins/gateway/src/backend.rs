@@ -13,7 +13,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use wa_client::Store;
 
 use crate::config::{Config, ConfigError, DatabaseConfig};
-use crate::data_dir::{self, Found};
+use crate::data_dir::{self, Before, Found};
 use crate::names;
 
 /// An open database.
@@ -165,6 +165,7 @@ impl Backend {
 /// # Errors
 /// When the server can't be asked.
 pub(crate) async fn found(config: &Config) -> Result<Found, BackendError> {
+    let before = Before::of(config);
     let is_filled = match &config.database {
         DatabaseConfig::Sqlite { file } => file.metadata().is_ok_and(|found| found.len() > 0),
         DatabaseConfig::Postgres { address } => {
@@ -175,7 +176,7 @@ pub(crate) async fn found(config: &Config) -> Result<Found, BackendError> {
                 .is_new()
         }
     };
-    Ok(if is_filled { Found::Something } else { Found::Nothing })
+    Ok(before.then(is_filled))
 }
 
 /// What reads and writes files keeps no task waiting.

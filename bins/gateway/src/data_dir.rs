@@ -21,8 +21,31 @@ const PRIVATE: [&str; 5] =
 pub(crate) enum Found {
     /// It is missing, or nothing was ever stored in it.
     Nothing,
+    /// The same, though the key in the folder has sealed a database.
+    Lost,
     /// Something is stored in it.
     Something,
+}
+
+/// The data folder, before the database is looked at: whoever begins one meanwhile makes the key first, and takes the mark of
+/// a beginning away last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Before {
+    has_sealed: bool,
+}
+
+impl Before {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self { has_sealed: present_key(config).exists() && !begun(config).exists() }
+    }
+
+    pub(crate) fn then(self, is_filled: bool) -> Found {
+        match (is_filled, self.has_sealed) {
+            (true, _) => Found::Something,
+            (false, true) => Found::Lost,
+            (false, false) => Found::Nothing,
+        }
+    }
 }
 
 /// Creates the folder, and takes from others what they may do with it and with what lies in it.
@@ -45,9 +68,9 @@ pub(crate) fn prepare(config: &Config) -> io::Result<()> {
 /// and what it sealed is there.
 pub(crate) fn master_key(config: &Config, found: Found) -> Result<PathBuf, ConfigError> {
     let key = present_key(config);
-    match (key.exists(), found) {
+    match found {
         // A new key would open nothing of it.
-        (false, Found::Something) => Err(ConfigError::new(
+        Found::Something if !key.exists() => Err(ConfigError::new(
             "MASTER_KEY",
             format!(
                 "isn't set and {} is missing, but {} was sealed with a key.",
@@ -56,7 +79,7 @@ pub(crate) fn master_key(config: &Config, found: Found) -> Result<PathBuf, Confi
             ),
         )),
         // A mount that is missing, or another database of the server, looks the same as a first start, but for the key.
-        (true, Found::Nothing) if !config.init && !begun(config).exists() => {
+        Found::Lost if !config.init => {
             let variable = match config.database {
                 DatabaseConfig::Sqlite { .. } => "SQLITE_DATABASE_URL",
                 DatabaseConfig::Postgres { .. } => "DATABASE_URL",
@@ -69,8 +92,7 @@ pub(crate) fn master_key(config: &Config, found: Found) -> Result<PathBuf, Confi
             );
             Err(ConfigError::new(variable, problem))
         }
-        (true, _) => check_is_private(&key).map(|()| key),
-        (false, Found::Nothing) => Ok(key),
+        _ => check_is_private(&key).map(|()| key),
     }
 }
 
@@ -162,8 +184,8 @@ fn close_to_others(_path: &Path) {}
 mod tests {
     use super::*;
 
-    fn refusal(config: &Config, found: Found) -> Option<String> {
-        master_key(config, found).err().map(|error| error.to_string())
+    fn refusal(config: &Config, is_filled: bool) -> Option<String> {
+        master_key(config, Before::of(config).then(is_filled)).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -171,25 +193,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::in_folder(folder.path().join("data"));
         prepare(&config).unwrap();
-        assert_eq!(refusal(&config, Found::Nothing), None);
+        assert_eq!(refusal(&config, false), None);
         begin(&config).unwrap();
         std::fs::write(config.data_dir.join(MASTER_KEY), "key").unwrap();
         close_to_others(&config.data_dir.join(MASTER_KEY));
-        assert_eq!(refusal(&config, Found::Nothing), None, "a first start that was cut off goes on");
+        assert_eq!(refusal(&config, false), None, "a first start that was cut off goes on");
         complete(&config).unwrap();
         complete(&config).unwrap();
-        assert!(refusal(&config, Found::Nothing).unwrap().contains("--init"));
+        assert!(refusal(&config, false).unwrap().contains("--init"));
         config.init = true;
-        assert_eq!(refusal(&config, Found::Nothing), None);
+        assert_eq!(refusal(&config, false), None);
         config.init = false;
-        assert_eq!(refusal(&config, Found::Something), None);
+        assert_eq!(refusal(&config, true), None);
         let address = Box::new("postgres://zoe:battery@db.example/gateway".parse().unwrap());
         config.database = DatabaseConfig::Postgres { address };
-        let lost = refusal(&config, Found::Nothing).unwrap();
+        let lost = refusal(&config, false).unwrap();
         assert!(lost.starts_with("DATABASE_URL ") && lost.contains("zoe@db.example/gateway"), "{lost}");
         assert!(!lost.contains("battery"), "{lost}");
         std::fs::remove_file(config.data_dir.join(MASTER_KEY)).unwrap();
-        assert!(refusal(&config, Found::Something).unwrap().contains("sealed with a key"));
+        assert!(refusal(&config, true).unwrap().contains("sealed with a key"));
     }
 
     #[cfg(unix)]

@@ -68,7 +68,7 @@ pub(crate) async fn take_over(
     name: &str,
     import: Import,
 ) -> Result<InstanceId, TakeOverError> {
-    if backend::found(config).await? == Found::Nothing {
+    if backend::found(config).await? != Found::Something {
         return Err(TakeOverError::NoDatabase(config.database.to_string()));
     }
     let node = Node::of(&config.data_dir)?;

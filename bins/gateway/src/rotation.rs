@@ -57,7 +57,7 @@ pub enum RotateError {
 /// # Errors
 /// [`RotateError`]; run it again, and it goes on where it ended.
 pub async fn rotate_key(config: &Config) -> Result<Resealed, RotateError> {
-    if backend::found(config).await? == Found::Nothing {
+    if backend::found(config).await? != Found::Something {
         return Err(RotateError::NoDatabase(config.database.to_string()));
     }
     let node = Node::of(&config.data_dir)?;

@@ -89,7 +89,7 @@ async fn the_server_is_told_without_credentials() {
 /// The environment of a process with a folder of its own.
 fn environment<'a>(folder: &'a TempDir, url: &'a str) -> Vec<(&'a str, &'a str)> {
     let folder = folder.path().to_str().expect("UTF-8");
-    vec![("LISTEN", "127.0.0.1:0"), ("DATA_DIR", folder), ("DATABASE_URL", url), ("LOG", "debug")]
+    vec![("LISTEN", "127.0.0.1:0"), ("DATA_DIR", folder), ("DATABASE_URL", url), ("LOG", "info")]
 }
 
 fn is_told(log: &str) -> bool {

@@ -7,23 +7,24 @@ use storage_postgres::DatabaseAddress;
 use super::super::sentence;
 use super::finding::Finding;
 use crate::config::{Config, DatabaseConfig};
-use crate::data_dir::{self, Found};
+use crate::data_dir::{self, Before, Found};
 use crate::names;
 
 /// With less free space, in bytes, a busy gateway is full within days.
 const LITTLE_SPACE: u64 = 1 << 30;
 const DATABASE: &str = "database";
 
-/// What was found in the place of a database; nothing where it can't be looked at.
-type Looked = (Finding, Option<Found>);
+/// What was found in the place of a database, and whether anything is stored there; nothing where it can't be looked at.
+type Looked = (Finding, Option<bool>);
 
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
-    let (database, found) = match &config.database {
+    let before = Before::of(config);
+    let (database, is_filled) = match &config.database {
         DatabaseConfig::Sqlite { file } => sqlite(file),
         DatabaseConfig::Postgres { address } => postgres(config, address).await,
     };
     // Without a look at it, what the key in the folder is for isn't known.
-    let key = found.map(|found| key(config, found));
+    let key = is_filled.map(|is_filled| key(config, before.then(is_filled)));
     [folder(&config.data_dir)].into_iter().chain(key).chain([database]).collect()
 }
 
@@ -86,26 +87,24 @@ fn sqlite(file: &Path) -> Looked {
     let is_filled = file.metadata().is_ok_and(|found| found.len() > 0);
     if !is_filled {
         let finding = Finding::sound(DATABASE, format!("{shown}, which the first start makes"));
-        return (finding, Some(Found::Nothing));
+        return (finding, Some(false));
     }
     let finding = match storage_sqlite::examine(file) {
         Ok(found) if found.steps > 0 => of_an_earlier_release(&shown.to_string(), found.steps),
         Ok(found) => Finding::sound(DATABASE, format!("{shown}, {} MB", found.bytes >> 20)),
         Err(error) => Finding::broken(DATABASE, format!("{shown}: {}", sentence(&error))),
     };
-    (finding, Some(Found::Something))
+    (finding, Some(true))
 }
 
 async fn postgres(config: &Config, address: &DatabaseAddress) -> Looked {
     match storage_postgres::examine(address, Some(names::of_database(config))).await {
         Ok(found) if found.is_new() => {
             let text = format!("{address} can be reached; the first start makes its tables");
-            (Finding::sound(DATABASE, text), Some(Found::Nothing))
+            (Finding::sound(DATABASE, text), Some(false))
         }
-        Ok(found) if found.steps > 0 => {
-            (of_an_earlier_release(address.shown(), found.steps), Some(Found::Something))
-        }
-        Ok(_) => (Finding::sound(DATABASE, format!("{address} can be reached")), Some(Found::Something)),
+        Ok(found) if found.steps > 0 => (of_an_earlier_release(address.shown(), found.steps), Some(true)),
+        Ok(_) => (Finding::sound(DATABASE, format!("{address} can be reached")), Some(true)),
         Err(error) => (Finding::broken(DATABASE, format!("{address}: {}", sentence(&error))), None),
     }
 }
