@@ -18,4 +18,6 @@ mod files;
 mod hostile;
 mod kill;
 mod layering;
+mod outage;
 mod readme;
+mod traffic;
