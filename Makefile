@@ -75,7 +75,7 @@ package: ## the wa-* crates as they would be published, and a program outside th
 	cd $(TARGET)/embedder && $(CARGO) test --target-dir $(TARGET)/embedder/target \
 		$(foreach crate,$(PUBLISHED),--config 'patch.crates-io.$(crate).path="$(TARGET)/package/$(crate)-$(VERSION)"')
 
-bench: $(BASELINE) ## criterion, and the whole process in release builds, now and at first: a table, and target/bench.json
+bench: $(BASELINE) ## criterion, and the whole process in release builds, now (on SQLite, on PostgreSQL) and at first: a table, and target/bench.json
 	$(CARGO) build --locked --release --bin trunkline
 	$(CARGO) bench --locked -p wa-binary -p wa-noise -p wa-signal -p wa-media -p storage-sqlite -p webhook
 	BASELINE=$(BASELINE) $(CARGO) run --locked --release -p trunkline-tests --bin bench

@@ -125,7 +125,7 @@ def until(what, look):
 class World:
     """A simulator, a gateway, a receiver, and what they have in them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, database):
         self.simulator = Process("simulate", "--listen", "127.0.0.1:0")
         info = json.loads(self.simulator.line)
         self.gateway = Process(
@@ -137,6 +137,7 @@ class World:
             OUTBOUND_ALLOW="127.0.0.0/8",
             ADMIN_EMAIL=ADMIN[0],
             ADMIN_PASSWORD=ADMIN[1],
+            **database,
         )
         receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
@@ -211,10 +212,21 @@ class World:
         self.simulator.stop()
 
 
+def database(name):
+    """Where the gateway stores: in a schema of its own on the server of CONTRACT_DATABASE_URL, if there is one."""
+    server = os.environ.get("CONTRACT_DATABASE_URL")
+    if not server:
+        return {}
+    schema = f"trunkline_contract_{name}"
+    anew = f"SET client_min_messages = warning; DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}"
+    subprocess.run(["psql", "--quiet", "--command", anew, server], check=True)
+    return {"DATABASE_URL": f"{server}?options=-c%20search_path%3D{schema}"}
+
+
 def judge(name, folder):
     """One run of schemathesis in a world of its own: what it has printed, whether it found nothing, and how many requests it
     has judged."""
-    world = World(os.path.join(folder, f"{name}-data"))
+    world = World(os.path.join(folder, f"{name}-data"), database(name))
     try:
         admin = world.log_in(ADMIN)
         who = admin

@@ -52,6 +52,8 @@ const USES: &[(&str, &[&str])] = &[
             "outbound",
             "services",
             "storage",
+            "storage-postgres",
+            "storage-sql",
             "storage-sqlite",
             "wa-client",
             "wa-import",

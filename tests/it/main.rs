@@ -19,6 +19,8 @@ mod files;
 mod hostile;
 mod kill;
 mod layering;
+mod outage;
 mod readme;
+mod traffic;
 
 mod program;

@@ -21,11 +21,13 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::backend::{Backend, BackendError};
-use crate::config::{AdminConfig, Config, DatabaseConfig, MediaStore};
+use crate::backend::{self, Backend, BackendError};
+use crate::config::{AdminConfig, Config, MediaStore};
+use crate::data_dir::Found;
 use crate::dialects;
 use crate::first_start::FirstStart;
 use crate::middleware::edge;
+use crate::names;
 use crate::node::{Node, NodeError};
 use crate::openapi;
 use crate::routes;
@@ -42,7 +44,7 @@ const ANSWERS_END: Duration = Duration::from_millis(1_500);
 const CHANGES_END: Duration = Duration::from_millis(2_500);
 /// When instances and deliveries are cut off.
 const SERVICES_END: Duration = Duration::from_millis(3_800);
-/// When the database is left to what SQLite does at its next opening.
+/// When the database is left to what it does by itself with what wasn't committed.
 const DATABASE_END: Duration = Duration::from_millis(4_700);
 /// Under this name the database keeps the secret of the login tokens.
 const JWT_SECRET: &str = "jwt_secret";
@@ -247,9 +249,8 @@ pub enum RenewError {
 /// # Errors
 /// [`RenewError`].
 pub async fn renew(config: &Config, email: &str, renewal: Renewal) -> Result<String, RenewError> {
-    let DatabaseConfig::Sqlite { file } = &config.database;
-    if !file.exists() {
-        return Err(RenewError::NoDatabase(file.display().to_string()));
+    if backend::found(config).await? != Found::Something {
+        return Err(RenewError::NoDatabase(config.database.to_string()));
     }
     let backend = Backend::open(config).await?;
     let auth = AuthService::new(backend.storage(), &auth(config, &*backend.storage()).await?);
@@ -294,7 +295,7 @@ async fn services(
 ) -> Result<Services, StartError> {
     let storage = backend.storage();
     let auth = auth(config, &*storage).await?;
-    let resolver = whatsapp::resolver(config);
+    let resolver = names::resolver(config);
     let route = Route::new(config, guard, resolver.clone())?;
     let versions = route.versions(&config.whatsapp, Arc::clone(&storage))?;
     let companions = route.companions(backend.clone(), versions.clone())?;
@@ -338,7 +339,7 @@ fn media_options(config: &Config) -> Result<MediaOptions, OutboundError> {
 pub(crate) fn bucket(config: &Config) -> Result<Option<Bucket>, OutboundError> {
     let MediaStore::Bucket(settings) = &config.media_store else { return Ok(None) };
     let authorities = whatsapp::authorities("S3_CA_FILE", config.s3_ca_file.as_deref())?;
-    Ok(Some(Bucket::new((**settings).clone(), whatsapp::resolver(config), &authorities)?))
+    Ok(Some(Bucket::new((**settings).clone(), names::resolver(config), &authorities)?))
 }
 
 /// The programs of this machine that make pictures. What is missing is said once.

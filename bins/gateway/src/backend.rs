@@ -4,19 +4,23 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use storage::{Epoch, InstanceId, Storage};
-use storage_sqlite::{CommitFigures, MasterKey, MasterKeyError, OpenError, SqliteDatabase, WriteFailure};
+use storage::{Epoch, InstanceId, Storage, StorageError};
+use storage_postgres::{Options, PostgresDatabase};
+use storage_sql::{CommitFigures, MasterKey, MasterKeyError, Resealed, WriteFailure};
+use storage_sqlite::SqliteDatabase;
 use thiserror::Error;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, spawn_blocking};
 use wa_client::Store;
 
 use crate::config::{Config, ConfigError, DatabaseConfig};
-use crate::data_dir;
+use crate::data_dir::{self, Before, Found};
+use crate::names;
 
 /// An open database.
 #[derive(Clone)]
 pub(crate) enum Backend {
     Sqlite(SqliteDatabase),
+    Postgres(PostgresDatabase),
 }
 
 /// Why the database can't be used.
@@ -38,9 +42,18 @@ pub enum BackendError {
         #[source]
         source: io::Error,
     },
-    /// It can't be opened.
+    /// The file can't be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Sqlite(#[from] storage_sqlite::OpenError),
+    /// The database on a server can't be opened.
+    #[error("the database {at} can't be used")]
+    Postgres {
+        /// Where it is, without the password.
+        at: String,
+        /// Why not.
+        #[source]
+        source: storage_postgres::OpenError,
+    },
     /// Opening it failed in an unexpected way.
     #[error("the database could not be opened")]
     Panicked(#[from] JoinError),
@@ -52,28 +65,41 @@ impl Backend {
     /// # Errors
     /// When the master key can't be used, or the database can't be opened.
     pub(crate) async fn open(config: &Config) -> Result<Self, BackendError> {
-        let config = config.clone();
-        // Opening reads and writes files.
-        let opening = tokio::task::spawn_blocking(move || {
-            let unusable = |source| BackendError::DataDir { folder: config.data_dir.clone(), source };
-            data_dir::prepare(&config).map_err(unusable)?;
-            let key = master_key(&config)?;
-            let database = match &config.database {
-                DatabaseConfig::Sqlite { file } => {
-                    let url = format!("file:{}", file.display());
-                    Self::Sqlite(SqliteDatabase::open(&url, key)?)
-                }
-            };
-            data_dir::complete(&config).map_err(unusable)?;
-            Ok(database)
+        // A key that is configured opens what there is, or begins it.
+        let found = match config.master_key {
+            Some(_) => Found::Something,
+            None => found(config).await?,
+        };
+        let unusable =
+            |config: &Config, source| BackendError::DataDir { folder: config.data_dir.clone(), source };
+        let key = on_files(config, move |config| {
+            data_dir::prepare(config).map_err(|source| unusable(config, source))?;
+            master_key(config, found)
         });
-        opening.await?
+        let key = key.await?;
+        let database = match &config.database {
+            DatabaseConfig::Sqlite { file } => {
+                let url = format!("file:{}", file.display());
+                Self::Sqlite(on_files(config, move |_| Ok(SqliteDatabase::open(&url, key)?)).await?)
+            }
+            DatabaseConfig::Postgres { address } => {
+                let refused = |source| BackendError::Postgres { at: address.to_string(), source };
+                let mut options = Options::default();
+                options.resolver = Some(names::of_database(config));
+                let opened = PostgresDatabase::open_with(address, key, options).await;
+                Self::Postgres(opened.map_err(refused)?)
+            }
+        };
+        on_files(config, move |config| data_dir::complete(config).map_err(|source| unusable(config, source)))
+            .await?;
+        Ok(database)
     }
 
     /// What the services store.
     pub(crate) fn storage(&self) -> Arc<dyn Storage> {
         match self {
             Self::Sqlite(database) => Arc::new(database.clone()),
+            Self::Postgres(database) => Arc::new(database.clone()),
         }
     }
 
@@ -81,6 +107,7 @@ impl Backend {
     pub(crate) fn companion_store(&self, instance: InstanceId, epoch: Epoch) -> Store {
         match self {
             Self::Sqlite(database) => database.companion_store(instance, epoch),
+            Self::Postgres(database) => database.companion_store(instance, epoch),
         }
     }
 
@@ -88,6 +115,7 @@ impl Backend {
     pub(crate) fn provider(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
         }
     }
 
@@ -95,6 +123,7 @@ impl Backend {
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Sqlite(database) => format!("file:{}", database.path().display()),
+            Self::Postgres(database) => database.address().place().to_owned(),
         }
     }
 
@@ -102,6 +131,7 @@ impl Backend {
     pub(crate) fn write_failure(&self) -> Option<WriteFailure> {
         match self {
             Self::Sqlite(database) => database.write_failure(),
+            Self::Postgres(database) => database.write_failure(),
         }
     }
 
@@ -109,6 +139,15 @@ impl Backend {
     pub(crate) fn commit_figures(&self) -> CommitFigures {
         match self {
             Self::Sqlite(database) => database.commit_figures(),
+            Self::Postgres(database) => database.commit_figures(),
+        }
+    }
+
+    /// Seals with the present master key what another one has sealed.
+    pub(crate) async fn reseal(&self) -> Result<Resealed, StorageError> {
+        match self {
+            Self::Sqlite(database) => database.reseal().await,
+            Self::Postgres(database) => database.reseal().await,
         }
     }
 
@@ -116,16 +155,45 @@ impl Backend {
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(database) => database.close().await,
+            Self::Postgres(database) => database.close().await,
         }
     }
 }
 
-fn master_key(config: &Config) -> Result<MasterKey, BackendError> {
+/// Looks whether anything is stored, and changes nothing.
+///
+/// # Errors
+/// When the server can't be asked.
+pub(crate) async fn found(config: &Config) -> Result<Found, BackendError> {
+    let before = Before::of(config);
+    let is_filled = match &config.database {
+        DatabaseConfig::Sqlite { file } => file.metadata().is_ok_and(|found| found.len() > 0),
+        DatabaseConfig::Postgres { address } => {
+            let refused = |source| BackendError::Postgres { at: address.to_string(), source };
+            !storage_postgres::examine(address, Some(names::of_database(config)))
+                .await
+                .map_err(refused)?
+                .is_new()
+        }
+    };
+    Ok(before.then(is_filled))
+}
+
+/// What reads and writes files keeps no task waiting.
+async fn on_files<T: Send + 'static>(
+    config: &Config,
+    work: impl FnOnce(&Config) -> Result<T, BackendError> + Send + 'static,
+) -> Result<T, BackendError> {
+    let config = config.clone();
+    spawn_blocking(move || work(&config)).await?
+}
+
+fn master_key(config: &Config, found: Found) -> Result<MasterKey, BackendError> {
     if let Some(key) = &config.master_key {
         let previous = config.previous_master_key.clone();
         return Ok(previous.into_iter().fold(key.clone(), MasterKey::in_place_of));
     }
-    let file = data_dir::master_key(config)?;
+    let file = data_dir::master_key(config, found)?;
     if !file.exists() {
         let unusable = |source| BackendError::DataDir { folder: config.data_dir.clone(), source };
         data_dir::begin(config).map_err(unusable)?;

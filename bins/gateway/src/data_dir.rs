@@ -16,6 +16,38 @@ const BEGUN: &str = "first-start.pending";
 const PRIVATE: [&str; 5] =
     [PREVIOUS_KEY, "first-start.txt", "new-password.txt", "new-api-key.txt", "node.id"];
 
+/// What a look at the database that is configured found in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is missing, or nothing was ever stored in it.
+    Nothing,
+    /// The same, though the key in the folder has sealed a database.
+    Lost,
+    /// Something is stored in it.
+    Something,
+}
+
+/// The data folder, before the database is looked at: whoever begins one meanwhile makes the key first, and takes the mark of
+/// a beginning away last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Before {
+    has_sealed: bool,
+}
+
+impl Before {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self { has_sealed: present_key(config).exists() && !begun(config).exists() }
+    }
+
+    pub(crate) fn then(self, is_filled: bool) -> Found {
+        match (is_filled, self.has_sealed) {
+            (true, _) => Found::Something,
+            (false, true) => Found::Lost,
+            (false, false) => Found::Nothing,
+        }
+    }
+}
+
 /// Creates the folder, and takes from others what they may do with it and with what lies in it.
 pub(crate) fn prepare(config: &Config) -> io::Result<()> {
     let folder = &config.data_dir;
@@ -34,32 +66,33 @@ pub(crate) fn prepare(config: &Config) -> io::Result<()> {
 /// # Errors
 /// When others can read the key; when what it sealed is missing, unless that is to be begun anew; when the key is missing,
 /// and what it sealed is there.
-pub(crate) fn master_key(config: &Config) -> Result<PathBuf, ConfigError> {
+pub(crate) fn master_key(config: &Config, found: Found) -> Result<PathBuf, ConfigError> {
     let key = present_key(config);
-    let DatabaseConfig::Sqlite { file: database } = &config.database;
-    let is_filled = database.metadata().is_ok_and(|found| found.len() > 0);
-    match (key.exists(), is_filled) {
+    match found {
         // A new key would open nothing of it.
-        (false, true) => Err(ConfigError::new(
+        Found::Something if !key.exists() => Err(ConfigError::new(
             "MASTER_KEY",
             format!(
                 "isn't set and {} is missing, but {} was sealed with a key.",
                 key.display(),
-                database.display()
+                config.database
             ),
         )),
-        // A mount that is missing looks the same as a first start, but for the key.
-        (true, false) if !config.init && !begun(config).exists() => Err(ConfigError::new(
-            "SQLITE_DATABASE_URL",
-            format!(
+        // A mount that is missing, or another database of the server, looks the same as a first start, but for the key.
+        Found::Lost if !config.init => {
+            let variable = match config.database {
+                DatabaseConfig::Sqlite { .. } => "SQLITE_DATABASE_URL",
+                DatabaseConfig::Postgres { .. } => "DATABASE_URL",
+            };
+            let problem = format!(
                 "names {}, which is missing or empty, though {} has sealed a database. Bring it back; if it is lost for \
-                 good, --init makes a new one.",
-                database.display(),
+                 good, or another one is to be begun, --init makes a new one.",
+                config.database,
                 key.display()
-            ),
-        )),
-        (true, _) => check_is_private(&key).map(|()| key),
-        (false, false) => Ok(key),
+            );
+            Err(ConfigError::new(variable, problem))
+        }
+        _ => check_is_private(&key).map(|()| key),
     }
 }
 
@@ -151,8 +184,8 @@ fn close_to_others(_path: &Path) {}
 mod tests {
     use super::*;
 
-    fn refusal(config: &Config) -> Option<String> {
-        master_key(config).err().map(|error| error.to_string())
+    fn refusal(config: &Config, is_filled: bool) -> Option<String> {
+        master_key(config, Before::of(config).then(is_filled)).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -160,24 +193,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::in_folder(folder.path().join("data"));
         prepare(&config).unwrap();
-        assert_eq!(refusal(&config), None);
+        assert_eq!(refusal(&config, false), None);
         begin(&config).unwrap();
         std::fs::write(config.data_dir.join(MASTER_KEY), "key").unwrap();
         close_to_others(&config.data_dir.join(MASTER_KEY));
-        assert_eq!(refusal(&config), None, "a first start that was cut off goes on");
+        assert_eq!(refusal(&config, false), None, "a first start that was cut off goes on");
         complete(&config).unwrap();
         complete(&config).unwrap();
-        assert!(refusal(&config).unwrap().contains("--init"));
+        assert!(refusal(&config, false).unwrap().contains("--init"));
         config.init = true;
-        assert_eq!(refusal(&config), None);
+        assert_eq!(refusal(&config, false), None);
         config.init = false;
-        let DatabaseConfig::Sqlite { file } = &config.database;
-        std::fs::write(file, "").unwrap();
-        assert!(refusal(&config).unwrap().contains("--init"));
-        std::fs::write(file, "tables").unwrap();
-        assert_eq!(refusal(&config), None);
+        assert_eq!(refusal(&config, true), None);
+        let address = Box::new("postgres://zoe:battery@db.example/gateway".parse().unwrap());
+        config.database = DatabaseConfig::Postgres { address };
+        let lost = refusal(&config, false).unwrap();
+        assert!(lost.starts_with("DATABASE_URL ") && lost.contains("zoe@db.example/gateway"), "{lost}");
+        assert!(!lost.contains("battery"), "{lost}");
         std::fs::remove_file(config.data_dir.join(MASTER_KEY)).unwrap();
-        assert!(refusal(&config).unwrap().contains("sealed with a key"));
+        assert!(refusal(&config, true).unwrap().contains("sealed with a key"));
     }
 
     #[cfg(unix)]

@@ -46,6 +46,8 @@ mod moving;
 mod backend;
 mod data_dir;
 
+mod names;
+
 mod bodies;
 mod codes;
 mod completion;

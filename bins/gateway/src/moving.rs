@@ -12,8 +12,9 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 use wa_import::{Baileys, Import, ImportError, MAX_TOTAL, MAX_VALUE};
 
-use crate::backend::{Backend, BackendError};
-use crate::config::{Config, DatabaseConfig};
+use crate::backend::{self, Backend, BackendError};
+use crate::config::Config;
+use crate::data_dir::Found;
 use crate::node::{Node, NodeError};
 
 /// Why a store can't be read.
@@ -67,9 +68,8 @@ pub(crate) async fn take_over(
     name: &str,
     import: Import,
 ) -> Result<InstanceId, TakeOverError> {
-    let DatabaseConfig::Sqlite { file } = &config.database;
-    if !file.exists() {
-        return Err(TakeOverError::NoDatabase(file.display().to_string()));
+    if backend::found(config).await? != Found::Something {
+        return Err(TakeOverError::NoDatabase(config.database.to_string()));
     }
     let node = Node::of(&config.data_dir)?;
     if !node.is_alone() {

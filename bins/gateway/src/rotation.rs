@@ -7,12 +7,12 @@
 use std::io;
 use std::path::Path;
 
-use storage_sqlite::{MasterKey, Resealed};
+use storage_sql::{MasterKey, Resealed};
 use thiserror::Error;
 
-use crate::backend::{Backend, BackendError};
-use crate::config::{Config, DatabaseConfig};
-use crate::data_dir;
+use crate::backend::{self, Backend, BackendError};
+use crate::config::Config;
+use crate::data_dir::{self, Found};
 use crate::node::{Node, NodeError};
 use crate::private_file;
 
@@ -57,9 +57,8 @@ pub enum RotateError {
 /// # Errors
 /// [`RotateError`]; run it again, and it goes on where it ended.
 pub async fn rotate_key(config: &Config) -> Result<Resealed, RotateError> {
-    let DatabaseConfig::Sqlite { file } = &config.database;
-    if !file.exists() {
-        return Err(RotateError::NoDatabase(file.display().to_string()));
+    if backend::found(config).await? != Found::Something {
+        return Err(RotateError::NoDatabase(config.database.to_string()));
     }
     let node = Node::of(&config.data_dir)?;
     if !node.is_alone() {
@@ -88,8 +87,7 @@ async fn reseal(backend: &Backend, node: &Node) -> Result<Resealed, RotateError>
     if held > 0 {
         return Err(RotateError::Running);
     }
-    let Backend::Sqlite(database) = backend;
-    Ok(database.reseal().await?)
+    Ok(backend.reseal().await?)
 }
 
 /// Keeps the present key as the previous one, and puts a new one in its place; unless that was done already.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use reqwest::Url;
 use services::Services;
 use storage::ApiKey;
-use storage_sqlite::WriteFailure;
+use storage_sql::WriteFailure;
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 

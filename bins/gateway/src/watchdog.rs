@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 const BEAT: Duration = Duration::from_secs(60);
 /// How often while something is wrong: nobody has to call for the end of it to be noticed.
 const BEAT_IN_TROUBLE: Duration = Duration::from_secs(5);
-/// What has not happened after so long hangs: six times as long as SQLite waits for somebody's lock.
+/// What has not happened after so long hangs: six times as long as SQLite waits for somebody's lock, or PostgreSQL for a connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Under this name the database keeps the tiny row.
 const ROW: &str = "watchdog";

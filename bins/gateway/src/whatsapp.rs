@@ -193,14 +193,6 @@ fn client_config(connection: &ConnectionSettings, computing: &Computing) -> wa_c
     config
 }
 
-/// Asks the name servers that are configured, else the system's.
-pub(crate) fn resolver(config: &Config) -> Resolver {
-    match &config.dns_servers[..] {
-        [] => Resolver::system(),
-        servers => Resolver::of_servers(servers),
-    }
-}
-
 /// The public authorities and those in the file.
 pub(crate) fn authorities(variable: &'static str, file: Option<&Path>) -> Result<Authorities, OutboundError> {
     match file {

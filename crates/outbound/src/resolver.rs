@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +74,16 @@ impl Resolver {
         let bound = || Arc::new(Semaphore::new(AT_ONCE));
         let names = Arc::default();
         Self { lookup, configured: bound(), answered: bound(), foreign: bound(), names }
+    }
+
+    /// The addresses of a name that the configuration has, for connections that are none of [`Dialer`](crate::Dialer)'s: at
+    /// least one.
+    ///
+    /// # Errors
+    /// [`ResolveError`], after a few seconds at the latest.
+    pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        let found = self.resolve(name, 0, NamedBy::Configuration).await?;
+        Ok(found.into_iter().map(|address| address.ip()).collect())
     }
 
     /// The addresses of a name with this port; at least one.

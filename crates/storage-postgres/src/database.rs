@@ -11,6 +11,7 @@ use crate::postgres::queue::WriteQueue;
 use crate::postgres::readers::{Readers, Sees};
 use crate::postgres::work::Work;
 use crate::postgres::{Touches, Tx};
+use crate::resolver::Resolver;
 
 /// The gateway's database on a PostgreSQL server: implements all traits of `storage`, and hands out the stores of companions.
 ///
@@ -34,11 +35,13 @@ pub struct Options {
     pub batch: usize,
     /// What time it is, in the place of the server's own clock, which all processes on the database share.
     pub clock: Option<Clock>,
+    /// Looks the server's name up, in the place of the system.
+    pub resolver: Option<Resolver>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 8, queue: 16_384, batch: 64, clock: None }
+        Self { readers: 8, queue: 16_384, batch: 64, clock: None, resolver: None }
     }
 }
 
@@ -70,7 +73,7 @@ impl PostgresDatabase {
         master: MasterKey,
         options: Options,
     ) -> Result<Self, OpenError> {
-        let connector = Connector::new(address).map_err(OpenError::Certificates)?;
+        let connector = Connector::new(address, options.resolver).map_err(OpenError::Certificates)?;
         let sealer = Sealer::for_service(&master);
         prepare(&connector, &sealer, &master).await?;
         let commits = Commits::default();

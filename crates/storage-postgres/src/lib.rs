@@ -13,9 +13,11 @@ mod records;
 mod words;
 
 mod address;
+mod resolver;
 mod statement;
 mod text;
 
 pub use address::{DatabaseAddress, InvalidAddress};
 pub use database::{Options, PostgresDatabase};
 pub use open::{Examined, OpenError, examine};
+pub use resolver::Resolver;

@@ -8,6 +8,7 @@ use storage_sql::{MasterKey, Sealer};
 
 use crate::address::DatabaseAddress;
 use crate::postgres::connect::Connector;
+use crate::resolver::Resolver;
 
 /// The steps of the schema, in their order, each with what takes it.
 const STEPS: &[(&str, &str)] =
@@ -27,7 +28,7 @@ pub enum OpenError {
     #[error("the certificates that sslrootcert names can't be used")]
     Certificates(#[source] std::io::Error),
     /// The server can't be reached, or lets nobody in.
-    #[error("the database server can't be reached")]
+    #[error("there is no connection to its server")]
     Connection(#[from] ConnectionError),
     /// Text would not be what it is here.
     #[error("the database's encoding is {encoding}; it must be UTF8")]
@@ -62,12 +63,20 @@ pub struct Examined {
     pub steps: usize,
 }
 
+impl Examined {
+    /// Whether nothing was ever stored in it.
+    pub fn is_new(&self) -> bool {
+        self.steps == STEPS.len()
+    }
+}
+
 /// Looks at a database and changes nothing, also while a gateway uses it. What is sealed in it stays sealed.
 ///
 /// # Errors
 /// [`OpenError`], as opening it would fail.
-pub async fn examine(address: &DatabaseAddress) -> Result<Examined, OpenError> {
-    let mut session = Connector::new(address).map_err(OpenError::Certificates)?.connect().await?;
+pub async fn examine(address: &DatabaseAddress, resolver: Option<Resolver>) -> Result<Examined, OpenError> {
+    let connector = Connector::new(address, resolver).map_err(OpenError::Certificates)?;
+    let mut session = connector.connect().await?;
     let db = &mut session.db;
     check_encoding(db).await?;
     let there =

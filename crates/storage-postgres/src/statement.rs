@@ -1,13 +1,12 @@
 //! Statements of the hot path with a fixed text, which diesel would otherwise prepare anew each time, and those that it has
 //! no words for.
 
-use std::collections::BTreeMap;
-
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
-use storage::{Day, Usage};
+use storage::Usage;
+use storage_sql::Counts;
 
 /// A statement whose values stand where its text has a `?`, in the order of the fields.
 macro_rules! statements {
@@ -117,7 +116,7 @@ statements! {
 }
 
 impl AddUsage {
-    pub(crate) fn of(counts: &BTreeMap<(i64, Day), Usage>) -> Self {
+    pub(crate) fn of(counts: &Counts) -> Self {
         let column = |of: fn(&Usage) -> u64| {
             counts.values().map(|usage| i64::try_from(of(usage)).unwrap_or(i64::MAX)).collect::<Vec<_>>()
         };

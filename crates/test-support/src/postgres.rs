@@ -3,9 +3,9 @@
 //! The server is the one at its usual port on this machine, if it lets `postgres` or `root` in without a password; else one
 //! that is started from the installed programs for as long as the tests run; else there is none, which is said loudly.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -105,34 +105,123 @@ async fn find() -> Option<String> {
             return Some(url.to_owned());
         }
     }
-    let url = start()?;
+    let server = Server::start()?;
+    let url = server.url();
+    // It ends with the process.
+    std::mem::forget(server);
     connect(&url).await.map(|_| url)
 }
 
-/// Starts a server that ends with this process: the shell that looks after it notices that its input has ended.
-fn start() -> Option<String> {
-    let programs = programs()?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-    let script = format!(
-        "set -e; data=$(mktemp -d); trap 'pg_ctl -D $data/db -m immediate stop; rm -rf $data' EXIT; \
-         initdb -D $data/db -U postgres -A trust --no-sync >/dev/null; \
-         pg_ctl -D $data/db -w -l $data/log -o '-p {port} -h 127.0.0.1 -k /tmp' start >/dev/null; echo up; cat >/dev/null"
-    );
-    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", &script])
-        .env("PATH", path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut shell = shell.spawn().ok()?;
-    let mut said = [0; 2];
-    shell.stdout.take()?.read_exact(&mut said).ok()?;
-    // Its input stays open for as long as the process lives.
-    std::mem::forget(shell);
-    Some(format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+/// A server of a test's own, which can be stopped and started. It ends with this value, or with the process: the shell that
+/// looks after it notices that its input has ended.
+pub struct Server {
+    port: u16,
+    shell: Child,
+    said: BufReader<ChildStdout>,
 }
+
+impl Server {
+    /// Starts one from the installed programs, if there are any.
+    pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same, which speaks TLS with this certificate and its key (PEM), and nothing else to clients over the network.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Option<Self> {
+        Self::start_with(&[("CERTIFICATE", certificate), ("KEY", key)])
+    }
+
+    fn start_with(environment: &[(&str, &str)]) -> Option<Self> {
+        let programs = programs()?;
+        let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+        let script = SCRIPT.replace("PORT", &port.to_string());
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", AS_NOBODY_SPECIAL, "sh", &script])
+            .envs([("PATH", path.as_str()), ("TMPDIR", "/tmp")])
+            .envs(environment.iter().copied())
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut shell = shell.spawn().ok()?;
+        let said = BufReader::new(shell.stdout.take()?);
+        let mut server = Self { port, shell, said };
+        server.hear("up").then_some(server)
+    }
+
+    /// Where it is, also while it is stopped.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Ends the server at once, as a crash does, with all that it had not made durable.
+    ///
+    /// # Panics
+    /// When it can't be stopped.
+    pub fn stop(&mut self) {
+        self.tell("stop");
+        assert!(self.hear("down"), "the server stops");
+    }
+
+    /// Starts it anew.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn start_again(&mut self) {
+        self.tell("start");
+        assert!(self.hear("up"), "the server starts");
+    }
+
+    /// A connection to it, as a tool of its administrator would have.
+    ///
+    /// # Panics
+    /// While it is stopped.
+    pub async fn connect(&self) -> Client {
+        connect(&self.url()).await.expect("the server is there")
+    }
+
+    fn tell(&mut self, word: &str) {
+        let input = self.shell.stdin.as_mut().expect("piped");
+        writeln!(input, "{word}").expect("the shell listens");
+    }
+
+    fn hear(&mut self, word: &str) -> bool {
+        let mut line = String::new();
+        self.said.read_line(&mut line).is_ok() && line.trim() == word
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+/// A server refuses to be run by root, who may be somebody else.
+const AS_NOBODY_SPECIAL: &str = "[ \"$(id -u)\" = 0 ] || exec sh -c \"$1\"; \
+                                 exec setpriv --reuid=postgres --regid=postgres --clear-groups sh -c \"$1\"";
+
+/// Looks after a server for as long as there is input, which stops and starts it.
+const SCRIPT: &str =
+    "set -e; data=$(mktemp -d); trap 'pg_ctl -D $data/db -m immediate stop >/dev/null; rm -rf $data' EXIT
+initdb -D $data/db -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null
+if [ -n \"$CERTIFICATE\" ]; then
+  printf %s \"$CERTIFICATE\" >$data/db/server.crt
+  (umask 077; printf %s \"$KEY\" >$data/db/server.key)
+  echo 'ssl = on' >>$data/db/postgresql.conf
+  sed -i 's/^host /hostssl /' $data/db/pg_hba.conf
+fi
+start() { pg_ctl -D $data/db -w -l $data/log -o '-p PORT -h 127.0.0.1 -k /tmp' start >/dev/null; echo up; }
+start
+while read -r word; do
+  case $word in
+    stop) pg_ctl -D $data/db -m immediate -w stop >/dev/null; echo down ;;
+    start) start ;;
+  esac
+done";
 
 /// The folder with `initdb`: one of the path, or the newest version that is installed.
 fn programs() -> Option<PathBuf> {

@@ -11,7 +11,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use report::Report;
-use side::Side;
+use side::{Kind, Side};
+use test_support::postgres::{self, Scratch};
+
+use crate::process::binary;
 
 /// How large a run is.
 pub struct Plan {
@@ -23,10 +26,13 @@ pub struct Plan {
     pub rounds: usize,
     /// Another `trunkline` binary that does the same, round by round in turn.
     pub baseline: Option<PathBuf>,
+    /// Whether the binary does the same on PostgreSQL as well, where there is a server.
+    pub postgres: bool,
 }
 
 impl Plan {
-    /// The default plan, scaled by `BENCH_INSTANCES`, `BENCH_SECONDS` and `BENCH_ROUNDS`, against `BASELINE`.
+    /// The default plan, scaled by `BENCH_INSTANCES`, `BENCH_SECONDS` and `BENCH_ROUNDS`, against `BASELINE`, and without
+    /// PostgreSQL when `BENCH_POSTGRES` is `0`.
     pub fn from_environment() -> Self {
         let number = |name: &str, default: usize| {
             std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
@@ -37,6 +43,7 @@ impl Plan {
             round: Duration::from_secs(number("BENCH_SECONDS", 10) as u64),
             rounds: number("BENCH_ROUNDS", 3),
             baseline: baseline.map(PathBuf::from),
+            postgres: std::env::var_os("BENCH_POSTGRES").is_none_or(|value| value != "0"),
         }
     }
 }
@@ -51,9 +58,17 @@ const RECEIVED_PER_SECOND: usize = 2_000;
 pub async fn run(plan: &Plan) -> Report {
     let mut sides = Vec::new();
     if let Some(path) = &plan.baseline {
-        sides.push(Side::start("baseline", Some(path)).await);
+        sides.push(Side::start(Kind::Baseline, path.clone(), None).await);
     }
-    sides.push(Side::start("now", None).await);
+    sides.push(Side::start(Kind::Now, binary().to_owned(), None).await);
+    if plan.postgres {
+        match Scratch::find().await {
+            Some(scratch) => {
+                sides.push(Side::start(Kind::Postgres, binary().to_owned(), Some(scratch)).await);
+            }
+            None => postgres::skip(),
+        }
+    }
 
     for side in &mut sides {
         side.pair(plan.instances).await;
@@ -77,11 +92,8 @@ pub async fn run(plan: &Plan) -> Report {
     for round in 0..plan.rounds {
         in_turn(&mut sides, round, async |side| side.tell_many().await).await;
     }
-    // The first version knows no groups.
-    if let Some(side) = sides.last_mut() {
-        for round in 0..plan.rounds {
-            side.write_to_a_crowd(round).await;
-        }
+    for round in 0..plan.rounds {
+        in_turn(&mut sides, round, async |side| side.write_to_a_crowd(round).await).await;
     }
     for round in 0..plan.rounds {
         in_turn(&mut sides, round, async |side| side.move_files().await).await;
@@ -89,8 +101,7 @@ pub async fn run(plan: &Plan) -> Report {
     for round in 0..plan.rounds {
         in_turn(&mut sides, round, async |side| side.kill_in_a_burst().await).await;
     }
-    let mut samples = sides.into_iter().map(Side::into_samples).rev();
-    Report::new(plan, samples.next().unwrap_or_default(), samples.next())
+    Report::new(plan, sides.into_iter().map(Side::into_samples).collect())
 }
 
 /// Lets each side do a step, another one first in every round: neither always meets the warmer machine.

@@ -4,6 +4,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::Plan;
+use super::side::Kind;
 
 /// What is measured, in the order of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,54 +144,73 @@ impl Samples {
     }
 }
 
-/// The figures of one run, medians of its rounds, with what was aimed at and with those of the baseline.
+/// The figures of one run, medians of its rounds, side by side, with what was aimed at.
 pub struct Report {
     plan: Value,
     instances: usize,
-    current: Samples,
-    baseline: Option<Samples>,
+    sides: BTreeMap<Kind, Samples>,
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan, current: Samples, baseline: Option<Samples>) -> Self {
+    pub(super) fn new(plan: &Plan, sides: BTreeMap<Kind, Samples>) -> Self {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let instances = plan.instances;
         let plan = json!({
             "instances": instances, "roundSeconds": plan.round.as_secs(), "rounds": plan.rounds, "cores": cores,
         });
-        Self { plan, instances, current, baseline }
+        Self { plan, instances, sides }
     }
 
     /// The figures as JSON, for comparing runs.
     pub fn to_json(&self) -> String {
         let figure = |&Description(figure, key, _, aim): &Description| {
-            let baseline = self.baseline.as_ref().map(|baseline| baseline.median(figure));
-            let value = self.current.median(figure);
-            let json = json!({ "value": value, "baseline": baseline, "aim": aim.limit(self.instances) });
+            let json = json!({
+                "value": self.median(Kind::Now, figure),
+                "baseline": self.median(Kind::Baseline, figure),
+                "postgres": self.median(Kind::Postgres, figure),
+                "aim": aim.limit(self.instances),
+            });
             (key.to_owned(), json)
         };
         let figures: Map<String, Value> = DESCRIPTIONS.iter().map(figure).collect();
         format!("{:#}\n", json!({ "plan": self.plan, "figures": figures }))
+    }
+
+    /// Nothing where a side wasn't measured, or can't do that.
+    fn median(&self, kind: Kind, figure: Figure) -> Option<f64> {
+        let samples = self.sides.get(&kind)?;
+        Some(samples.median(figure)).filter(|median| !median.is_nan())
+    }
+
+    /// A side's figure, and how it compares with that of the binary under test on SQLite.
+    fn beside_now(&self, kind: Kind, figure: Figure, ratio: impl Fn(f64, f64) -> f64) -> (String, String) {
+        let shown = |value: Option<f64>, decimals: usize| {
+            value.map(|value| format!("{value:.decimals$}")).unwrap_or_default()
+        };
+        let (there, now) = (self.median(kind, figure), self.median(Kind::Now, figure));
+        (shown(there, 3), shown(there.zip(now).map(|(there, now)| ratio(there, now)), 2))
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "plan: {}", self.plan)?;
-        let [figure, before, now, ratio, aim] = ["figure (median)", "baseline", "now", "ratio", "aim"];
-        writeln!(f, "{figure:<42}{before:>11}{now:>11}{ratio:>8}{aim:>12}  met")?;
-        for Description(figure, _, label, aim) in DESCRIPTIONS {
-            let now = self.current.median(figure);
-            let (before, ratio) = match &self.baseline {
-                Some(baseline) if !baseline.median(figure).is_nan() => {
-                    let before = baseline.median(figure);
-                    (format!("{before:.3}"), format!("{:.2}", now / before))
-                }
-                // It isn't compared, or can't do that.
-                _ => Default::default(),
-            };
-            let (wanted, met) = aim.judge(now, self.instances);
-            writeln!(f, "{label:<42}{before:>11}{now:>11.3}{ratio:>8}{wanted:>12}  {met}")?;
+        let [figure, aim] = ["figure (median)", "aim"];
+        let [before, now, postgres] = [Kind::Baseline, Kind::Now, Kind::Postgres];
+        writeln!(
+            f,
+            "{figure:<42}{before:>11}{now:>11}{:>8}{aim:>12}  met{postgres:>11}{:>8}",
+            "ratio", "of now"
+        )?;
+        for &Description(figure, _, label, aim) in &DESCRIPTIONS {
+            let value = self.median(Kind::Now, figure).unwrap_or(f64::NAN);
+            let (before, ratio) = self.beside_now(Kind::Baseline, figure, |before, now| now / before);
+            let (postgres, part) = self.beside_now(Kind::Postgres, figure, |there, now| there / now);
+            let (wanted, met) = aim.judge(value, self.instances);
+            writeln!(
+                f,
+                "{label:<42}{before:>11}{value:>11.3}{ratio:>8}{wanted:>12}  {met:<3}{postgres:>11}{part:>8}"
+            )?;
         }
         Ok(())
     }

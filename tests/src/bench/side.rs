@@ -1,15 +1,16 @@
 use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
+use test_support::postgres::Scratch;
 
 use super::crowd::{Crowd, Times};
 use super::listeners::{LISTENERS, Listeners};
 use super::load::{Call, Fleet, Round, settle};
 use super::report::{Figure, Samples};
-use crate::process::binary;
 use crate::usage::Usage;
 use crate::{FileTraffic, Gateway, GatewayOptions, Simulator, WebhookReceiver};
 
@@ -25,9 +26,30 @@ const LARGE: usize = 100 << 20;
 /// How long a process rests before its memory counts as that of an idle one.
 const REST: Duration = Duration::from_secs(5);
 
-/// One of the two binaries that are compared, with a simulator, a database and a webhook receiver of its own.
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Another binary, on SQLite.
+    Baseline,
+    /// The binary under test, on SQLite.
+    Now,
+    /// The same, on PostgreSQL: figures of the process are those of a client of the database.
+    Postgres,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Baseline => "baseline",
+            Self::Now => "now",
+            Self::Postgres => "postgres",
+        })
+    }
+}
+
+/// One of those that are compared, with a simulator, a database and a webhook receiver of its own.
 pub(super) struct Side {
-    name: &'static str,
+    kind: Kind,
     binary: PathBuf,
     folder: TempDir,
     simulator: Simulator,
@@ -37,25 +59,28 @@ pub(super) struct Side {
     /// What the process had used before its first instance.
     empty: Usage,
     samples: Samples,
+    /// The database, where it isn't a file in the folder. It goes after the gateway.
+    scratch: Option<Scratch>,
 }
 
 impl Side {
-    /// Starts a gateway; the binary under test if none is named.
-    pub(super) async fn start(name: &'static str, named: Option<&Path>) -> Self {
-        let binary = named.map_or_else(|| binary().to_owned(), Path::to_owned);
+    /// Starts a gateway.
+    pub(super) async fn start(kind: Kind, binary: PathBuf, scratch: Option<Scratch>) -> Self {
         let simulator = Simulator::start_with_tls().await;
         let receiver = WebhookReceiver::listen(SECRET).await;
         let folder = tempfile::tempdir().expect("temporary folder");
-        let mut gateway = Gateway::start(&simulator, &options(&binary, folder.path())).await;
+        let options = options(&binary, &folder, scratch.as_ref());
+        let mut gateway = Gateway::start(&simulator, &options).await;
         let empty = Usage::of(gateway.process().pid());
         let mut samples = Samples::default();
         let size = std::fs::metadata(&binary).expect("a binary").len();
         samples.add(Figure::BinaryMegabytes, size as f64 / 1e6);
-        Self { name, binary, folder, simulator, receiver, gateway, fleet: Fleet::default(), empty, samples }
+        let fleet = Fleet::default();
+        Self { kind, binary, folder, simulator, receiver, gateway, fleet, empty, samples, scratch }
     }
 
-    pub(super) fn into_samples(self) -> Samples {
-        self.samples
+    pub(super) fn into_samples(self) -> (Kind, Samples) {
+        (self.kind, self.samples)
     }
 
     pub(super) async fn pair(&mut self, count: usize) {
@@ -82,7 +107,8 @@ impl Side {
         self.progress("restarting");
         assert!(self.gateway.process().stop(), "the gateway stops cleanly");
         let started = Instant::now();
-        self.gateway.start_again(&self.simulator, &options(&self.binary, self.folder.path()));
+        self.gateway
+            .start_again(&self.simulator, &options(&self.binary, &self.folder, self.scratch.as_ref()));
         self.fleet.ready(&self.gateway).await;
         self.samples.add(Figure::SecondsUntilBack, started.elapsed().as_secs_f64());
         tokio::time::sleep(REST).await;
@@ -145,8 +171,11 @@ impl Side {
         self.samples.add(Figure::CpuPerReceive, cpu);
     }
 
-    /// Writes to a group of 1,000 strangers.
+    /// Writes to a group of 1,000 strangers. The first version knows no groups.
     pub(super) async fn write_to_a_crowd(&mut self, round: usize) {
+        if self.kind == Kind::Baseline {
+            return;
+        }
         self.progress("writing to a group of 1,000");
         let crowd = Crowd::gather(&self.simulator, &self.fleet, round).await;
         settle(&self.receiver).await;
@@ -189,7 +218,8 @@ impl Side {
         let before = self.receiver.hooks().len();
         let round = self.fleet.receive(&self.simulator, &self.receiver, BURST).await;
         self.gateway.process().kill();
-        self.gateway.start_again(&self.simulator, &options(&self.binary, self.folder.path()));
+        self.gateway
+            .start_again(&self.simulator, &options(&self.binary, &self.folder, self.scratch.as_ref()));
         self.fleet.ready(&self.gateway).await;
         settle(&self.receiver).await;
         let hooks = self.receiver.hooks();
@@ -219,10 +249,11 @@ impl Side {
     }
 
     fn progress(&self, step: &str) {
-        eprintln!("bench: {}: {step} …", self.name);
+        eprintln!("bench: {}: {step} …", self.kind);
     }
 }
 
-fn options<'a>(binary: &'a Path, folder: &'a Path) -> GatewayOptions<'a> {
-    GatewayOptions { binary: Some(binary), ..GatewayOptions::of(folder) }
+fn options<'a>(binary: &'a Path, folder: &'a TempDir, scratch: Option<&Scratch>) -> GatewayOptions<'a> {
+    let environment = scratch.map(|scratch| ("DATABASE_URL", scratch.url())).into_iter().collect();
+    GatewayOptions { binary: Some(binary), environment, ..GatewayOptions::of(folder.path()) }
 }

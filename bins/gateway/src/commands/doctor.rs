@@ -1,5 +1,6 @@
 //! `trunkline doctor`: looks at everything that a gateway needs, says what it finds, and changes nothing.
 
+mod database;
 mod finding;
 mod machine;
 mod network;
@@ -36,7 +37,10 @@ pub(super) async fn run() -> Result<(), Box<dyn Error>> {
             return Err(Unwell(broken).into());
         }
     };
-    for finding in settings::look(&config).into_iter().chain(machine::look(&config)) {
+    for finding in settings::look(&config) {
+        tell(finding)?;
+    }
+    for finding in database::look(&config).await.into_iter().chain(machine::look()) {
         tell(finding)?;
     }
     for finding in network::look(&config).await {

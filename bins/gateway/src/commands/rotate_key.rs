@@ -1,6 +1,6 @@
 use std::error::Error;
 
-use storage_sqlite::Resealed;
+use storage_sql::Resealed;
 
 use super::{configure, say};
 use crate::cli::Start;

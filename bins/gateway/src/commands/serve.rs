@@ -54,7 +54,7 @@ pub(super) async fn run(start: Start) -> Result<(), Box<dyn Error>> {
 }
 
 /// Builds the gateway, unless it is to stop before that is done. What hangs then, a step of the schema or a database that is
-/// locked, is left to SQLite, which undoes what is half done; what is nearly done, a first user above all, is told of.
+/// locked, is left to it, which undoes what is half done; what is nearly done, a first user above all, is told of.
 async fn built(config: Config, stop: &CancellationToken) -> Result<Option<Application>, StartError> {
     let mut building = pin!(Application::build(config));
     tokio::select! {

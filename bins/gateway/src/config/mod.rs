@@ -19,7 +19,8 @@ use outbound::{OutboundAllow, Proxy};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use storage::MediaDownload;
-use storage_sqlite::MasterKey;
+use storage_postgres::DatabaseAddress;
+use storage_sql::MasterKey;
 use wa_client::{TrustRoot, Version};
 
 pub use environment::Environment;
@@ -36,7 +37,7 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Where clients reach the gateway, when that isn't `http://` and the address it listens on.
     pub public_url: Option<Url>,
-    /// Folder for the database and the generated keys.
+    /// Folder for an SQLite database, the generated keys and the files of messages.
     pub data_dir: PathBuf,
     /// Where everything is stored.
     pub database: DatabaseConfig,
@@ -104,12 +105,18 @@ pub enum DatabaseConfig {
         /// The database file; its log lies beside it.
         file: PathBuf,
     },
+    /// A database on a PostgreSQL server.
+    Postgres {
+        /// Where it is.
+        address: Box<DatabaseAddress>,
+    },
 }
 
 impl fmt::Display for DatabaseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite { file } => file.display().fmt(f),
+            Self::Postgres { address } => write!(f, "{address}"),
         }
     }
 }

@@ -4,7 +4,9 @@ use outbound::{InvalidProxy, OutboundAllow};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use storage::MediaDownload;
-use storage_sqlite::{DatabaseUrl, MasterKey};
+use storage_postgres::InvalidAddress;
+use storage_sql::MasterKey;
+use storage_sqlite::DatabaseUrl;
 use wa_client::{TrustRoot, Version};
 
 use super::{
@@ -80,18 +82,41 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// What `DATABASE_PROVIDER` names; without it, PostgreSQL where `DATABASE_URL` is set.
 fn database(environment: &Environment, data_dir: &Path) -> Result<DatabaseConfig, ConfigError> {
-    match environment.text("DATABASE_PROVIDER").unwrap_or("sqlite") {
-        "sqlite" => {
-            let file = parsed(environment, "SQLITE_DATABASE_URL", sqlite_file)?;
-            Ok(DatabaseConfig::Sqlite { file: file.unwrap_or_else(|| data_dir.join(DATABASE_FILE)) })
+    const PROVIDER: &str = "DATABASE_PROVIDER";
+    let server = || environment.secret(SERVER_URL);
+    match environment.text(PROVIDER) {
+        // The server is another provider's then.
+        Some("sqlite") => sqlite(environment, data_dir),
+        Some("postgres" | "postgresql") => {
+            let missing =
+                || ConfigError::new(SERVER_URL, format!("must be set for postgres: {SERVER_FORM}."));
+            postgres(&server()?.ok_or_else(missing)?)
         }
-        planned @ ("postgres" | "postgresql" | "mongodb") => {
-            let problem = format!("{planned:?} is planned but not built yet; this version stores in sqlite.");
-            Err(ConfigError::new("DATABASE_PROVIDER", problem))
+        Some("mongodb") => {
+            let problem =
+                "\"mongodb\" is planned but not built yet; this version stores in sqlite or postgres.";
+            Err(ConfigError::new(PROVIDER, problem))
         }
-        other => Err(ConfigError::new("DATABASE_PROVIDER", format!("must be sqlite, not {other:?}."))),
+        Some(other) => Err(ConfigError::new(PROVIDER, format!("must be sqlite or postgres, not {other:?}."))),
+        None => server()?.map_or_else(|| sqlite(environment, data_dir), |url| postgres(&url)),
     }
+}
+
+const SERVER_URL: &str = "DATABASE_URL";
+const SERVER_FORM: &str = "postgres://user:password@host:5432/database";
+
+fn sqlite(environment: &Environment, data_dir: &Path) -> Result<DatabaseConfig, ConfigError> {
+    let file = parsed(environment, "SQLITE_DATABASE_URL", sqlite_file)?;
+    Ok(DatabaseConfig::Sqlite { file: file.unwrap_or_else(|| data_dir.join(DATABASE_FILE)) })
+}
+
+fn postgres(url: &Secret) -> Result<DatabaseConfig, ConfigError> {
+    // The text may hold a password, so it isn't repeated.
+    let refused = |error: InvalidAddress| ConfigError::new(SERVER_URL, format!("can't be used: {error}."));
+    let address = url.expose().parse().map_err(refused)?;
+    Ok(DatabaseConfig::Postgres { address: Box::new(address) })
 }
 
 fn sqlite_file(text: &str) -> Result<PathBuf, String> {

@@ -48,10 +48,13 @@ fn every_malformed_value_is_refused_by_name() {
     let not_built = config(&[("DATABASE_PROVIDER", "mongodb")]).unwrap_err().to_string();
     assert_eq!(
         not_built,
-        "DATABASE_PROVIDER \"mongodb\" is planned but not built yet; this version stores in sqlite."
+        "DATABASE_PROVIDER \"mongodb\" is planned but not built yet; this version stores in sqlite or postgres."
     );
     for (name, value) in [
         ("DATABASE_PROVIDER", "oracle"),
+        ("DATABASE_URL", "mongodb://user:battery@hostname:1/database"),
+        ("DATABASE_URL", "postgres://hostname/database"),
+        ("DATABASE_URL", "postgres://user:battery@hostname/database?sslmode=prefer"),
         ("METRICS_TOKEN", "fifteen letters"),
         ("SQLITE_DATABASE_URL", ":memory:"),
         ("LISTEN", "localhost"),
@@ -91,7 +94,27 @@ fn every_malformed_value_is_refused_by_name() {
     ] {
         let error = config(&[(name, value)]).err().unwrap_or_else(|| panic!("{name}={value} passed"));
         assert_eq!(error.variable(), name);
+        assert!(!error.to_string().contains("battery"), "{error}");
     }
+}
+
+#[test]
+fn the_server_is_used_where_nothing_else_is_said() {
+    let provider = |name| ("DATABASE_PROVIDER", name);
+    for scheme in ["postgres", "postgresql"] {
+        let url = format!("{scheme}://user:battery@db.example:6432/gateway");
+        let url = ("DATABASE_URL", url.as_str());
+        for named in [None, Some(provider("postgres")), Some(provider("postgresql"))] {
+            let pairs: Vec<_> = named.into_iter().chain([url]).collect();
+            let database = config(&pairs).unwrap().database;
+            assert_eq!(database.to_string(), format!("{scheme}://user@db.example:6432/gateway"));
+            assert!(!format!("{database:?}").contains("battery"));
+        }
+        let ignored = config(&[provider("sqlite"), url]).unwrap().database;
+        assert!(matches!(ignored, DatabaseConfig::Sqlite { .. }));
+    }
+    let lacking = config(&[provider("postgres")]).unwrap_err();
+    assert_eq!(lacking.variable(), "DATABASE_URL");
 }
 
 #[test]
@@ -163,6 +186,7 @@ fn the_files_for_operators_set_no_other_variables() {
     let files = [
         include_str!("../../../../.deploy/Dockerfile"),
         include_str!("../../../../.deploy/compose.yaml"),
+        include_str!("../../../../.deploy/compose.postgres.yaml"),
         include_str!("../../../../.deploy/trunkline.service"),
         include_str!("../../../../.deploy/helm/values.yaml"),
     ];
@@ -176,7 +200,8 @@ fn the_files_for_operators_set_no_other_variables() {
     let is_variable = |name: &&str| {
         name.contains('_') && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_uppercase())
     };
-    let set: Vec<&str> = names.filter(is_variable).collect();
+    // Those are the database's own.
+    let set: Vec<&str> = names.filter(is_variable).filter(|name| !name.starts_with("POSTGRES_")).collect();
     assert!(set.len() >= 5, "{set:?}");
     for name in set {
         assert!(variables::VARIABLES.iter().any(|known| known.name == name), "{name}");

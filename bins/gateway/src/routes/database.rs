@@ -7,8 +7,8 @@ use crate::dto::database::{DatabaseResponse, SwitchRequest, SwitchedResponse};
 use crate::error::{ApiError, Refused};
 use crate::extract::{Call, JsonBody};
 
-/// Databases that `DATABASE_PROVIDER` knows and this build can't open.
-const PLANNED: &[&str] = &["postgres", "postgresql", "mongodb"];
+/// Databases that `DATABASE_PROVIDER` knows, of which none takes another one's place while the gateway runs.
+const KNOWN: &[&str] = &["sqlite", "postgres", "mongodb"];
 
 /// Which database everything is stored in.
 #[utoipa::path(
@@ -41,8 +41,8 @@ pub(super) async fn switch(
     let present = call.backend().provider();
     match request.provider.as_str() {
         provider if provider == present => Ok(web::Json(SwitchedResponse::to(present))),
-        provider if PLANNED.contains(&provider) => {
-            let message = format!("This build has no {provider}; everything stays in {present}.");
+        provider if KNOWN.contains(&provider) => {
+            let message = format!("This build can't switch to {provider}; everything stays in {present}.");
             Err(ApiError::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", message).with_field("provider"))
         }
         _ => {

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trunkline::application::{Application, RunError};
-use trunkline::config::{Config, Secret};
+use trunkline::config::{Config, DatabaseConfig, Secret};
 use wa_client::TrustRoot;
 use wa_simulator::{Options, Simulator};
 
@@ -24,6 +24,8 @@ pub struct TestApp {
     api_key: String,
     phones: Arc<Phones>,
     folder: Arc<TempDir>,
+    /// Another one than in the folder.
+    server: Option<DatabaseConfig>,
     stop: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
 }
@@ -39,9 +41,16 @@ impl TestApp {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
         let mut config = config(&folder, &phones);
         change(&mut config);
+        let server = Some(config.database.clone()).filter(|it| matches!(it, DatabaseConfig::Postgres { .. }));
         let application = Application::build(config).await.expect("a gateway");
         let key = application.first_start().expect("the first start").api_key.clone();
-        Self::running(application, key, phones.into(), folder)
+        Self { server, ..Self::running(application, key, phones.into(), folder) }
+    }
+
+    /// A gateway whose database is a server's, also after a restart.
+    pub async fn on_server(url: &str) -> Self {
+        let address = Box::new(url.parse().expect("an address"));
+        Self::configured(|config| config.database = DatabaseConfig::Postgres { address }).await
     }
 
     /// A gateway on a folder with a database in it, whose first user has this API key, as `change` has it. Before it starts,
@@ -66,28 +75,24 @@ impl TestApp {
         let (base, port) = (application.url(), application.port());
         let stop = CancellationToken::new();
         let running = tokio::spawn(application.run(stop.clone()));
-        Self { base, port, api_key, phones, folder, stop, running }
+        Self { base, port, api_key, phones, folder, server: None, stop, running }
     }
 
     /// Stops the gateway and starts another one on the same folder, against the same WhatsApp.
     pub async fn restart(self) -> Self {
-        let (api_key, phones, folder) = (self.api_key.clone(), self.phones.clone(), self.folder.clone());
-        self.stop().await;
-        Self::start_again(api_key, phones, folder).await
-    }
-
-    async fn start_again(api_key: String, phones: Arc<Phones>, folder: Arc<TempDir>) -> Self {
-        let application = Application::build(config(&folder, &phones)).await.expect("a gateway");
-        assert!(application.first_start().is_none(), "credentials are shown once");
-        Self::running(application, api_key, phones, folder)
+        self.restart_after(async |_| ()).await.0
     }
 
     /// Stops the gateway, lets `meanwhile` happen, and starts it again.
     pub async fn restart_after<T>(self, meanwhile: impl AsyncFnOnce(&Phones) -> T) -> (Self, T) {
         let (api_key, phones, folder) = (self.api_key.clone(), self.phones.clone(), self.folder.clone());
+        // Anything else that was configured at first is not again.
+        let (config, server) = (self.config(), self.server.clone());
         self.stop().await;
         let outcome = meanwhile(&phones).await;
-        (Self::start_again(api_key, phones, folder).await, outcome)
+        let application = Application::build(config).await.expect("a gateway");
+        assert!(application.first_start().is_none(), "credentials are shown once");
+        (Self { server, ..Self::running(application, api_key, phones, folder) }, outcome)
     }
 
     /// Ends the gateway as a signal does; it has to end well.
@@ -104,7 +109,9 @@ impl TestApp {
     }
 
     pub fn config(&self) -> Config {
-        config(&self.folder, &self.phones)
+        let mut config = config(&self.folder, &self.phones);
+        config.database = self.server.clone().unwrap_or(config.database);
+        config
     }
 
     pub fn phones(&self) -> &Phones {

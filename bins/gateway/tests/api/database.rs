@@ -31,6 +31,8 @@ async fn the_database_is_told_and_only_what_is_built_is_switched_to() {
         client.post("/api/db/switch", body).await.expect_error(400, code).about(field);
     }
     app.anonymous().get("/api/db/status").await.expect_error(401, "unauthorized");
+    let other = client.post("/api/db/switch", json!({"provider": "postgresql"})).await;
+    other.expect_error(400, "invalid_request").about("provider");
     let anybody = app.anonymous().post("/api/db/switch", json!({"provider": "mongodb"})).await;
     anybody.expect_error(401, "unauthorized");
     app.stop().await;

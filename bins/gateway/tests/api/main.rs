@@ -49,6 +49,7 @@ mod passkeys;
 mod people;
 mod phones;
 mod pools;
+mod postgres;
 mod process;
 mod qr_page;
 mod quotas;

@@ -61,11 +61,11 @@ fn trunkline(args: &[&str], environment: &[(&str, &str)]) -> Command {
     command
 }
 
-fn output(args: &[&str], environment: &[(&str, &str)]) -> Output {
+pub fn output(args: &[&str], environment: &[(&str, &str)]) -> Output {
     trunkline(args, environment).output().expect("it runs")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
@@ -107,7 +107,7 @@ async fn serve_keeps_generated_credentials_in_a_file_and_ends_well_on_sigterm() 
 #[test]
 fn a_wrong_value_stops_the_start_with_a_sentence() {
     for (name, value) in
-        [("LISTEN", "everywhere"), ("DATABASE_PROVIDER", "postgres"), ("JWT_SECRET", "hunter2")]
+        [("LISTEN", "everywhere"), ("DATABASE_PROVIDER", "mongodb"), ("JWT_SECRET", "hunter2")]
     {
         let output = output(&["serve"], &[(name, value)]);
         assert_eq!(output.status.code(), Some(1));

@@ -4,6 +4,7 @@ use trunkline::rotation::{RotateError, rotate_key};
 use crate::app::TestApp;
 use crate::client::Client;
 use crate::until::until;
+use test_support::postgres::{self, Scratch};
 use tokio_util::sync::CancellationToken;
 
 const ALICE: &str = "15550100001";
@@ -11,7 +12,16 @@ const BOB: &str = "15550100002";
 
 #[tokio::test]
 async fn with_another_master_key_everything_goes_on() {
-    let app = TestApp::start().await;
+    rotate(TestApp::start().await).await;
+}
+
+#[tokio::test]
+async fn the_same_on_postgresql() {
+    let Some(scratch) = Scratch::find().await else { return postgres::skip() };
+    rotate(TestApp::on_server(&scratch.url()).await).await;
+}
+
+async fn rotate(app: TestApp) {
     let alice = app.paired(ALICE).await;
     app.phones().create(BOB).await;
     app.send(&alice, BOB, "before").await.expect(200);

@@ -8,6 +8,7 @@ mod looks;
 mod messages;
 mod modules;
 mod pairing;
+mod postgres;
 mod reading;
 mod restart;
 mod stage;

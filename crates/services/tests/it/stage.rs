@@ -12,8 +12,8 @@ use services::{
     ServiceError, Services, WhatsApp,
 };
 use storage::{
-    CauseKind, Chat, Event, EventData, EventKind, EventQuery, EventStart, InstanceId, MemoryStorage, Message,
-    MessageData, MessageStatus, MessageStore as _, NodeId, SecretText, StatusData, StoredMessageId,
+    CauseKind, Chat, Epoch, Event, EventData, EventKind, EventQuery, EventStart, InstanceId, MemoryStorage,
+    Message, MessageData, MessageStatus, NodeId, SecretText, StatusData, Storage, StoredMessageId,
 };
 use wa_client::http::{Request, Response};
 use wa_client::{
@@ -21,6 +21,8 @@ use wa_client::{
     exchange,
 };
 use wa_simulator::{Options, Phone, Profile, Simulator};
+
+use crate::postgres::Postgres;
 
 pub(crate) use test_support::until;
 
@@ -30,7 +32,7 @@ const NOW: u64 = 1_790_000_000;
 pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
     clock: wa_simulator::Clock,
-    pub(crate) storage: Arc<MemoryStorage>,
+    pub(crate) storage: Arc<dyn Storage>,
     keys: Keys,
     node: NodeId,
     pub(crate) services: Services,
@@ -38,7 +40,34 @@ pub(crate) struct Stage {
 }
 
 /// What the companions store; outlives them.
-type Keys = Arc<Mutex<HashMap<InstanceId, Store>>>;
+#[derive(Clone)]
+enum Keys {
+    Memory(Arc<Mutex<HashMap<InstanceId, Store>>>),
+    Postgres(Postgres),
+}
+
+impl Keys {
+    fn store(&self, id: InstanceId, epoch: Epoch) -> Store {
+        match self {
+            Self::Memory(stores) => stores.lock().entry(id).or_insert_with(Store::memory).clone(),
+            Self::Postgres(database) => database.companion_store(id, epoch),
+        }
+    }
+}
+
+/// Where everything is stored: in memory, or where this variable says `postgres`.
+const SCENARIOS_ON: &str = "SCENARIOS_ON";
+
+async fn stores() -> (Arc<dyn Storage>, Keys) {
+    match std::env::var(SCENARIOS_ON).as_deref() {
+        Ok("postgres") => {
+            let database = Postgres::start().await;
+            (Arc::new(database.clone()), Keys::Postgres(database))
+        }
+        Ok(other) => panic!("{SCENARIOS_ON} is {other:?}"),
+        Err(_) => (Arc::new(MemoryStorage::new()), Keys::Memory(Arc::default())),
+    }
+}
 
 impl Stage {
     pub(crate) async fn new() -> Self {
@@ -46,8 +75,7 @@ impl Stage {
         let behaviour = Profile::from_environment().unwrap().behaviour();
         let options = Options { seed: Some([7; 32]), clock: Some(clock), behaviour, ..Options::default() };
         let simulator = Simulator::start(options).await.unwrap();
-        let storage = Arc::new(MemoryStorage::new());
-        let keys = Keys::default();
+        let (storage, keys) = stores().await;
         let node = NodeId::generate();
         let services = services(&simulator, clock, &storage, &keys, node);
         services.resume().await.unwrap();
@@ -195,13 +223,13 @@ impl Stage {
 fn services(
     simulator: &Simulator,
     clock: wa_simulator::Clock,
-    storage: &Arc<MemoryStorage>,
+    storage: &Arc<dyn Storage>,
     keys: &Keys,
     node: NodeId,
 ) -> Services {
-    let (simulator, keys) = (simulator.clone(), Arc::clone(keys));
+    let (simulator, keys) = (simulator.clone(), keys.clone());
     let root = TrustRoot::new(simulator.root_key());
-    let store = move |id, _epoch| keys.lock().entry(id).or_insert_with(Store::memory).clone();
+    let store = move |id, epoch| keys.store(id, epoch);
     Services::new(Dependencies {
         storage: storage.clone(),
         companions: Arc::new(WhatsApp::new(store, move |_connection, client| {

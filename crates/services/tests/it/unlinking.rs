@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use services::{ConflictCause, ServiceError};
-use storage::{Fleet as _, InstanceId, InstanceStore as _, Timestamp};
+use storage::{InstanceId, Timestamp};
 use wa_simulator::{ControlError, Fault, FaultKind, Moment, PairingStep, Phone};
 
 use crate::stage::{Stage, until};

@@ -7,11 +7,12 @@ use diesel::ConnectionError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, Connection, NoTls};
 
 use super::tls::Tls;
 use crate::address::DatabaseAddress;
+use crate::resolver::Resolver;
 
 /// How long a server may take to let one in; what waits for a connection meanwhile waits no longer either.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -58,23 +59,28 @@ impl Driver {
 #[derive(Clone)]
 pub(crate) struct Connector {
     config: Config,
+    names: Option<Names>,
     tls: Option<Tls>,
 }
 
+/// How hosts are found whose names the system doesn't look up.
+#[derive(Clone)]
+struct Names {
+    resolver: Resolver,
+    /// All but the hosts.
+    config: Config,
+}
+
 impl Connector {
-    pub(crate) fn new(address: &DatabaseAddress) -> io::Result<Self> {
-        let mut config = address.config().clone();
-        config.connect_timeout(CONNECT).keepalives_idle(KEEPALIVE).tcp_user_timeout(ANSWER);
-        // After a fail-over one of several named hosts is the one that can be written to.
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if config.get_application_name().is_none() {
-            config.application_name("trunkline");
-        }
+    pub(crate) fn new(address: &DatabaseAddress, resolver: Option<Resolver>) -> io::Result<Self> {
+        let config = with_limits(address.config());
+        let names = resolver.zip(address.without_hosts().map(with_limits));
+        let names = names.map(|(resolver, config)| Names { resolver, config });
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
             _ => Some(Tls::believing(address.root_certificates())?),
         };
-        Ok(Self { config, tls })
+        Ok(Self { config, names, tls })
     }
 
     pub(crate) async fn connect(&self) -> Result<Session, ConnectionError> {
@@ -84,19 +90,53 @@ impl Connector {
         }
     }
 
+    /// The hosts with the addresses that they have now: after a fail-over a name may lead elsewhere. A host without any is passed
+    /// over, unless none has one.
+    async fn located(&self) -> Result<Config, ConnectionError> {
+        let Some(Names { resolver, config }) = &self.names else { return Ok(self.config.clone()) };
+        let (mut located, mut failed) = (config.clone(), None);
+        for (host, port) in self.config.get_hosts().iter().zip(self.config.get_ports()) {
+            let Host::Tcp(name) = host else { return Ok(self.config.clone()) };
+            match resolver.addresses(name).await {
+                Ok(addresses) => {
+                    for address in addresses {
+                        located.host(name).hostaddr(address).port(*port);
+                    }
+                }
+                Err(error) => failed = Some(format!("{name} could not be found: {error}")),
+            }
+        }
+        match failed {
+            Some(why) if located.get_hosts().is_empty() => Err(ConnectionError::BadConnection(why)),
+            _ => Ok(located),
+        }
+    }
+
     async fn establish(&self) -> Result<Session, ConnectionError> {
+        let config = self.located().await?;
         match &self.tls {
             None => {
-                let (client, driver) = self.config.connect(NoTls).await.map_err(|error| refused(&error))?;
+                let (client, driver) = config.connect(NoTls).await.map_err(|error| refused(&error))?;
                 begin(client, driver).await
             }
             Some(tls) => {
-                let (client, driver) =
-                    self.config.connect(tls.clone()).await.map_err(|error| refused(&error))?;
+                let (client, driver) = config.connect(tls.clone()).await.map_err(|error| refused(&error))?;
                 begin(client, driver).await
             }
         }
     }
+}
+
+/// What holds for every connection.
+fn with_limits(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.connect_timeout(CONNECT).keepalives_idle(KEEPALIVE).tcp_user_timeout(ANSWER);
+    // After a fail-over one of several named hosts is the one that can be written to.
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    if config.get_application_name().is_none() {
+        config.application_name("trunkline");
+    }
+    config
 }
 
 async fn begin<S, T>(client: Client, driver: Connection<S, T>) -> Result<Session, ConnectionError>

@@ -1,7 +1,6 @@
 //! The connections: one that writes, in a task of its own, and a few that read.
 
 pub(crate) mod connect;
-mod counted;
 mod purge;
 pub(crate) mod queue;
 pub(crate) mod readers;

@@ -4,6 +4,7 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use parking_lot::Mutex;
 use storage::UserId;
 use storage_sql::{Fault, Shares};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::connect::{Connector, Session};
@@ -13,10 +14,12 @@ use super::work::Work;
 /// A few reading connections. One that is lost is made anew when it is needed.
 ///
 /// A read is a task of its own from the first poll of its future on. So a future that nobody polls for a while, because its
-/// task is busy with another one, keeps no connection from that other one.
+/// task is busy with another one, keeps no connection from that other one. The tasks are those of the runtime in which the
+/// database was opened: whoever asks on another one may end with it, and connections stay.
 pub(crate) struct Readers(Arc<Inner>);
 
 struct Inner {
+    runtime: Handle,
     connector: Connector,
     /// As many as there may be connections; closed with the database.
     permits: Semaphore,
@@ -37,7 +40,8 @@ pub(crate) enum Sees {
 impl Readers {
     pub(crate) fn new(connector: Connector, count: usize) -> Self {
         let permits = Semaphore::new(count.max(1));
-        Self(Arc::new(Inner { connector, permits, idle: Mutex::default(), shares: Mutex::default() }))
+        let (runtime, idle, shares) = (Handle::current(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { runtime, connector, permits, idle, shares }))
     }
 
     /// Runs a read when a connection is free, and it is its owner's turn, if it has one.
@@ -50,7 +54,7 @@ impl Readers {
             + 'static,
     {
         let inner = Arc::clone(&self.0);
-        let reading = tokio::spawn(async move {
+        let reading = self.0.runtime.spawn(async move {
             let _turn = match owner {
                 Some(owner) => Some(inner.turn(owner).await),
                 None => None,

@@ -6,12 +6,11 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
 use storage::{Clock, Day, Epoch, InstanceId, MAX_EVENT_LEAD, Missing, Timestamp, Usage};
 use storage_sql::schema::{events, instances};
-use storage_sql::{CommitFailure, Commits, Fault};
+use storage_sql::{CommitFailure, Commits, Counted, Fault};
 
 use super::connect::{Driver, Session};
-use super::counted::Counted;
 use super::queue::Touches;
-use crate::statement::{LockInstances, LogEnds, Now};
+use crate::statement::{AddUsage, LockInstances, LogEnds, Now};
 
 /// The writing connection inside a batch, as a job sees it. While it lasts, nobody else writes of what the batch touches, also
 /// no other process.
@@ -237,8 +236,11 @@ impl Tx {
     /// Makes the batch durable. In a transaction that has failed, `COMMIT` would undo it and say nothing; the statement before
     /// it says so.
     pub(super) async fn commit(&mut self) -> Result<(), CommitFailure> {
-        let counted = self.counted.write(&mut self.db).await;
-        counted.map_err(|error| self.batch_failure(error))?;
+        let counts = self.counted.take();
+        if !counts.is_empty() {
+            let added = AddUsage::of(&counts).execute(&mut self.db).await;
+            added.map_err(|error| self.batch_failure(error))?;
+        }
         self.execute("SELECT 1; COMMIT").await?;
         match self.trouble.take() {
             Some(trouble) => self.commits.failed(self.now, trouble),

@@ -6,14 +6,14 @@ use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt as _;
 use storage::{
-    Budget, Consumer, ConsumerWork, Cursor, Delivery, DeliveryQuery, DeliveryState, DeliveryStore, Event,
-    InstanceId, Page, Settlement, StorageError, Timestamp, Urgency, UserId, Write,
+    Consumer, ConsumerWork, Cursor, Delivery, DeliveryQuery, DeliveryState, DeliveryStore, Event, InstanceId,
+    Page, Settlement, StorageError, Timestamp, Urgency, UserId, Write,
 };
-use storage_sql::rows::delivery::DeliveryRow;
+use storage_sql::rows::delivery::{self, DeliveryRow, WorkRow, condition};
 use storage_sql::rows::event::EventRow;
-use storage_sql::rows::{count, limit, time};
+use storage_sql::rows::{count, limit};
 use storage_sql::schema::{cursors, deliveries, events, webhooks};
-use storage_sql::{Fault, Sealer};
+use storage_sql::{Fault, Filling, Sealer};
 
 use super::attempts;
 use super::events::{after, last_seq, one};
@@ -229,20 +229,8 @@ pub(super) async fn deliver_again(
     if load_cursor(db, key, &consumer.name).await?.is_none_or(|cursor| cursor < seq) {
         return Ok(false);
     }
-    let delivery = Delivery {
-        consumer: consumer.clone(),
-        seq,
-        chat,
-        state: DeliveryState::Pending,
-        attempts: 0,
-        next_attempt: now,
-        last_error: None,
-        status_code: None,
-        replayed: true,
-        created_at: now,
-        updated_at: now,
-    };
-    let row = DeliveryRow::new(key, &consumer.name, delivery);
+    let again = Delivery::again(consumer.clone(), seq, chat, now);
+    let row = DeliveryRow::new(key, &consumer.name, again);
     put_row(db, &row).await?;
     Ok(true)
 }
@@ -284,7 +272,7 @@ async fn page(
 ) -> Result<Page<(Delivery, Option<Event>)>, Fault> {
     let of_state = || in_state(key, &consumer.name, query.state);
     let total = count(of_state().count().get_result(db).await?);
-    let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
+    let mut filling = Filling::of(query.limit);
     let begin = of_state()
         .filter(deliveries::seq.gt(query.after.map_or(i64::MIN, |after| after.major)))
         .order(deliveries::seq)
@@ -293,7 +281,7 @@ async fn page(
         .first::<i64>(db)
         .await
         .optional()?;
-    let Some(begin) = begin else { return Ok(Page { items, total, has_more: false, next }) };
+    let Some(begin) = begin else { return Ok(filling.whole(total)) };
     let told =
         events::table.on(events::instance.eq(deliveries::instance).and(events::seq.eq(deliveries::seq)));
     let mut rows = deliveries::table
@@ -308,25 +296,17 @@ async fn page(
         .load_stream::<(DeliveryRow, Option<EventRow>)>(db)
         .await?;
     while let Some(row) = rows.try_next().await? {
-        if items.len() as u64 == query.limit || !budget.has_room() {
-            return Ok(Page { items, total, has_more: true, next });
+        if filling.is_full() {
+            return Ok(filling.cut(total));
         }
         let (delivery, event) = row;
         let delivery = delivery.open(consumer.instance);
-        budget.take(event.as_ref().map_or(0, EventRow::size));
-        budget.take(delivery.last_error.as_ref().map_or(0, String::len));
-        next = Some(Cursor { major: delivery.seq, minor: 0 });
-        items.push((delivery, event.map(|event| event.open(consumer.instance, sealer))));
+        let size =
+            event.as_ref().map_or(0, EventRow::size) + delivery.last_error.as_ref().map_or(0, String::len);
+        let place = Cursor { major: delivery.seq, minor: 0 };
+        filling.take((delivery, event.map(|event| event.open(consumer.instance, sealer))), size, place);
     }
-    Ok(Page { items, total, has_more: false, next: None })
-}
-
-/// Literally as in the index `deliveries_dead`, which PostgreSQL uses only then. Whatever isn't pending is dead.
-fn condition(state: DeliveryState) -> &'static str {
-    match state {
-        DeliveryState::Pending => "state = 'pending'",
-        DeliveryState::Dead => "state <> 'pending'",
-    }
+    Ok(filling.whole(total))
 }
 
 fn in_state(key: i64, name: &str, state: DeliveryState) -> deliveries::BoxedQuery<'_, Pg> {
@@ -337,9 +317,6 @@ fn in_state(key: i64, name: &str, state: DeliveryState) -> deliveries::BoxedQuer
         .into_boxed()
 }
 
-/// Name, cursor, pending deliveries, and when the first of them is due.
-type WorkRow = (String, i64, i64, Option<i64>);
-
 async fn work(
     db: &mut AsyncPgConnection,
     key: i64,
@@ -347,12 +324,5 @@ async fn work(
 ) -> Result<Vec<ConsumerWork>, Fault> {
     let rows: Vec<WorkRow> = WorkOf { instance: key }.load(db).await?;
     let last_seq = last_seq(db, key).await?;
-    let open = |(name, cursor, pending, next_attempt): WorkRow| ConsumerWork {
-        consumer: Consumer::webhook(instance, name),
-        cursor,
-        last_seq,
-        pending: count(pending),
-        next_attempt: next_attempt.map(time),
-    };
-    Ok(rows.into_iter().map(open).filter(|work| work.last_seq > work.cursor || work.pending > 0).collect())
+    Ok(delivery::work(rows, instance, last_seq))
 }

@@ -2,7 +2,6 @@
 //! an instance's messages, or of the index.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use diesel::dsl::{max, sql};
 use diesel::pg::Pg;
@@ -11,13 +10,14 @@ use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt as _;
 use storage::{
-    Budget, ChatSummary, Cursor, InstanceId, ListFrom, MAX_UNREAD, Message, MessageFilter, MessageStatus,
-    SearchTerms, Slice, StorageError,
+    Budget, ChatSummary, Cursor, InstanceId, ListFrom, MAX_UNREAD, Message, MessageFilter, SearchTerms,
+    Slice, StorageError,
 };
-use storage_sql::Fault;
 use storage_sql::rows::limit;
 use storage_sql::rows::message::MessageRow;
 use storage_sql::schema::messages;
+use storage_sql::search::{MATCHES, PATIENCE, PIECE, STRETCH, WINDOW, place, unread};
+use storage_sql::{Fault, Filling};
 use tokio::time::Instant;
 
 use super::contacts::ContactsOf;
@@ -25,18 +25,6 @@ use super::messages::shown;
 use crate::database::PostgresDatabase;
 use crate::statement::Matching;
 use crate::words;
-
-/// Messages that one question looks at at most.
-const STRETCH: i64 = 20_000;
-/// Messages whose chats are looked up at a time.
-const PIECE: i64 = 500;
-/// Keys of the index that are asked for at a time: of an instance that few others share the database with, all of its
-/// messages.
-const WINDOW: i64 = 100_000;
-/// Matches that are read at a time.
-const MATCHES: i64 = 200;
-/// After this time, a search answers what it has found.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Messages in the order they were stored in.
 pub(super) async fn list(
@@ -64,17 +52,16 @@ pub(super) async fn list(
         .limit(limit(most.saturating_add(1)))
         .load_stream::<(i64, MessageRow)>(db)
         .await?;
-    let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
+    let mut filling = Filling::of(most);
     while let Some((key, row)) = rows.try_next().await? {
-        if items.len() as u64 == most || !budget.has_room() {
-            return Ok(Slice { items, has_more: true, next });
+        if filling.is_full() {
+            return Ok(filling.cut_slice());
         }
         let message = shown(row, instance);
-        budget.take(message.size());
-        next = Some(place(key));
-        items.push(message);
+        let size = message.size();
+        filling.take(message, size, place(key));
     }
-    Ok(Slice { items, has_more: end.is_some(), next: end.map(place).or(next) })
+    Ok(filling.slice(end.map(place)))
 }
 
 /// The key behind which one question doesn't look, if there is so much.
@@ -282,17 +269,10 @@ async fn summary(
         .limit(limit(MAX_UNREAD))
         .load(db)
         .await?;
-    let is_unread = |(from_me, history, status): &&(bool, bool, String)| {
-        !from_me && !history && status == MessageStatus::Received.as_str()
-    };
-    let unread = newest.iter().take_while(is_unread).count() as u64;
+    let unread = unread(&newest);
     let contact = ContactsOf { key, instance }.find(db, &chat).await?;
     let name = contact.map(|contact| contact.name().to_owned());
     Ok(ChatSummary { chat, name, last: shown(last, instance), unread })
-}
-
-fn place(key: i64) -> Cursor {
-    Cursor { major: 0, minor: key }
 }
 
 /// As [`storage::Fleet::index_messages`] says.

@@ -1,19 +1,17 @@
 use async_trait::async_trait;
-use diesel::dsl::sql;
-use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use storage::{Day, InstanceId, StorageError, Usage, UsageStore, UserId, Write};
 use storage_sql::Fault;
-use storage_sql::rows::{count, instance_id};
+use storage_sql::rows::instance_id;
+use storage_sql::rows::usage::{Counts, columns, sums, usage};
 use storage_sql::schema::{instances, usage_days};
 
 use super::ownership::{key_of, owned_key};
 use crate::database::PostgresDatabase;
 
-/// A row, or the sum of several.
-type Counts = (i64, i64, i64, i64, i64, i64, i64);
+/// Sums of integers are no integers here.
+const CAST: &str = "::bigint";
 
 #[async_trait]
 impl UsageStore for PostgresDatabase {
@@ -69,7 +67,8 @@ impl UsageStore for PostgresDatabase {
     }
 
     async fn usage_of_all(&self) -> Result<Usage, StorageError> {
-        let total = self.read(async move |db| Ok(usage(usage_days::table.select(sums()).first(db).await?)));
+        let total =
+            self.read(async move |db| Ok(usage(usage_days::table.select(sums(CAST)).first(db).await?)));
         Ok(total.await?)
     }
 
@@ -90,48 +89,6 @@ async fn sum(db: &mut AsyncPgConnection, key: i64, from: Day) -> Result<Usage, F
     let days = usage_days::table
         .filter(usage_days::instance.eq(key))
         .filter(usage_days::day.ge(from.number()))
-        .select(sums());
+        .select(sums(CAST));
     Ok(usage(days.first(db).await?))
-}
-
-fn columns() -> (
-    usage_days::messages_sent,
-    usage_days::messages_received,
-    usage_days::media_sent,
-    usage_days::media_received,
-    usage_days::media_size,
-    usage_days::api_calls,
-    usage_days::webhook_calls,
-) {
-    use usage_days::{
-        api_calls, media_received, media_sent, media_size, messages_received, messages_sent, webhook_calls,
-    };
-    (messages_sent, messages_received, media_sent, media_received, media_size, api_calls, webhook_calls)
-}
-
-type Sum = SqlLiteral<BigInt>;
-
-fn sums() -> (Sum, Sum, Sum, Sum, Sum, Sum, Sum) {
-    let sum = |column: &str| sql::<BigInt>(&format!("coalesce(sum({column}), 0)::bigint"));
-    (
-        sum("messages_sent"),
-        sum("messages_received"),
-        sum("media_sent"),
-        sum("media_received"),
-        sum("media_size"),
-        sum("api_calls"),
-        sum("webhook_calls"),
-    )
-}
-
-fn usage((sent, received, media_sent, media_received, size, api, webhook): Counts) -> Usage {
-    Usage {
-        messages_sent: count(sent),
-        messages_received: count(received),
-        media_sent: count(media_sent),
-        media_received: count(media_received),
-        media_size: count(size),
-        api_calls: count(api),
-        webhook_calls: count(webhook),
-    }
 }

@@ -1,21 +1,13 @@
 //! Deleted instances leave nothing behind.
 
-use bytes::Bytes;
-use serde_json::json;
-use storage::conformance::{SAMPLE_NODE, sample_amendment, sample_incoming, sample_outgoing};
-use storage::{
-    ApiKey, Attempt, AttemptOutcome, Change, Claim, Consumer, ConsumerChange, ContactChange, ContactId,
-    Delivery, DeliveryState, DialectAccess, EventId, EventKind, Json, ScheduleLimits, Scheduled, Settlement,
-    Timestamp, Webhook,
-};
-use storage::{ConsumerStore, DeliveryStore, DialectStore, Fleet, InstanceStore, ScheduleStore};
+use storage::conformance::{SAMPLE_NODE, fill_instance};
+use storage::{Fleet, InstanceStore};
 use storage_postgres::PostgresDatabase;
 use test_support::until;
-use wa_binary::Jid;
-use wa_store::conformance::{sample_device, sample_device_list, sample_sent_message};
-use wa_store::{Changes, DeviceAddress, SenderKeyName};
+use wa_store::Changes;
+use wa_store::conformance::{sample_changes, sample_device};
 
-use crate::fixture::{Fixture, Held, KEY};
+use crate::fixture::{Fixture, Held};
 
 #[tokio::test]
 async fn no_table_keeps_a_row_of_a_deleted_instance() {
@@ -50,98 +42,10 @@ async fn keys_of_instances_are_not_used_again() {
     assert!(again.companion(&fixture.database).device().await.unwrap().is_none());
 }
 
-/// Puts rows into every table that knows instances; more messages and events than one step of the removal takes.
+/// Puts rows into every table that knows instances.
 async fn fill(database: &PostgresDatabase, held: &Held) {
-    let instance = held.id;
-    let claim = Claim {
-        scope: instance.to_string(),
-        key: "key".into(),
-        fingerprint: KEY,
-        answer: Json::from(json!(null)),
-        at: Timestamp::from_millis(1),
-    };
-    let record = held.record().claim(Some(claim)).message(sample_outgoing(instance, "1555", "out", 1));
-    let record = record.amend(sample_amendment("15550000002", "unknown", Change::Revoke, 1));
-    let contact = ContactChange::of(ContactId::generate(), "15550000002@s.whatsapp.net");
-    let record = record.contact(ContactChange { archived: Some(true), ..contact });
-    let record = (0..1_200).fold(record, |record, n| {
-        record.message(sample_incoming(instance, "15550000002", &n.to_string(), n))
-    });
-    database.record(record).await.unwrap();
-    let access = DialectAccess { key: ApiKey::new(instance.to_string()), notes: Json::default() };
-    database.put_dialect_access(held.user.id, instance, "one".into(), access).await.unwrap();
-    while database.index_messages(1_000).await.unwrap() > 0 {}
-    let scheduled = Scheduled {
-        instance,
-        message_id: "later".into(),
-        recipient: "15550000002@s.whatsapp.net".into(),
-        content: Json::default(),
-        file: None,
-        send_at: Timestamp::from_millis(1),
-        expire_at: None,
-        version: 1,
-        created_at: Timestamp::from_millis(1),
-        updated_at: Timestamp::from_millis(1),
-    };
-    let limits = ScheduleLimits { messages: 1, files: 1 };
-    database.schedule(held.user.id, scheduled, None, limits).await.unwrap();
-    let consumer = Consumer::webhook(instance, Webhook::DEFAULT);
-    let delivery = Delivery {
-        consumer: consumer.clone(),
-        seq: 1,
-        chat: None,
-        state: DeliveryState::Dead,
-        attempts: 1,
-        next_attempt: Timestamp::from_millis(1),
-        last_error: None,
-        status_code: None,
-        replayed: false,
-        created_at: Timestamp::from_millis(1),
-        updated_at: Timestamp::from_millis(1),
-    };
-    let attempt = Attempt {
-        seq: 1,
-        event: EventId::generate(),
-        kind: EventKind::MessageReceived,
-        number: 1,
-        at: Timestamp::from_millis(1),
-        millis: 1,
-        status_code: None,
-        error: None,
-        outcome: AttemptOutcome::GivenUp,
-        replayed: false,
-    };
-    let reader = database.put_consumer(
-        held.user.id,
-        instance,
-        "crm".to_owned(),
-        ConsumerChange::default(),
-        9,
-        Timestamp::from_millis(1),
-    );
-    reader.await.unwrap();
-    database
-        .settle(vec![Settlement {
-            cursor: Some(1),
-            put: vec![delivery],
-            attempts: vec![attempt],
-            ..Settlement::new(consumer, held.epoch)
-        }])
-        .await
-        .unwrap();
-    let (peer, chat) = (DeviceAddress::new("15550000002", 1), Jid::pn("15550000002"));
-    let changes = Changes {
-        device: Some(sample_device()),
-        sessions: vec![(peer.clone(), Some(Bytes::from_static(b"session")))],
-        identities: vec![(peer.clone(), Some([1; 32]))],
-        prekeys_added: vec![(1, [1; 32])],
-        sender_keys: vec![(SenderKeyName::new("1203@g.us", peer), Some(Bytes::from_static(b"key")))],
-        lid_mappings: vec![("15550000002".into(), "100000000000002".into())],
-        device_lists: vec![(chat.clone(), Some(sample_device_list()))],
-        sent_messages: vec![sample_sent_message(&chat, "out", 1)],
-        ..Changes::default()
-    };
-    held.companion(database).commit(changes).await.unwrap();
+    fill_instance(database, held.user.id, held.id, held.epoch).await;
+    held.companion(database).commit(sample_changes()).await.unwrap();
 }
 
 impl Fixture {

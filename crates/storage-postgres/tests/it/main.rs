@@ -10,3 +10,4 @@ mod fixture;
 mod modules;
 mod opening;
 mod outage;
+mod tls;

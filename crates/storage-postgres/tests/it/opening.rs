@@ -1,8 +1,11 @@
 //! What is opened, and what is refused.
 
+use std::io;
+use std::net::Ipv4Addr;
+
 use storage::UserStore;
 use storage::conformance::sample_user;
-use storage_postgres::{OpenError, PostgresDatabase};
+use storage_postgres::{OpenError, PostgresDatabase, Resolver, examine};
 use storage_sql::MasterKey;
 use test_support::postgres::Scratch;
 
@@ -56,4 +59,28 @@ async fn a_server_that_is_not_there_is_an_error() {
     let error = PostgresDatabase::open(&at(&url), MasterKey::from_bytes(KEY)).await.err().unwrap();
     assert!(matches!(error, OpenError::Connection(_)));
     assert!(!format!("{error:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn names_are_looked_up_as_it_is_told() {
+    let scratch = Scratch::new().await;
+    let known = Resolver::new(|name| {
+        Box::pin(async move {
+            match name.as_str() {
+                "db.example" => Ok(vec![Ipv4Addr::LOCALHOST.into()]),
+                _ => Err(io::Error::other("nobody knows it")),
+            }
+        })
+    });
+    let (by_address, named) = (scratch.url(), |name: &str| scratch.url().replace("127.0.0.1", name));
+    // The first one is passed over.
+    let two = named("gone.example,db.example");
+    for url in [by_address, named("db.example"), two.replace("gone.example,", "gone.example:1,")] {
+        let at = at(&format!("{url}&sslmode=disable"));
+        assert!(examine(&at, Some(known.clone())).await.unwrap().is_new(), "{url}");
+    }
+    let gone = at(&format!("{}&sslmode=disable", named("gone.example")));
+    let error = examine(&gone, Some(known)).await.unwrap_err();
+    let OpenError::Connection(told) = &error else { panic!("{error:?}") };
+    assert!(told.to_string().contains("gone.example could not be found: nobody knows it"), "{told}");
 }

@@ -1,9 +1,9 @@
 //! Unfinished deliveries.
 
 use diesel::prelude::*;
-use storage::{Consumer, Delivery, DeliveryState, InstanceId};
+use storage::{Consumer, ConsumerWork, Delivery, DeliveryState, InstanceId};
 
-use super::time;
+use super::{count, time};
 use crate::schema::deliveries;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -57,4 +57,27 @@ impl DeliveryRow {
             updated_at: time(self.updated_at),
         }
     }
+}
+
+/// Literally as in the index `deliveries_dead`, which is used only then. Whatever isn't pending is dead.
+pub fn condition(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Pending => "state = 'pending'",
+        DeliveryState::Dead => "state <> 'pending'",
+    }
+}
+
+/// A webhook's name, its cursor, its pending deliveries, and when the first of them is due.
+pub type WorkRow = (String, i64, i64, Option<i64>);
+
+/// Those that have something to do, in a log that ends at this position.
+pub fn work(rows: Vec<WorkRow>, instance: InstanceId, last_seq: i64) -> Vec<ConsumerWork> {
+    let open = |(name, cursor, pending, next_attempt): WorkRow| ConsumerWork {
+        consumer: Consumer::webhook(instance, name),
+        cursor,
+        last_seq,
+        pending: count(pending),
+        next_attempt: next_attempt.map(time),
+    };
+    rows.into_iter().map(open).filter(|work| work.last_seq > work.cursor || work.pending > 0).collect()
 }

@@ -1,7 +1,9 @@
 //! Events of the log.
 
+use std::ops::ControlFlow;
+
 use diesel::prelude::*;
-use storage::{Chat, Event, EventData, EventId, EventKind, InstanceId, UnreadableData};
+use storage::{Budget, Chat, Event, EventData, EventId, EventKind, InstanceId, UnreadableData};
 
 use super::{sixteen, time};
 use crate::fault::Fault;
@@ -67,6 +69,56 @@ impl EventRow {
     }
 }
 
+/// What tells of the instance itself. Literally as in the index `events_of_instance`, which is used only then.
+pub const OF_INSTANCE: &str = "kind IN ('connected', 'disconnected', 'qr_received', 'limit_exceeded', 'webhook_updated', \
+                               'client_expiring', 'limits_changed', 'instance_changed')";
+
+/// The rows of a page of the log, which ends at a limit or at the size of a page.
+#[derive(Default)]
+pub struct Taken {
+    pub rows: Vec<EventRow>,
+    /// The time of the event that follows, if one does.
+    pub next: Option<i64>,
+    budget: Budget,
+}
+
+/// Of the events with this time the page has only those up to a position.
+pub struct Tie {
+    pub after: i64,
+    pub time: i64,
+}
+
+impl Taken {
+    /// Takes a row, unless the page is full without it; then answers that.
+    pub fn take(&mut self, row: EventRow, most: u64) -> ControlFlow<()> {
+        if self.rows.len() as u64 == most || !self.budget.has_room() {
+            self.next = Some(row.timestamp);
+            return ControlFlow::Break(());
+        }
+        self.budget.take(row.size());
+        self.rows.push(row);
+        ControlFlow::Continue(())
+    }
+
+    /// Has the page end between two times: at its size it leaves its last time out, unless that is the only one. At its limit
+    /// it is to take in the rest of that time: then answers which.
+    pub fn end_between_times(&mut self, most: u64) -> Option<Tie> {
+        let last = self.rows.last()?;
+        if self.next? != last.timestamp {
+            return None;
+        }
+        let (after, time) = (last.seq, last.timestamp);
+        let shorter = self.rows.iter().rposition(|row| row.timestamp != time).map(|at| at + 1);
+        match shorter.filter(|_| (self.rows.len() as u64) < most) {
+            Some(shorter) => {
+                self.rows.truncate(shorter);
+                None
+            }
+            None => Some(Tie { after, time }),
+        }
+    }
+}
+
 /// Where codes are sealed.
 const CODE: &str = "events.code";
 
@@ -125,4 +177,21 @@ fn written(event: &Event, sealer: &Sealer) -> Result<(String, Option<Vec<u8>>), 
     let mut without = event.data.clone();
     without.forget_code();
     Ok((without.encode()?, Some(code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kinds_are_those_of_the_domain_and_of_the_indexes() {
+        let kinds: Vec<_> = EventKind::OF_INSTANCE.iter().map(|kind| format!("'{kind}'")).collect();
+        assert_eq!(OF_INSTANCE, format!("kind IN ({})", kinds.join(", ")));
+        for step in [
+            include_str!("../../../../migrations/sqlite/00000000000043_activity/up.sql"),
+            include_str!("../../../../migrations/postgres/00000000000001_all/up.sql"),
+        ] {
+            assert!(step.contains(OF_INSTANCE));
+        }
+    }
 }

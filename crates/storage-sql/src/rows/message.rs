@@ -33,6 +33,12 @@ pub struct MessageRow {
     pub history: bool,
 }
 
+/// What is left of a file that is forgotten, as the column has it. What can't be read stays so.
+pub fn forgotten_file(text: Option<String>) -> Option<String> {
+    let media = text.as_deref().and_then(|text| serde_json::from_str::<StoredMedia>(text).ok());
+    media.and_then(|media| serde_json::to_string(&media.forgotten()).ok()).or(text)
+}
+
 /// How a row is told whose words can't be read.
 struct Words {
     media: Option<StoredMedia>,

@@ -21,6 +21,7 @@ pub mod receipt;
 pub mod record;
 pub mod scheduled;
 pub mod setting;
+pub mod usage;
 pub mod user;
 pub mod webhook;
 

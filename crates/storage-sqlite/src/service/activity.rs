@@ -6,14 +6,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use diesel::sqlite::Sqlite;
 use storage::{ActivityFilter, ActivityQuery, Budget, Event, EventKind, InstanceId, Page};
-use storage_sql::rows::event::EventRow;
+use storage_sql::rows::event::{EventRow, OF_INSTANCE};
 use storage_sql::rows::{count, limit};
 use storage_sql::schema::events;
 use storage_sql::{Fault, Sealer};
 
-/// Literally as in the index `events_of_instance`, which SQLite uses only then.
-const OF_INSTANCE: &str = "kind IN ('connected', 'disconnected', 'qr_received', 'limit_exceeded', 'webhook_updated', \
-                           'client_expiring', 'limits_changed', 'instance_changed')";
 /// What an event of the kind `instance_changed` tells of; nothing, if it can't be read.
 const ACTION: &str = "coalesce(iif(json_valid(data), data ->> '$.data.action', ''), '')";
 
@@ -61,17 +58,4 @@ fn matching(key: i64, query: &ActivityQuery) -> events::BoxedQuery<'_, Sqlite> {
         matching = matching.filter(of_kind.or(of_action));
     }
     matching
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kinds_are_those_of_the_domain() {
-        let kinds: Vec<_> = EventKind::OF_INSTANCE.iter().map(|kind| format!("'{kind}'")).collect();
-        assert_eq!(OF_INSTANCE, format!("kind IN ({})", kinds.join(", ")));
-        let step = include_str!("../../../../migrations/sqlite/00000000000043_activity/up.sql");
-        assert!(step.contains(OF_INSTANCE));
-    }
 }

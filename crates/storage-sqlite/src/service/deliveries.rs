@@ -5,14 +5,14 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use storage::{
-    Budget, Consumer, ConsumerWork, Cursor, Delivery, DeliveryQuery, DeliveryState, DeliveryStore, Event,
-    InstanceId, Page, Settlement, StorageError, Timestamp, Urgency, UserId, Write,
+    Consumer, ConsumerWork, Cursor, Delivery, DeliveryQuery, DeliveryState, DeliveryStore, Event, InstanceId,
+    Page, Settlement, StorageError, Timestamp, Urgency, UserId, Write,
 };
-use storage_sql::rows::delivery::DeliveryRow;
+use storage_sql::rows::delivery::{self, DeliveryRow, condition};
 use storage_sql::rows::event::EventRow;
-use storage_sql::rows::{count, limit, time};
+use storage_sql::rows::{count, limit};
 use storage_sql::schema::{cursors, deliveries, events, webhooks};
-use storage_sql::{Fault, Sealer};
+use storage_sql::{Fault, Filling, Sealer};
 
 use super::attempts;
 use super::events::{after, last_seq, one};
@@ -208,20 +208,8 @@ pub(super) fn deliver_again(
     if load_cursor(db, key, &consumer.name)?.is_none_or(|cursor| cursor < seq) {
         return Ok(false);
     }
-    let delivery = Delivery {
-        consumer: consumer.clone(),
-        seq,
-        chat,
-        state: DeliveryState::Pending,
-        attempts: 0,
-        next_attempt: now,
-        last_error: None,
-        status_code: None,
-        replayed: true,
-        created_at: now,
-        updated_at: now,
-    };
-    let row = DeliveryRow::new(key, &consumer.name, delivery);
+    let again = Delivery::again(consumer.clone(), seq, chat, now);
+    let row = DeliveryRow::new(key, &consumer.name, again);
     diesel::replace_into(deliveries::table).values(row).execute(db)?;
     Ok(true)
 }
@@ -256,7 +244,7 @@ fn page(
 ) -> Result<Page<(Delivery, Option<Event>)>, Fault> {
     let of_state = || in_state(key, &consumer.name, query.state);
     let total = count(of_state().count().get_result(db)?);
-    let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
+    let mut filling = Filling::of(query.limit);
     let begin = of_state()
         .filter(deliveries::seq.gt(query.after.map_or(i64::MIN, |after| after.major)))
         .order(deliveries::seq)
@@ -264,7 +252,7 @@ fn page(
         .select(deliveries::seq)
         .first::<i64>(db)
         .optional()?;
-    let Some(begin) = begin else { return Ok(Page { items, total, has_more: false, next }) };
+    let Some(begin) = begin else { return Ok(filling.whole(total)) };
     let told =
         events::table.on(events::instance.eq(deliveries::instance).and(events::seq.eq(deliveries::seq)));
     let rows = deliveries::table
@@ -278,25 +266,17 @@ fn page(
         .select((DeliveryRow::as_select(), Option::<EventRow>::as_select()))
         .load_iter::<(DeliveryRow, Option<EventRow>), DefaultLoadingMode>(db)?;
     for row in rows {
-        if items.len() as u64 == query.limit || !budget.has_room() {
-            return Ok(Page { items, total, has_more: true, next });
+        if filling.is_full() {
+            return Ok(filling.cut(total));
         }
         let (delivery, event) = row?;
         let delivery = delivery.open(consumer.instance);
-        budget.take(event.as_ref().map_or(0, EventRow::size));
-        budget.take(delivery.last_error.as_ref().map_or(0, String::len));
-        next = Some(Cursor { major: delivery.seq, minor: 0 });
-        items.push((delivery, event.map(|event| event.open(consumer.instance, sealer))));
+        let size =
+            event.as_ref().map_or(0, EventRow::size) + delivery.last_error.as_ref().map_or(0, String::len);
+        let place = Cursor { major: delivery.seq, minor: 0 };
+        filling.take((delivery, event.map(|event| event.open(consumer.instance, sealer))), size, place);
     }
-    Ok(Page { items, total, has_more: false, next: None })
-}
-
-/// Literally as in the index `deliveries_dead`, which SQLite uses only then. Whatever isn't pending is dead.
-fn condition(state: DeliveryState) -> &'static str {
-    match state {
-        DeliveryState::Pending => "state = 'pending'",
-        DeliveryState::Dead => "state <> 'pending'",
-    }
+    Ok(filling.whole(total))
 }
 
 fn in_state(key: i64, name: &str, state: DeliveryState) -> deliveries::BoxedQuery<'_, Sqlite> {
@@ -331,12 +311,6 @@ fn work(db: &mut SqliteConnection, key: i64, instance: InstanceId) -> Result<Vec
     );
     let rows = rows.bind::<BigInt, _>(key).load::<WorkRow>(db)?;
     let last_seq = last_seq(db, key)?;
-    let open = |row: WorkRow| ConsumerWork {
-        consumer: Consumer::webhook(instance, row.name),
-        cursor: row.cursor,
-        last_seq,
-        pending: count(row.pending),
-        next_attempt: row.next_attempt.map(time),
-    };
-    Ok(rows.into_iter().map(open).filter(|work| work.last_seq > work.cursor || work.pending > 0).collect())
+    let rows = rows.into_iter().map(|row| (row.name, row.cursor, row.pending, row.next_attempt)).collect();
+    Ok(delivery::work(rows, instance, last_seq))
 }

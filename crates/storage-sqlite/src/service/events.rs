@@ -6,7 +6,7 @@ use storage::{
     ActivityQuery, Budget, Day, Event, EventLog, EventPage, EventQuery, EventStart, InstanceId, NewEvent,
     Page, StorageError, Timestamp, Usage, UserId,
 };
-use storage_sql::rows::event::{EventRow, NewEventRow};
+use storage_sql::rows::event::{EventRow, NewEventRow, Taken, Tie};
 use storage_sql::rows::limit;
 use storage_sql::schema::events;
 use storage_sql::{Fault, Sealer};
@@ -199,52 +199,35 @@ fn page(db: &mut SqliteConnection, key: i64, query: &EventQuery) -> Result<(Vec<
     }
 }
 
-/// A page by time ends between two times: at its limit it takes in the rest of its last time, at its size it leaves that
-/// time out, unless it is the only one.
+/// A page by time, as [`Taken::end_between_times`] says.
 fn between_times(
     db: &mut SqliteConnection,
     key: i64,
     query: &EventQuery,
-    taken: Taken,
+    mut taken: Taken,
 ) -> Result<(Vec<EventRow>, bool), Fault> {
-    let Taken { mut rows, next } = taken;
-    let (Some(next), Some(last)) = (next, rows.last()) else { return Ok((rows, next.is_some())) };
-    if next != last.timestamp {
-        return Ok((rows, true));
-    }
-    let (last_seq, time) = (last.seq, last.timestamp);
-    let shorter = rows.iter().rposition(|row| row.timestamp != time).map(|at| at + 1);
-    if let (Some(shorter), true) = (shorter, (rows.len() as u64) < query.limit) {
-        rows.truncate(shorter);
-        return Ok((rows, true));
-    }
+    let Some(Tie { after, time }) = taken.end_between_times(query.limit) else {
+        let has_more = taken.next.is_some();
+        return Ok((taken.rows, has_more));
+    };
     let end = seq_at(db, key, time)?;
-    let ties = matching(key, query, Range::Between { after: last_seq, up_to: end });
+    let ties = matching(key, query, Range::Between { after, up_to: end });
+    let mut rows = taken.rows;
     rows.extend(ties.load::<EventRow>(db)?);
     let more = matching(key, query, Range::After { seq: end }).limit(1).load::<EventRow>(db)?;
     Ok((rows, !more.is_empty()))
 }
 
-/// What a page holds at most.
-struct Taken {
-    rows: Vec<EventRow>,
-    /// The time of the event that follows, if one does.
-    next: Option<i64>,
-}
-
 /// Reads row by row until the limit is reached, or the size of a page.
 fn take(db: &mut SqliteConnection, key: i64, query: &EventQuery, range: Range) -> Result<Taken, Fault> {
-    let (mut rows, mut budget) = (Vec::new(), Budget::default());
+    let mut taken = Taken::default();
     let found = matching(key, query, range).limit(limit(query.limit.saturating_add(1)));
     for row in found.load_iter::<EventRow, DefaultLoadingMode>(db)? {
-        let row = row?;
-        if rows.len() as u64 == query.limit || !budget.has_room() {
-            return Ok(Taken { rows, next: Some(row.timestamp) });
+        if taken.take(row?, query.limit).is_break() {
+            break;
         }
-        budget.take(row.data.len());
-        rows.push(row);
     }
-    Ok(Taken { rows, next: None })
+    Ok(taken)
 }
 
 #[derive(Clone, Copy)]

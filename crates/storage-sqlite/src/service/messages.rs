@@ -5,13 +5,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use diesel::sqlite::Sqlite;
 use storage::{
-    Budget, ChatSummary, Cursor, InstanceId, ListFrom, MediaUpdate, Message, MessageFilter, MessageQuery,
+    ChatSummary, Cursor, InstanceId, ListFrom, MediaUpdate, Message, MessageFilter, MessageQuery,
     MessageStatus, MessageStore, Page, Receipt, SearchTerms, Slice, StorageError, StoredMessageId, UserId,
 };
-use storage_sql::Fault;
 use storage_sql::rows::message::{ContentRow, MessageRow, NewMessageRow};
 use storage_sql::rows::{count, limit};
 use storage_sql::schema::messages;
+use storage_sql::{Fault, Filling};
 
 use super::ownership::owned_key;
 use super::{prune, receipts, search};
@@ -279,18 +279,17 @@ fn page(
         .order((messages::created_at.desc(), messages::key.desc()))
         .limit(limit(query.limit.saturating_add(1)))
         .offset(limit(query.skip));
-    let (mut items, mut budget, mut next) = (Vec::new(), Budget::default(), None);
+    let mut filling = Filling::of(query.limit);
     for row in rows.load_iter::<(i64, MessageRow), DefaultLoadingMode>(db)? {
         let (key, row) = row?;
-        if items.len() as u64 == query.limit || !budget.has_room() {
-            return Ok(Page { items, total, has_more: true, next });
+        if filling.is_full() {
+            return Ok(filling.cut(total));
         }
         let message = row.shown(instance);
-        budget.take(message.size());
-        next = Some(Cursor { major: message.created_at.millis(), minor: key });
-        items.push(message);
+        let (size, place) = (message.size(), Cursor { major: message.created_at.millis(), minor: key });
+        filling.take(message, size, place);
     }
-    Ok(Page { items, total, has_more: false, next: None })
+    Ok(filling.whole(total))
 }
 
 fn from_place(

@@ -6,10 +6,11 @@ use std::time::Duration;
 use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use storage::{InstanceId, MediaState, Retention, StorageError, StoredMedia, Timestamp, UserId, Write};
+use storage::{InstanceId, MediaState, Retention, StorageError, Timestamp, UserId, Write};
 use storage_sql::Fault;
 use storage_sql::rows::instance::days;
 use storage_sql::rows::limit;
+use storage_sql::rows::message::forgotten_file;
 use storage_sql::schema::{cursors, deliveries, events, instances, messages, webhooks};
 
 use super::events::{last_seq, seq_at};
@@ -240,12 +241,7 @@ fn old_files(
         .limit(limit(most))
         .select((messages::key, messages::media))
         .load(db)?;
-    let left = |text: Option<String>| {
-        let media = serde_json::from_str::<StoredMedia>(text.as_deref()?).ok().map(StoredMedia::forgotten);
-        // What can't be read stays so.
-        media.and_then(|media| serde_json::to_string(&media).ok()).or(text)
-    };
-    Ok(rows.into_iter().map(|(key, text)| (key, left(text))).collect())
+    Ok(rows.into_iter().map(|(key, text)| (key, forgotten_file(text))).collect())
 }
 
 /// Keys of messages of one instance that were written before a time, chat by chat: that is how they are indexed.

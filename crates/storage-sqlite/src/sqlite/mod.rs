@@ -1,7 +1,6 @@
 //! The connections: one that writes, on a thread of its own, and a few that read.
 
 pub(crate) mod connection;
-mod counted;
 mod purge;
 pub(crate) mod queue;
 pub(crate) mod readers;

@@ -2,11 +2,10 @@ use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 use storage::{Clock, Day, Epoch, InstanceId, MAX_EVENT_LEAD, Timestamp, Usage};
-use storage_sql::{CommitFailure, Commits, Fault};
+use storage_sql::{CommitFailure, Commits, Counted, Fault};
 
-use super::counted::Counted;
 use super::remembered::{LogEnd, Remembered};
-use super::statement::{Begin, Commit, Release, Rollback, RollbackJob, Savepoint};
+use super::statement::{AddUsage, Begin, Commit, Release, Rollback, RollbackJob, Savepoint};
 
 /// The writing connection inside a batch, as a job sees it. While it lasts nobody else writes to the database, also no other
 /// process.
@@ -180,7 +179,11 @@ impl Tx {
     }
 
     fn write_counts(&mut self) -> Result<(), CommitFailure> {
-        self.counted.write(&mut self.db).map_err(|error| self.batch_failure(error))
+        for ((instance, day), usage) in self.counted.take() {
+            let added = AddUsage::new(instance, day, usage).execute(&mut self.db);
+            added.map_err(|error| self.batch_failure(error))?;
+        }
+        Ok(())
     }
 
     fn batch_failure(&mut self, error: diesel::result::Error) -> CommitFailure {

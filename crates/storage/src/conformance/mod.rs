@@ -20,7 +20,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_trait::async_trait;
+#[doc(hidden)]
+pub use async_trait::async_trait;
 
 use crate::{MemoryStorage, Storage};
 
@@ -33,6 +34,7 @@ pub mod contacts;
 pub mod deliveries;
 pub mod dialects;
 pub mod events;
+mod filled;
 mod held;
 pub mod instances;
 pub mod keys;
@@ -40,6 +42,7 @@ pub mod leases;
 pub mod media;
 pub mod messages;
 pub mod pages;
+mod passing;
 pub mod receipts;
 pub mod record;
 pub mod retention;
@@ -50,6 +53,7 @@ pub mod usage;
 pub mod users;
 pub mod webhooks;
 
+pub use filled::fill_instance;
 pub use samples::{
     SAMPLE_NODE, sample_amendment, sample_chat, sample_event, sample_event_data, sample_incoming,
     sample_instance, sample_leased, sample_outgoing, sample_receipt, sample_user, sample_webhook,

@@ -56,6 +56,25 @@ pub struct Delivery {
     pub updated_at: Timestamp,
 }
 
+impl Delivery {
+    /// One that somebody asks for again, whatever became of it; due at once.
+    pub fn again(consumer: Consumer, seq: i64, chat: Option<String>, now: Timestamp) -> Self {
+        Self {
+            consumer,
+            seq,
+            chat,
+            state: DeliveryState::Pending,
+            attempts: 0,
+            next_attempt: now,
+            last_error: None,
+            status_code: None,
+            replayed: true,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 /// Which deliveries of a consumer, ascending by `seq`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryQuery {

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::messages::size;
 use super::{InstanceTables, MemoryStorage};
 use crate::{
-    Attempt, AttemptQuery, AttemptStore, Consumer, Delivery, DeliveryState, KEPT_ATTEMPTS, Missing, Page,
-    StorageError, Timestamp, UserId, Write,
+    Attempt, AttemptQuery, AttemptStore, Consumer, Delivery, KEPT_ATTEMPTS, Missing, Page, StorageError,
+    Timestamp, UserId, Write,
 };
 
 #[async_trait]
@@ -67,19 +67,7 @@ impl InstanceTables {
     fn redeliver(&mut self, consumer: &Consumer, seq: i64, now: Timestamp) -> bool {
         let passed = self.cursors.get(&consumer.name).is_some_and(|cursor| *cursor >= seq);
         let Some(event) = self.event(seq).filter(|_| passed) else { return false };
-        let delivery = Delivery {
-            consumer: consumer.clone(),
-            seq,
-            chat: event.lane().map(str::to_owned),
-            state: DeliveryState::Pending,
-            attempts: 0,
-            next_attempt: now,
-            last_error: None,
-            status_code: None,
-            replayed: true,
-            created_at: now,
-            updated_at: now,
-        };
+        let delivery = Delivery::again(consumer.clone(), seq, event.lane().map(str::to_owned), now);
         self.deliveries.insert((consumer.name.clone(), seq), delivery);
         true
     }

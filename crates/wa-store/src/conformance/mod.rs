@@ -33,7 +33,9 @@ pub use reading::{
     scans_are_ordered_and_bounded, values_of_any_size_come_back,
 };
 pub use reference::{random_batch, random_batches_leave_what_the_reference_has, same_records};
-pub use samples::{sample_device, sample_device_list, sample_peer_data, sample_sent_message, session_change};
+pub use samples::{
+    sample_changes, sample_device, sample_device_list, sample_peer_data, sample_sent_message, session_change,
+};
 pub use writing::{
     a_wipe_removes_what_came_before, batches_apply_in_the_order_of_their_calls, companions_share_nothing,
     later_steps_win, only_the_last_are_kept, two_handles_are_one_companion, unpolled_batches_are_applied,

@@ -3,7 +3,7 @@ use wa_binary::Jid;
 
 use crate::{
     Ban, Changes, Device, DeviceAddress, DeviceList, LidMigration, ListedDevice, PeerData, PeerDataSort,
-    SentMessage, SignedPreKeyRecord,
+    SenderKeyName, SentMessage, SignedPreKeyRecord,
 };
 
 /// A paired device with every field filled in.
@@ -56,6 +56,22 @@ pub fn sample_sent_message(chat: &Jid, id: &str, timestamp: i64) -> SentMessage 
         to: chat.clone(),
         message: Bytes::from(format!("message {id}")),
         timestamp,
+    }
+}
+
+/// A change set with something of every kind.
+pub fn sample_changes() -> Changes {
+    let (peer, chat) = (DeviceAddress::new("15550000002", 1), Jid::pn("15550000002"));
+    Changes {
+        device: Some(sample_device()),
+        sessions: vec![(peer.clone(), Some(Bytes::from_static(b"session")))],
+        identities: vec![(peer.clone(), Some([1; 32]))],
+        prekeys_added: vec![(1, [1; 32])],
+        sender_keys: vec![(SenderKeyName::new("1203@g.us", peer), Some(Bytes::from_static(b"key")))],
+        lid_mappings: vec![("15550000002".into(), "100000000000002".into())],
+        device_lists: vec![(chat.clone(), Some(sample_device_list()))],
+        sent_messages: vec![sample_sent_message(&chat, "out", 1)],
+        ..Changes::default()
     }
 }
 

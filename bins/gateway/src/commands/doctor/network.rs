@@ -10,8 +10,9 @@ use super::super::sentence;
 use super::finding::Finding;
 use crate::application::bucket;
 use crate::config::Config;
+use crate::names::resolver;
 use crate::telemetry;
-use crate::whatsapp::{Page, Route, resolver};
+use crate::whatsapp::{Page, Route};
 
 /// Longer than any of them takes that works.
 const PATIENCE: Duration = Duration::from_secs(25);
