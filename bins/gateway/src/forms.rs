@@ -51,6 +51,8 @@ forms! {
     PhoneNumber = phone(&p::any(&[p::NUMBER, p::NUMBER_JID])).shown("79001234567");
     /// A chat: what a message may be sent to, and the JID of a channel or a broadcast list.
     Chat = phone(&p::any(&[p::NUMBER, p::PERSON, p::GROUP, p::LIST])).shown("79001234567");
+    /// A person or a group, as everywhere, or the status.
+    Addressee = phone(&p::any(&[p::NUMBER, p::PERSON, p::GROUP, p::STATUS])).shown("79001234567");
     /// People, by number or JID.
     Members = ArrayBuilder::new().items(Person::schema()).max_items(Some(MAX_MEMBERS));
     /// A person; of a group its number or its JID.
@@ -65,6 +67,8 @@ forms! {
 
     /// What is said: something that can be seen.
     Words = text(0, MAX_TEXT).pattern(Some(p::SEEN)).shown("Hello! How are you?");
+    /// A colour: red, green and blue in hexadecimal digits.
+    Color = text(7, 7).pattern(Some("^#[0-9a-fA-F]{6}$")).shown("#005c4b");
     /// A text under a file.
     Caption = text(0, MAX_TEXT);
     /// The name of a file; 255 bytes at most.

@@ -87,6 +87,11 @@ pub enum Rank {
     Superadmin,
 }
 
+/// Whether what is written there is encrypted with sender keys: a group, or the status.
+pub(crate) fn has_sender_keys(chat: &Jid) -> bool {
+    chat.is_group() || chat.is_status()
+}
+
 impl Group {
     /// What this user is in the group, by any of their addresses.
     pub fn rank(&self, user: &Jid) -> Option<Rank> {

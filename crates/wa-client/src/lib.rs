@@ -63,6 +63,7 @@ mod embedder;
 mod end;
 
 // Small things.
+mod address_book;
 mod backoff;
 mod cache;
 mod number;
@@ -85,6 +86,7 @@ mod group;
 mod message;
 mod people;
 mod request;
+mod status;
 
 // The ground.
 mod cause;
@@ -114,6 +116,7 @@ pub use wa_noise::TrustRoot;
 pub use wa_protobuf::companion::device_props::PlatformType;
 pub use wa_store::{AppStateKey, Limits, NewChats, Store, StoreError, TimeLock};
 
+pub use address_book::AddressBook;
 pub use batch::{AcceptError, Batch, Events};
 pub use builder::{ClientBuilder, Driver};
 pub use cause::{Cause, PairingFailure};
@@ -144,6 +147,7 @@ pub use received::{ReceivedContent, ReceivedMessages};
 pub use request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
 pub use sent::{SentContent, SentMessages};
 pub use state::State;
+pub use status::StatusPrivacy;
 pub use transport::{
     ConnectRequest, Connection, Connector, Inbound, Outbound, Traffic, TransportError, memory, websocket,
 };

@@ -3,6 +3,7 @@ mod devices;
 pub(crate) mod groups;
 mod sending;
 mod standing;
+mod status;
 
 use std::{fmt, sync::Arc};
 

@@ -28,7 +28,7 @@ mod trust;
 mod versions;
 mod world;
 
-pub use account::{Addressing, ChatCap, Restriction, TimeLock};
+pub use account::{Addressing, ChatCap, Restriction, StatusPrivacy, TimeLock};
 pub use app_state::{StateChange, StateMessage, StateRecord};
 pub use behaviour::{
     AppStateBlobs, Bans, Behaviour, KeySharing, PastSize, Profile, Quirk, RateLimit, UnknownProfile,

@@ -34,7 +34,7 @@ use crate::{
 use accounts::Accounts;
 pub use calls::CallInfo;
 use calls::Calls;
-pub(crate) use chat::Chat;
+pub(crate) use chat::{Chat, Circle};
 pub(crate) use damage::without_ciphertext;
 use groups::Groups;
 

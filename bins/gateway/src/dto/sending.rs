@@ -9,8 +9,8 @@ use super::terms::Sending;
 use super::time::Time;
 use crate::error::ApiError;
 use crate::forms::{
-    Choices, Count, Emoji, EventName, Going, Latitude, Longitude, Named, PhoneNumber, PollOptions, Question,
-    Timer, Words,
+    Choices, Color, Count, Emoji, EventName, Going, Latitude, Longitude, Named, PhoneNumber, PollOptions,
+    Question, Timer, Words,
 };
 
 /// A preview of a link that stands in the text.
@@ -157,6 +157,22 @@ send_requests! {
     }
 }
 
+post_requests! {
+    /// `POST /api/whatsapp/{id}/send-status`.
+    StatusRequest {
+        #[schema(value_type = Words)]
+        message: String,
+        /// The colour that the text stands on.
+        #[schema(value_type = Option<Color>)]
+        background_color: Option<String>,
+    }
+
+    /// `POST /api/whatsapp/{id}/revoke-status`.
+    RevokeStatusRequest {
+        message_id: String,
+    }
+}
+
 const fn one() -> u32 {
     1
 }
@@ -203,7 +219,32 @@ impl Sendable for SendRequest {
             mention_all: self.mention_all,
             link: self.link_preview.map(|link| (link.url, link.title, link.description)),
             forwarded: self.forwarded,
+            ground: None,
         }))
+    }
+}
+
+impl Sendable for StatusRequest {
+    fn content(self) -> Result<Compose, ApiError> {
+        let ground = self.background_color.as_deref().map(rgb).transpose()?;
+        Ok(Compose::Text(ComposeText { text: self.message, ground, ..ComposeText::default() }))
+    }
+}
+
+/// `#RRGGBB` as a number.
+fn rgb(color: &str) -> Result<u32, ApiError> {
+    let digits = color.strip_prefix('#').filter(|digits| digits.len() == 6);
+    let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let number = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    number.ok_or_else(|| {
+        ApiError::invalid("\"backgroundColor\" must be # and six hexadecimal digits.")
+            .with_field("backgroundColor")
+    })
+}
+
+impl Sendable for RevokeStatusRequest {
+    fn content(self) -> Result<Compose, ApiError> {
+        Ok(Compose::Revoke(self.message_id))
     }
 }
 

@@ -28,8 +28,19 @@ pub(crate) const LINKING: [&str; 5] = [
 ];
 
 /// What tells somebody something, like all whose names begin with `send`.
-const SENDING: [&str; 12] = [
-    "react", "edit", "revoke", "vote", "answer", "pin", "keep", "timer", "read", "typing", "presence",
+const SENDING: [&str; 13] = [
+    "react",
+    "edit",
+    "revoke",
+    "revoke-status",
+    "vote",
+    "answer",
+    "pin",
+    "keep",
+    "timer",
+    "read",
+    "typing",
+    "presence",
     "check",
 ];
 

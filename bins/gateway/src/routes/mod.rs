@@ -110,6 +110,9 @@ routes! {
     "/instances/{id}/webhooks/{name}/test" { post deliveries::test }
     "/instances/{id}/webhook/dead-letters" { get webhooks::default_dead_letters }
     "/instances/{id}/webhook/dead-letters/replay" { post webhooks::default_replay }
+    "/whatsapp/{id}/send-status" { post sending::status }
+    "/whatsapp/{id}/send-status-media" { post files::send_status_media }
+    "/whatsapp/{id}/revoke-status" { post sending::revoke_status }
     "/whatsapp/{id}/send-location" { post sending::location }
     "/whatsapp/{id}/send-contacts" { post sending::contacts }
     "/whatsapp/{id}/send-poll" { post sending::poll }

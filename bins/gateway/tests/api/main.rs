@@ -58,6 +58,7 @@ mod scheduled;
 mod seeds;
 mod sends;
 mod stats;
+mod statuses;
 mod store;
 mod streams;
 mod tls;

@@ -12,6 +12,7 @@ use wa_client::{IncomingMessage, MessageInfo, Undecryptable};
 use super::connection::Facts;
 use super::names::{ChatNames, person_names};
 use super::shown::Shown;
+use crate::recipient::is_shared;
 
 /// A message that can be read and is for people.
 pub(super) struct Incoming<'a> {
@@ -111,7 +112,7 @@ impl<'a> Incoming<'a> {
             status(info.from_me),
             self.media().as_ref(),
         );
-        NewEvent::new(Some(names.chat.clone()), message_event(info.from_me, told))
+        NewEvent::new(Some(names.chat.clone()), message_event(info, told))
     }
 
     fn media(&self) -> Option<StoredMedia> {
@@ -152,7 +153,7 @@ impl<'a> Incoming<'a> {
     /// Whether we wrote what this message refers to.
     fn is_ours(&self, about: &Target<'_>, facts: &Facts) -> bool {
         match about.participant {
-            Some(participant) if self.envelope.info.chat.is_group() => facts.names(participant),
+            Some(participant) if is_shared(&self.envelope.info.chat) => facts.names(participant),
             _ => about.from_me == self.envelope.info.from_me,
         }
     }
@@ -192,9 +193,9 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Who wrote it, in a group.
+    /// Who wrote it, in a group or the status.
     fn participant(&self) -> Option<String> {
-        self.writer.first().filter(|_| self.info.chat.is_group()).cloned()
+        self.writer.first().filter(|_| is_shared(&self.info.chat)).cloned()
     }
 
     /// Whether an administrator of the group takes something back with it (PROTOCOL.md 11.4).
@@ -212,7 +213,14 @@ impl<'a> Envelope<'a> {
 pub(super) fn unread(instance: InstanceId, unread: &Undecryptable, now: Timestamp) -> Entry {
     let envelope = Envelope::of(&unread.info);
     let (kind, told) = match reason(unread.reason) {
-        None => (MessageKind::Unsupported, message_event(unread.info.from_me, unsupported(&envelope))),
+        None => {
+            let kind = MessageKind::Unsupported;
+            (kind, message_event(&unread.info, unread_data(&envelope, kind)))
+        }
+        Some(_) if is_post(&unread.info) => {
+            let kind = MessageKind::Undecryptable;
+            (kind, EventData::PostReceived(unread_data(&envelope, kind)))
+        }
         Some(reason) => {
             let told = undecryptable(unread, reason, &envelope);
             (MessageKind::Undecryptable, EventData::MessageUndecryptable(told))
@@ -258,11 +266,11 @@ fn undecryptable(
     }
 }
 
-fn unsupported(envelope: &Envelope<'_>) -> MessageData {
+fn unread_data(envelope: &Envelope<'_>, kind: MessageKind) -> MessageData {
     MessageData {
         message_id: envelope.info.id.to_string(),
         participant: envelope.participant(),
-        kind: MessageKind::Unsupported,
+        kind,
         text: None,
         target: None,
         quoted: None,
@@ -275,8 +283,17 @@ fn unsupported(envelope: &Envelope<'_>) -> MessageData {
     }
 }
 
-fn message_event(from_me: bool, told: MessageData) -> EventData {
-    if from_me { EventData::MessageSent(told) } else { EventData::MessageReceived(told) }
+fn message_event(info: &MessageInfo, told: MessageData) -> EventData {
+    match () {
+        () if is_post(info) => EventData::PostReceived(told),
+        () if info.from_me => EventData::MessageSent(told),
+        () => EventData::MessageReceived(told),
+    }
+}
+
+/// Whether it is for everybody who may see it, and for nobody to answer.
+fn is_post(info: &MessageInfo) -> bool {
+    info.chat.is_status() && !info.from_me
 }
 
 fn status(from_me: bool) -> MessageStatus {

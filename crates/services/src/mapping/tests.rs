@@ -97,6 +97,36 @@ fn events(mapped: &Mapped) -> Vec<&EventData> {
         .collect()
 }
 
+fn posted() -> MessageInfo {
+    let mut posted = in_group();
+    posted.chat = Jid::status();
+    posted
+}
+
+#[test]
+fn what_is_posted_to_the_status_is_told_as_a_post_readable_or_not() {
+    let new = only_message(mapped(&[event(posted(), &Draft::text("tea"))]));
+    assert_eq!(
+        (new.message.chat.as_str(), new.message.participant.as_deref()),
+        ("status@broadcast", Some(PN))
+    );
+    let EventData::PostReceived(told) = &new.event.as_ref().unwrap().data else { panic!("{new:?}") };
+    assert_eq!((told.kind, told.text.as_deref()), (MessageKind::Text, Some("tea")));
+    for (reason, kind) in [
+        (UndecryptableReason::NoSession, MessageKind::Undecryptable),
+        (UndecryptableReason::Broadcast, MessageKind::Unsupported),
+    ] {
+        let unread = Undecryptable::new(posted(), reason, 0);
+        let new = only_message(mapped(&[Event::Undecryptable(Box::new(unread))]));
+        let EventData::PostReceived(told) = &new.event.as_ref().unwrap().data else { panic!("{new:?}") };
+        assert_eq!((new.message.kind, told.kind, told.text.as_deref()), (kind, kind, None));
+    }
+    let mut ours = posted();
+    ours.from_me = true;
+    let new = only_message(mapped(&[event(ours, &Draft::text("tea"))]));
+    assert!(matches!(new.event.as_ref().unwrap().data, EventData::MessageSent(_)));
+}
+
 #[test]
 fn a_message_is_stored_with_its_bytes_under_the_number_and_keyed_by_the_wire() {
     let draft = Draft::text("hi");

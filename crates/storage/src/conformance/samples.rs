@@ -143,6 +143,7 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
         EventKind::MessageReceived => {
             EventData::MessageReceived(message_data("3EB0", MessageStatus::Received))
         }
+        EventKind::PostReceived => EventData::PostReceived(message_data("3EB0", MessageStatus::Received)),
         EventKind::MessageSent => EventData::MessageSent(message_data("3EB0", MessageStatus::Sent)),
         EventKind::MessageStatus => EventData::MessageStatus(StatusData {
             message_id: "3EB0".into(),

@@ -48,6 +48,8 @@ words! {
         ChatState = "chat_state",
         /// Somebody calls, or a call ended.
         Call = "call",
+        /// Somebody has posted something to their status, or to a channel that the account follows.
+        PostReceived = "post_received",
         /// Something was done to the instance, or became of it, that no other event tells.
         InstanceChanged = "instance_changed",
         /// Something that was stored and can't be read any more. Never written.

@@ -57,6 +57,8 @@ pub enum EventData {
     ChatState(ChatStateData),
     /// The person of the event's chat calls, or that call ended.
     Call(CallData),
+    /// Somebody has posted something to their status, or to a channel that the account follows: the event's chat.
+    PostReceived(MessageData),
     /// Something was done to the instance, or became of it, that no other event tells.
     InstanceChanged(InstanceData),
     /// Something that was stored and can't be read any more: damaged, or written by a later version. No row says so; it is
@@ -90,6 +92,7 @@ impl EventData {
             Self::PresenceUpdated(_) => EventKind::PresenceUpdated,
             Self::ChatState(_) => EventKind::ChatState,
             Self::Call(_) => EventKind::Call,
+            Self::PostReceived(_) => EventKind::PostReceived,
             Self::InstanceChanged(_) => EventKind::InstanceChanged,
             Self::Unreadable(_) => EventKind::Unreadable,
         }
@@ -106,7 +109,7 @@ impl EventData {
         /// What there is beside a text.
         const REST: usize = 512;
         match self {
-            Self::MessageReceived(told) | Self::MessageSent(told) => {
+            Self::MessageReceived(told) | Self::MessageSent(told) | Self::PostReceived(told) => {
                 REST + told.text.as_ref().map_or(0, String::len)
             }
             Self::GroupUpdated(told) => {

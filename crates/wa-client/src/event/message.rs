@@ -136,7 +136,8 @@ pub enum UndecryptableReason {
     Unavailable,
     /// The stanza holds nothing at all.
     Empty,
-    /// Broadcast lists and status updates are not supported by this version.
+    /// What own devices write to broadcast lists, and what is in the status without being encrypted, is not read by this
+    /// version.
     Broadcast,
     /// Newsletters (channels) are not supported by this version.
     Newsletter,

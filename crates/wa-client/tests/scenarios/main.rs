@@ -71,6 +71,8 @@ mod sockets;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
+mod statuses;
+#[cfg(test)]
 mod strangers;
 #[cfg(test)]
 mod talking;

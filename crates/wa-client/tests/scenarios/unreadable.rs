@@ -46,7 +46,7 @@ async fn every_kind_that_is_not_supported_is_told_with_its_reason() {
     use UndecryptableReason::{Bot, Broadcast, Empty, Newsletter, Unavailable, Unknown};
     let status = message(Jid::status()).attr("participant", Jid::pn("15550002"));
     let cases = [
-        (status.child(enc("skmsg")), Broadcast),
+        (status.child(Node::new("plaintext")), Broadcast),
         (
             message(Jid::new("120363001", wa_binary::Server::Newsletter)).child(Node::new("plaintext")),
             Newsletter,

@@ -42,6 +42,8 @@ pub(crate) struct Directory {
     /// Numbers of blocked users.
     pub(crate) blocked: BTreeSet<CompactString>,
     pub(crate) privacy: BTreeMap<CompactString, CompactString>,
+    /// Who sees what the account posts to its status; nothing until its owner sets something.
+    pub(crate) status_privacy: Option<StatusPrivacy>,
     /// Companions that subscribed to the presence, by number and device.
     pub(crate) subscribers: BTreeMap<(CompactString, u16), Subscription>,
     /// How long messages of new chats are kept, in seconds; 0 means for ever.
@@ -69,6 +71,17 @@ pub(crate) struct Directory {
 
 /// Devices as they were once, and the signed list of that time.
 pub(crate) type Outdated = (Vec<(u16, Option<u32>)>, (Bytes, u64));
+
+/// Who sees what an account posts to its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusPrivacy {
+    /// Everybody in the address book.
+    Contacts,
+    /// Everybody in the address book but these numbers.
+    AllBut(Vec<String>),
+    /// These numbers alone.
+    Only(Vec<String>),
+}
 
 /// A profile picture.
 #[derive(Clone, Debug)]
@@ -113,6 +126,7 @@ impl Directory {
             watchers: BTreeSet::new(),
             blocked: BTreeSet::new(),
             privacy: default_privacy(),
+            status_privacy: None,
             subscribers: BTreeMap::new(),
             default_expiration: 0,
             last_seen: None,

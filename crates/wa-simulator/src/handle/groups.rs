@@ -184,7 +184,10 @@ pub(crate) fn described_group(group: &Group) -> GroupInfo {
     }
 }
 
-fn accounts(world: &World, numbers: &[impl AsRef<str>]) -> Result<Vec<Arc<Account>>, ControlError> {
+pub(super) fn accounts(
+    world: &World,
+    numbers: &[impl AsRef<str>],
+) -> Result<Vec<Arc<Account>>, ControlError> {
     numbers.iter().map(|number| world.phone(&canonical(number.as_ref())?)).collect()
 }
 

@@ -5,7 +5,7 @@ use wa_binary::{Jid, Node, phash};
 use super::{
     Sender, admission, group,
     letter::{Coverage, Letter, Refusal, Route},
-    stale,
+    stale, status,
 };
 use crate::{
     Addressing,
@@ -62,6 +62,9 @@ pub(super) struct Taken {
 fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Taken, Refusal> {
     if node.attrs.jid("to").is_some_and(Jid::is_group) {
         return group::take(world, sender, node);
+    }
+    if node.attrs.jid("to").is_some_and(Jid::is_status) {
+        return status::take(world, sender, node);
     }
     let letter = Letter::parse(sender, node)?;
     let recipient = world.resolve(&letter.to).ok_or(Refusal::Nobody)?;

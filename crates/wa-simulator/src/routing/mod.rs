@@ -7,6 +7,7 @@ mod message;
 mod presence;
 mod receipt;
 mod stale;
+mod status;
 
 use std::sync::Arc;
 

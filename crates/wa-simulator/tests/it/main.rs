@@ -49,4 +49,6 @@ mod refresh;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
+mod statuses;
+#[cfg(test)]
 mod trust;

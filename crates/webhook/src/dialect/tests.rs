@@ -30,6 +30,7 @@ fn event(data: EventData) -> Event {
             | EventKind::PresenceUpdated
             | EventKind::ChatState
             | EventKind::Call
+            | EventKind::PostReceived
     );
     Event {
         seq: 7,
@@ -311,6 +312,14 @@ fn samples() -> Vec<(EventData, &'static str)> {
         (
             EventData::IdentityChanged(IdentityData::default()),
             r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","timestamp":"2023-01-01T12:00:00.123Z""#,
+        ),
+        (
+            EventData::PostReceived(MessageData {
+                text: Some("out for tea".to_owned()),
+                participant: Some("155512345@s.whatsapp.net".to_owned()),
+                ..message(MessageKind::Text)
+            }),
+            r#""messageId":"3EB0","remoteJid":"79001234567@s.whatsapp.net","from":"155512345@s.whatsapp.net","fromMe":false,"body":"out for tea","type":"conversation","timestamp":1672531200,"hasMedia":false,"status":"received","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","participant":"155512345@s.whatsapp.net","metadata":{"timestamp":1672531200}"#,
         ),
         (
             EventData::InstanceChanged(InstanceData {

@@ -34,7 +34,7 @@ pub(crate) enum Data<'a> {
 impl<'a> Data<'a> {
     pub(crate) fn of(event: &'a Event) -> Self {
         match &event.data {
-            EventData::MessageReceived(data) => {
+            EventData::MessageReceived(data) | EventData::PostReceived(data) => {
                 Self::Message(Box::new(MessageJson::readable(event, data, false)))
             }
             EventData::MessageSent(data) => Self::Message(Box::new(MessageJson::readable(event, data, true))),
