@@ -297,6 +297,12 @@ impl PeopleService {
         played: bool,
     ) -> Result<(), ServiceError> {
         let chat = addressee(phone)?;
+        if chat.is_newsletter() {
+            return Err(ServiceError::invalid(
+                Field::Recipient,
+                "is a channel, which isn't told what was read",
+            ));
+        }
         if ids.is_empty() || ids.len() > MAX_READ {
             let why = format!("must have 1 to {MAX_READ} ids");
             return Err(ServiceError::invalid(Field::MessageIds, why));

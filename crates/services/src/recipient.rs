@@ -77,13 +77,13 @@ pub fn parse_recipient(text: &str) -> Result<Jid, RecipientError> {
     }
 }
 
-/// Reads what a message may be sent to: everything that [`parse_recipient`] reads, and the status.
+/// Reads what a message may be sent to: everything that [`parse_recipient`] reads, the status, and channels.
 ///
 /// # Errors
 /// [`RecipientError`] says what is wrong.
 pub(crate) fn parse_addressee(text: &str) -> Result<Jid, RecipientError> {
     match parse_chat(text) {
-        Ok(jid) if jid.is_status() => Ok(jid),
+        Ok(jid) if jid.is_status() || jid.is_newsletter() => Ok(jid),
         _ => parse_recipient(text),
     }
 }

@@ -12,6 +12,7 @@ use crate::alarm::Alarm;
 use crate::audit::AuditService;
 use crate::auth::{AuthConfig, AuthService};
 use crate::bell::Bell;
+use crate::channels::ChannelService;
 use crate::companion::Companions;
 use crate::consumers::ConsumerService;
 use crate::contacting::PeopleService;
@@ -89,6 +90,8 @@ pub struct Services {
     pub media: MediaService,
     /// Shows and changes groups.
     pub groups: GroupService,
+    /// Shows channels, follows and makes them.
+    pub channels: ChannelService,
     /// Shows what instances have done.
     pub usage: UsageService,
     /// Counts calls, and what goes on.
@@ -178,6 +181,7 @@ impl Services {
             consumers: ConsumerService::new(store(), events.clone()),
             events,
             groups: GroupService::new(reach.clone()),
+            channels: ChannelService::new(reach.clone()),
             people: PeopleService::new(reach),
             usage: UsageService::new(store(), meter.clone()),
             meter,

@@ -83,6 +83,9 @@ mod media;
 // What these are made of.
 mod event;
 mod group;
+mod newsletter;
+
+// What those are made of.
 mod message;
 mod people;
 mod request;
@@ -120,7 +123,10 @@ pub use address_book::AddressBook;
 pub use batch::{AcceptError, Batch, Events};
 pub use builder::{ClientBuilder, Driver};
 pub use cause::{Cause, PairingFailure};
-pub use client::{Client, LastMessage, MAX_ABOUT, MAX_PUSH_NAME};
+pub use client::{
+    Client, LastMessage, MAX_ABOUT, MAX_NEWSLETTER_DESCRIPTION, MAX_NEWSLETTER_NAME, MAX_NEWSLETTER_POSTS,
+    MAX_PUSH_NAME,
+};
 pub use clock::{Clock, SystemClock};
 pub use computing::Computing;
 pub use config::{Appearance, Config, Delivery, HistoryDepth};
@@ -139,6 +145,9 @@ pub use media::{
     PartialFile, Pieces, RemoteFile, RequestBody, Unanswered, UploadError, Uploaded, exchange,
 };
 pub use message::{Ack, DeviceCount, MessageId, Outgoing, SendError};
+pub use newsletter::{
+    Newsletter, NewsletterNews, NewsletterPost, NewsletterRole, NewsletterUpdate, Reactions,
+};
 pub use people::{
     BlockList, BusinessHours, BusinessProfile, CallUpdate, ChatState, ChatStateUpdate, Picture,
     PresenceUpdate, PrivacySettings,

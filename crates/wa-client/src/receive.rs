@@ -10,6 +10,7 @@ mod group;
 mod info;
 mod meaning;
 mod message;
+mod newsletter;
 mod notification;
 mod opening;
 mod peer;

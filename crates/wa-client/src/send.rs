@@ -7,6 +7,7 @@ mod audience;
 mod encrypt;
 mod group;
 mod lanes;
+mod plain;
 mod resend;
 mod rights;
 mod stanza;
@@ -117,6 +118,10 @@ impl Sender {
         queued: Queued,
         prepared: &mut Vec<Prepared>,
     ) {
+        if lane.is_newsletter() {
+            prepared.extend(plain::prepare(context, &lane, queued));
+            return;
+        }
         if lane.is_status() {
             // The address book or the settings may be others by now.
             context.mirror.status = None;
@@ -382,9 +387,16 @@ fn is_setting(message: &Outgoing) -> bool {
     message.content.view().kind() == Kind::Timer
 }
 
+/// Whether it can be posted to a newsletter: files would have to be uploaded as they are, and what changes a post goes under
+/// the id of that.
+fn is_post(message: &Outgoing) -> bool {
+    message.to.is_newsletter() && message.content.view().kind() == Kind::Text
+}
+
 /// The chat whose order a message belongs to; refuses what can't be sent.
 async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, SendError> {
-    if !(message.to.is_user() || has_sender_keys(&message.to)) || message.to.is_bot() {
+    let is_known = message.to.is_user() || has_sender_keys(&message.to) || is_post(message);
+    if !is_known || message.to.is_bot() {
         return Err(SendError::UnsupportedRecipient { server: message.to.server.to_string() });
     }
     let size = message.content.encode_once().len();
@@ -401,7 +413,7 @@ async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, S
 /// The chat with this user, by LID where that is known.
 async fn lane_to(context: &mut Context<'_>, to: &Jid) -> Result<Jid, SendError> {
     let user = to.to_user();
-    if has_sender_keys(&user) {
+    if has_sender_keys(&user) || user.is_newsletter() {
         return Ok(user);
     }
     Ok(match context.whereabouts(&user).await? {

@@ -1,6 +1,7 @@
 mod app_state;
 mod devices;
 pub(crate) mod groups;
+mod newsletters;
 mod sending;
 mod standing;
 mod status;
@@ -18,6 +19,7 @@ use crate::{
 pub use self::{
     devices::Device,
     groups::{GroupChange, GroupInfo, GroupMember},
+    newsletters::NewsletterPost,
     sending::Outgoing,
 };
 

@@ -4,6 +4,7 @@ mod chat;
 mod damage;
 mod delivery;
 mod groups;
+mod newsletters;
 
 use std::sync::{
     Arc, OnceLock, Weak,
@@ -37,6 +38,8 @@ use calls::Calls;
 pub(crate) use chat::{Chat, Circle};
 pub(crate) use damage::without_ciphertext;
 use groups::Groups;
+use newsletters::Newsletters;
+pub(crate) use newsletters::figures_of;
 
 /// How long a certificate chain is handed out before it is signed anew, in seconds.
 const CHAIN_LIFE: u64 = 24 * 60 * 60;
@@ -61,6 +64,7 @@ pub(crate) struct World {
     rng: Mutex<ChaCha20Rng>,
     accounts: RwLock<Accounts>,
     groups: Groups,
+    newsletters: Newsletters,
     calls: Calls,
     ids: AtomicU64,
     connections: AtomicU64,
@@ -97,6 +101,7 @@ impl World {
             rng: Mutex::new(rng),
             accounts: RwLock::default(),
             groups: Groups::default(),
+            newsletters: Newsletters::default(),
             calls: Calls::default(),
             ids: AtomicU64::new(1),
             connections: AtomicU64::new(1),
@@ -163,6 +168,7 @@ impl World {
         let ended = std::mem::replace(&mut *self.age.lock(), CancellationToken::new());
         *self.accounts.write() = Accounts::default();
         self.groups.clear();
+        self.newsletters.clear();
         self.calls.clear();
         self.pairings.clear();
         self.faults.clear(None);

@@ -5,12 +5,12 @@ use services::{Compose, ComposeEvent, ComposeLocation, ComposeText, Progress, Re
 use storage::{MessageStatus, Timestamp};
 use utoipa::ToSchema;
 
-use super::terms::Sending;
+use super::terms::{Sending, TermsRequest};
 use super::time::Time;
 use crate::error::ApiError;
 use crate::forms::{
-    Choices, Color, Count, Emoji, EventName, Going, Latitude, Longitude, Named, PhoneNumber, PollOptions,
-    Question, Timer, Words,
+    Channel, Choices, Color, Count, Emoji, EventName, Going, Latitude, Longitude, Named, PhoneNumber,
+    PollOptions, Question, Timer, Words,
 };
 
 /// A preview of a link that stands in the text.
@@ -173,6 +173,17 @@ post_requests! {
     }
 }
 
+with_terms! {
+    /// `POST /api/whatsapp/{id}/send-post`.
+    PostRequest {
+        /// The channel's JID.
+        #[schema(value_type = Channel)]
+        phone: String,
+        #[schema(value_type = Words)]
+        message: String,
+    }
+}
+
 const fn one() -> u32 {
     1
 }
@@ -240,6 +251,25 @@ fn rgb(color: &str) -> Result<u32, ApiError> {
         ApiError::invalid("\"backgroundColor\" must be # and six hexadecimal digits.")
             .with_field("backgroundColor")
     })
+}
+
+impl Sending for PostRequest {
+    fn phone(&self) -> &str {
+        &self.phone
+    }
+
+    fn terms(&self) -> TermsRequest {
+        self.said_terms()
+    }
+}
+
+impl Sendable for PostRequest {
+    fn content(self) -> Result<Compose, ApiError> {
+        if !self.phone.ends_with("@newsletter") {
+            return Err(ApiError::invalid("\"phone\" must be the JID of a channel.").with_field("phone"));
+        }
+        Ok(Compose::text(self.message))
+    }
 }
 
 impl Sendable for RevokeStatusRequest {

@@ -15,6 +15,7 @@ mod app;
 mod audit;
 mod auth;
 mod causes;
+mod channels;
 mod client;
 mod console;
 mod consumers;

@@ -268,7 +268,6 @@ async fn a_number_is_understood_in_every_form() {
     }
     for (phone, part) in [
         ("123@broadcast", "a broadcast list"),
-        ("123@newsletter", "a channel"),
         ("https://chat.whatsapp.com/AbCdEf", "an invitation to a group"),
         ("https://whatsapp.com/channel/AbC", "a channel"),
     ] {

@@ -209,17 +209,47 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// Whether it is new content of a post in a channel, or takes one back: it comes under the id of the post.
+pub(super) fn changes_post(info: &MessageInfo) -> bool {
+    info.chat.is_newsletter() && matches!(info.edit.as_deref(), Some(NEW_CONTENT | BY_ADMINISTRATOR))
+}
+
+/// The post with its new content, or as taken back.
+pub(super) fn changed_post(message: &IncomingMessage) -> Entry {
+    let envelope = Envelope::of(&message.info);
+    let view = message.content.view();
+    let text = view.text_or_caption().map(str::to_owned);
+    let is_edit = message.info.edit.as_deref() == Some(NEW_CONTENT);
+    let (kind, change) = if is_edit {
+        let raw = message.content.raw().clone();
+        (MessageKind::Edit, Change::Edit { text: text.clone(), raw })
+    } else {
+        (MessageKind::Revoke, Change::Revoke)
+    };
+    let id = message.info.id.to_string();
+    let target = AmendTarget {
+        message_id: id.clone(),
+        chats: envelope.names.all(),
+        from_me: message.info.from_me,
+        authors: envelope.authors(),
+    };
+    let told = MessageData { text: text.filter(|_| is_edit), target: Some(id), ..bare(&envelope, kind) };
+    let event = Some(NewEvent::new(Some(envelope.names.chat.clone()), message_event(&message.info, told)));
+    let at = Timestamp::from_seconds(message.info.timestamp);
+    Entry::Amend(Box::new(Amendment { target, change, at, carrier: None, event }))
+}
+
 /// A message whose content isn't known: it is stored and told all the same, and amended when a resend can be read.
 pub(super) fn unread(instance: InstanceId, unread: &Undecryptable, now: Timestamp) -> Entry {
     let envelope = Envelope::of(&unread.info);
     let (kind, told) = match reason(unread.reason) {
         None => {
             let kind = MessageKind::Unsupported;
-            (kind, message_event(&unread.info, unread_data(&envelope, kind)))
+            (kind, message_event(&unread.info, bare(&envelope, kind)))
         }
         Some(_) if is_post(&unread.info) => {
             let kind = MessageKind::Undecryptable;
-            (kind, EventData::PostReceived(unread_data(&envelope, kind)))
+            (kind, EventData::PostReceived(bare(&envelope, kind)))
         }
         Some(reason) => {
             let told = undecryptable(unread, reason, &envelope);
@@ -266,7 +296,7 @@ fn undecryptable(
     }
 }
 
-fn unread_data(envelope: &Envelope<'_>, kind: MessageKind) -> MessageData {
+fn bare(envelope: &Envelope<'_>, kind: MessageKind) -> MessageData {
     MessageData {
         message_id: envelope.info.id.to_string(),
         participant: envelope.participant(),
@@ -293,13 +323,15 @@ fn message_event(info: &MessageInfo, told: MessageData) -> EventData {
 
 /// Whether it is for everybody who may see it, and for nobody to answer.
 fn is_post(info: &MessageInfo) -> bool {
-    info.chat.is_status() && !info.from_me
+    (info.chat.is_status() || info.chat.is_newsletter()) && !info.from_me
 }
 
 fn status(from_me: bool) -> MessageStatus {
     if from_me { MessageStatus::Sent } else { MessageStatus::Received }
 }
 
+/// `edit` of a stanza with new content for a post in a channel.
+const NEW_CONTENT: &str = "3";
 /// `edit` of a stanza with which an administrator takes back what somebody else wrote.
 const BY_ADMINISTRATOR: &str = "8";
 

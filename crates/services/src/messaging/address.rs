@@ -68,7 +68,7 @@ impl MessagingService {
         to: &Jid,
         deadline: Instant,
     ) -> Result<ChatNames, ServiceError> {
-        if is_shared(to) {
+        if is_shared(to) || to.is_newsletter() {
             return Ok(ChatNames::new(to, None, None));
         }
         let person = match running.recorder.person(to) {

@@ -25,7 +25,9 @@ pub const MAX_NAMED: usize = 1_024;
 
 /// The colour of the ground on which a text stands in the status, where nobody says one: phones offer it.
 const GROUND: u32 = 0x00_5c_4b;
-/// Why something isn't posted.
+/// Why something isn't posted to a channel.
+pub(super) const CHANNEL_TAKES: &str = "is a channel, to which this version posts texts";
+/// Why something isn't posted to the status.
 pub(super) const STATUS_SHOWS: &str = "is the status, which shows texts, images, videos and voice notes";
 
 /// What is to be sent.
@@ -178,11 +180,14 @@ impl Compose {
         }
     }
 
-    /// Whether it can be sent there: of all that there is, the status shows texts, and lets them be taken back.
+    /// Whether it can be sent there: of all that there is, the status shows texts and lets them be taken back, and channels
+    /// take texts from here.
     pub(super) fn check_for(&self, to: &Jid) -> Result<(), ServiceError> {
         match self {
+            Self::Text(_) => Ok(()),
+            _ if to.is_newsletter() => Err(ServiceError::invalid(Field::Recipient, CHANNEL_TAKES)),
+            Self::Revoke(_) => Ok(()),
             _ if !to.is_status() => Ok(()),
-            Self::Text(_) | Self::Revoke(_) => Ok(()),
             _ => Err(ServiceError::invalid(Field::Recipient, STATUS_SHOWS)),
         }
     }

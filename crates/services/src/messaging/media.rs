@@ -12,7 +12,7 @@ use wa_client::content::Draft;
 use wa_client::media_files::file::document_name;
 use wa_client::{Attachment, MediaKind, RequestError, UploadError};
 
-use super::compose::{Drafted, STATUS_SHOWS, quoting};
+use super::compose::{CHANNEL_TAKES, Drafted, STATUS_SHOWS, quoting};
 use super::keyed::{Keyed, check_key, scope};
 use super::later::{Planned, PlannedFile, Scheduling};
 use super::{Later, MAX_TEXT, MessagingService, SendTerms, Sent, limit, pending};
@@ -306,6 +306,9 @@ impl SendMedia {
 /// What the status shows of files; where nobody says what a file is, its content decides later.
 fn check_kind(to: &Jid, kind: Option<MediaKind>) -> Result<(), ServiceError> {
     let is_shown = |kind| matches!(kind, MediaKind::Image | MediaKind::Video | MediaKind::Voice);
+    if to.is_newsletter() {
+        return Err(ServiceError::invalid(Field::Recipient, CHANNEL_TAKES));
+    }
     if to.is_status() && !kind.is_none_or(is_shown) {
         return Err(ServiceError::invalid(Field::Recipient, STATUS_SHOWS));
     }

@@ -239,6 +239,17 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
             reason: None,
             timestamp: 1_700_000_000,
         }),
+        EventKind::ChannelUpdated => EventData::ChannelUpdated(ChannelData {
+            action: "counted".into(),
+            name: None,
+            posts: vec![PostFigures {
+                server_id: 7,
+                message_id: Some("3EB0".into()),
+                views: Some(12),
+                reactions: vec![("👍".into(), 3)],
+            }],
+            timestamp: 1_700_000_000,
+        }),
         EventKind::InstanceChanged => EventData::InstanceChanged(InstanceData {
             action: InstanceAction::Updated,
             fields: vec!["name".into(), "deviceName".into()],

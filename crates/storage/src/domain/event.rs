@@ -50,6 +50,8 @@ words! {
         Call = "call",
         /// Somebody has posted something to their status, or to a channel that the account follows.
         PostReceived = "post_received",
+        /// The account follows a channel or no longer, or how posts there are received.
+        ChannelUpdated = "channel_updated",
         /// Something was done to the instance, or became of it, that no other event tells.
         InstanceChanged = "instance_changed",
         /// Something that was stored and can't be read any more. Never written.

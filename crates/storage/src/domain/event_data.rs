@@ -2,7 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use super::activity::InstanceData;
 use super::event_data_v0;
-use super::happening_data::{CallData, ChatStateData, GroupData, PersonData, PresenceData};
+use super::happening_data::{
+    CallData, ChannelData, ChatStateData, GroupData, PersonData, PostFigures, PresenceData,
+};
 use super::word::words;
 use crate::{
     CauseKind, EventKind, FailureCause, MediaFault, MediaState, MessageDetails, MessageKind, MessageStatus,
@@ -59,6 +61,8 @@ pub enum EventData {
     Call(CallData),
     /// Somebody has posted something to their status, or to a channel that the account follows: the event's chat.
     PostReceived(MessageData),
+    /// The account follows the channel of the event's chat or no longer, or how posts there are received.
+    ChannelUpdated(ChannelData),
     /// Something was done to the instance, or became of it, that no other event tells.
     InstanceChanged(InstanceData),
     /// Something that was stored and can't be read any more: damaged, or written by a later version. No row says so; it is
@@ -93,6 +97,7 @@ impl EventData {
             Self::ChatState(_) => EventKind::ChatState,
             Self::Call(_) => EventKind::Call,
             Self::PostReceived(_) => EventKind::PostReceived,
+            Self::ChannelUpdated(_) => EventKind::ChannelUpdated,
             Self::InstanceChanged(_) => EventKind::InstanceChanged,
             Self::Unreadable(_) => EventKind::Unreadable,
         }
@@ -116,6 +121,7 @@ impl EventData {
                 let about = told.description.as_ref().map_or(0, String::len);
                 REST + about + told.participants.len() * std::mem::size_of::<PersonData>() * 2
             }
+            Self::ChannelUpdated(told) => REST + told.posts.len() * std::mem::size_of::<PostFigures>() * 2,
             _ => REST,
         }
     }

@@ -35,6 +35,7 @@ pub(super) fn decode(kind: EventKind, text: &str) -> Result<EventData, serde_jso
         | EventKind::ChatState
         | EventKind::Call
         | EventKind::PostReceived
+        | EventKind::ChannelUpdated
         | EventKind::InstanceChanged
         | EventKind::WebhookPaused => {
             return Err(serde::de::Error::custom("the first version did not know this"));

@@ -87,3 +87,34 @@ pub struct CallData {
     /// When: Unix seconds.
     pub timestamp: i64,
 }
+
+/// What happened in a channel.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelData {
+    /// As a word: `followed`, `unfollowed`, or `counted`.
+    pub action: String,
+    /// What the channel is called, where that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How these posts are received.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub posts: Vec<PostFigures>,
+    /// When: Unix seconds.
+    pub timestamp: i64,
+}
+
+/// How a post is received.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostFigures {
+    /// Its number in the channel.
+    pub server_id: u32,
+    /// WhatsApp's id of it as a message, where that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// How many have looked at it, where that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<u64>,
+    /// Emojis, and how often each was put to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<(String, u64)>,
+}

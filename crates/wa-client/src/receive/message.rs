@@ -50,6 +50,9 @@ impl Receiver {
         if !envelope.peer {
             standing::on_written(context, &envelope.chat, envelope.timestamp).await?;
         }
+        if envelope.chat.is_newsletter() {
+            return self.on_post(context, node, &envelope, frame).await;
+        }
         if let Some(reason) = unsupported(&envelope, node) {
             self.take_sender_keys(context, node, &envelope).await?;
             return self.on_unreadable(context, node, &envelope, reason).await;
@@ -316,7 +319,6 @@ fn unsupported(envelope: &Envelope, node: &Node<'_>) -> Option<UndecryptableReas
         // Of a channel it is in the clear.
         Server::Broadcast if chat.is_status() && node.get_child("enc").is_some() => None,
         Server::Broadcast => Some(UndecryptableReason::Broadcast),
-        _ if chat.is_newsletter() => Some(UndecryptableReason::Newsletter),
         _ if chat.is_bot() && !is_own_prompt => Some(UndecryptableReason::Bot),
         _ if chat.is_bot() => None,
         _ if !chat.is_user() || node.get_child("plaintext").is_some() => Some(UndecryptableReason::Unknown),

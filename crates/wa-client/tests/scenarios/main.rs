@@ -41,6 +41,8 @@ mod media;
 #[cfg(test)]
 mod moved_lids;
 #[cfg(test)]
+mod newsletters;
+#[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
 mod other_chats;

@@ -46,6 +46,8 @@ pub(crate) struct Directory {
     pub(crate) status_privacy: Option<StatusPrivacy>,
     /// Companions that subscribed to the presence, by number and device.
     pub(crate) subscribers: BTreeMap<(CompactString, u16), Subscription>,
+    /// Whether its owner has accepted the terms for newsletters.
+    pub(crate) has_agreed: bool,
     /// How long messages of new chats are kept, in seconds; 0 means for ever.
     pub(crate) default_expiration: u32,
     pub(crate) last_seen: Option<u64>,
@@ -128,6 +130,7 @@ impl Directory {
             privacy: default_privacy(),
             status_privacy: None,
             subscribers: BTreeMap::new(),
+            has_agreed: false,
             default_expiration: 0,
             last_seen: None,
             trust: Trust::default(),

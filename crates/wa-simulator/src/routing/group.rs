@@ -43,7 +43,7 @@ pub(super) fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result
         Some(device) => post.again(device).map(|()| None),
         None => post.to_all(),
     }?;
-    Ok(Taken { expected, is_stale: false })
+    Ok(Taken { expected, ..Taken::default() })
 }
 
 fn check_sender(sender: Sender<'_>, group: &Group) -> Result<(), Refusal> {

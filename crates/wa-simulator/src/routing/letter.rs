@@ -36,7 +36,7 @@ pub(crate) enum Refusal {
     Kind,
     #[error("it is for no user")]
     Destination,
-    #[error("channels are not served yet")]
+    #[error("it changes a post, which is not served yet")]
     NotServed,
     #[error("its sender is not in the group")]
     NotMember,
@@ -120,9 +120,6 @@ impl<'n> Letter<'n> {
     pub(crate) fn parse(sender: Sender<'_>, node: &'n Node<'n>) -> Result<Self, Refusal> {
         let id = id_of(node)?;
         let to = node.attrs.jid("to").cloned().ok_or(Refusal::Destination)?;
-        if to.is_newsletter() {
-            return Err(Refusal::NotServed);
-        }
         let addressing = Addressing::of(&to).ok_or(Refusal::Destination)?;
         let route = route(node, &to)?;
         if route == Route::Peer && !sender.account.owns(&to) {

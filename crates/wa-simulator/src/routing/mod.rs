@@ -4,6 +4,7 @@ mod admission;
 mod group;
 mod letter;
 mod message;
+mod newsletter;
 mod presence;
 mod receipt;
 mod stale;

@@ -57,10 +57,22 @@ pub(crate) fn receipt(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Nod
         .attr("from", stanza::destination(node))
         .opt_attr("type", (!kind.is_empty()).then(|| kind.clone()))
         .opt_attr("participant", node.attrs.jid("participant").cloned());
+    if let Some(newsletter) = node.attrs.jid("to").and_then(|to| world.newsletter(to)) {
+        if kind == "view" {
+            world.view_in(sender.account, &newsletter, &viewed(node));
+        }
+        return ack;
+    }
     match pass_on(world, sender, node, &kind, fate) {
         Ok(()) => ack,
         Err(Malformed) => ack.attr("error", 479_u16),
     }
+}
+
+/// The posts that were looked at: `<list><item server_id/>…</list>`.
+fn viewed(node: &Node<'_>) -> Vec<u32> {
+    let items = node.get_child("list").map(Node::children).unwrap_or_default().iter();
+    items.filter_map(|item| item.attrs.number("server_id")?.ok()).collect()
 }
 
 /// The receipt has not the shape of its type.

@@ -36,7 +36,7 @@ pub(super) fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result
         Some(device) => post.again(device).map(|()| None),
         None => post.to_all(),
     }?;
-    Ok(Taken { expected, is_stale: false })
+    Ok(Taken { expected, ..Taken::default() })
 }
 
 /// Posts say who sees them; reactions and what takes a post back don't.

@@ -125,6 +125,6 @@ impl World {
     }
 }
 
-fn invite_code(rng: &mut impl Rng) -> CompactString {
+pub(super) fn invite_code(rng: &mut impl Rng) -> CompactString {
     (0..INVITE).map(|_| char::from(rng.sample(Alphanumeric))).collect()
 }

@@ -35,6 +35,8 @@ mod media;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod newsletters;
+#[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
 mod pairing;

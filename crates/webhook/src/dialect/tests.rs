@@ -31,6 +31,7 @@ fn event(data: EventData) -> Event {
             | EventKind::ChatState
             | EventKind::Call
             | EventKind::PostReceived
+            | EventKind::ChannelUpdated
     );
     Event {
         seq: 7,
@@ -320,6 +321,20 @@ fn samples() -> Vec<(EventData, &'static str)> {
                 ..message(MessageKind::Text)
             }),
             r#""messageId":"3EB0","remoteJid":"79001234567@s.whatsapp.net","from":"155512345@s.whatsapp.net","fromMe":false,"body":"out for tea","type":"conversation","timestamp":1672531200,"hasMedia":false,"status":"received","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","participant":"155512345@s.whatsapp.net","metadata":{"timestamp":1672531200}"#,
+        ),
+        (
+            EventData::ChannelUpdated(ChannelData {
+                action: "counted".to_owned(),
+                name: None,
+                posts: vec![PostFigures {
+                    server_id: 7,
+                    message_id: None,
+                    views: Some(12),
+                    reactions: vec![("👍".to_owned(), 3)],
+                }],
+                timestamp: 7,
+            }),
+            r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","action":"counted","posts":[{"serverId":7,"views":12,"reactions":[{"emoji":"👍","count":3}]}],"timestamp":7"#,
         ),
         (
             EventData::InstanceChanged(InstanceData {
