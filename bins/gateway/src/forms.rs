@@ -145,6 +145,8 @@ forms! {
     About = text(0, MAX_ABOUT).shown("Available");
     /// What a group is called: something that can be seen.
     GroupName = text(1, MAX_GROUP_NAME).pattern(Some(p::SEEN)).shown("main");
+    /// A group.
+    GroupJid = phone(&p::any(&[p::GROUP, p::GROUP_NUMBER])).shown("120363001795290751@g.us");
     /// What a group is about.
     GroupDescription = text(0, MAX_GROUP_DESCRIPTION);
     /// An e-mail address.

@@ -13,6 +13,7 @@ mod keys;
 mod users;
 
 mod channels;
+mod communities;
 mod consumers;
 mod contacting;
 mod contacts;
@@ -80,6 +81,7 @@ pub use auth::{
     Renewed, Welcome,
 };
 pub use channels::{ChannelService, MAX_CHANNEL_DESCRIPTION, MAX_CHANNEL_NAME, MAX_CHANNEL_POSTS};
+pub use communities::{CommunityService, LinkAction};
 pub use companion::{
     Acked, Companion, CompanionStores, Companions, ConfigureClient, NotRecorded, Recorder, Started, WhatsApp,
 };

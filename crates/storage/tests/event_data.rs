@@ -135,7 +135,7 @@ fn values() -> Vec<EventData> {
     values
 }
 
-fn happenings() -> [EventData; 6] {
+fn happenings() -> [EventData; 7] {
     [
         EventData::GroupUpdated(GroupData {
             action: "locked".into(),
@@ -145,6 +145,13 @@ fn happenings() -> [EventData; 6] {
             enabled: Some(true),
             expiration: Some(0),
             code: Some("AbC".into()),
+            timestamp: 7,
+            ..GroupData::default()
+        }),
+        EventData::GroupUpdated(GroupData {
+            action: "linked".into(),
+            reason: Some("community".into()),
+            other_group: Some("1@g.us".into()),
             timestamp: 7,
             ..GroupData::default()
         }),

@@ -1,4 +1,5 @@
 mod app_state;
+mod communities;
 mod groups;
 mod history;
 mod media;

@@ -136,8 +136,8 @@ pub use event::{
     PasskeyStep, PeerMessage, QrCode, ReceiptKind, ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
 pub use group::{
-    Description, Group, GroupAddressing, GroupChange, GroupNews, GroupUpdate, JoinRequest, Joined, Member,
-    NotReached, Rank,
+    Description, Group, GroupAddressing, GroupChange, GroupKind, GroupNews, GroupUpdate, JoinRequest, Joined,
+    Member, NotReached, Rank, Relation, SubGroup,
 };
 pub use limit::{Limit, LimitKind};
 pub use media::{

@@ -1,6 +1,7 @@
 mod accounts;
 mod calls;
 mod chat;
+mod communities;
 mod damage;
 mod delivery;
 mod groups;

@@ -112,6 +112,15 @@ pub(crate) struct GroupPath {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
+pub(crate) struct CommunityPath {
+    /// The instance's id.
+    id: String,
+    /// The community's JID.
+    community: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
 pub(crate) struct ChannelPath {
     /// The instance's id.
     id: String,

@@ -28,8 +28,9 @@ pub(crate) const LINKING: [&str; 5] = [
 ];
 
 /// What tells somebody something, like all whose names begin with `send`.
-const SENDING: [&str; 13] = [
+const SENDING: [&str; 14] = [
     "react",
+    "channels/{channel}/react",
     "edit",
     "revoke",
     "revoke-status",
@@ -130,6 +131,8 @@ mod tests {
             (Method::POST, "/api/whatsapp/{id}/send", send),
             (Method::POST, "/api/whatsapp/{id}/send-anything", send),
             (Method::POST, "/api/whatsapp/{id}/react", send),
+            (Method::POST, "/api/whatsapp/{id}/channels/{channel}/react", send),
+            (Method::POST, "/api/whatsapp/{id}/channels/{channel}/follow", manage),
             (Method::POST, "/api/whatsapp/{id}/send-later/{message}", manage),
             (Method::POST, "/api/whatsapp/{id}/presence/subscribe", manage),
             (Method::PUT, "/api/whatsapp/{id}/send", manage),

@@ -7,6 +7,7 @@ mod table;
 mod audit;
 mod auth;
 mod channels;
+mod communities;
 mod console;
 mod consumers;
 mod contacts;
@@ -144,6 +145,8 @@ routes! {
     "/whatsapp/{id}/groups/{group}/invite/reset" { post groups::reset_invite }
     "/whatsapp/{id}/groups/{group}/picture" { get groups::picture, put groups::set_picture, delete groups::remove_picture }
     "/whatsapp/{id}/group-invites/{code}" { get groups::invited, post groups::join }
+    "/whatsapp/{id}/communities" { post communities::create }
+    "/whatsapp/{id}/communities/{community}/groups" { get communities::groups, post communities::link }
     "/whatsapp/{id}/channels" { get channels::list, post channels::create }
     "/whatsapp/{id}/channels/{channel}" { get channels::find }
     "/whatsapp/{id}/channels/{channel}/follow" { post channels::follow, delete channels::unfollow }

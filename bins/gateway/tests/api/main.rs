@@ -17,6 +17,7 @@ mod auth;
 mod causes;
 mod channels;
 mod client;
+mod communities;
 mod console;
 mod consumers;
 mod contacts;

@@ -111,6 +111,10 @@ fn set(told: &mut GroupData, news: &GroupNews) {
         | GroupNews::AllAdd(is_on) => told.enabled = Some(*is_on),
         GroupNews::Expiration(seconds) => told.expiration = Some(*seconds),
         GroupNews::Invite(code) => told.code = Some(code.clone()),
+        GroupNews::Linked(relation, other) | GroupNews::Unlinked(relation, other) => {
+            told.reason = Some(relation.as_str().to_owned());
+            told.other_group = Some(other.jid.to_string());
+        }
         GroupNews::Deleted => told.concerns_us = true,
         GroupNews::Other(what) => told.reason = Some(what.clone()),
         _ => {}

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupData {
     /// As a word: `joined`, `added`, `removed`, `promoted`, `demoted`, `subject`, `description`, `announcement`, `locked`,
-    /// `approval`, `all_add`, `expiration`, `invite`, `deleted`, or `other`.
+    /// `approval`, `all_add`, `expiration`, `invite`, `linked`, `unlinked`, `deleted`, or `other`.
     pub action: String,
     /// Who did it, under the name that the API uses, where WhatsApp says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,9 +29,13 @@ pub struct GroupData {
     /// The code of its invite link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// WhatsApp's word for how people came in, or for what else happened.
+    /// WhatsApp's word for how people came in, or for what else happened; of `linked` and `unlinked` what the other group is
+    /// to this one: its `community`, a group `in_it`, or its `sibling`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// JID of the group that this one was linked to, or is so no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_group: Option<String>,
     /// When: Unix seconds.
     pub timestamp: i64,
 }

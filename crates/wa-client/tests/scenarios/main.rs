@@ -6,6 +6,7 @@ mod addresses;
 mod app_states;
 #[cfg(test)]
 mod batches;
+mod communities;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]

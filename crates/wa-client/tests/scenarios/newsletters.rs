@@ -121,7 +121,7 @@ async fn a_newsletter_is_made_and_posted_to() {
     assert_eq!(refused, Err(SendError::Refused { code: 403 }));
     let nowhere = client.send(Outgoing::text("1@newsletter".parse().unwrap(), "x")).await;
     assert_eq!(nowhere, Err(SendError::Refused { code: 404 }));
-    let poll = Draft::poll("Tea?", &["yes", "no"], 1).unwrap();
+    let poll = Draft::poll("Tea?", ["yes", "no"], 1).unwrap();
     let unsupported = client.send(Outgoing::new(made.jid, poll)).await;
     assert_eq!(unsupported, Err(SendError::UnsupportedRecipient { server: "newsletter".into() }));
     for (name, description) in [(" ", None), ("x", Some("y".repeat(2_049)))] {

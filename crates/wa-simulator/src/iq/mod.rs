@@ -3,6 +3,7 @@
 mod account;
 mod app_state;
 mod bundles;
+mod communities;
 mod encrypt;
 mod error;
 mod groups;

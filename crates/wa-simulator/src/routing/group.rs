@@ -49,6 +49,9 @@ pub(super) fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result
 fn check_sender(sender: Sender<'_>, group: &Group) -> Result<(), Refusal> {
     let record = group.record();
     let rank = record.rank(sender.account).ok_or(Refusal::NotMember)?;
+    if group.is_community {
+        return Err(Refusal::Announcement);
+    }
     if record.settings().is_announcement && rank < Rank::Admin { Err(Refusal::Announcement) } else { Ok(()) }
 }
 

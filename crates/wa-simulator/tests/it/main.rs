@@ -4,6 +4,7 @@
 mod addresses;
 #[cfg(test)]
 mod client;
+mod communities;
 #[cfg(test)]
 mod control;
 #[cfg(test)]

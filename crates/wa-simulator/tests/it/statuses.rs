@@ -97,7 +97,7 @@ async fn what_is_not_as_phones_post_it_is_refused() {
     };
     let by_number = vec![named(&alice), named(&scene.bob.jid())];
     let stranger = vec![named(&alice), named(&Jid::lid("100000000000000"))];
-    let of_device = vec![named(&alice), named(&bob.with_device(1))];
+    let of_device = vec![named(&alice), named(&bob.clone().with_device(1))];
     let wrong = [
         ("by number", pen.post(&client, "a", by_number)),
         ("without the own account", pen.post(&client, "b", vec![named(&bob)])),

@@ -311,6 +311,16 @@ fn samples() -> Vec<(EventData, &'static str)> {
             r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","action":"added","by":"1@s.whatsapp.net","participants":[{"jid":"2@s.whatsapp.net","pn":"2@s.whatsapp.net","lid":"3@lid"}],"concernsMe":true,"timestamp":7"#,
         ),
         (
+            EventData::GroupUpdated(GroupData {
+                action: "linked".to_owned(),
+                reason: Some("community".to_owned()),
+                other_group: Some("1@g.us".to_owned()),
+                timestamp: 7,
+                ..GroupData::default()
+            }),
+            r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","action":"linked","participants":[],"concernsMe":false,"reason":"community","otherGroup":"1@g.us","timestamp":7"#,
+        ),
+        (
             EventData::IdentityChanged(IdentityData::default()),
             r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","timestamp":"2023-01-01T12:00:00.123Z""#,
         ),

@@ -75,6 +75,8 @@ struct Group<'a> {
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_group: Option<&'a str>,
     timestamp: i64,
 }
 
@@ -123,6 +125,7 @@ impl<'a> Happening<'a> {
             expiration: data.expiration,
             code: data.code.as_deref(),
             reason: data.reason.as_deref(),
+            other_group: data.other_group.as_deref(),
             timestamp: data.timestamp,
         };
         Self::new(event, What::Group(Box::new(group)))
