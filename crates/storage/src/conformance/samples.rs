@@ -3,15 +3,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::{
-    AmendTarget, Amendment, ApiKey, CallData, CauseKind, Change, Chat, ChatStateData, ConnectedData,
-    ConnectionCause, ConnectionSettings, DeviceIcon, DeviceLook, DisconnectedData, Epoch, EventData,
-    EventFilter, EventKind, ExpiryData, Failure, FailureCause, GroupData, HistoryData, IdentityData,
-    Instance, InstanceAction, InstanceData, InstanceId, InstanceStatus, LimitData, LimitPeriod, LimitsData,
-    MediaData, MediaDownload, MediaFault, MediaState, Message, MessageData, MessageKind, MessageMediaData,
-    MessageStatus, NewChatsData, NewEvent, NewMessage, NextSecret, NodeId, OnGiveUp, PersonData,
-    PresenceData, QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage, StorageError,
-    StoredMessageId, TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData,
-    UsageLimits, User, UserId, Webhook, WebhookData, WebhookFormat, WebhookPausedData,
+    AmendTarget, Amendment, ApiKey, CallData, CauseKind, Change, ChannelData, Chat, ChatStateData,
+    ConnectedData, ConnectionCause, ConnectionSettings, DeviceIcon, DeviceLook, DisconnectedData, Epoch,
+    EventData, EventFilter, EventKind, ExpiryData, Failure, FailureCause, GroupData, HistoryData,
+    IdentityData, Instance, InstanceAction, InstanceData, InstanceId, InstanceStatus, LimitData, LimitPeriod,
+    LimitsData, MediaData, MediaDownload, MediaFault, MediaState, Message, MessageData, MessageKind,
+    MessageMediaData, MessageStatus, NewChatsData, NewEvent, NewMessage, NextSecret, NodeId, OnGiveUp,
+    PersonData, PostFigures, PresenceData, QrData, Retention, Role, SecretText, StatusData, StatusUpdate,
+    Storage, StorageError, StoredMessageId, TimeLockData, Timestamp, UndecryptableData, UndecryptableReason,
+    UnreadableData, UsageLimits, User, UserId, Webhook, WebhookData, WebhookFormat, WebhookPausedData,
 };
 
 /// The node that holds the instances of [`sample_leased`].

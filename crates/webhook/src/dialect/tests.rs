@@ -2,11 +2,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use storage::{
-    CallData, CauseKind, Chat, ChatStateData, ConnectedData, DisconnectedData, EventData, EventId,
-    ExpiryData, Failure, FailureCause, GroupData, HistoryData, IdentityData, InstanceAction, InstanceData,
-    InstanceId, LimitData, LimitsData, MediaData, MediaFault, MediaState, MessageData, MessageKind,
-    MessageMediaData, MessageStatus, PersonData, PresenceData, QrData, StatusData, TimeLockData, Timestamp,
-    UndecryptableData, UndecryptableReason, UnreadableData, WebhookData, WebhookPausedData,
+    CallData, CauseKind, ChannelData, Chat, ChatStateData, ConnectedData, DisconnectedData, EventData,
+    EventId, ExpiryData, Failure, FailureCause, GroupData, HistoryData, IdentityData, InstanceAction,
+    InstanceData, InstanceId, LimitData, LimitsData, MediaData, MediaFault, MediaState, MessageData,
+    MessageKind, MessageMediaData, MessageStatus, PersonData, PostFigures, PresenceData, QrData, StatusData,
+    TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData, WebhookData,
+    WebhookPausedData,
 };
 
 use super::*;
