@@ -7,12 +7,12 @@ mod patterns;
 use outbound::MAX_URL_LENGTH;
 use serde_json::Value;
 use services::{
-    ActivityWord, CHAT_TIMERS, MAX_ALLOWED_IPS, MAX_CONSUMER_NAME, MAX_CONTACT_NAME, MAX_CONTACT_TEXT,
-    MAX_DESCRIPTION, MAX_DEVICE_NAME, MAX_EMAIL, MAX_EMOJI, MAX_FILE_NAME, MAX_GROUP_DESCRIPTION,
-    MAX_GROUP_NAME, MAX_IDEMPOTENCY_KEY, MAX_INSTANCES, MAX_KEY_INSTANCES, MAX_KEY_NAME, MAX_LIMIT,
-    MAX_MEMBERS, MAX_NAME, MAX_NAMED, MAX_NUMBERS, MAX_PASSKEY_PART, MAX_PASSWORD, MAX_READ, MAX_RETRIES,
-    MAX_SEARCH, MAX_TAG, MAX_TAGS, MAX_TEXT, MAX_USER_NAME, MAX_WEBHOOK_NAME, MIN_PASSWORD, RETENTION_DAYS,
-    RETRY_INTERVAL, SECRET,
+    ActivityWord, CHAT_TIMERS, MAX_ALLOWED_IPS, MAX_CHANNEL_DESCRIPTION, MAX_CHANNEL_NAME, MAX_CONSUMER_NAME,
+    MAX_CONTACT_NAME, MAX_CONTACT_TEXT, MAX_DESCRIPTION, MAX_DEVICE_NAME, MAX_EMAIL, MAX_EMOJI,
+    MAX_FILE_NAME, MAX_GROUP_DESCRIPTION, MAX_GROUP_NAME, MAX_IDEMPOTENCY_KEY, MAX_INSTANCES,
+    MAX_KEY_INSTANCES, MAX_KEY_NAME, MAX_LIMIT, MAX_MEMBERS, MAX_NAME, MAX_NAMED, MAX_NUMBERS,
+    MAX_PASSKEY_PART, MAX_PASSWORD, MAX_READ, MAX_RETRIES, MAX_SEARCH, MAX_TAG, MAX_TAGS, MAX_TEXT,
+    MAX_USER_NAME, MAX_WEBHOOK_NAME, MIN_PASSWORD, RETENTION_DAYS, RETRY_INTERVAL, SECRET,
 };
 use storage::{AttemptOutcome, AuditAction, EventKind, MessageKind, MessageStatus, Scope};
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -51,6 +51,16 @@ forms! {
     PhoneNumber = phone(&p::any(&[p::NUMBER, p::NUMBER_JID])).shown("79001234567");
     /// A chat: what a message may be sent to, and the JID of a channel or a broadcast list.
     Chat = phone(&p::any(&[p::NUMBER, p::PERSON, p::GROUP, p::LIST])).shown("79001234567");
+    /// A channel.
+    Channel = phone(&p::any(&[p::CHANNEL])).shown("120363001795290751@newsletter");
+    /// A channel, or the code of its link.
+    ChannelOrCode = text(1, 128).pattern(Some(r"^(?:[0-9]{1,20}@newsletter|[0-9A-Za-z]+)$")).shown("120363001795290751@newsletter");
+    /// What a channel is called: something that can be seen.
+    ChannelName = text(1, MAX_CHANNEL_NAME).pattern(Some(p::SEEN)).shown("Tea");
+    /// What a channel is about.
+    ChannelDescription = text(0, MAX_CHANNEL_DESCRIPTION);
+    /// A person or a group, as everywhere, or the status.
+    Addressee = phone(&p::any(&[p::NUMBER, p::PERSON, p::GROUP, p::STATUS])).shown("79001234567");
     /// People, by number or JID.
     Members = ArrayBuilder::new().items(Person::schema()).max_items(Some(MAX_MEMBERS));
     /// A person; of a group its number or its JID.
@@ -65,6 +75,8 @@ forms! {
 
     /// What is said: something that can be seen.
     Words = text(0, MAX_TEXT).pattern(Some(p::SEEN)).shown("Hello! How are you?");
+    /// A colour: red, green and blue in hexadecimal digits.
+    Color = text(7, 7).pattern(Some("^#[0-9a-fA-F]{6}$")).shown("#005c4b");
     /// A text under a file.
     Caption = text(0, MAX_TEXT);
     /// The name of a file; 255 bytes at most.
@@ -133,6 +145,8 @@ forms! {
     About = text(0, MAX_ABOUT).shown("Available");
     /// What a group is called: something that can be seen.
     GroupName = text(1, MAX_GROUP_NAME).pattern(Some(p::SEEN)).shown("main");
+    /// A group.
+    GroupJid = phone(&p::any(&[p::GROUP, p::GROUP_NUMBER])).shown("120363001795290751@g.us");
     /// What a group is about.
     GroupDescription = text(0, MAX_GROUP_DESCRIPTION);
     /// An e-mail address.

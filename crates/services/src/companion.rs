@@ -10,10 +10,10 @@ use storage::{ConnectionSettings, DeviceIcon, DeviceLook, Epoch, InstanceId, Sto
 use tokio::sync::watch;
 use wa_binary::Jid;
 use wa_client::{
-    Appearance, Client, ClientBuilder, DeviceCount, DownloadError, Downloaded, Event, Events, Group, Limit,
-    Limits, LogoutError, MediaKind, MediaOrigin, Outgoing, PairingCode, PartialFile, PasskeyAssertion,
-    Person, PlatformType, ReceivedMessages, RemoteFile, RequestError, SendError, SentMessages, State, Store,
-    StoreError, Traffic, UploadError, Uploaded,
+    AddressBook, Appearance, Client, ClientBuilder, DeviceCount, DownloadError, Downloaded, Event, Events,
+    Group, Limit, Limits, LogoutError, MediaKind, MediaOrigin, Outgoing, PairingCode, PartialFile,
+    PasskeyAssertion, Person, PlatformType, ReceivedMessages, RemoteFile, RequestError, SendError,
+    SentMessages, State, Store, StoreError, Traffic, UploadError, Uploaded,
 };
 use wa_import::Import;
 
@@ -127,7 +127,7 @@ pub struct Acked {
 
 /// Keeps what a companion tells, and what it has sent.
 #[async_trait]
-pub trait Recorder: SentMessages + ReceivedMessages {
+pub trait Recorder: SentMessages + ReceivedMessages + AddressBook {
     /// Stores what happened, in this order. Everything is durable when it returns, so that WhatsApp may be told.
     async fn record(&self, events: &[Event]) -> Result<(), NotRecorded>;
 }
@@ -303,6 +303,7 @@ impl Companions for WhatsApp {
         let builder = Client::builder((self.stores)(instance, epoch))
             .sent_messages(recorder.clone())
             .received_messages(recorder.clone())
+            .address_book(recorder.clone())
             .label(instance.to_string());
         let builder = (self.configure)(connection, builder).appearance(|appearance| dress(appearance, look));
         let (client, events, driver) = builder.build();

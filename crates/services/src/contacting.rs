@@ -10,8 +10,8 @@ use crate::auth::Caller;
 use crate::error::ServiceError;
 use crate::field::Field;
 use crate::mapping::read_by_us;
-use crate::reach::{Reach, picture, recipient};
-use crate::recipient::parse_recipient;
+use crate::reach::{Reach, addressee, picture, recipient};
+use crate::recipient::{is_shared, parse_recipient};
 
 /// Numbers that one call may ask about.
 pub const MAX_NUMBERS: usize = 1_000;
@@ -296,7 +296,13 @@ impl PeopleService {
         ids: &[String],
         played: bool,
     ) -> Result<(), ServiceError> {
-        let chat = recipient(phone)?;
+        let chat = addressee(phone)?;
+        if chat.is_newsletter() {
+            return Err(ServiceError::invalid(
+                Field::Recipient,
+                "is a channel, which isn't told what was read",
+            ));
+        }
         if ids.is_empty() || ids.len() > MAX_READ {
             let why = format!("must have 1 to {MAX_READ} ids");
             return Err(ServiceError::invalid(Field::MessageIds, why));
@@ -324,7 +330,7 @@ impl PeopleService {
         ids: &[String],
     ) -> Result<Vec<Message>, ServiceError> {
         let mut names = vec![chat.to_string()];
-        if !chat.is_group() {
+        if !is_shared(chat) {
             let Person { pn, lid } = client.who_is(chat).await.unwrap_or_default();
             names.extend(pn.into_iter().chain(lid).map(|jid| jid.to_string()));
         }
@@ -354,7 +360,7 @@ fn by_author(messages: &[Message]) -> Result<ByAuthor, ServiceError> {
     let mut all: ByAuthor = Vec::new();
     for message in messages {
         let chat: Jid = message.wire_chat.parse().map_err(ServiceError::internal)?;
-        let author = if chat.is_group() { message.sender.parse().ok() } else { None };
+        let author = if is_shared(&chat) { message.sender.parse().ok() } else { None };
         let id = MessageId::from(message.message_id.as_str());
         match all.iter_mut().find(|(known, by, _)| *known == chat && *by == author) {
             Some((_, _, ids)) => ids.push(id),

@@ -163,6 +163,8 @@ pub enum ConflictCause {
     NoUrl,
     /// A group, or who is in it, is so already, or can't become so.
     GroupState,
+    /// A channel is the account's own, or it is so already.
+    ChannelState,
 }
 
 impl ConflictCause {
@@ -179,6 +181,7 @@ impl ConflictCause {
             Self::NoPasskeyAsked => "no_passkey_asked",
             Self::NoUrl => "no_url",
             Self::GroupState => "group_state",
+            Self::ChannelState => "channel_state",
         }
     }
 }

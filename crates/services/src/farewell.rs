@@ -9,7 +9,7 @@ use futures_util::future::join;
 use storage::{Backoff, ConnectionSettings, DeviceLook, Epoch, InstanceId, Storage, StorageError, Timestamp};
 use tokio::time::{sleep, timeout};
 use wa_binary::Jid;
-use wa_client::{Cause, Event, MessageInfo, ReceivedMessages, SentContent, SentMessages, State};
+use wa_client::{AddressBook, Cause, Event, MessageInfo, ReceivedMessages, SentContent, SentMessages, State};
 
 use crate::clock::now;
 use crate::companion::{Companion, Companions, NotRecorded, Recorder, Started};
@@ -152,5 +152,12 @@ impl ReceivedMessages for Nobody {
 impl SentMessages for Nobody {
     async fn sent(&self, _: &Jid, _: &str) -> Option<SentContent> {
         None
+    }
+}
+
+#[async_trait]
+impl AddressBook for Nobody {
+    async fn contacts(&self) -> Vec<Jid> {
+        Vec::new()
     }
 }

@@ -26,6 +26,8 @@ pub struct NewGroup {
     pub participants: Vec<String>,
     /// What it is about.
     pub description: Option<String>,
+    /// The community that it is in.
+    pub community: Option<String>,
 }
 
 impl std::fmt::Debug for NewGroup {
@@ -106,9 +108,14 @@ impl GroupService {
             check(Field::Description, description, MAX_GROUP_DESCRIPTION, false)?;
         }
         let members = members(&new.participants)?;
+        let community = new.community.as_deref().map(named).transpose()?;
         let client = self.reach.client(caller, instance).await?;
         let (members, mut not_added) = called(&client, members).await?;
-        let mut group = client.create_group(&new.subject, &members).await.map_err(refused)?;
+        let made = match community {
+            Some(community) => client.create_group_in(&community, &new.subject, &members).await,
+            None => client.create_group(&new.subject, &members).await,
+        };
+        let mut group = made.map_err(refused)?;
         if let Some(description) = new.description {
             let change = GroupChange::Description(Some(description));
             client.change_group(&group.jid, change).await.map_err(refused)?;
@@ -302,9 +309,7 @@ impl GroupService {
         group: &str,
     ) -> Result<(Client, Jid), ServiceError> {
         let client = self.reach.client(caller, instance).await?;
-        let named = if group.contains('@') { group.parse().ok() } else { Some(Jid::group(group)) };
-        let group = named.filter(Jid::is_group).ok_or(ServiceError::NotFound { what: Missing::Group })?;
-        Ok((client, group))
+        Ok((client, named(group)?))
     }
 }
 
@@ -312,6 +317,12 @@ impl std::fmt::Debug for GroupService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GroupService").finish_non_exhaustive()
     }
+}
+
+/// A group, by its JID or the number in it.
+pub(crate) fn named(group: &str) -> Result<Jid, ServiceError> {
+    let named = if group.contains('@') { group.parse().ok() } else { Some(Jid::group(group)) };
+    named.filter(Jid::is_group).ok_or(ServiceError::NotFound { what: Missing::Group })
 }
 
 fn changes(settings: GroupSettings) -> Result<Vec<GroupChange>, ServiceError> {
@@ -359,7 +370,7 @@ async fn called(client: &Client, people: Vec<Jid>) -> Result<(Vec<Jid>, Vec<Jid>
     Ok((found, nobody))
 }
 
-fn check(field: Field, text: &str, most: usize, is_needed: bool) -> Result<(), ServiceError> {
+pub(crate) fn check(field: Field, text: &str, most: usize, is_needed: bool) -> Result<(), ServiceError> {
     if is_needed && crate::text::is_blank(text) {
         return Err(ServiceError::invalid(field, "must not be empty"));
     }
@@ -376,7 +387,7 @@ fn code_of(link: &str) -> &str {
 }
 
 /// What WhatsApp says about a group that it doesn't change or show (PROTOCOL.md 23).
-fn refused(error: RequestError) -> ServiceError {
+pub(crate) fn refused(error: RequestError) -> ServiceError {
     match error {
         RequestError::Refused { code: 404, .. } => ServiceError::NotFound { what: Missing::Group },
         RequestError::Refused { code: 401 | 403, .. } => ServiceError::Forbidden {

@@ -12,6 +12,8 @@ mod scheduler;
 mod keys;
 mod users;
 
+mod channels;
+mod communities;
 mod consumers;
 mod contacting;
 mod contacts;
@@ -77,6 +79,8 @@ pub use auth::{
     AuthConfig, AuthService, Caller, FirstAdmin, Identity, Login, MAX_EMAIL, MAX_PASSWORD, MIN_PASSWORD,
     Renewed, Welcome,
 };
+pub use channels::{ChannelService, MAX_CHANNEL_DESCRIPTION, MAX_CHANNEL_NAME, MAX_CHANNEL_POSTS};
+pub use communities::{CommunityService, LinkAction};
 pub use companion::{
     Acked, Companion, CompanionStores, Companions, ConfigureClient, NotRecorded, Recorder, Started, WhatsApp,
 };

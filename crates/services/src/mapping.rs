@@ -123,6 +123,9 @@ struct Mapping<'a> {
 impl Mapping<'_> {
     fn add(&mut self, number: usize, event: &Event) {
         match event {
+            Event::Message(message) if incoming::changes_post(&message.info) => {
+                self.mapped.entries.push(incoming::changed_post(message));
+            }
             Event::Message(message) => {
                 if let Some(incoming) = Incoming::of(message) {
                     self.mapped.messages.push((self.mapped.entries.len(), number));
@@ -152,6 +155,7 @@ impl Mapping<'_> {
                 let told = happening::group(update, &self.mapped.facts);
                 self.mapped.entries.push(Entry::Event(told));
             }
+            Event::Newsletter(update) => self.mapped.entries.push(Entry::Event(happening::channel(update))),
             Event::Presence(update) => self.mapped.entries.push(Entry::Event(happening::presence(update))),
             Event::ChatState(update) => self.mapped.entries.push(Entry::Event(happening::chat_state(update))),
             Event::Call(update) => self.mapped.entries.push(Entry::Event(happening::call(update))),

@@ -154,6 +154,7 @@ impl MessagingService {
         let SendMessage { phone, content, terms } = send;
         let (running, to) = self.addressed(caller, instance, &phone).await?;
         content.check()?;
+        content.check_for(&to)?;
         let keyed = Keyed::of(instance, &terms, &to, || content.fingerprint())?;
         if let Some(earlier) = self.earlier(caller, instance, &to, keyed.as_ref(), &terms).await? {
             return Ok(earlier);

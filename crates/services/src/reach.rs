@@ -10,7 +10,7 @@ use wa_client::{Client, Jid};
 use crate::auth::Caller;
 use crate::error::ServiceError;
 use crate::field::Field;
-use crate::recipient::parse_recipient;
+use crate::recipient::{parse_addressee, parse_recipient};
 use crate::running::RunningInstance;
 use crate::supervisor::Supervisor;
 
@@ -75,4 +75,9 @@ pub(crate) fn picture(base64: &str) -> Result<Vec<u8>, ServiceError> {
 /// Somebody, or a group.
 pub(crate) fn recipient(given: &str) -> Result<Jid, ServiceError> {
     parse_recipient(given).map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))
+}
+
+/// Somebody, a group, or the status.
+pub(crate) fn addressee(given: &str) -> Result<Jid, ServiceError> {
+    parse_addressee(given).map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))
 }

@@ -13,6 +13,9 @@ use link::{CHANNEL, Link};
 
 use crate::text::is_invisible;
 
+/// The JID of the status.
+pub(crate) const STATUS: &str = "status@broadcast";
+
 /// Shortest and longest international number, in digits (E.164 allows 15).
 const DIGITS: std::ops::RangeInclusive<usize> = 5..=15;
 /// Longest input that is looked at.
@@ -72,6 +75,22 @@ pub fn parse_recipient(text: &str) -> Result<Jid, RecipientError> {
         Server::Broadcast => Err(RecipientError::Unsupported("a broadcast list")),
         _ => Err(RecipientError::Unsupported("a special account")),
     }
+}
+
+/// Reads what a message may be sent to: everything that [`parse_recipient`] reads, the status, and channels.
+///
+/// # Errors
+/// [`RecipientError`] says what is wrong.
+pub(crate) fn parse_addressee(text: &str) -> Result<Jid, RecipientError> {
+    match parse_chat(text) {
+        Ok(jid) if jid.is_status() || jid.is_newsletter() => Ok(jid),
+        _ => parse_recipient(text),
+    }
+}
+
+/// Whether many write in a chat, so that a message there doesn't say by itself whose it is: a group, or the status.
+pub(crate) fn is_shared(chat: &Jid) -> bool {
+    chat.is_group() || chat.is_status()
 }
 
 /// Reads the name of a chat: everything that [`parse_recipient`] reads, and channels and broadcast lists.

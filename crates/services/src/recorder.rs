@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use storage::{
     Backoff, Due, Epoch, Failure, HistoryData, Instance, InstanceId, InstanceStatus, Journal, Message,
-    NewMessage, Record, StatusUpdate, StorageError, Timestamp, Usage,
+    NewMessage, Record, StatusUpdate, StorageError, Timestamp, Usage, UserId,
 };
 use tokio::sync::{Notify, SetOnce, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -33,6 +33,7 @@ const MOST_PENDING: u64 = 10_000;
 /// gathers for the next. So a burst costs a few commits, and their order is that of what happened.
 pub(crate) struct InstanceRecorder {
     instance: InstanceId,
+    owner: UserId,
     epoch: Epoch,
     journal: Journal,
     companions: Arc<dyn Companions>,
@@ -74,6 +75,7 @@ impl InstanceRecorder {
         };
         Self {
             instance: instance.id,
+            owner: instance.owner,
             epoch,
             journal,
             companions,

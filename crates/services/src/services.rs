@@ -12,6 +12,8 @@ use crate::alarm::Alarm;
 use crate::audit::AuditService;
 use crate::auth::{AuthConfig, AuthService};
 use crate::bell::Bell;
+use crate::channels::ChannelService;
+use crate::communities::CommunityService;
 use crate::companion::Companions;
 use crate::consumers::ConsumerService;
 use crate::contacting::PeopleService;
@@ -87,6 +89,10 @@ pub struct Services {
     pub media: MediaService,
     /// Shows and changes groups.
     pub groups: GroupService,
+    /// Makes communities, and links groups to them.
+    pub communities: CommunityService,
+    /// Shows channels, follows and makes them.
+    pub channels: ChannelService,
     /// Shows what instances have done.
     pub usage: UsageService,
     /// Counts calls, and what goes on.
@@ -181,6 +187,8 @@ impl Services {
             consumers: ConsumerService::new(store(), events.clone()),
             events,
             groups: GroupService::new(reach.clone()),
+            communities: CommunityService::new(reach.clone()),
+            channels: ChannelService::new(reach.clone()),
             people: PeopleService::new(reach),
             usage: UsageService::new(store(), meter.clone()),
             meter,

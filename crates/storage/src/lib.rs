@@ -29,7 +29,9 @@ pub use domain::event_data::{
     StatusData, TimeLockData, UndecryptableData, UndecryptableReason, UnreadableData, WebhookData,
     WebhookPausedData,
 };
-pub use domain::happening_data::{CallData, ChatStateData, GroupData, PersonData, PresenceData};
+pub use domain::happening_data::{
+    CallData, ChannelData, ChatStateData, GroupData, PersonData, PostFigures, PresenceData,
+};
 pub use domain::id::InvalidId;
 pub use domain::instance::{
     ConnectionSettings, Instance, InstanceId, InstancePatch, InstanceStatus, Retention, StateChange,

@@ -10,11 +10,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use storage::conformance::sample_event_data;
 use storage::{
-    CallData, CauseKind, ChatStateData, ConnectedData, ContactDetails, Degrees, DisconnectedData, EventData,
-    EventKind, Failure, FailureCause, GroupData, InstanceAction, InstanceData, InvalidEventData, LimitsData,
-    LinkDetails, LocationDetails, MediaData, MediaFault, MediaState, MeetingDetails, MessageData,
-    MessageDetails, MessageKind, MessageMediaData, MessageStatus, NewChatsData, PollDetails, PresenceData,
-    QrData, StatusData, TimeLockData, UndecryptableData, UndecryptableReason, WebhookData,
+    CallData, CauseKind, ChannelData, ChatStateData, ConnectedData, ContactDetails, Degrees,
+    DisconnectedData, EventData, EventKind, Failure, FailureCause, GroupData, InstanceAction, InstanceData,
+    InvalidEventData, LimitsData, LinkDetails, LocationDetails, MediaData, MediaFault, MediaState,
+    MeetingDetails, MessageData, MessageDetails, MessageKind, MessageMediaData, MessageStatus, NewChatsData,
+    PollDetails, PresenceData, QrData, StatusData, TimeLockData, UndecryptableData, UndecryptableReason,
+    WebhookData,
 };
 
 const FORMAT_1: &str = include_str!("../testdata/event-data/format-1.jsonl");
@@ -134,7 +135,7 @@ fn values() -> Vec<EventData> {
     values
 }
 
-fn happenings() -> [EventData; 5] {
+fn happenings() -> [EventData; 7] {
     [
         EventData::GroupUpdated(GroupData {
             action: "locked".into(),
@@ -147,6 +148,13 @@ fn happenings() -> [EventData; 5] {
             timestamp: 7,
             ..GroupData::default()
         }),
+        EventData::GroupUpdated(GroupData {
+            action: "linked".into(),
+            reason: Some("community".into()),
+            other_group: Some("1@g.us".into()),
+            timestamp: 7,
+            ..GroupData::default()
+        }),
         EventData::PresenceUpdated(PresenceData { available: true, last_seen: None }),
         EventData::ChatState(ChatStateData { state: "paused".into(), participant: None }),
         EventData::Call(CallData {
@@ -155,6 +163,12 @@ fn happenings() -> [EventData; 5] {
             group: Some("1@g.us".into()),
             video: false,
             reason: Some("timeout".into()),
+            timestamp: 7,
+        }),
+        EventData::ChannelUpdated(ChannelData {
+            action: "followed".into(),
+            name: Some("Tea".into()),
+            posts: Vec::new(),
             timestamp: 7,
         }),
         instance_changed(InstanceAction::Paired),

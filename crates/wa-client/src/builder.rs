@@ -7,6 +7,7 @@ use tracing::Instrument;
 use wa_noise::TrustRoot;
 use wa_store::{Limits, Store};
 
+use crate::address_book::AddressBook;
 use crate::batch::{self, Events};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
@@ -42,6 +43,7 @@ pub struct ClientBuilder {
     sent_messages: Option<Arc<dyn SentMessages>>,
     versions: Option<Arc<dyn Versions>>,
     received_messages: Option<Arc<dyn ReceivedMessages>>,
+    address_book: Option<Arc<dyn AddressBook>>,
     media_host: Arc<dyn MediaHost>,
     label: String,
     seed: Option<[u8; 32]>,
@@ -58,6 +60,7 @@ impl ClientBuilder {
             sent_messages: None,
             versions: None,
             received_messages: None,
+            address_book: None,
             media_host: Arc::new(MediaHttp::default()),
             label: String::new(),
             seed: None,
@@ -106,6 +109,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn received_messages(mut self, messages: Arc<dyn ReceivedMessages>) -> Self {
         self.received_messages = Some(messages);
+        self
+    }
+
+    /// Who knows whom the account's owner knows: without it, posts to the status are seen by those alone whom the owner has
+    /// chosen one by one, and by the own devices.
+    #[must_use]
+    pub fn address_book(mut self, address_book: Arc<dyn AddressBook>) -> Self {
+        self.address_book = Some(address_book);
         self
     }
 
@@ -181,6 +192,7 @@ impl ClientBuilder {
             sent_messages: self.sent_messages,
             versions: self.versions.unwrap_or_else(|| Arc::new(self.config.appearance.version)),
             received_messages: self.received_messages,
+            address_book: self.address_book,
             transfers: Arc::clone(&transfers),
             config: self.config,
         };

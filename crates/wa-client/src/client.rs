@@ -1,8 +1,10 @@
 mod app_state;
+mod communities;
 mod groups;
 mod history;
 mod media;
 mod messages;
+mod newsletters;
 mod people;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use crate::state::State;
 use crate::transport::{Meter, Traffic};
 
 pub use app_state::LastMessage;
+pub use newsletters::{MAX_NEWSLETTER_DESCRIPTION, MAX_NEWSLETTER_NAME, MAX_NEWSLETTER_POSTS};
 pub use people::MAX_ABOUT;
 
 /// Longest name that WhatsApp takes, in characters.

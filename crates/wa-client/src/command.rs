@@ -136,6 +136,10 @@ pub(crate) enum GroupRequest {
     Create {
         subject: String,
         members: Vec<Jid>,
+        community: Option<Jid>,
+    },
+    CreateCommunity {
+        subject: String,
     },
     Change(Jid, GroupChange),
     /// The code of the invite link, or a new one.

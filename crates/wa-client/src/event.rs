@@ -12,6 +12,7 @@ use wa_store::{AppStateKey, Limits};
 
 use crate::cause::{Cause, PairingFailure};
 use crate::group::GroupUpdate;
+use crate::newsletter::NewsletterUpdate;
 use crate::people::{CallUpdate, ChatStateUpdate, PresenceUpdate};
 use crate::version::Version;
 
@@ -79,6 +80,8 @@ pub enum Event {
     Limits(Limits),
     /// Something has happened to a group.
     Group(Box<GroupUpdate>),
+    /// Something has happened in a newsletter.
+    Newsletter(Box<NewsletterUpdate>),
     /// Somebody whose presence was asked for came or went.
     Presence(PresenceUpdate),
     /// Somebody is about to write, or no longer.

@@ -3,11 +3,14 @@
 mod change;
 mod update;
 
+mod community;
+
 use std::fmt;
 
 use wa_binary::{Jid, Node, ShapeError};
 
 pub use change::{GroupChange, JoinRequest, Joined, NotReached};
+pub use community::{GroupKind, Relation, SubGroup};
 pub use update::{GroupNews, GroupUpdate};
 
 /// The most members that are taken from the server: far beyond what it lets into a group.
@@ -19,6 +22,8 @@ const MAX_MEMBERS: usize = 10_000;
 pub struct Group {
     /// Its address.
     pub jid: Jid,
+    /// How it stands to others.
+    pub kind: GroupKind,
     /// What it is called.
     pub subject: String,
     /// What it is about.
@@ -87,6 +92,11 @@ pub enum Rank {
     Superadmin,
 }
 
+/// Whether what is written there is encrypted with sender keys: a group, or the status.
+pub(crate) fn has_sender_keys(chat: &Jid) -> bool {
+    chat.is_group() || chat.is_status()
+}
+
 impl Group {
     /// What this user is in the group, by any of their addresses.
     pub fn rank(&self, user: &Jid) -> Option<Rank> {
@@ -104,6 +114,7 @@ impl Group {
         let ephemeral = node.get_child("ephemeral").and_then(|timer| timer.attrs.number("expiration"));
         Ok(Self {
             jid,
+            kind: GroupKind::read(node),
             subject: text("subject"),
             description: node.get_child("description").and_then(Description::read),
             creator: node.attrs.jid("creator").cloned(),
@@ -165,6 +176,7 @@ impl Member {
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Group")
+            .field("kind", &self.kind)
             .field("addressing", &self.addressing)
             .field("members", &self.members.len())
             .field("is_announcement", &self.is_announcement)

@@ -8,6 +8,8 @@ pub(crate) mod account;
 pub(crate) mod app_state;
 pub(crate) mod encrypt;
 pub(crate) mod group;
+pub(crate) mod mex;
+pub(crate) mod newsletter;
 pub(crate) mod people;
 pub(crate) mod session;
 pub(crate) mod trust;

@@ -63,6 +63,7 @@ mod embedder;
 mod end;
 
 // Small things.
+mod address_book;
 mod backoff;
 mod cache;
 mod number;
@@ -82,9 +83,13 @@ mod media;
 // What these are made of.
 mod event;
 mod group;
+mod newsletter;
+
+// What those are made of.
 mod message;
 mod people;
 mod request;
+mod status;
 
 // The ground.
 mod cause;
@@ -114,10 +119,14 @@ pub use wa_noise::TrustRoot;
 pub use wa_protobuf::companion::device_props::PlatformType;
 pub use wa_store::{AppStateKey, Limits, NewChats, Store, StoreError, TimeLock};
 
+pub use address_book::AddressBook;
 pub use batch::{AcceptError, Batch, Events};
 pub use builder::{ClientBuilder, Driver};
 pub use cause::{Cause, PairingFailure};
-pub use client::{Client, LastMessage, MAX_ABOUT, MAX_PUSH_NAME};
+pub use client::{
+    Client, LastMessage, MAX_ABOUT, MAX_NEWSLETTER_DESCRIPTION, MAX_NEWSLETTER_NAME, MAX_NEWSLETTER_POSTS,
+    MAX_PUSH_NAME,
+};
 pub use clock::{Clock, SystemClock};
 pub use computing::Computing;
 pub use config::{Appearance, Config, Delivery, HistoryDepth};
@@ -127,8 +136,8 @@ pub use event::{
     PasskeyStep, PeerMessage, QrCode, ReceiptKind, ReceiptUpdate, Undecryptable, UndecryptableReason,
 };
 pub use group::{
-    Description, Group, GroupAddressing, GroupChange, GroupNews, GroupUpdate, JoinRequest, Joined, Member,
-    NotReached, Rank,
+    Description, Group, GroupAddressing, GroupChange, GroupKind, GroupNews, GroupUpdate, JoinRequest, Joined,
+    Member, NotReached, Rank, Relation, SubGroup,
 };
 pub use limit::{Limit, LimitKind};
 pub use media::{
@@ -136,6 +145,9 @@ pub use media::{
     PartialFile, Pieces, RemoteFile, RequestBody, Unanswered, UploadError, Uploaded, exchange,
 };
 pub use message::{Ack, DeviceCount, MessageId, Outgoing, SendError};
+pub use newsletter::{
+    Newsletter, NewsletterNews, NewsletterPost, NewsletterRole, NewsletterUpdate, Reactions,
+};
 pub use people::{
     BlockList, BusinessHours, BusinessProfile, CallUpdate, ChatState, ChatStateUpdate, Picture,
     PresenceUpdate, PrivacySettings,
@@ -144,6 +156,7 @@ pub use received::{ReceivedContent, ReceivedMessages};
 pub use request::{LogoutError, OnWhatsApp, Person, Presence, RequestError};
 pub use sent::{SentContent, SentMessages};
 pub use state::State;
+pub use status::StatusPrivacy;
 pub use transport::{
     ConnectRequest, Connection, Connector, Inbound, Outbound, Traffic, TransportError, memory, websocket,
 };

@@ -22,6 +22,7 @@ use crate::message::SendError;
 use crate::mirror::Whereabouts;
 use crate::request::{OnWhatsApp, Person, RequestError};
 use crate::retry::RetryRequest;
+use crate::status::StatusAudience;
 
 type Running = Pin<Box<dyn Future<Output = Box<Answered>> + Send>>;
 
@@ -62,6 +63,8 @@ pub(crate) enum Answered {
     /// Who is in the group with messages waiting in its lane.
     /// Of its members, so many are learned of.
     Group { lane: Jid, found: Result<Box<Group>, RequestError>, learned: usize },
+    /// Who may see the posts to the status that wait in its lane.
+    StatusAudience(Result<StatusAudience, RequestError>),
     /// For what an embedder asks about groups; `changed` is one that it changes.
     Groups { changed: Option<Jid>, answer: Result<GroupAnswer, RequestError>, reply: Reply<GroupAnswer> },
     /// For a message that a device asked for again.

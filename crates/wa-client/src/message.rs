@@ -58,7 +58,7 @@ impl fmt::Display for MessageId {
 pub struct Outgoing {
     /// Chosen, and best stored, before sending; sending again under the same id is safe.
     pub id: MessageId,
-    /// A user, by phone number or LID, whose device is ignored; or a group.
+    /// A user, by phone number or LID, whose device is ignored; or a group; or the status, which those get who may see it.
     pub to: Jid,
     /// What to send, encoded once: what an embedder stores of it is what leaves.
     pub content: Draft,

@@ -36,6 +36,7 @@ use crate::pieces::HistoryReader;
 use crate::ratchets::{SenderKeys, Sessions};
 use crate::retry::RetryCounts;
 use crate::sent::RecentlySent;
+use crate::status::StatusAudience;
 use crate::tokens::Tokens;
 
 pub(crate) use app_state::{Applied, told as app_state_told};
@@ -94,6 +95,8 @@ pub(crate) struct Mirror {
     /// Questions to the own phone that have not left.
     pub(crate) letters: Letters,
     groups: Cache<Jid, Arc<Group>>,
+    /// Whom posts to the status go to, while there are some under way.
+    pub(crate) status: Option<Arc<StatusAudience>>,
     key_holders: Cache<Jid, KeyHolders>,
     /// Secrets of polls and events, by chat and id.
     secrets: Cache<(Jid, CompactString), Arc<MessageSecret>>,
@@ -147,6 +150,7 @@ impl Mirror {
             history: HistoryReader::default(),
             letters: Letters::default(),
             groups: Cache::new(CACHED_GROUPS),
+            status: None,
             key_holders: Cache::new(CACHED_GROUPS),
             secrets: Cache::new(CACHED_SECRETS),
             changes: Changes::default(),
@@ -267,6 +271,7 @@ impl Mirror {
         drop(self.device_lists.take());
         drop(self.chat_timers.take());
         drop(self.groups.take());
+        self.status = None;
         drop(self.key_holders.take());
         drop(self.secrets.take());
         drop(self.arrived.take());

@@ -262,6 +262,7 @@ impl<'a> Online<'a> {
             Answered::Group { lane, found, learned } => {
                 self.sender.on_group(context, lane, found, learned).await
             }
+            Answered::StatusAudience(found) => self.sender.on_status_audience(context, found).await,
             Answered::Groups { changed, answer, reply } => {
                 query::groups::on_answer(context, changed, answer, reply).await
             }

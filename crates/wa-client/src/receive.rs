@@ -10,6 +10,7 @@ mod group;
 mod info;
 mod meaning;
 mod message;
+mod newsletter;
 mod notification;
 mod opening;
 mod peer;
@@ -133,7 +134,12 @@ impl Receiver {
             }
             "receipt" => self.on_receipt(context, node).await,
             "notification" => self.on_notification(context, keeper, node).await,
-            "status" => self.on_status(context, node).await,
+            "status" => {
+                let first = self.answers.len();
+                self.on_message(context, keeper, node, frame).await?;
+                self.answer_status(first, node);
+                Ok(())
+            }
             "call" => self.on_call(context, node).await,
             tag @ "appdata" => {
                 self.answers.push(receipt::ack(tag, node));
@@ -162,6 +168,15 @@ impl Receiver {
                 }
             }
         }
+    }
+
+    /// A status in the form of its own that it has by now (PROTOCOL.md 7.3) is acknowledged by its tag besides, whatever it
+    /// holds: one that isn't holds everything behind it back.
+    fn answer_status(&mut self, first: usize, node: &Node<'_>) {
+        let answers = self.answers.split_off(first);
+        self.answers.extend(answers.into_iter().filter(|answer| !answer.is("ack")));
+        self.answers.push(receipt::ack("status", node));
+        self.answer_once(first);
     }
 
     /// What no client of today knows: the server is told so, since what it hears nothing of it sends for ever

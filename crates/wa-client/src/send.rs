@@ -7,9 +7,11 @@ mod audience;
 mod encrypt;
 mod group;
 mod lanes;
+mod plain;
 mod resend;
 mod rights;
 mod stanza;
+mod status;
 
 use std::future::ready;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use crate::command::SendReply;
 use crate::content::Kind;
 use crate::context::Context;
 use crate::end::End;
-use crate::group::Group;
+use crate::group::{Group, has_sender_keys};
 use crate::iq;
 use crate::limit::{Limit, LimitKind};
 use crate::look_up::{Answered, Found};
@@ -30,6 +32,7 @@ use crate::message::{DeviceCount, Outgoing, SendError};
 use crate::mirror::Whereabouts;
 use crate::request::{Person, RequestError};
 use crate::standing;
+use crate::status::StatusAudience;
 use acks::{Acks, Consequence, Try, Waiting};
 use audience::{Audience, NameSpace, Plan, Wanted};
 use lanes::{Lanes, Queued};
@@ -115,6 +118,14 @@ impl Sender {
         queued: Queued,
         prepared: &mut Vec<Prepared>,
     ) {
+        if lane.is_newsletter() {
+            prepared.extend(plain::prepare(context, &lane, queued));
+            return;
+        }
+        if lane.is_status() {
+            // The address book or the settings may be others by now.
+            context.mirror.status = None;
+        }
         match audience::plan(context, &lane).await {
             Ok(Plan::Ready(audience)) => {
                 prepared.extend(prepare(context, &Arc::new(audience), queued, Try::First));
@@ -125,7 +136,7 @@ impl Sender {
             }
             Ok(Plan::Group) => {
                 self.lanes.open(lane.clone(), queued);
-                look_up_group(context, lane);
+                look_up_members(context, lane);
             }
             Err(error) => drop(queued.1.send(Err(error))),
         }
@@ -156,6 +167,33 @@ impl Sender {
             Err(RequestError::Refused { code: 403 | 404, .. }) => Err(SendError::NotInGroup),
             Err(error) => Err(error.into()),
         };
+        self.go_on(context, lane, plan).await
+    }
+
+    /// It is known who may see what is posted to the status.
+    pub(crate) async fn on_status_audience(
+        &mut self,
+        context: &mut Context<'_>,
+        found: Result<StatusAudience, RequestError>,
+    ) -> Result<(), End> {
+        let lane = Jid::status();
+        let plan = match found {
+            Ok(found) => {
+                context.mirror.status = Some(Arc::new(found));
+                audience::plan(context, &lane).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        self.go_on(context, lane, plan).await
+    }
+
+    /// Sends what waits in a lane, or looks up what is missing of the members, who are known by now.
+    async fn go_on(
+        &mut self,
+        context: &mut Context<'_>,
+        lane: Jid,
+        plan: Result<Plan, SendError>,
+    ) -> Result<(), End> {
         let audience = match plan {
             Ok(Plan::LookUp(wanted)) => {
                 look_up(context, lane, wanted);
@@ -179,7 +217,7 @@ impl Sender {
         let audience = match found {
             // It has changed meanwhile: what is known of it is out of date.
             Ok(_) if lane.is_group() && context.mirror.group(lane).is_none() => {
-                look_up_group(context, lane.clone());
+                look_up_members(context, lane.clone());
                 return Ok(());
             }
             Ok(mut found) => {
@@ -349,9 +387,16 @@ fn is_setting(message: &Outgoing) -> bool {
     message.content.view().kind() == Kind::Timer
 }
 
+/// Whether it can be posted to a newsletter: files would have to be uploaded as they are, and what changes a post goes under
+/// the id of that.
+fn is_post(message: &Outgoing) -> bool {
+    message.to.is_newsletter() && message.content.view().kind() == Kind::Text
+}
+
 /// The chat whose order a message belongs to; refuses what can't be sent.
 async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, SendError> {
-    if !(message.to.is_user() || message.to.is_group()) || message.to.is_bot() {
+    let is_known = message.to.is_user() || has_sender_keys(&message.to) || is_post(message);
+    if !is_known || message.to.is_bot() {
         return Err(SendError::UnsupportedRecipient { server: message.to.server.to_string() });
     }
     let size = message.content.encode_once().len();
@@ -368,7 +413,7 @@ async fn lane_of(context: &mut Context<'_>, message: &Outgoing) -> Result<Jid, S
 /// The chat with this user, by LID where that is known.
 async fn lane_to(context: &mut Context<'_>, to: &Jid) -> Result<Jid, SendError> {
     let user = to.to_user();
-    if user.is_group() {
+    if has_sender_keys(&user) || user.is_newsletter() {
         return Ok(user);
     }
     Ok(match context.whereabouts(&user).await? {
@@ -398,7 +443,7 @@ fn prepare(
     if let Some(group) = context.mirror.group(&audience.chat) {
         message.content = message.content.timed(group.expiration, 0);
     }
-    let encrypted = if audience.chat.is_group() {
+    let encrypted = if has_sender_keys(&audience.chat) {
         group::for_audience(context, audience, &message)
     } else {
         encrypt::for_audience(context, audience, &message)
@@ -439,8 +484,11 @@ async fn rightful(context: &mut Context<'_>, acks: &Acks, prepared: Vec<Prepared
     rightful
 }
 
-/// Asks the server who is in a group.
-fn look_up_group(context: &mut Context<'_>, lane: Jid) {
+/// Asks the server who is in a group, or may see the status.
+fn look_up_members(context: &mut Context<'_>, lane: Jid) {
+    if lane.is_status() {
+        return status::look_up(context);
+    }
     context.look_up(|asker| async move {
         let answer = asker.ask(iq::group::query(&lane)).await;
         let found = answer.and_then(|answer| iq::group::read(&answer)).map(Box::new);

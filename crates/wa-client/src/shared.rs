@@ -4,6 +4,7 @@ use rand_chacha::ChaCha20Rng;
 use wa_noise::TrustRoot;
 use wa_store::{Changes, Store, StoreError};
 
+use crate::address_book::AddressBook;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::media::Transfers;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) versions: Arc<dyn Versions>,
     /// Where received messages are kept, if the embedder says so.
     pub(crate) received_messages: Option<Arc<dyn ReceivedMessages>>,
+    /// Who stands in the account's address book, if the embedder says so.
+    pub(crate) address_book: Option<Arc<dyn AddressBook>>,
     /// What the companion itself fetches from media hosts.
     pub(crate) transfers: Arc<Transfers>,
     pub(crate) config: Config,

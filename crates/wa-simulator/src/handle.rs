@@ -1,8 +1,10 @@
 mod app_state;
 mod devices;
 pub(crate) mod groups;
+mod newsletters;
 mod sending;
 mod standing;
+mod status;
 
 use std::{fmt, sync::Arc};
 
@@ -17,6 +19,7 @@ use crate::{
 pub use self::{
     devices::Device,
     groups::{GroupChange, GroupInfo, GroupMember},
+    newsletters::NewsletterPost,
     sending::Outgoing,
 };
 

@@ -15,6 +15,7 @@ mod handle;
 mod impostor;
 mod iq;
 mod media;
+mod newsletter;
 mod novelties;
 mod options;
 mod pairing;
@@ -28,7 +29,7 @@ mod trust;
 mod versions;
 mod world;
 
-pub use account::{Addressing, ChatCap, Restriction, TimeLock};
+pub use account::{Addressing, ChatCap, Restriction, StatusPrivacy, TimeLock};
 pub use app_state::{StateChange, StateMessage, StateRecord};
 pub use behaviour::{
     AppStateBlobs, Bans, Behaviour, KeySharing, PastSize, Profile, Quirk, RateLimit, UnknownProfile,
@@ -42,7 +43,7 @@ pub use faults::{
     StateFault, Transfer,
 };
 pub use group::Rank;
-pub use handle::{Device, GroupChange, GroupInfo, GroupMember, Outgoing, Phone};
+pub use handle::{Device, GroupChange, GroupInfo, GroupMember, NewsletterPost, Outgoing, Phone};
 pub use impostor::{Impostor, Stolen};
 pub use options::{BootstrapStep, Limits, Options, References};
 pub use pairing::WaitingClient;

@@ -1,9 +1,11 @@
 mod accounts;
 mod calls;
 mod chat;
+mod communities;
 mod damage;
 mod delivery;
 mod groups;
+mod newsletters;
 
 use std::sync::{
     Arc, OnceLock, Weak,
@@ -34,9 +36,11 @@ use crate::{
 use accounts::Accounts;
 pub use calls::CallInfo;
 use calls::Calls;
-pub(crate) use chat::Chat;
+pub(crate) use chat::{Chat, Circle};
 pub(crate) use damage::without_ciphertext;
 use groups::Groups;
+use newsletters::Newsletters;
+pub(crate) use newsletters::figures_of;
 
 /// How long a certificate chain is handed out before it is signed anew, in seconds.
 const CHAIN_LIFE: u64 = 24 * 60 * 60;
@@ -61,6 +65,7 @@ pub(crate) struct World {
     rng: Mutex<ChaCha20Rng>,
     accounts: RwLock<Accounts>,
     groups: Groups,
+    newsletters: Newsletters,
     calls: Calls,
     ids: AtomicU64,
     connections: AtomicU64,
@@ -97,6 +102,7 @@ impl World {
             rng: Mutex::new(rng),
             accounts: RwLock::default(),
             groups: Groups::default(),
+            newsletters: Newsletters::default(),
             calls: Calls::default(),
             ids: AtomicU64::new(1),
             connections: AtomicU64::new(1),
@@ -163,6 +169,7 @@ impl World {
         let ended = std::mem::replace(&mut *self.age.lock(), CancellationToken::new());
         *self.accounts.write() = Accounts::default();
         self.groups.clear();
+        self.newsletters.clear();
         self.calls.clear();
         self.pairings.clear();
         self.faults.clear(None);

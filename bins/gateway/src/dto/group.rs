@@ -2,10 +2,10 @@ use serde::{Deserialize, Serialize};
 use services::{GroupSettings, MadeGroup, MemberAction, NewGroup};
 use storage::Timestamp;
 use utoipa::ToSchema;
-use wa_client::{Group, Jid, JoinRequest, Joined, Member, NotReached, Picture, Rank};
+use wa_client::{Group, GroupKind, Jid, JoinRequest, Joined, Member, NotReached, Picture, Rank};
 
 use super::time::Time;
-use crate::forms::{GroupDescription, GroupName, Jpeg, Members, SomeMembers, Timer};
+use crate::forms::{GroupDescription, GroupJid, GroupName, Jpeg, Members, SomeMembers, Timer};
 
 /// `POST /api/whatsapp/{id}/groups`.
 #[derive(Deserialize, ToSchema)]
@@ -20,12 +20,15 @@ pub(crate) struct NewGroupRequest {
     participants: Vec<String>,
     #[schema(value_type = Option<GroupDescription>)]
     description: Option<String>,
+    /// JID of the community that it is in.
+    #[schema(value_type = Option<GroupJid>)]
+    community: Option<String>,
 }
 
 impl From<NewGroupRequest> for NewGroup {
     fn from(request: NewGroupRequest) -> Self {
-        let NewGroupRequest { name, participants, description } = request;
-        Self { subject: name, participants, description }
+        let NewGroupRequest { name, participants, description, community } = request;
+        Self { subject: name, participants, description, community }
     }
 }
 
@@ -110,6 +113,10 @@ pub(crate) struct PictureRequest {
 pub(crate) struct GroupResponse {
     /// Its JID: the `phone` of what is sent to it.
     id: String,
+    /// `group`, `community` (nobody writes there), or `announcements`: the group of a community that all are in.
+    kind: &'static str,
+    /// JID of the community that it is in.
+    community: Option<String>,
     name: String,
     description: Option<String>,
     created_at: Time,
@@ -146,6 +153,12 @@ impl From<Group> for GroupResponse {
         });
         Self {
             id: group.jid.to_string(),
+            kind: match group.kind {
+                GroupKind::Community => "community",
+                GroupKind::Announcements(_) => "announcements",
+                GroupKind::Single | GroupKind::InCommunity(_) => "group",
+            },
+            community: group.kind.community().map(Jid::to_string),
             name: group.subject,
             description: group.description.map(|description| description.text),
             created_at: Timestamp::from_seconds(group.created_at).into(),

@@ -30,6 +30,43 @@ send_requests! {
     }
 }
 
+post_requests! {
+    /// `POST /api/whatsapp/{id}/send-status-media`: exactly one of `url` and `base64`.
+    StatusMediaRequest {
+        /// Where the file is fetched from, which is judged like the address of a webhook.
+        #[schema(value_type = Option<FileUrl>)]
+        url: Option<String>,
+        /// The file itself; in front of it there may be `data:<type>;base64,`.
+        #[schema(value_type = Option<FileContent>)]
+        base64: Option<String>,
+        /// The text under it.
+        #[schema(value_type = Option<Caption>)]
+        caption: Option<String>,
+        /// As what it is posted; without it, as its content says.
+        #[serde(rename = "type")]
+        kind: Option<PostKind>,
+    }
+}
+
+/// As what a file is posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PostKind {
+    Image,
+    Video,
+    Voice,
+}
+
+impl From<PostKind> for MediaKind {
+    fn from(kind: PostKind) -> Self {
+        match kind {
+            PostKind::Image => Self::Image,
+            PostKind::Video => Self::Video,
+            PostKind::Voice => Self::Voice,
+        }
+    }
+}
+
 /// As what a file is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -7,6 +7,8 @@ pub(crate) mod activity;
 pub(crate) mod attempt;
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod channel;
+pub(crate) mod community;
 pub(crate) mod connection;
 pub(crate) mod consumer;
 pub(crate) mod contact;

@@ -3,7 +3,7 @@
 
 use utoipa::IntoParams;
 
-use crate::forms::{Chat, ConsumerName, Recipient};
+use crate::forms::{ChannelOrCode, Chat, ConsumerName, Recipient};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -108,6 +108,25 @@ pub(crate) struct GroupPath {
     id: String,
     /// The group's JID.
     group: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct CommunityPath {
+    /// The instance's id.
+    id: String,
+    /// The community's JID.
+    community: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct ChannelPath {
+    /// The instance's id.
+    id: String,
+    /// The channel's JID; to look at it, also the code of its link: what stands behind `https://whatsapp.com/channel/`.
+    #[param(inline, value_type = ChannelOrCode)]
+    channel: String,
 }
 
 #[derive(IntoParams)]

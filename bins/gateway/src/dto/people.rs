@@ -9,7 +9,7 @@ use wa_client::{BlockList, BusinessHours, BusinessProfile, ChatState, Jid, OnWha
 use super::group::PictureResponse;
 use super::sending::time;
 use crate::error::ApiError;
-use crate::forms::{About, MessageIds, PhoneNumbers, Recipient};
+use crate::forms::{About, Addressee, MessageIds, PhoneNumbers, Recipient};
 
 /// `POST /api/whatsapp/{id}/check`.
 #[derive(Deserialize, ToSchema)]
@@ -25,7 +25,7 @@ pub(crate) struct CheckRequest {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ReadRequest {
     /// The chat: a phone number, or a JID.
-    #[schema(value_type = Recipient)]
+    #[schema(value_type = Addressee)]
     pub(crate) phone: String,
     /// At most 1,000 messages of others in it.
     #[schema(value_type = MessageIds)]

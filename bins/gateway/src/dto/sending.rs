@@ -5,12 +5,12 @@ use services::{Compose, ComposeEvent, ComposeLocation, ComposeText, Progress, Re
 use storage::{MessageStatus, Timestamp};
 use utoipa::ToSchema;
 
-use super::terms::Sending;
+use super::terms::{Sending, TermsRequest};
 use super::time::Time;
 use crate::error::ApiError;
 use crate::forms::{
-    Choices, Count, Emoji, EventName, Going, Latitude, Longitude, Named, PhoneNumber, PollOptions, Question,
-    Timer, Words,
+    Channel, Choices, Color, Count, Emoji, EventName, Going, Latitude, Longitude, Named, PhoneNumber,
+    PollOptions, Question, Timer, Words,
 };
 
 /// A preview of a link that stands in the text.
@@ -157,6 +157,33 @@ send_requests! {
     }
 }
 
+post_requests! {
+    /// `POST /api/whatsapp/{id}/send-status`.
+    StatusRequest {
+        #[schema(value_type = Words)]
+        message: String,
+        /// The colour that the text stands on.
+        #[schema(value_type = Option<Color>)]
+        background_color: Option<String>,
+    }
+
+    /// `POST /api/whatsapp/{id}/revoke-status`.
+    RevokeStatusRequest {
+        message_id: String,
+    }
+}
+
+with_terms! {
+    /// `POST /api/whatsapp/{id}/send-post`.
+    PostRequest {
+        /// The channel's JID.
+        #[schema(value_type = Channel)]
+        phone: String,
+        #[schema(value_type = Words)]
+        message: String,
+    }
+}
+
 const fn one() -> u32 {
     1
 }
@@ -203,7 +230,51 @@ impl Sendable for SendRequest {
             mention_all: self.mention_all,
             link: self.link_preview.map(|link| (link.url, link.title, link.description)),
             forwarded: self.forwarded,
+            ground: None,
         }))
+    }
+}
+
+impl Sendable for StatusRequest {
+    fn content(self) -> Result<Compose, ApiError> {
+        let ground = self.background_color.as_deref().map(rgb).transpose()?;
+        Ok(Compose::Text(ComposeText { text: self.message, ground, ..ComposeText::default() }))
+    }
+}
+
+/// `#RRGGBB` as a number.
+fn rgb(color: &str) -> Result<u32, ApiError> {
+    let digits = color.strip_prefix('#').filter(|digits| digits.len() == 6);
+    let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let number = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    number.ok_or_else(|| {
+        ApiError::invalid("\"backgroundColor\" must be # and six hexadecimal digits.")
+            .with_field("backgroundColor")
+    })
+}
+
+impl Sending for PostRequest {
+    fn phone(&self) -> &str {
+        &self.phone
+    }
+
+    fn terms(&self) -> TermsRequest {
+        self.said_terms()
+    }
+}
+
+impl Sendable for PostRequest {
+    fn content(self) -> Result<Compose, ApiError> {
+        if !self.phone.ends_with("@newsletter") {
+            return Err(ApiError::invalid("\"phone\" must be the JID of a channel.").with_field("phone"));
+        }
+        Ok(Compose::text(self.message))
+    }
+}
+
+impl Sendable for RevokeStatusRequest {
+    fn content(self) -> Result<Compose, ApiError> {
+        Ok(Compose::Revoke(self.message_id))
     }
 }
 

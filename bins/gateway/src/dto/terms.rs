@@ -15,13 +15,55 @@ use crate::forms::IdempotencyKey;
 /// Declares requests that send something. Beside its own fields each takes a recipient and the terms, as all do.
 macro_rules! send_requests {
     ($($(#[$meta:meta])* $name:ident { $($(#[$of_field:meta])* $field:ident: $type:ty,)* })+) => {$(
+        with_terms! {
+            $(#[$meta])*
+            $name {
+                /// A phone number in any usual notation, or the JID of a person or a group.
+                #[schema(value_type = $crate::forms::Recipient)]
+                phone: String,
+                $($(#[$of_field])* $field: $type,)*
+            }
+        }
+
+        impl $crate::dto::terms::Sending for $name {
+            fn phone(&self) -> &str {
+                &self.phone
+            }
+
+            fn terms(&self) -> $crate::dto::terms::TermsRequest {
+                self.said_terms()
+            }
+        }
+    )+};
+}
+
+/// Declares requests that post something to the status: the same without a recipient.
+macro_rules! post_requests {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$of_field:meta])* $field:ident: $type:ty,)* })+) => {$(
+        with_terms! {
+            $(#[$meta])*
+            $name { $($(#[$of_field])* $field: $type,)* }
+        }
+
+        impl $crate::dto::terms::Sending for $name {
+            fn phone(&self) -> &str {
+                $crate::dto::terms::STATUS
+            }
+
+            fn terms(&self) -> $crate::dto::terms::TermsRequest {
+                self.said_terms()
+            }
+        }
+    )+};
+}
+
+/// Declares a request with the terms beside its own fields.
+macro_rules! with_terms {
+    ($(#[$meta:meta])* $name:ident { $($(#[$of_field:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
         #[derive(serde::Deserialize, utoipa::ToSchema)]
         #[serde(deny_unknown_fields, rename_all = "camelCase")]
         pub(crate) struct $name {
-            /// A phone number in any usual notation, or the JID of a person or a group.
-            #[schema(value_type = $crate::forms::Recipient)]
-            pub(crate) phone: String,
             $($(#[$of_field])* pub(crate) $field: $type,)*
             /// What to do if WhatsApp doesn't let the account write to the recipient at present, which is never tried:
             /// `refuse` (429), or `hold` the message until it may leave.
@@ -44,12 +86,8 @@ macro_rules! send_requests {
             expire_at: Option<String>,
         }
 
-        impl $crate::dto::terms::Sending for $name {
-            fn phone(&self) -> &str {
-                &self.phone
-            }
-
-            fn terms(&self) -> $crate::dto::terms::TermsRequest {
+        impl $name {
+            fn said_terms(&self) -> $crate::dto::terms::TermsRequest {
                 $crate::dto::terms::TermsRequest {
                     on_limit: self.on_limit,
                     allow_duplicate: self.allow_duplicate,
@@ -60,8 +98,11 @@ macro_rules! send_requests {
                 }
             }
         }
-    )+};
+    };
 }
+
+/// The chat that posts go to.
+pub(crate) const STATUS: &str = "status@broadcast";
 
 /// The header by which a repeat is known.
 #[derive(IntoParams)]

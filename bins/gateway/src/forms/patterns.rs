@@ -12,6 +12,10 @@ pub(super) const PERSON: &str =
 pub(super) const GROUP: &str = r"[0-9]{1,20}(?:-[0-9]{1,20})?@g\.us";
 /// The number of a group, without the rest of its JID.
 pub(super) const GROUP_NUMBER: &str = "[0-9]{1,20}(?:-[0-9]{1,20})?";
+/// The JID of a channel.
+pub(super) const CHANNEL: &str = "[0-9]{1,20}@newsletter";
+/// The JID of the status.
+pub(super) const STATUS: &str = "status@broadcast";
 /// The JID of a channel, or of a broadcast list.
 pub(super) const LIST: &str = r"[0-9]{1,20}@(?:newsletter|broadcast)|status@broadcast";
 

@@ -28,8 +28,20 @@ pub(crate) const LINKING: [&str; 5] = [
 ];
 
 /// What tells somebody something, like all whose names begin with `send`.
-const SENDING: [&str; 12] = [
-    "react", "edit", "revoke", "vote", "answer", "pin", "keep", "timer", "read", "typing", "presence",
+const SENDING: [&str; 14] = [
+    "react",
+    "channels/{channel}/react",
+    "edit",
+    "revoke",
+    "revoke-status",
+    "vote",
+    "answer",
+    "pin",
+    "keep",
+    "timer",
+    "read",
+    "typing",
+    "presence",
     "check",
 ];
 
@@ -119,6 +131,8 @@ mod tests {
             (Method::POST, "/api/whatsapp/{id}/send", send),
             (Method::POST, "/api/whatsapp/{id}/send-anything", send),
             (Method::POST, "/api/whatsapp/{id}/react", send),
+            (Method::POST, "/api/whatsapp/{id}/channels/{channel}/react", send),
+            (Method::POST, "/api/whatsapp/{id}/channels/{channel}/follow", manage),
             (Method::POST, "/api/whatsapp/{id}/send-later/{message}", manage),
             (Method::POST, "/api/whatsapp/{id}/presence/subscribe", manage),
             (Method::PUT, "/api/whatsapp/{id}/send", manage),

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use services::{MediaGiven, MediaKind, SendMedia, ServiceError};
 
 use super::sending::{answered, idempotency_key, jid_of};
-use crate::dto::media::{FileKind, SendMediaRequest};
+use crate::dto::media::{FileKind, SendMediaRequest, StatusMediaRequest};
 use crate::dto::path::InstancePath;
 use crate::dto::sending::SendResponse;
 use crate::dto::terms::{IdempotencyHeader, Sending as _, TermsRequest, Wait};
@@ -36,26 +36,50 @@ pub(super) async fn send_media(
     LargeJsonBody(body): LargeJsonBody<SendMediaRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let (terms, wait) = body.terms().checked(idempotency_key(&request))?;
-    let source = match (body.url, body.base64) {
-        (Some(url), None) => MediaGiven::Url(url),
-        (None, Some(text)) => {
-            let bytes = bytes_of(&text, "base64")?;
-            let (messages, key) = (&call.services().messages, terms.idempotency_key.as_deref());
-            let mut file = messages.receive(&call.caller, call.subject, key).await?;
-            file.write(&bytes).await.map_err(ServiceError::from)?;
-            MediaGiven::Given(Box::new(file))
-        }
-        _ => {
-            return Err(
-                ApiError::invalid("Exactly one of \"url\" and \"base64\" is required.").with_field("url")
-            );
-        }
-    };
+    let source = given(&call, (body.url, body.base64), terms.idempotency_key.as_deref()).await?;
     let send = SendMedia {
         phone: body.phone,
         source,
         caption: body.caption,
         file_name: body.filename,
+        mime_type: None,
+        kind: body.kind.map(MediaKind::from),
+        quoted: None,
+        terms,
+    };
+    deliver(call, send, wait).await
+}
+
+/// Posts a picture, a video or a voice note to the status, for those whom the account's settings let see it.
+#[utoipa::path(
+    post,
+    path = "/api/whatsapp/{id}/send-status-media",
+    tag = "whatsapp",
+    params(
+        InstancePath,
+        IdempotencyHeader
+    ),
+    request_body = StatusMediaRequest,
+    responses(
+        (status = 200, description = "WhatsApp has it.", body = SendResponse),
+        (status = 202, description = "WhatsApp did not say so within 10 s, and it goes on; or it is held; or it has not \
+            come as far as `wait` says in time.", body = SendResponse),
+        Refused
+    )
+)]
+pub(super) async fn send_status_media(
+    call: InstanceCall,
+    request: HttpRequest,
+    LargeJsonBody(body): LargeJsonBody<StatusMediaRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let (terms, wait) = body.terms().checked(idempotency_key(&request))?;
+    let phone = body.phone().to_owned();
+    let source = given(&call, (body.url, body.base64), terms.idempotency_key.as_deref()).await?;
+    let send = SendMedia {
+        phone,
+        source,
+        caption: body.caption,
+        file_name: None,
         mime_type: None,
         kind: body.kind.map(MediaKind::from),
         quoted: None,
@@ -107,6 +131,24 @@ pub(super) async fn send_file(
         terms,
     };
     deliver(call, send, wait).await
+}
+
+/// The file of a call, which names where it is or holds it.
+async fn given(
+    call: &InstanceCall,
+    named: (Option<String>, Option<String>),
+    key: Option<&str>,
+) -> Result<MediaGiven, ApiError> {
+    match named {
+        (Some(url), None) => Ok(MediaGiven::Url(url)),
+        (None, Some(text)) => {
+            let bytes = bytes_of(&text, "base64")?;
+            let mut file = call.services().messages.receive(&call.caller, call.subject, key).await?;
+            file.write(&bytes).await.map_err(ServiceError::from)?;
+            Ok(MediaGiven::Given(Box::new(file)))
+        }
+        _ => Err(ApiError::invalid("Exactly one of \"url\" and \"base64\" is required.").with_field("url")),
+    }
 }
 
 async fn deliver(call: InstanceCall, send: SendMedia, wait: Option<Wait>) -> Result<HttpResponse, ApiError> {

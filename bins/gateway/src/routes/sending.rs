@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use crate::dto::path::InstancePath;
 use crate::dto::sending::{
     AnswerRequest, ContactsRequest, EditRequest, EventRequest, KeepRequest, LocationRequest, PinRequest,
-    PollRequest, ReactRequest, RevokeRequest, SendRequest, SendResponse, Sendable, TimerRequest, VoteRequest,
+    PollRequest, PostRequest, ReactRequest, RevokeRequest, RevokeStatusRequest, SendRequest, SendResponse,
+    Sendable, StatusRequest, TimerRequest, VoteRequest,
 };
 use crate::dto::terms::{IdempotencyHeader, Wait};
 use crate::error::ApiError;
@@ -65,6 +66,12 @@ sending! {
     edit: EditRequest at "/api/whatsapp/{id}/edit";
     /// Takes a message back: of this account, or in a group that it administers of another.
     revoke: RevokeRequest at "/api/whatsapp/{id}/revoke";
+    /// Posts a text to the status, for those whom the account's settings let see it.
+    status: StatusRequest at "/api/whatsapp/{id}/send-status";
+    /// Posts a text to a channel that the account runs.
+    post: PostRequest at "/api/whatsapp/{id}/send-post";
+    /// Takes a post of this account back.
+    revoke_status: RevokeStatusRequest at "/api/whatsapp/{id}/revoke-status";
     /// Chooses options of a poll.
     vote: VoteRequest at "/api/whatsapp/{id}/vote";
     /// Answers an invitation to a meeting.

@@ -1,8 +1,14 @@
 //! What happens to groups, and what people show without a message.
 
-use storage::{CallData, ChatStateData, EventData, GroupData, NewEvent, PersonData, PresenceData};
+use storage::{
+    CallData, ChannelData, ChatStateData, EventData, GroupData, NewEvent, PersonData, PostFigures,
+    PresenceData,
+};
 use wa_binary::Jid;
-use wa_client::{CallUpdate, ChatStateUpdate, GroupNews, GroupUpdate, Member, PresenceUpdate};
+use wa_client::{
+    CallUpdate, ChatStateUpdate, GroupNews, GroupUpdate, Member, NewsletterNews, NewsletterPost,
+    NewsletterUpdate, PresenceUpdate,
+};
 
 use super::Facts;
 use super::names::ChatNames;
@@ -36,6 +42,28 @@ pub(super) fn group(update: &GroupUpdate, facts: &Facts) -> NewEvent {
     told.concerns_us |= told.participants.iter().any(|person| is_own(person, facts));
     let chat = ChatNames::new(&update.group, None, None).chat;
     NewEvent::new(Some(chat), EventData::GroupUpdated(told))
+}
+
+/// Something happened in a channel.
+pub(super) fn channel(update: &NewsletterUpdate) -> NewEvent {
+    let (action, name, posts) = match &update.what {
+        NewsletterNews::Followed(newsletter) => ("followed", Some(newsletter.name.clone()), Vec::new()),
+        NewsletterNews::Counted(posts) => ("counted", None, posts.iter().map(figures).collect()),
+        // The client may learn of more.
+        _ => ("unfollowed", None, Vec::new()),
+    };
+    let told = ChannelData { action: action.to_owned(), name, posts, timestamp: update.timestamp };
+    let chat = ChatNames::new(&update.newsletter, None, None).chat;
+    NewEvent::new(Some(chat), EventData::ChannelUpdated(told))
+}
+
+fn figures(post: &NewsletterPost) -> PostFigures {
+    PostFigures {
+        server_id: post.server_id,
+        message_id: post.id.as_ref().map(ToString::to_string),
+        views: post.views,
+        reactions: post.reactions.clone(),
+    }
 }
 
 /// Somebody came online, or went.
@@ -83,6 +111,10 @@ fn set(told: &mut GroupData, news: &GroupNews) {
         | GroupNews::AllAdd(is_on) => told.enabled = Some(*is_on),
         GroupNews::Expiration(seconds) => told.expiration = Some(*seconds),
         GroupNews::Invite(code) => told.code = Some(code.clone()),
+        GroupNews::Linked(relation, other) | GroupNews::Unlinked(relation, other) => {
+            told.reason = Some(relation.as_str().to_owned());
+            told.other_group = Some(other.jid.to_string());
+        }
         GroupNews::Deleted => told.concerns_us = true,
         GroupNews::Other(what) => told.reason = Some(what.clone()),
         _ => {}

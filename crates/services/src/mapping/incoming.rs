@@ -12,6 +12,7 @@ use wa_client::{IncomingMessage, MessageInfo, Undecryptable};
 use super::connection::Facts;
 use super::names::{ChatNames, person_names};
 use super::shown::Shown;
+use crate::recipient::is_shared;
 
 /// A message that can be read and is for people.
 pub(super) struct Incoming<'a> {
@@ -111,7 +112,7 @@ impl<'a> Incoming<'a> {
             status(info.from_me),
             self.media().as_ref(),
         );
-        NewEvent::new(Some(names.chat.clone()), message_event(info.from_me, told))
+        NewEvent::new(Some(names.chat.clone()), message_event(info, told))
     }
 
     fn media(&self) -> Option<StoredMedia> {
@@ -152,7 +153,7 @@ impl<'a> Incoming<'a> {
     /// Whether we wrote what this message refers to.
     fn is_ours(&self, about: &Target<'_>, facts: &Facts) -> bool {
         match about.participant {
-            Some(participant) if self.envelope.info.chat.is_group() => facts.names(participant),
+            Some(participant) if is_shared(&self.envelope.info.chat) => facts.names(participant),
             _ => about.from_me == self.envelope.info.from_me,
         }
     }
@@ -192,9 +193,9 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Who wrote it, in a group.
+    /// Who wrote it, in a group or the status.
     fn participant(&self) -> Option<String> {
-        self.writer.first().filter(|_| self.info.chat.is_group()).cloned()
+        self.writer.first().filter(|_| is_shared(&self.info.chat)).cloned()
     }
 
     /// Whether an administrator of the group takes something back with it (PROTOCOL.md 11.4).
@@ -208,11 +209,48 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// Whether it is new content of a post in a channel, or takes one back: it comes under the id of the post.
+pub(super) fn changes_post(info: &MessageInfo) -> bool {
+    info.chat.is_newsletter() && matches!(info.edit.as_deref(), Some(NEW_CONTENT | BY_ADMINISTRATOR))
+}
+
+/// The post with its new content, or as taken back.
+pub(super) fn changed_post(message: &IncomingMessage) -> Entry {
+    let envelope = Envelope::of(&message.info);
+    let view = message.content.view();
+    let text = view.text_or_caption().map(str::to_owned);
+    let is_edit = message.info.edit.as_deref() == Some(NEW_CONTENT);
+    let (kind, change) = if is_edit {
+        let raw = message.content.raw().clone();
+        (MessageKind::Edit, Change::Edit { text: text.clone(), raw })
+    } else {
+        (MessageKind::Revoke, Change::Revoke)
+    };
+    let id = message.info.id.to_string();
+    let target = AmendTarget {
+        message_id: id.clone(),
+        chats: envelope.names.all(),
+        from_me: message.info.from_me,
+        authors: envelope.authors(),
+    };
+    let told = MessageData { text: text.filter(|_| is_edit), target: Some(id), ..bare(&envelope, kind) };
+    let event = Some(NewEvent::new(Some(envelope.names.chat.clone()), message_event(&message.info, told)));
+    let at = Timestamp::from_seconds(message.info.timestamp);
+    Entry::Amend(Box::new(Amendment { target, change, at, carrier: None, event }))
+}
+
 /// A message whose content isn't known: it is stored and told all the same, and amended when a resend can be read.
 pub(super) fn unread(instance: InstanceId, unread: &Undecryptable, now: Timestamp) -> Entry {
     let envelope = Envelope::of(&unread.info);
     let (kind, told) = match reason(unread.reason) {
-        None => (MessageKind::Unsupported, message_event(unread.info.from_me, unsupported(&envelope))),
+        None => {
+            let kind = MessageKind::Unsupported;
+            (kind, message_event(&unread.info, bare(&envelope, kind)))
+        }
+        Some(_) if is_post(&unread.info) => {
+            let kind = MessageKind::Undecryptable;
+            (kind, EventData::PostReceived(bare(&envelope, kind)))
+        }
         Some(reason) => {
             let told = undecryptable(unread, reason, &envelope);
             (MessageKind::Undecryptable, EventData::MessageUndecryptable(told))
@@ -258,11 +296,11 @@ fn undecryptable(
     }
 }
 
-fn unsupported(envelope: &Envelope<'_>) -> MessageData {
+fn bare(envelope: &Envelope<'_>, kind: MessageKind) -> MessageData {
     MessageData {
         message_id: envelope.info.id.to_string(),
         participant: envelope.participant(),
-        kind: MessageKind::Unsupported,
+        kind,
         text: None,
         target: None,
         quoted: None,
@@ -275,14 +313,25 @@ fn unsupported(envelope: &Envelope<'_>) -> MessageData {
     }
 }
 
-fn message_event(from_me: bool, told: MessageData) -> EventData {
-    if from_me { EventData::MessageSent(told) } else { EventData::MessageReceived(told) }
+fn message_event(info: &MessageInfo, told: MessageData) -> EventData {
+    match () {
+        () if is_post(info) => EventData::PostReceived(told),
+        () if info.from_me => EventData::MessageSent(told),
+        () => EventData::MessageReceived(told),
+    }
+}
+
+/// Whether it is for everybody who may see it, and for nobody to answer.
+fn is_post(info: &MessageInfo) -> bool {
+    (info.chat.is_status() || info.chat.is_newsletter()) && !info.from_me
 }
 
 fn status(from_me: bool) -> MessageStatus {
     if from_me { MessageStatus::Sent } else { MessageStatus::Received }
 }
 
+/// `edit` of a stanza with new content for a post in a channel.
+const NEW_CONTENT: &str = "3";
 /// `edit` of a stanza with which an administrator takes back what somebody else wrote.
 const BY_ADMINISTRATOR: &str = "8";
 

@@ -10,13 +10,14 @@ use super::Mapped;
 use super::names::ChatNames;
 use super::outgoing::{amends, sent};
 use crate::pending::{Fate, PendingMessages};
+use crate::recipient::is_shared;
 
 /// Adds what a receipt says. One for a message of ours whose ack was never seen proves that WhatsApp has it: that is
 /// told first.
 pub(super) fn add(receipt: &ReceiptUpdate, pending: &PendingMessages, mapped: &mut Mapped) {
     let Some((status, ours)) = meaning(&receipt.kind, receipt.from_me) else { return };
     let names = ChatNames::new(&receipt.chat, receipt.chat_pn.as_ref(), receipt.chat_lid.as_ref());
-    let is_of_member = ours && receipt.chat.is_group() && receipt.participant.is_user();
+    let is_of_member = ours && is_shared(&receipt.chat) && receipt.participant.is_user();
     let member = is_of_member.then(|| receipt.participant.to_user().to_string());
     for id in &receipt.ids {
         if ours && let Some(message) = pending.find(id.as_str()) {

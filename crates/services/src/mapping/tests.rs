@@ -97,6 +97,62 @@ fn events(mapped: &Mapped) -> Vec<&EventData> {
         .collect()
 }
 
+fn posted() -> MessageInfo {
+    let mut posted = in_group();
+    posted.chat = Jid::status();
+    posted
+}
+
+#[test]
+fn what_is_posted_to_the_status_is_told_as_a_post_readable_or_not() {
+    let new = only_message(mapped(&[event(posted(), &Draft::text("tea"))]));
+    assert_eq!(
+        (new.message.chat.as_str(), new.message.participant.as_deref()),
+        ("status@broadcast", Some(PN))
+    );
+    let EventData::PostReceived(told) = &new.event.as_ref().unwrap().data else { panic!("{new:?}") };
+    assert_eq!((told.kind, told.text.as_deref()), (MessageKind::Text, Some("tea")));
+    for (reason, kind) in [
+        (UndecryptableReason::NoSession, MessageKind::Undecryptable),
+        (UndecryptableReason::Broadcast, MessageKind::Unsupported),
+    ] {
+        let unread = Undecryptable::new(posted(), reason, 0);
+        let new = only_message(mapped(&[Event::Undecryptable(Box::new(unread))]));
+        let EventData::PostReceived(told) = &new.event.as_ref().unwrap().data else { panic!("{new:?}") };
+        assert_eq!((new.message.kind, told.kind, told.text.as_deref()), (kind, kind, None));
+    }
+    let mut ours = posted();
+    ours.from_me = true;
+    let new = only_message(mapped(&[event(ours, &Draft::text("tea"))]));
+    assert!(matches!(new.event.as_ref().unwrap().data, EventData::MessageSent(_)));
+}
+
+fn in_channel(edit: Option<&str>) -> MessageInfo {
+    let mut info = MessageInfo::new("POST", jid("120363001@newsletter"), WRITTEN);
+    info.edit = edit.map(str::to_owned);
+    info
+}
+
+#[test]
+fn what_is_posted_to_a_channel_is_told_as_a_post_and_changes_under_its_own_id() {
+    let new = only_message(mapped(&[event(in_channel(None), &Draft::text("tea"))]));
+    assert_eq!((new.message.chat.as_str(), new.message.from_me), ("120363001@newsletter", false));
+    let EventData::PostReceived(told) = &new.event.as_ref().unwrap().data else { panic!("{new:?}") };
+    assert_eq!((told.kind, told.text.as_deref()), (MessageKind::Text, Some("tea")));
+    let change = only_amendment(mapped(&[event(in_channel(Some("3")), &Draft::text("more tea"))]));
+    assert_eq!((change.target.message_id.as_str(), change.target.from_me), ("POST", false));
+    assert!(matches!(&change.change, Change::Edit { text: Some(text), .. } if text == "more tea"));
+    let EventData::PostReceived(told) = change.event.unwrap().data else { panic!("another event") };
+    assert_eq!(
+        (told.kind, told.text.as_deref(), told.target.as_deref()),
+        (MessageKind::Edit, Some("more tea"), Some("POST"))
+    );
+    let gone = only_amendment(mapped(&[event(in_channel(Some("8")), &Draft::text(""))]));
+    assert!(matches!(gone.change, Change::Revoke));
+    let EventData::PostReceived(told) = gone.event.unwrap().data else { panic!("another event") };
+    assert_eq!((told.kind, told.text, told.target.as_deref()), (MessageKind::Revoke, None, Some("POST")));
+}
+
 #[test]
 fn a_message_is_stored_with_its_bytes_under_the_number_and_keyed_by_the_wire() {
     let draft = Draft::text("hi");

@@ -24,6 +24,7 @@ use super::content::described;
 use super::queue::{Job, Queue, pause};
 use super::{MediaObjects, MediaOptions, Spool};
 use crate::mapping;
+use crate::recipient::{STATUS, is_shared};
 use crate::running::RunningInstance;
 use crate::supervisor::Supervisor;
 
@@ -165,7 +166,10 @@ impl MediaFetcher {
                 };
                 let Some((last, _)) = page.last() else { break };
                 after = *last;
-                page.into_iter().for_each(|(_, message)| self.add(&running, message.message_id));
+                // Posts are many and seen by few: their files are fetched when somebody asks for them.
+                let messages = page.into_iter().map(|(_, message)| message);
+                let wanted = messages.filter(|message| message.chat != STATUS);
+                wanted.for_each(|message| self.add(&running, message.message_id));
             }
         }
     }
@@ -299,9 +303,9 @@ fn named(message: &Message) -> Option<(RemoteFile, MediaOrigin)> {
     let content = Content::decode(message.raw.clone()).ok()?;
     let file = RemoteFile::of(&content.view().media()?).ok()?;
     let chat: wa_client::Jid = message.wire_chat.parse().ok()?;
-    let is_group = chat.is_group();
+    let is_shared = is_shared(&chat);
     let origin = MediaOrigin::new(message.message_id.as_str(), chat, message.from_me);
-    let author = message.sender.parse().ok().filter(|_| is_group && !message.from_me);
+    let author = message.sender.parse().ok().filter(|_| is_shared && !message.from_me);
     let origin = author.map_or_else(|| origin.clone(), |author| origin.clone().by(&author));
     Some((file, origin))
 }

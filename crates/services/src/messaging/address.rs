@@ -13,7 +13,7 @@ use crate::auth::Caller;
 use crate::error::ServiceError;
 use crate::field::Field;
 use crate::mapping::ChatNames;
-use crate::recipient::parse_recipient;
+use crate::recipient::{is_shared, parse_addressee};
 use crate::running::RunningInstance;
 use crate::status::ConnectionStatus;
 
@@ -29,7 +29,7 @@ impl MessagingService {
         phone: &str,
     ) -> Result<(Option<Arc<RunningInstance>>, Jid), ServiceError> {
         let running = self.find(caller, instance).await?;
-        let to = parse_recipient(phone)
+        let to = parse_addressee(phone)
             .map_err(|error| ServiceError::invalid(Field::Recipient, error.to_string()))?;
         Ok((running, to))
     }
@@ -68,7 +68,7 @@ impl MessagingService {
         to: &Jid,
         deadline: Instant,
     ) -> Result<ChatNames, ServiceError> {
-        if to.is_group() {
+        if is_shared(to) || to.is_newsletter() {
             return Ok(ChatNames::new(to, None, None));
         }
         let person = match running.recorder.person(to) {

@@ -12,7 +12,7 @@ use super::{MAX_TEXT, MessagingService};
 use crate::error::ServiceError;
 use crate::field::Field;
 use crate::mapping::{ChatNames, chosen_text};
-use crate::recipient::parse_recipient;
+use crate::recipient::{STATUS, parse_recipient};
 use crate::running::RunningInstance;
 use crate::text::is_blank;
 
@@ -22,6 +22,13 @@ pub const EDIT_WINDOW: Duration = Duration::from_secs(20 * 60);
 pub const CHAT_TIMERS: [u32; 4] = [0, 86_400, 604_800, 7_776_000];
 /// Most contact cards of one message, people that it names, and the like.
 pub const MAX_NAMED: usize = 1_024;
+
+/// The colour of the ground on which a text stands in the status, where nobody says one: phones offer it.
+const GROUND: u32 = 0x00_5c_4b;
+/// Why something isn't posted to a channel.
+pub(super) const CHANNEL_TAKES: &str = "is a channel, to which this version posts texts";
+/// Why something isn't posted to the status.
+pub(super) const STATUS_SHOWS: &str = "is the status, which shows texts, images, videos and voice notes";
 
 /// What is to be sent.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +77,9 @@ pub struct ComposeText {
     pub link: Option<(String, Option<String>, Option<String>)>,
     /// Whether it is marked as forwarded.
     pub forwarded: bool,
+    /// The colour of the ground on which it stands in the status, `0xRRGGBB`; elsewhere it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ground: Option<u32>,
 }
 
 /// A place on the map.
@@ -167,6 +177,18 @@ impl Compose {
             Self::Event(event) => Some(&event.name),
             Self::Location(place) => place.name.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Whether it can be sent there: of all that there is, the status shows texts and lets them be taken back, and channels
+    /// take texts from here.
+    pub(super) fn check_for(&self, to: &Jid) -> Result<(), ServiceError> {
+        match self {
+            Self::Text(_) => Ok(()),
+            _ if to.is_newsletter() => Err(ServiceError::invalid(Field::Recipient, CHANNEL_TAKES)),
+            Self::Revoke(_) => Ok(()),
+            _ if !to.is_status() => Ok(()),
+            _ => Err(ServiceError::invalid(Field::Recipient, STATUS_SHOWS)),
         }
     }
 
@@ -290,7 +312,10 @@ impl MessagingService {
         mut text: ComposeText,
     ) -> Result<Draft, ServiceError> {
         let mentioned = mentioned(running, &mut text).await?;
-        let mut draft = Draft::text(text.text);
+        let mut draft = match names.wire.as_str() {
+            STATUS => Draft::status_text(text.text, text.ground.unwrap_or(GROUND)),
+            _ => Draft::text(text.text),
+        };
         if let Some((url, title, description)) = &text.link {
             let mut link = Link::to(url);
             (link.title, link.description) = (title.as_deref(), description.as_deref());

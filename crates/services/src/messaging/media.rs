@@ -12,7 +12,7 @@ use wa_client::content::Draft;
 use wa_client::media_files::file::document_name;
 use wa_client::{Attachment, MediaKind, RequestError, UploadError};
 
-use super::compose::{Drafted, quoting};
+use super::compose::{CHANNEL_TAKES, Drafted, STATUS_SHOWS, quoting};
 use super::keyed::{Keyed, check_key, scope};
 use super::later::{Planned, PlannedFile, Scheduling};
 use super::{Later, MAX_TEXT, MessagingService, SendTerms, Sent, limit, pending};
@@ -117,6 +117,7 @@ impl MessagingService {
     ) -> Result<Sent, ServiceError> {
         let (running, to) = self.addressed(caller, instance, &send.phone).await?;
         check(&send)?;
+        check_kind(&to, send.kind)?;
         let keyed = Keyed::of(instance, &send.terms, &to, || send.fingerprint())?;
         if let Some(earlier) = self.earlier(caller, instance, &to, keyed.as_ref(), &send.terms).await? {
             return Ok(earlier);
@@ -130,6 +131,7 @@ impl MessagingService {
         let SendMedia { source, caption, file_name, mime_type, kind, quoted, terms, .. } = send;
         let said = Said { name: file_name.as_deref(), mime_type: mime_type.as_deref(), kind };
         let mut prepared = self.prepared(caller.user, source, said).await?;
+        check_kind(&to, Some(prepared.kind))?;
         // Asked again when the message is about to leave: this is for what needn't be uploaded.
         drop(self.quotas.admit(&running, prepared.file.length()).await?);
         let names = self.names_to_write_to(&running, &to, limit).await?;
@@ -166,6 +168,7 @@ impl MessagingService {
         let SendMedia { source, caption, file_name, mime_type, kind, quoted, terms, .. } = send;
         let said = Said { name: file_name.as_deref(), mime_type: mime_type.as_deref(), kind };
         let prepared = self.prepared(caller.user, source, said).await?;
+        check_kind(to, Some(prepared.kind))?;
         let (object, caption) = (StoredMessageId::generate(), caption.unwrap_or_default());
         let name = object.to_string();
         let put = self.objects.put(instance, &name, prepared.file.path()).await;
@@ -298,6 +301,18 @@ impl SendMedia {
         let quoted = self.quoted.as_ref().map(|id| format!("\n\0{id}")).unwrap_or_default();
         format!("\0file\n{source}\n{:?}\n{name:?}\n{caption}{quoted}", self.kind)
     }
+}
+
+/// What the status shows of files; where nobody says what a file is, its content decides later.
+fn check_kind(to: &Jid, kind: Option<MediaKind>) -> Result<(), ServiceError> {
+    let is_shown = |kind| matches!(kind, MediaKind::Image | MediaKind::Video | MediaKind::Voice);
+    if to.is_newsletter() {
+        return Err(ServiceError::invalid(Field::Recipient, CHANNEL_TAKES));
+    }
+    if to.is_status() && !kind.is_none_or(is_shown) {
+        return Err(ServiceError::invalid(Field::Recipient, STATUS_SHOWS));
+    }
+    Ok(())
 }
 
 fn check(send: &SendMedia) -> Result<(), ServiceError> {

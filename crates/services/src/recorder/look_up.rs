@@ -1,12 +1,13 @@
 //! What is recorded of messages, for the companion's questions.
 
 use async_trait::async_trait;
-use storage::{Message, MessageStatus};
+use storage::{Contact, ContactQuery, Message, MessageStatus, StorageError};
 use wa_binary::Jid;
-use wa_client::{MessageInfo, ReceivedContent, ReceivedMessages, SentContent, SentMessages};
+use wa_client::{AddressBook, MessageInfo, ReceivedContent, ReceivedMessages, SentContent, SentMessages};
 
 use super::InstanceRecorder;
 use crate::mapping::person_names;
+use crate::page::MAX_PAGE;
 
 #[async_trait]
 impl SentMessages for InstanceRecorder {
@@ -80,6 +81,39 @@ impl ReceivedMessages for InstanceRecorder {
             Err(error) => {
                 tracing::warn!(instance = %self.instance, %error, "a received message can't be looked up");
                 None
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl AddressBook for InstanceRecorder {
+    async fn contacts(&self) -> Vec<Jid> {
+        match self.saved().await {
+            Ok(saved) => saved,
+            Err(error) => {
+                tracing::warn!(instance = %self.instance, %error, "the address book can't be read");
+                Vec::new()
+            }
+        }
+    }
+}
+
+impl InstanceRecorder {
+    /// Those who have a name in the address book, by LID where that is known.
+    async fn saved(&self) -> Result<Vec<Jid>, StorageError> {
+        let mut saved = Vec::new();
+        let mut query = ContactQuery { groups: Some(false), limit: MAX_PAGE, ..ContactQuery::default() };
+        loop {
+            let page = self.journal.storage().contacts(self.owner, self.instance, &query).await?;
+            let (count, has_more) = (page.items.len() as u64, page.has_more);
+            let has_name =
+                |contact: &Contact| contact.saved_name.as_ref().is_some_and(|name| !name.is_empty());
+            let named = page.items.into_iter().filter(has_name);
+            saved.extend(named.filter_map(|contact| contact.lid.unwrap_or(contact.jid).parse::<Jid>().ok()));
+            query.skip += count;
+            if !has_more || count == 0 {
+                return Ok(saved);
             }
         }
     }

@@ -3,15 +3,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::{
-    AmendTarget, Amendment, ApiKey, CallData, CauseKind, Change, Chat, ChatStateData, ConnectedData,
-    ConnectionCause, ConnectionSettings, DeviceIcon, DeviceLook, DisconnectedData, Epoch, EventData,
-    EventFilter, EventKind, ExpiryData, Failure, FailureCause, GroupData, HistoryData, IdentityData,
-    Instance, InstanceAction, InstanceData, InstanceId, InstanceStatus, LimitData, LimitPeriod, LimitsData,
-    MediaData, MediaDownload, MediaFault, MediaState, Message, MessageData, MessageKind, MessageMediaData,
-    MessageStatus, NewChatsData, NewEvent, NewMessage, NextSecret, NodeId, OnGiveUp, PersonData,
-    PresenceData, QrData, Retention, Role, SecretText, StatusData, StatusUpdate, Storage, StorageError,
-    StoredMessageId, TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData,
-    UsageLimits, User, UserId, Webhook, WebhookData, WebhookFormat, WebhookPausedData,
+    AmendTarget, Amendment, ApiKey, CallData, CauseKind, Change, ChannelData, Chat, ChatStateData,
+    ConnectedData, ConnectionCause, ConnectionSettings, DeviceIcon, DeviceLook, DisconnectedData, Epoch,
+    EventData, EventFilter, EventKind, ExpiryData, Failure, FailureCause, GroupData, HistoryData,
+    IdentityData, Instance, InstanceAction, InstanceData, InstanceId, InstanceStatus, LimitData, LimitPeriod,
+    LimitsData, MediaData, MediaDownload, MediaFault, MediaState, Message, MessageData, MessageKind,
+    MessageMediaData, MessageStatus, NewChatsData, NewEvent, NewMessage, NextSecret, NodeId, OnGiveUp,
+    PersonData, PostFigures, PresenceData, QrData, Retention, Role, SecretText, StatusData, StatusUpdate,
+    Storage, StorageError, StoredMessageId, TimeLockData, Timestamp, UndecryptableData, UndecryptableReason,
+    UnreadableData, UsageLimits, User, UserId, Webhook, WebhookData, WebhookFormat, WebhookPausedData,
 };
 
 /// The node that holds the instances of [`sample_leased`].
@@ -143,6 +143,7 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
         EventKind::MessageReceived => {
             EventData::MessageReceived(message_data("3EB0", MessageStatus::Received))
         }
+        EventKind::PostReceived => EventData::PostReceived(message_data("3EB0", MessageStatus::Received)),
         EventKind::MessageSent => EventData::MessageSent(message_data("3EB0", MessageStatus::Sent)),
         EventKind::MessageStatus => EventData::MessageStatus(StatusData {
             message_id: "3EB0".into(),
@@ -236,6 +237,17 @@ pub fn sample_event_data(kind: EventKind) -> EventData {
             group: None,
             video: true,
             reason: None,
+            timestamp: 1_700_000_000,
+        }),
+        EventKind::ChannelUpdated => EventData::ChannelUpdated(ChannelData {
+            action: "counted".into(),
+            name: None,
+            posts: vec![PostFigures {
+                server_id: 7,
+                message_id: Some("3EB0".into()),
+                views: Some(12),
+                reactions: vec![("👍".into(), 3)],
+            }],
             timestamp: 1_700_000_000,
         }),
         EventKind::InstanceChanged => EventData::InstanceChanged(InstanceData {

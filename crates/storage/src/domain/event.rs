@@ -48,6 +48,10 @@ words! {
         ChatState = "chat_state",
         /// Somebody calls, or a call ended.
         Call = "call",
+        /// Somebody has posted something to their status, or to a channel that the account follows.
+        PostReceived = "post_received",
+        /// The account follows a channel or no longer, or how posts there are received.
+        ChannelUpdated = "channel_updated",
         /// Something was done to the instance, or became of it, that no other event tells.
         InstanceChanged = "instance_changed",
         /// Something that was stored and can't be read any more. Never written.

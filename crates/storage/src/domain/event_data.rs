@@ -2,7 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use super::activity::InstanceData;
 use super::event_data_v0;
-use super::happening_data::{CallData, ChatStateData, GroupData, PersonData, PresenceData};
+use super::happening_data::{
+    CallData, ChannelData, ChatStateData, GroupData, PersonData, PostFigures, PresenceData,
+};
 use super::word::words;
 use crate::{
     CauseKind, EventKind, FailureCause, MediaFault, MediaState, MessageDetails, MessageKind, MessageStatus,
@@ -57,6 +59,10 @@ pub enum EventData {
     ChatState(ChatStateData),
     /// The person of the event's chat calls, or that call ended.
     Call(CallData),
+    /// Somebody has posted something to their status, or to a channel that the account follows: the event's chat.
+    PostReceived(MessageData),
+    /// The account follows the channel of the event's chat or no longer, or how posts there are received.
+    ChannelUpdated(ChannelData),
     /// Something was done to the instance, or became of it, that no other event tells.
     InstanceChanged(InstanceData),
     /// Something that was stored and can't be read any more: damaged, or written by a later version. No row says so; it is
@@ -90,6 +96,8 @@ impl EventData {
             Self::PresenceUpdated(_) => EventKind::PresenceUpdated,
             Self::ChatState(_) => EventKind::ChatState,
             Self::Call(_) => EventKind::Call,
+            Self::PostReceived(_) => EventKind::PostReceived,
+            Self::ChannelUpdated(_) => EventKind::ChannelUpdated,
             Self::InstanceChanged(_) => EventKind::InstanceChanged,
             Self::Unreadable(_) => EventKind::Unreadable,
         }
@@ -106,13 +114,14 @@ impl EventData {
         /// What there is beside a text.
         const REST: usize = 512;
         match self {
-            Self::MessageReceived(told) | Self::MessageSent(told) => {
+            Self::MessageReceived(told) | Self::MessageSent(told) | Self::PostReceived(told) => {
                 REST + told.text.as_ref().map_or(0, String::len)
             }
             Self::GroupUpdated(told) => {
                 let about = told.description.as_ref().map_or(0, String::len);
                 REST + about + told.participants.len() * std::mem::size_of::<PersonData>() * 2
             }
+            Self::ChannelUpdated(told) => REST + told.posts.len() * std::mem::size_of::<PostFigures>() * 2,
             _ => REST,
         }
     }

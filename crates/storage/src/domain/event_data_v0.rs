@@ -34,6 +34,8 @@ pub(super) fn decode(kind: EventKind, text: &str) -> Result<EventData, serde_jso
         | EventKind::PresenceUpdated
         | EventKind::ChatState
         | EventKind::Call
+        | EventKind::PostReceived
+        | EventKind::ChannelUpdated
         | EventKind::InstanceChanged
         | EventKind::WebhookPaused => {
             return Err(serde::de::Error::custom("the first version did not know this"));

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupData {
     /// As a word: `joined`, `added`, `removed`, `promoted`, `demoted`, `subject`, `description`, `announcement`, `locked`,
-    /// `approval`, `all_add`, `expiration`, `invite`, `deleted`, or `other`.
+    /// `approval`, `all_add`, `expiration`, `invite`, `linked`, `unlinked`, `deleted`, or `other`.
     pub action: String,
     /// Who did it, under the name that the API uses, where WhatsApp says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,9 +29,13 @@ pub struct GroupData {
     /// The code of its invite link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// WhatsApp's word for how people came in, or for what else happened.
+    /// WhatsApp's word for how people came in, or for what else happened; of `linked` and `unlinked` what the other group is
+    /// to this one: its `community`, a group `in_it`, or its `sibling`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// JID of the group that this one was linked to, or is so no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_group: Option<String>,
     /// When: Unix seconds.
     pub timestamp: i64,
 }
@@ -86,4 +90,35 @@ pub struct CallData {
     pub reason: Option<String>,
     /// When: Unix seconds.
     pub timestamp: i64,
+}
+
+/// What happened in a channel.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelData {
+    /// As a word: `followed`, `unfollowed`, or `counted`.
+    pub action: String,
+    /// What the channel is called, where that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How these posts are received.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub posts: Vec<PostFigures>,
+    /// When: Unix seconds.
+    pub timestamp: i64,
+}
+
+/// How a post is received.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostFigures {
+    /// Its number in the channel.
+    pub server_id: u32,
+    /// WhatsApp's id of it as a message, where that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// How many have looked at it, where that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<u64>,
+    /// Emojis, and how often each was put to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<(String, u64)>,
 }

@@ -22,6 +22,8 @@ pub enum Missing {
     Scheduled,
     /// A group, by its JID.
     Group,
+    /// A channel, by its JID or the code of its link.
+    Channel,
     /// What an invite link leads to, by its code.
     Invite,
 }
@@ -39,6 +41,7 @@ impl fmt::Display for Missing {
             Self::Event => "event",
             Self::Scheduled => "scheduled message",
             Self::Group => "group",
+            Self::Channel => "channel",
             Self::Invite => "invite link",
         })
     }

@@ -242,7 +242,7 @@ impl Default for EventFilter {
 
 impl EventFilter {
     /// True if an event of this kind (for `message_status`: with this status) is wanted. What tells of the connection is
-    /// governed by `kinds` alone; `instance_changed` is wanted only where they name it.
+    /// governed by `kinds` alone; `instance_changed` and `post_received` are wanted only where they name them.
     pub fn wants(&self, kind: EventKind, status: Option<MessageStatus>) -> bool {
         let switched_on = match kind {
             EventKind::MessageReceived | EventKind::MessageUndecryptable => self.received,
@@ -254,6 +254,8 @@ impl EventFilter {
             },
             // Of no use to who only waits for messages, and nobody knew of it when the older webhooks were made.
             EventKind::InstanceChanged => self.kinds.is_some(),
+            // There are many of them, and nobody answers them.
+            EventKind::PostReceived => self.kinds.is_some(),
             _ => true,
         };
         switched_on && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
@@ -447,6 +449,7 @@ mod tests {
     fn each_switch_governs_its_events() {
         use EventKind::{
             Connected, MessageReceived, MessageSent, MessageStatus as Status, MessageUndecryptable,
+            PostReceived,
         };
         use MessageStatus::{Delivered, Failed, Played, Read};
         let off = EventFilter { received: false, sent: false, delivery: false, read: false, kinds: None };
@@ -471,5 +474,8 @@ mod tests {
         assert!(off.wants(Connected, None));
         let chosen = EventFilter { kinds: Some(vec![Connected]), ..EventFilter::default() };
         assert!(chosen.wants(Connected, None) && !chosen.wants(MessageReceived, None));
+        assert!(!EventFilter::default().wants(PostReceived, None));
+        let posts = EventFilter { kinds: Some(vec![PostReceived]), ..EventFilter::default() };
+        assert!(posts.wants(PostReceived, None));
     }
 }

@@ -38,7 +38,7 @@ impl Client {
     pub async fn create_group(&self, subject: &str, members: &[Jid]) -> Result<Group, RequestError> {
         check_subject(subject)?;
         let (members, _) = self.found(members).await?;
-        let request = GroupRequest::Create { subject: subject.to_owned(), members };
+        let request = GroupRequest::Create { subject: subject.to_owned(), members, community: None };
         self.one_group(request).await
     }
 
@@ -71,7 +71,7 @@ impl Client {
 
     /// People as the server calls them, each once, and those who have no account. Who was given by number is called by
     /// number, and by LID who was given by LID.
-    async fn found(&self, people: &[Jid]) -> Result<(Vec<Jid>, Vec<NotReached>), RequestError> {
+    pub(super) async fn found(&self, people: &[Jid]) -> Result<(Vec<Jid>, Vec<NotReached>), RequestError> {
         let (mut found, mut nobody) = (Vec::with_capacity(people.len()), Vec::new());
         for (asked, person) in people.iter().zip(self.who_are(people).await?) {
             let address = |Person { pn, lid }| if asked.is_pn() { pn.or(lid) } else { lid.or(pn) };
@@ -123,7 +123,7 @@ impl Client {
         }
     }
 
-    async fn one_group(&self, request: GroupRequest) -> Result<Group, RequestError> {
+    pub(super) async fn one_group(&self, request: GroupRequest) -> Result<Group, RequestError> {
         match self.about_groups(request).await? {
             GroupAnswer::Group(group) => Ok(*group),
             _ => Err(unexpected()),
@@ -135,11 +135,11 @@ impl Client {
     }
 }
 
-fn in_group(group: &Jid) -> Result<Jid, RequestError> {
+pub(super) fn in_group(group: &Jid) -> Result<Jid, RequestError> {
     if group.is_group() { Ok(group.clone()) } else { Err(RequestError::Invalid("this is no group".into())) }
 }
 
-fn check_subject(subject: &str) -> Result<(), RequestError> {
+pub(super) fn check_subject(subject: &str) -> Result<(), RequestError> {
     match subject.trim().chars().count() {
         0 => Err(RequestError::Invalid("a group has a subject".into())),
         length if length > MAX_SUBJECT => {

@@ -33,8 +33,10 @@ pub struct MessageInfo {
     pub offline: bool,
     /// `category` attribute of the stanza, such as `peer`.
     pub category: Option<String>,
-    /// `edit` attribute of the stanza: 1 edit, 7 revoke by sender, 8 revoke by admin.
+    /// `edit` attribute of the stanza: 1 edit, 3 new content of a post, 7 revoke by sender, 8 revoke by admin.
     pub edit: Option<String>,
+    /// The number of a post in its newsletter.
+    pub server_id: Option<u32>,
 }
 
 impl MessageInfo {
@@ -55,6 +57,7 @@ impl MessageInfo {
             offline: false,
             category: None,
             edit: None,
+            server_id: None,
         }
     }
 }
@@ -136,9 +139,10 @@ pub enum UndecryptableReason {
     Unavailable,
     /// The stanza holds nothing at all.
     Empty,
-    /// Broadcast lists and status updates are not supported by this version.
+    /// What own devices write to broadcast lists, and what is in the status without being encrypted, is not read by this
+    /// version.
     Broadcast,
-    /// Newsletters (channels) are not supported by this version.
+    /// It comes from a newsletter (a channel), and holds nothing that this version reads.
     Newsletter,
     /// Bots are not supported by this version.
     Bot,

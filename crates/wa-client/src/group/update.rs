@@ -4,7 +4,7 @@ use std::fmt;
 
 use wa_binary::{Jid, Node};
 
-use super::{Group, Member};
+use super::{Group, Member, Relation, SubGroup};
 
 /// People that one notification may name; more are not read.
 const MAX_PEOPLE: usize = 10_000;
@@ -55,6 +55,10 @@ pub enum GroupNews {
     Expiration(u32),
     /// The code of the invite link is another.
     Invite(String),
+    /// This group and the other one belong together from now on.
+    Linked(Relation, SubGroup),
+    /// They belong together no longer.
+    Unlinked(Relation, SubGroup),
     /// The group is no more.
     Deleted,
     /// Anything else, by the tag that the server has for it.
@@ -95,6 +99,8 @@ impl GroupNews {
             Self::AllAdd(_) => "all_add",
             Self::Expiration(_) => "expiration",
             Self::Invite(_) => "invite",
+            Self::Linked(..) => "linked",
+            Self::Unlinked(..) => "unlinked",
             Self::Deleted => "deleted",
             Self::Other(_) => "other",
         }
@@ -127,6 +133,11 @@ impl GroupNews {
             }
             "not_ephemeral" => Self::Expiration(0),
             "invite" => text("code").map_or_else(other, Self::Invite),
+            "link" => {
+                other_group(child, "link_type").map_or_else(other, |(how, group)| Self::Linked(how, group))
+            }
+            "unlink" => other_group(child, "unlink_type")
+                .map_or_else(other, |(how, group)| Self::Unlinked(how, group)),
             "delete" => Self::Deleted,
             _ => other(),
         }
@@ -136,6 +147,12 @@ impl GroupNews {
 fn people(list: &Node<'_>) -> Vec<Member> {
     let participants = list.children().iter().filter(|child| child.is("participant")).take(MAX_PEOPLE);
     participants.filter_map(Member::read).collect()
+}
+
+/// `<link link_type><group …/></link>`.
+fn other_group(node: &Node<'_>, kind: &str) -> Option<(Relation, SubGroup)> {
+    let relation = Relation::read(&node.attrs.text(kind)?)?;
+    Some((relation, SubGroup::read(node.get_child("group")?)?))
 }
 
 /// `<description id><body/></description>`, or `<description><delete/></description>`.
@@ -209,6 +226,25 @@ mod tests {
             assert_eq!(news(child), expected);
         }
         assert!(GroupUpdate::read(&Node::new("notification").child(Node::new("locked")), 5).is_empty());
+    }
+
+    #[test]
+    fn groups_come_together_and_part() {
+        let other = Node::new("group").attr("jid", Jid::group("7")).attr("subject", "Tea");
+        let link = |tag, kind, word: &'static str| Node::new(tag).attr(kind, word).child(other.clone());
+        for (child, name, relation) in [
+            (link("link", "link_type", "parent_group"), "linked", Relation::Community),
+            (link("link", "link_type", "sub_group"), "linked", Relation::InIt),
+            (link("unlink", "unlink_type", "sibling_group"), "unlinked", Relation::Sibling),
+        ] {
+            let told = news(child);
+            assert_eq!(told.name(), name);
+            let (GroupNews::Linked(how, group) | GroupNews::Unlinked(how, group)) = told else { panic!() };
+            assert_eq!((how, group.jid, group.subject.as_str()), (relation, Jid::group("7"), "Tea"));
+        }
+        for child in [Node::new("link"), link("link", "link_type", "cousin"), Node::new("unlink")] {
+            assert_eq!(news(child).name(), "other");
+        }
     }
 
     #[test]

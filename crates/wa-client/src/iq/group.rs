@@ -2,7 +2,7 @@
 
 use wa_binary::{Jid, Node, Server};
 
-use crate::group::{Group, GroupChange, JoinRequest, Joined, NotReached};
+use crate::group::{Group, GroupChange, JoinRequest, Joined, NotReached, SubGroup};
 use crate::request::RequestError;
 
 /// Asks for a group with its members.
@@ -27,10 +27,47 @@ pub(crate) fn read_list(answer: &Node<'_>) -> Result<Vec<Group>, RequestError> {
     Ok(groups.children_named("group").filter_map(|group| Group::read(group).ok()).collect())
 }
 
-/// Makes a group.
-pub(crate) fn create(subject: &str, members: &[Jid]) -> Node<'static> {
+/// Makes a group, in a community if one is named.
+pub(crate) fn create(subject: &str, members: &[Jid], community: Option<&Jid>) -> Node<'static> {
     let create = Node::new("create").attr("subject", subject.to_owned()).with_children(participants(members));
-    about(&server(), "set", create)
+    let parent = community.map(|community| Node::new("linked_parent").attr("jid", community));
+    about(&server(), "set", create.with_children(parent))
+}
+
+/// Makes a community, into which administrators let who comes by the link.
+pub(crate) fn create_community(subject: &str) -> Node<'static> {
+    let parent = Node::new("parent").attr("default_membership_approval_mode", "request_required");
+    about(&server(), "set", Node::new("create").attr("subject", subject.to_owned()).child(parent))
+}
+
+/// Asks for the groups of a community.
+pub(crate) fn sub_groups(community: &Jid) -> Node<'static> {
+    about(community, "get", Node::new("sub_groups"))
+}
+
+/// The groups, from the answer to [`sub_groups`].
+pub(crate) fn read_sub_groups(answer: &Node<'_>) -> Result<Vec<SubGroup>, RequestError> {
+    Ok(SubGroup::list(answer.require_child("sub_groups")?))
+}
+
+/// Brings a group into a community.
+pub(crate) fn link(community: &Jid, group: &Jid) -> Node<'static> {
+    let group = Node::new("group").attr("jid", group);
+    let link = Node::new("link").attr("link_type", "sub_group").child(group);
+    about(community, "set", Node::new("links").child(link))
+}
+
+/// Takes a group out of a community.
+pub(crate) fn unlink(community: &Jid, group: &Jid) -> Node<'static> {
+    let group = Node::new("group").attr("jid", group);
+    about(community, "set", Node::new("unlink").attr("unlink_type", "sub_group").child(group))
+}
+
+/// The code that the group has in the answer to [`link`] or [`unlink`], if it wasn't done.
+pub(crate) fn read_link_error(answer: &Node<'_>) -> Option<u32> {
+    let links = answer.get_child("links").and_then(|links| links.get_child("link"));
+    let group = links.or_else(|| answer.get_child("unlink"))?.get_child("group")?;
+    group.attrs.number("error").and_then(Result::ok)
 }
 
 /// Asks for the code of a group's invite link, or has a new one made.
@@ -161,8 +198,24 @@ mod tests {
                 r#"<iq to="1203@g.us" type="get" xmlns="w:g2"><query request="interactive"/></iq>"#,
             ),
             (
-                create("Tea", std::slice::from_ref(&bob)),
+                create("Tea", std::slice::from_ref(&bob), None),
                 r#"<iq to="g.us" type="set" xmlns="w:g2"><create subject="Tea"><participant jid="80002@lid"/></create></iq>"#,
+            ),
+            (
+                create("Tea", &[], Some(&group)),
+                r#"<iq to="g.us" type="set" xmlns="w:g2"><create subject="Tea"><linked_parent jid="1203@g.us"/></create></iq>"#,
+            ),
+            (
+                create_community("Tea"),
+                r#"<iq to="g.us" type="set" xmlns="w:g2"><create subject="Tea"><parent default_membership_approval_mode="request_required"/></create></iq>"#,
+            ),
+            (
+                link(&group, &Jid::group("7")),
+                r#"<iq to="1203@g.us" type="set" xmlns="w:g2"><links><link link_type="sub_group"><group jid="7@g.us"/></link></links></iq>"#,
+            ),
+            (
+                unlink(&group, &Jid::group("7")),
+                r#"<iq to="1203@g.us" type="set" xmlns="w:g2"><unlink unlink_type="sub_group"><group jid="7@g.us"/></unlink></iq>"#,
             ),
             (
                 change(&group, &GroupChange::Add(vec![bob.with_device(3)]), ("", None)),
@@ -194,6 +247,14 @@ mod tests {
         let answer = Node::new("iq").child(Node::new("membership_requests_action").child(list));
         assert_eq!(read_refusals(&answer), [NotReached { user: Jid::lid("2"), code: 404 }]);
         assert!(matches!(read(&Node::new("iq")), Err(RequestError::Malformed(_))));
+        let group = Node::new("group").attr("jid", Jid::group("7")).attr("error", 409_u32);
+        for answer in [
+            Node::new("links").child(Node::new("link").child(group.clone())),
+            Node::new("unlink").child(group),
+        ] {
+            assert_eq!(read_link_error(&Node::new("iq").child(answer)), Some(409));
+        }
+        assert_eq!(read_link_error(&Node::new("iq")), None);
         let asked = Node::new("membership_approval_request").attr("jid", Jid::group("1203"));
         assert_eq!(read_joined(&Node::new("iq").child(asked)), Ok(Joined::Asked(Jid::group("1203"))));
     }

@@ -5,6 +5,7 @@ use wa_binary::{Jid, Node};
 use super::{get, set};
 use crate::people::{BlockList, BusinessHours, BusinessProfile, Picture, PrivacySettings};
 use crate::request::RequestError;
+use crate::status::StatusPrivacy;
 
 /// Entries of a list of this kind that are read at most.
 const MOST: usize = 10_000;
@@ -87,6 +88,16 @@ pub(crate) fn read_privacy(answer: &Node<'_>) -> Result<PrivacySettings, Request
 pub(crate) fn set_privacy(name: &str, value: &str) -> Node<'static> {
     let category = Node::new("category").attr("name", name.to_owned()).attr("value", value.to_owned());
     set("privacy").child(Node::new("privacy").child(category))
+}
+
+/// Asks who sees what the account posts to its status (PROTOCOL.md 25).
+pub(crate) fn status_privacy() -> Node<'static> {
+    get("status").child(Node::new("privacy"))
+}
+
+/// The setting, from the answer to [`status_privacy`].
+pub(crate) fn read_status_privacy(answer: &Node<'_>) -> Result<StatusPrivacy, RequestError> {
+    Ok(StatusPrivacy::read(answer.require_child("privacy")?))
 }
 
 /// Asks whom the account blocks.

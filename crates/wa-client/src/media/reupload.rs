@@ -5,6 +5,7 @@ use wa_binary::{Jid, Node};
 use wa_media::{MessageRef, ReuploadAnswer, ReuploadRequest};
 
 use crate::event::MessageInfo;
+use crate::group::has_sender_keys;
 use crate::message::MessageId;
 use crate::request::RequestError;
 
@@ -41,7 +42,7 @@ impl MediaOrigin {
 impl From<&MessageInfo> for MediaOrigin {
     fn from(info: &MessageInfo) -> Self {
         let origin = Self::new(info.id.clone(), info.chat.clone(), info.from_me);
-        if info.chat.is_group() && !info.from_me { origin.by(&info.sender) } else { origin }
+        if has_sender_keys(&info.chat) && !info.from_me { origin.by(&info.sender) } else { origin }
     }
 }
 

@@ -65,9 +65,12 @@ async fn answer(asker: &Asker, request: GroupRequest, id: &str) -> Result<GroupA
         GroupRequest::List => {
             Ok(GroupAnswer::Groups(iq::group::read_list(&asker.ask(iq::group::list()).await?)?))
         }
-        GroupRequest::Create { subject, members } => {
-            let answer = asker.ask(iq::group::create(&subject, &members)).await?;
+        GroupRequest::Create { subject, members, community } => {
+            let answer = asker.ask(iq::group::create(&subject, &members, community.as_ref())).await?;
             group(&answer)
+        }
+        GroupRequest::CreateCommunity { subject } => {
+            group(&asker.ask(iq::group::create_community(&subject)).await?)
         }
         GroupRequest::Invite { group, reset } => {
             let answer = asker.ask(iq::group::invite(&group, reset)).await?;

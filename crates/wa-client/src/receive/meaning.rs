@@ -100,13 +100,19 @@ pub(super) async fn info(
         chat_lid,
         sender_pn,
         sender_lid,
-        from_me: envelope.from_me,
+        // What own devices post in the name of a newsletter comes from that.
+        from_me: envelope.from_me || (envelope.chat.is_newsletter() && is_sender(node)),
         push_name: text("notify").filter(|name| name != "-"),
         timestamp: envelope.timestamp,
         offline: envelope.offline,
         category: text("category"),
         edit: text("edit"),
+        server_id: node.attrs.number("server_id").and_then(Result::ok),
     })
+}
+
+fn is_sender(node: &Node<'_>) -> bool {
+    node.attrs.get("is_sender").is_some_and(|is_sender| *is_sender == "true")
 }
 
 /// The conversation of a message and its content, taken out of the envelope that copies for own devices come in. Where

@@ -14,6 +14,7 @@ use crate::content::Kind;
 use crate::context::Context;
 use crate::end::End;
 use crate::event::{Event, UndecryptableReason};
+use crate::group::has_sender_keys;
 use crate::inbox::EventSource;
 use crate::iq;
 use crate::keeper::Keeper;
@@ -49,6 +50,9 @@ impl Receiver {
         if !envelope.peer {
             standing::on_written(context, &envelope.chat, envelope.timestamp).await?;
         }
+        if envelope.chat.is_newsletter() {
+            return self.on_post(context, node, &envelope, frame).await;
+        }
         if let Some(reason) = unsupported(&envelope, node) {
             self.take_sender_keys(context, node, &envelope).await?;
             return self.on_unreadable(context, node, &envelope, reason).await;
@@ -60,7 +64,7 @@ impl Receiver {
                 if is_placeholder { UndecryptableReason::Unavailable } else { UndecryptableReason::Empty };
             return self.on_unreadable(context, node, &envelope, reason).await;
         }
-        if envelope.chat.is_group() {
+        if has_sender_keys(&envelope.chat) {
             return self.on_group_message(context, keeper, node, &envelope, frame).await;
         }
         for enc in node.children_named("enc") {
@@ -159,26 +163,13 @@ impl Receiver {
             // What the phone tells its companions concerns nobody else.
             return Ok(());
         }
-        miss(context, node, envelope, false);
+        if !envelope.chat.is_status() {
+            miss(context, node, envelope, false);
+        }
         let (mirror, store) = (&mut *context.mirror, &context.shared.store);
         let retries = count.unwrap_or(0);
         let event = meaning::unreadable(mirror, store, node, envelope, reason, retries).await?;
         mirror.inbox.push(event);
-        Ok(())
-    }
-
-    /// A status post in the form of its own that it has by now (PROTOCOL.md 7.3): told as the other form is.
-    pub(super) async fn on_status(&mut self, context: &mut Context<'_>, node: &Node<'_>) -> Result<(), End> {
-        self.answers.push(ack("status", node));
-        match Envelope::read(node, context.mirror, context.server_millis() / 1000) {
-            Ok(envelope) => {
-                let (mirror, store) = (&mut *context.mirror, &context.shared.store);
-                let reason = UndecryptableReason::Broadcast;
-                let event = meaning::unreadable(mirror, store, node, &envelope, reason, 0).await?;
-                mirror.inbox.push(event);
-            }
-            Err(error) => tracing::warn!(%error, "a malformed status was acknowledged"),
-        }
         Ok(())
     }
 
@@ -206,7 +197,9 @@ impl Receiver {
         envelope: &Envelope,
         reason: UndecryptableReason,
     ) -> Result<(), End> {
-        let error = node.children_named("enc").any(is_msmsg).then_some(MISSING_SECRET);
+        // Nothing of a status is refused: the server would keep back what comes behind it.
+        let is_refused = node.children_named("enc").any(is_msmsg) && !envelope.chat.is_status();
+        let error = is_refused.then_some(MISSING_SECRET);
         self.answers.push(envelope.ack(error));
         if envelope.peer {
             return Ok(());
@@ -323,8 +316,9 @@ fn unsupported(envelope: &Envelope, node: &Node<'_>) -> Option<UndecryptableReas
     let is_own_prompt = envelope.is_own_copy() && node.children_named("enc").all(is_pairwise);
     match chat.server {
         Server::Group => None,
+        // Of a channel it is in the clear.
+        Server::Broadcast if chat.is_status() && node.get_child("enc").is_some() => None,
         Server::Broadcast => Some(UndecryptableReason::Broadcast),
-        _ if chat.is_newsletter() => Some(UndecryptableReason::Newsletter),
         _ if chat.is_bot() && !is_own_prompt => Some(UndecryptableReason::Bot),
         _ if chat.is_bot() => None,
         _ if !chat.is_user() || node.get_child("plaintext").is_some() => Some(UndecryptableReason::Unknown),

@@ -4,6 +4,7 @@ use wa_binary::{Jid, Node};
 use wa_media::ReuploadAnswer;
 
 use super::Receiver;
+use super::newsletter;
 use super::receipt::ack;
 use crate::context::Context;
 use crate::end::End;
@@ -62,9 +63,22 @@ impl Receiver {
                 }
                 context.mirror.inbox.push(passed_on(node, &kind));
             }
-            _ => context.mirror.inbox.push(passed_on(node, &kind)),
+            _ => {
+                let now = context.server_millis() / 1000;
+                let told = in_newsletter(node, &kind, time_of(node, now).unwrap_or(now));
+                context.mirror.inbox.push(told.unwrap_or_else(|| passed_on(node, &kind)));
+            }
         }
         Ok(())
+    }
+}
+
+/// What happened in a newsletter, if that is what it tells.
+fn in_newsletter(node: &Node<'_>, kind: &str, timestamp: i64) -> Option<Event> {
+    match kind {
+        "newsletter" => newsletter::counted(node, timestamp),
+        "mex" => newsletter::followed(node, timestamp),
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@ use super::envelope::Envelope;
 use super::receipt::ack;
 use crate::context::Context;
 use crate::end::End;
+use crate::group::has_sender_keys;
 use crate::iq;
 use crate::iq::encrypt::{self, FetchedBundle};
 use crate::keeper::Keeper;
@@ -35,7 +36,7 @@ pub(crate) fn retry_request(node: &Node<'_>, mirror: &Mirror) -> Result<RetryReq
 /// that come with another name can't be known. In groups it is `participant`.
 fn read(node: &Node<'_>, mirror: &Mirror) -> Result<Option<RetryRequest>, ShapeError> {
     let from = node.require_jid("from")?.clone();
-    let group = from.is_group().then(|| from.clone());
+    let group = has_sender_keys(&from).then(|| from.clone());
     let device = if group.is_some() { node.require_jid("participant")?.clone() } else { from };
     let itself = [&mirror.device.jid, &mirror.device.lid];
     let has_other_name = node.attrs.jid("participant").is_some_and(|participant| *participant != device);

@@ -4,10 +4,11 @@ use compact_str::CompactString;
 use wa_binary::{Jid, Server};
 use wa_store::{DeviceAddress, LidMigration, ListedDevice, Store};
 
-use super::{encrypt, group, store_failed};
+use super::{encrypt, group, status, store_failed};
 use crate::cause::Cause;
 use crate::context::Context;
 use crate::end::End;
+use crate::group::has_sender_keys;
 use crate::iq;
 use crate::iq::encrypt::FetchedBundle;
 use crate::iq::usync::KnownUser;
@@ -116,7 +117,7 @@ impl Audience {
 pub(super) enum Plan {
     Ready(Audience),
     LookUp(Wanted),
-    /// It is a group of which the members have to be asked first.
+    /// It is a group, or the status, of which the members have to be asked first.
     Group,
 }
 
@@ -136,8 +137,8 @@ pub(super) struct Wanted {
 /// What is known about a chat, or what has to be asked.
 pub(super) async fn plan(context: &mut Context<'_>, chat: &Jid) -> Result<Plan, SendError> {
     let own = own_device(context)?;
-    if chat.is_group() {
-        return plan_for_group(context, chat, own).await;
+    if has_sender_keys(chat) {
+        return plan_for_members(context, chat, own).await;
     }
     if let Whereabouts::Ask(number) = context.whereabouts(chat).await? {
         let mut users = Vec::new();
@@ -154,16 +155,30 @@ pub(super) async fn plan(context: &mut Context<'_>, chat: &Jid) -> Result<Plan, 
 }
 
 /// In a group only those need a session who are to get its key.
-async fn plan_for_group(context: &mut Context<'_>, chat: &Jid, own: Jid) -> Result<Plan, SendError> {
-    let Some(known) = context.mirror.group(chat) else { return Ok(Plan::Group) };
+async fn plan_for_members(context: &mut Context<'_>, chat: &Jid, own: Jid) -> Result<Plan, SendError> {
     let mut unknown = Vec::new();
-    let audience = group::known(context, &known, &mut unknown).await?;
+    let Some(audience) = members(context, chat, &mut unknown).await? else { return Ok(Plan::Group) };
     let keyless = group::without_key(context, &audience);
     let missing = without_session(context, keyless.iter()).await?;
     if unknown.is_empty() && missing.is_empty() {
         return Ok(Plan::Ready(audience));
     }
     Ok(Plan::LookUp(Wanted { number: None, users: unknown, devices: missing, own }))
+}
+
+/// The devices of those who get what is written in a group, or posted to the status; `None` where they have to be asked for
+/// first. Users who aren't known well enough are added to `unknown`.
+async fn members(
+    context: &mut Context<'_>,
+    chat: &Jid,
+    unknown: &mut Vec<Jid>,
+) -> Result<Option<Audience>, SendError> {
+    if chat.is_status() {
+        let Some(known) = context.mirror.status.clone() else { return Ok(None) };
+        return status::known(context, &known, unknown).await.map(Some);
+    }
+    let Some(known) = context.mirror.group(chat) else { return Ok(None) };
+    group::known(context, &known, unknown).await.map(Some)
 }
 
 /// This device, by LID if the account has one.
@@ -325,9 +340,8 @@ fn lid_of(user: &KnownUser) -> Option<Jid> {
 /// The devices of a chat once everything has been asked: those still without session are left out.
 async fn reachable(context: &mut Context<'_>, chat: &Jid) -> Result<Audience, SendError> {
     let mut unknown = Vec::new();
-    if chat.is_group() {
-        let known = context.mirror.group(chat).ok_or(SendError::NoDevice)?;
-        let audience = group::known(context, &known, &mut unknown).await?;
+    if has_sender_keys(chat) {
+        let audience = members(context, chat, &mut unknown).await?.ok_or(SendError::NoDevice)?;
         if !unknown.is_empty() {
             tracing::warn!(members = unknown.len(), "of some members no device is known; they are left out");
         }

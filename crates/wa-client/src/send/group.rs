@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use compact_str::CompactString;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use wa_binary::{Jid, Node, phash};
@@ -11,7 +12,7 @@ use wa_signal::sender_key::{EncryptError, SenderKeyRecord};
 use wa_store::{DeviceAddress, KeyHolders, SenderKeyName};
 
 use super::audience::{self, Audience, NameSpace};
-use super::{encrypt, stanza, store_failed};
+use super::{encrypt, stanza, status, store_failed};
 use crate::context::Context;
 use crate::end::End;
 use crate::group::{Group, GroupAddressing, Rank};
@@ -26,9 +27,8 @@ pub(super) async fn known(
     group: &Group,
     unknown: &mut Vec<Jid>,
 ) -> Result<Audience, SendError> {
-    let own = audience::own_device(context)?;
     check_rank(context, group)?;
-    let (mut theirs, mut ours, mut numbers) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let mut numbers = BTreeMap::new();
     let mut users = Vec::with_capacity(group.members.len());
     for member in &group.members {
         let (pn, lid) = (member.pn.as_ref(), member.lid.as_ref());
@@ -38,6 +38,24 @@ pub(super) async fn known(
         }
         users.push(user);
     }
+    let name_space = match group.addressing {
+        GroupAddressing::Lid => NameSpace::Lid,
+        GroupAddressing::Pn => NameSpace::Pn,
+    };
+    audience_of(context, &group.jid, (users, numbers), name_space, unknown).await
+}
+
+/// The devices of these users, with the numbers of those of whom they are known; users who aren't known well enough are added
+/// to `unknown`.
+pub(super) async fn audience_of(
+    context: &mut Context<'_>,
+    chat: &Jid,
+    (users, numbers): (Vec<Jid>, BTreeMap<CompactString, CompactString>),
+    name_space: NameSpace,
+    unknown: &mut Vec<Jid>,
+) -> Result<Audience, SendError> {
+    let own = audience::own_device(context)?;
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     context.mirror.load_device_lists(&context.shared.store, &users).await.map_err(store_failed)?;
     for user in users {
         let devices = audience::devices_of(context, &user, unknown).await?;
@@ -45,12 +63,8 @@ pub(super) async fn known(
         let devices = devices.into_iter().filter(|device| !device.is_hosted() && *device != own);
         if context.mirror.is_own_user(&user) { ours.extend(devices) } else { theirs.extend(devices) }
     }
-    let name_space = match group.addressing {
-        GroupAddressing::Lid => NameSpace::Lid,
-        GroupAddressing::Pn => NameSpace::Pn,
-    };
     let own_pn = context.mirror.device.jid.as_ref().map(Jid::to_user);
-    let chat = group.jid.clone();
+    let chat = chat.clone();
     let name = own_key(&chat, &own);
     context.mirror.sender_keys.load(&context.shared.store, &name).await.map_err(store_failed)?;
     context.mirror.load_key_holders(&context.shared.store, &chat).await.map_err(store_failed)?;
@@ -97,7 +111,7 @@ pub(super) fn for_audience(
     let raw = message.content.encode_once();
     let group = &audience.chat;
     renew_key_if_left(context, audience);
-    let HandedOut { copies, introduces, failed } = handed_out(context, audience)?;
+    let HandedOut { mut copies, introduces, failed } = handed_out(context, audience)?;
     let reached = audience.theirs.len() + audience.ours.len() - failed;
     let count = DeviceCount { reached, failed: failed + audience.left_out };
     let plaintext = encrypt::padded(context, &raw);
@@ -112,10 +126,16 @@ pub(super) fn for_audience(
     encrypt::remember(context, group, message.id.as_str(), raw);
     encrypt::keep_secret(context, audience, message);
     let is_lid = audience.name_space == NameSpace::Lid;
+    let is_status = group.is_status();
+    if is_status {
+        copies.extend(status::named(audience, &copies));
+    }
+    let setting = if is_status { status::setting(context, &message.content.view()) } else { None };
     let keys = (!copies.is_empty()).then(|| Node::new("participants").with_children(copies));
     let node = stanza::message(group, message.id.as_str(), &attributes)
         .attr("phash", phash(&audience.devices()))
         .opt_attr("addressing_mode", is_lid.then_some("lid"))
+        .with_children(setting)
         .with_children(keys)
         .child(stanza::enc_for_all(sealed, &attributes));
     Ok((encrypt::introduced(context, node, introduces), count))

@@ -6,6 +6,7 @@ use super::{Sender, audience, encrypt, group, stanza};
 use crate::content::Draft;
 use crate::context::Context;
 use crate::end::End;
+use crate::group::has_sender_keys;
 use crate::iq::encrypt::FetchedBundle;
 use crate::look_up::{Answered, Found};
 use crate::request::RequestError;
@@ -26,7 +27,7 @@ impl Sender {
     ) -> Result<(), End> {
         context.timers.in_use();
         let device = context.signal_jid(&request.device).await?;
-        let is_group = request.chat.is_group();
+        let is_group = has_sender_keys(&request.chat);
         let is_allowed = context.mirror.retries.may_resend(&device, &request.id)
             && (!is_group || group::has_key(context, &request.chat, &device).await?);
         if !is_allowed || sent_message(context, &request).await?.is_none() {
@@ -144,8 +145,8 @@ async fn is_for(
     keys: Option<&FetchedBundle>,
 ) -> Result<bool, End> {
     // Of a message in a group it isn't known who has it: everybody, to be sure.
-    let is_delivered = sent.is_delivered || chat.is_group();
-    let person = if chat.is_group() { &device.to_user().unhosted() } else { chat };
+    let is_delivered = sent.is_delivered || has_sender_keys(chat);
+    let person = if has_sender_keys(chat) { &device.to_user().unhosted() } else { chat };
     if let Some(keys) = keys.filter(|_| is_delivered && device.device == 0) {
         let known = trust::account_key(context, device).await?;
         if known.is_some_and(|known| known != keys.bundle.identity) {
@@ -194,7 +195,7 @@ async fn encrypt_again(
     chat: &Jid,
     plain: Bytes,
 ) -> Result<Option<Node<'static>>, End> {
-    let (plain, timer) = if chat.is_group() {
+    let (plain, timer) = if has_sender_keys(chat) {
         let Some(with_key) = group::with_key(context, chat, &plain).await? else { return Ok(None) };
         (with_key, ChatTimer::default())
     } else {
@@ -214,7 +215,7 @@ async fn encrypt_again(
     let Some(ciphertext) = encrypt::seal(context, &address, &padded) else { return Ok(None) };
     let introduces = ciphertext.kind == wa_signal::Kind::PreKey;
     let enc = stanza::enc(ciphertext, &attributes, Some(request.count));
-    let node = if chat.is_group() {
+    let node = if has_sender_keys(chat) {
         group::was_handed_key(context, chat, &device);
         stanza::message(chat, &request.id, &attributes)
             .attr("participant", &request.device)

@@ -6,6 +6,7 @@ mod addresses;
 mod app_states;
 #[cfg(test)]
 mod batches;
+mod communities;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
@@ -41,6 +42,8 @@ mod media;
 #[cfg(test)]
 mod moved_lids;
 #[cfg(test)]
+mod newsletters;
+#[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
 mod other_chats;
@@ -70,6 +73,8 @@ mod silence;
 mod sockets;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod statuses;
 #[cfg(test)]
 mod strangers;
 #[cfg(test)]

@@ -165,7 +165,7 @@ async fn who_is_not_on_whatsapp_gets_nothing() {
     assert_eq!(refused, Err(SendError::NotOnWhatsApp));
     let channel = Jid::new("1203630000", wa_binary::Server::Newsletter);
     let refused = companion.client.send(Outgoing::text(channel, "all")).await;
-    assert_eq!(refused, Err(SendError::UnsupportedRecipient { server: "newsletter".into() }));
+    assert_eq!(refused, Err(SendError::Refused { code: 404 }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,8 +42,12 @@ pub(crate) struct Directory {
     /// Numbers of blocked users.
     pub(crate) blocked: BTreeSet<CompactString>,
     pub(crate) privacy: BTreeMap<CompactString, CompactString>,
+    /// Who sees what the account posts to its status; nothing until its owner sets something.
+    pub(crate) status_privacy: Option<StatusPrivacy>,
     /// Companions that subscribed to the presence, by number and device.
     pub(crate) subscribers: BTreeMap<(CompactString, u16), Subscription>,
+    /// Whether its owner has accepted the terms for newsletters.
+    pub(crate) has_agreed: bool,
     /// How long messages of new chats are kept, in seconds; 0 means for ever.
     pub(crate) default_expiration: u32,
     pub(crate) last_seen: Option<u64>,
@@ -69,6 +73,17 @@ pub(crate) struct Directory {
 
 /// Devices as they were once, and the signed list of that time.
 pub(crate) type Outdated = (Vec<(u16, Option<u32>)>, (Bytes, u64));
+
+/// Who sees what an account posts to its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusPrivacy {
+    /// Everybody in the address book.
+    Contacts,
+    /// Everybody in the address book but these numbers.
+    AllBut(Vec<String>),
+    /// These numbers alone.
+    Only(Vec<String>),
+}
 
 /// A profile picture.
 #[derive(Clone, Debug)]
@@ -113,7 +128,9 @@ impl Directory {
             watchers: BTreeSet::new(),
             blocked: BTreeSet::new(),
             privacy: default_privacy(),
+            status_privacy: None,
             subscribers: BTreeMap::new(),
+            has_agreed: false,
             default_expiration: 0,
             last_seen: None,
             trust: Trust::default(),

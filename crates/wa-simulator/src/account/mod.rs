@@ -14,6 +14,7 @@ use wa_binary::{Jid, Server};
 use wa_crypto::{BadSignature, PublicKey, Signature};
 
 pub(crate) use companion::{Companion, Delivery, StaleLid};
+pub use directory::StatusPrivacy;
 pub(crate) use directory::{Directory, Picture, Presence, Subscription};
 pub(crate) use link::{Link, Orders, Outgoing};
 pub(crate) use played::Played;

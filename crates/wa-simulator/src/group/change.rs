@@ -4,16 +4,21 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 
-use super::{Group, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Member, Rank, Record, Said, Settings, Switch};
+use super::{
+    Group, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Member, Place, Rank, Record, Said, Settings, Switch,
+};
 use crate::account::Account;
 
 /// Timers that phones offer, in seconds (PROTOCOL.md 11.5).
 const TIMERS: [u32; 4] = [0, 86_400, 604_800, 7_776_000];
 
 /// A group as it is to be made.
+#[derive(Default)]
 pub(crate) struct NewGroup {
     pub(crate) subject: String,
     pub(crate) settings: Settings,
+    pub(crate) is_community: bool,
+    pub(crate) place: Option<Place>,
 }
 
 /// A change of a group.
@@ -25,6 +30,8 @@ pub(crate) enum Change {
     Leave,
     /// Comes in by the link.
     Join,
+    /// They have come into another group of the community.
+    Bring(Vec<Arc<Account>>),
     /// Lets in, or turns away, who asked to be let in.
     Decide {
         accounts: Vec<Arc<Account>>,
@@ -84,6 +91,9 @@ const NO_ROOM: u16 = 419;
 impl Group {
     /// Changes the group for `by`, who may have to be an administrator.
     pub(crate) fn change(&self, by: &Arc<Account>, change: &Change, now: u64) -> Result<Done, GroupError> {
+        if self.is_community && matches!(change, Change::Leave | Change::Join) {
+            return Err(GroupError::BadRequest("a community is entered and left with its groups"));
+        }
         let mut record = self.record();
         record.permits(by, change)?;
         record.apply(by, change, now)
@@ -96,6 +106,8 @@ impl Record {
         let is_admin = rank.is_some_and(|rank| rank >= Rank::Admin);
         let is_allowed = match change {
             Change::Join => return if rank.is_some() { Err(GroupError::Conflict) } else { Ok(()) },
+            // Who may bring them there has been checked where they came from.
+            Change::Bring(_) => true,
             Change::Leave => rank.is_some(),
             Change::Add(_) => is_admin || rank.is_some() && self.settings.all_add,
             Change::Subject(_) | Change::Description { .. } | Change::Expiration(_) => {
@@ -113,6 +125,7 @@ impl Record {
             Change::Remove(accounts) => Ok(self.each(accounts, Self::remove)),
             Change::Promote(accounts) => Ok(self.each(accounts, |it, account| it.rise(account, Rank::Admin))),
             Change::Demote(accounts) => Ok(self.each(accounts, |it, account| it.rise(account, Rank::Member))),
+            Change::Bring(accounts) => Ok(self.each(accounts, Self::enter)),
             Change::Leave => Ok(self.leave(by)),
             Change::Join => self.join(by, now),
             Change::Decide { accounts, lets_in } => {

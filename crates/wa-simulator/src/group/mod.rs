@@ -34,7 +34,18 @@ pub(crate) struct Group {
     /// In seconds since 1970.
     pub(crate) creation: u64,
     pub(crate) creator: Arc<Account>,
+    /// Whether it is a community, which holds groups together and in which nobody writes.
+    pub(crate) is_community: bool,
     record: Mutex<Record>,
+}
+
+/// What a group is to a community.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The user part of the community's address.
+    pub(crate) community: CompactString,
+    /// Whether it is the group for announcements, in which all members are.
+    pub(crate) is_default: bool,
 }
 
 /// What changes about a group.
@@ -44,6 +55,8 @@ pub(crate) struct Record {
     /// With its id, which the next change names.
     description: Option<(CompactString, Said)>,
     settings: Settings,
+    /// The community that it is in.
+    pub(crate) place: Option<Place>,
     /// Who asked to be let in, and when.
     requests: BTreeMap<CompactString, (Arc<Account>, u64)>,
     /// The code of the invite link.
@@ -149,14 +162,15 @@ impl Group {
             subject,
             description: None,
             settings: wanted.settings,
+            place: wanted.place,
             requests: BTreeMap::new(),
             invite,
             revoked: BTreeSet::new(),
             picture: None,
             version: now,
         };
-        let (creator, creation) = (creator.clone(), now);
-        Ok(Self { id, addressing, creation, creator, record: Mutex::new(record) })
+        let (creator, creation, is_community) = (creator.clone(), now, wanted.is_community);
+        Ok(Self { id, addressing, creation, creator, is_community, record: Mutex::new(record) })
     }
 
     pub(crate) fn jid(&self) -> Jid {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wa_binary::Node;
+use wa_binary::{Jid, Node};
 
 use super::{Change, Done, Entrance, Group, Member, Rank, Record, Said, Settings, Switch};
 use crate::{Addressing, account::Account};
@@ -33,7 +33,42 @@ impl Group {
             .attr("p_v_id", record.version);
         let description = record.description.as_ref();
         let description = description.map(|(id, said)| self.description(id, Some(said)).attr("t", said.at));
-        node.with_children(description).with_children(record.settings.nodes())
+        node.with_children(description)
+            .with_children(record.settings.nodes())
+            .with_children(self.kinship(record))
+    }
+
+    /// What it is to a community, or that it is one.
+    fn kinship(&self, record: &Record) -> Vec<Node<'static>> {
+        let parent = Node::new("parent").attr("default_membership_approval_mode", "request_required");
+        let place = record.place.as_ref();
+        let linked = place.map(|place| Node::new("linked_parent").attr("jid", Jid::group(&place.community)));
+        let is_default = place.is_some_and(|place| place.is_default);
+        [self.is_community.then_some(parent), linked, is_default.then(|| Node::new("default_sub_group"))]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// `<group>` as the list of a community's groups has it.
+    pub(crate) fn listed(&self) -> Node<'static> {
+        let record = self.record();
+        let is_default = record.place.as_ref().is_some_and(|place| place.is_default);
+        Node::new("group")
+            .attr("id", self.id.clone())
+            .attr("subject", record.subject.text.clone())
+            .attr("s_t", record.subject.at)
+            .attr("size", record.members.len() as u64)
+            .with_children(is_default.then(|| Node::new("default_sub_group")))
+    }
+
+    /// `<group>` as those are told of it who hear that it is linked, or no longer.
+    pub(crate) fn linked(&self) -> Node<'static> {
+        let record = self.record();
+        Node::new("group")
+            .attr("jid", self.jid())
+            .attr("subject", record.subject.text.clone())
+            .attr("s_t", record.subject.at)
     }
 
     fn description(&self, id: &str, said: Option<&Said>) -> Node<'static> {
@@ -79,7 +114,7 @@ impl Group {
         let record = self.record();
         let of = |tag: &'static str| self.list(tag, &done.accounts, record.version);
         Some(match change {
-            Change::Add(_) => of("add")?,
+            Change::Add(_) | Change::Bring(_) => of("add")?,
             Change::Decide { lets_in: true, .. } => of("add")?,
             Change::Join if done.waits => return None,
             Change::Join => of("add")?.attr("reason", "invite"),

@@ -9,7 +9,7 @@ use super::Phone;
 use crate::{
     Addressing, ControlError,
     account::Account,
-    group::{Change, Done, Group, GroupError, NewGroup, Rank, Settings, Switch},
+    group::{Change, Done, Group, GroupError, NewGroup, Rank, Switch},
     routing::Sender,
     simulator::canonical,
     world::World,
@@ -104,11 +104,35 @@ impl Phone {
         addressing: Addressing,
     ) -> Result<String, ControlError> {
         let members = accounts(&self.world, members)?;
-        let wanted = NewGroup { subject: subject.to_owned(), settings: Settings::default() };
+        let wanted = NewGroup { subject: subject.to_owned(), ..NewGroup::default() };
         let made = self.world.make_group(self.sender(), addressing, wanted, members);
         let (group, done) = made.map_err(refused)?;
         complete(&done)?;
         Ok(group.jid().to_string())
+    }
+
+    /// Makes a community, and the group for its announcements; returns the address of the community.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn create_community(&self, subject: &str) -> Result<String, ControlError> {
+        let made = self.world.make_community(self.sender(), Addressing::Lid, subject.to_owned());
+        Ok(made.map_err(refused)?.jid().to_string())
+    }
+
+    /// Brings a group into a community, or takes it out.
+    ///
+    /// # Errors
+    /// When one of them isn't there, or the server refuses.
+    pub fn link_group(&self, community: &str, group: &str, is_in: bool) -> Result<(), ControlError> {
+        let (community, group) = (find_group(&self.world, community)?, find_group(&self.world, group)?);
+        let by = self.sender();
+        let done = if is_in {
+            self.world.link_group(by, &community, &group)
+        } else {
+            self.world.unlink_group(by, &community, &group)
+        };
+        done.map_err(refused)
     }
 
     /// Changes a group.
@@ -184,7 +208,10 @@ pub(crate) fn described_group(group: &Group) -> GroupInfo {
     }
 }
 
-fn accounts(world: &World, numbers: &[impl AsRef<str>]) -> Result<Vec<Arc<Account>>, ControlError> {
+pub(super) fn accounts(
+    world: &World,
+    numbers: &[impl AsRef<str>],
+) -> Result<Vec<Arc<Account>>, ControlError> {
     numbers.iter().map(|number| world.phone(&canonical(number.as_ref())?)).collect()
 }
 

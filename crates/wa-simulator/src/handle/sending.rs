@@ -146,7 +146,7 @@ impl Phone {
         found.ok_or_else(|| ControlError::UnknownRecipient(to.to_owned()))
     }
 
-    async fn send_one(&self, letter: Letter) -> Result<(), ControlError> {
+    pub(super) async fn send_one(&self, letter: Letter) -> Result<(), ControlError> {
         let (reply, sent) = oneshot::channel();
         self.account.phone.order(Task::Send { letter, reply });
         sent.await.unwrap_or(Err(ControlError::Reset))

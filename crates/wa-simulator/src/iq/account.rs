@@ -1,4 +1,7 @@
+use wa_binary::Node;
+
 use super::{Answer, Answered, Context, IqError, Request, Then};
+use crate::account::StatusPrivacy;
 
 /// Longest about text, in bytes.
 const MAX_ABOUT: usize = 1_024;
@@ -32,8 +35,9 @@ pub(super) fn companions(context: &Context<'_>, request: &Request<'_>) -> Answer
 pub(super) fn about(context: &Context<'_>, request: &Request<'_>) -> Answered {
     let child = request.child()?;
     if request.is_get && child.is("privacy") {
-        // Nobody has set who sees status posts: clients take it for all contacts (PROTOCOL.md 25).
-        return Err(IqError::NotFound);
+        // While nobody has set who sees status posts, clients take it for all contacts (PROTOCOL.md 25).
+        let set = context.account.directory().status_privacy.clone();
+        return set.map(|set| status_privacy(context, &set).into()).ok_or(IqError::NotFound);
     }
     let text = child.content_text().filter(|text| child.is("status") && text.len() <= MAX_ABOUT);
     let text = text.ok_or(IqError::BadRequest("an about text has at most 1024 bytes"))?;
@@ -42,6 +46,18 @@ pub(super) fn about(context: &Context<'_>, request: &Request<'_>) -> Answered {
     }
     text.clone_into(&mut context.account.directory().about);
     Ok(Answer::empty())
+}
+
+fn status_privacy(context: &Context<'_>, set: &StatusPrivacy) -> Node<'static> {
+    let (kind, numbers): (_, &[String]) = match set {
+        StatusPrivacy::Contacts => ("contacts", &[]),
+        StatusPrivacy::AllBut(numbers) => ("blacklist", numbers),
+        StatusPrivacy::Only(numbers) => ("whitelist", numbers),
+    };
+    let accounts = numbers.iter().filter_map(|number| context.world.account(number));
+    let users = accounts.map(|account| Node::new("user").attr("jid", account.lid()));
+    let list = Node::new("list").attr("type", kind).attr("default", "true").with_children(users);
+    Node::new("privacy").child(list)
 }
 
 /// Name space `disappearing_mode`: how long messages of new chats are kept (PROTOCOL.md 28).

@@ -44,6 +44,11 @@ impl IqError {
     }
 }
 
+/// What is said of one group of several.
+pub(super) fn code_of_group(error: GroupError) -> u16 {
+    of_group(error).0
+}
+
 fn of_group(error: GroupError) -> (u16, &'static str) {
     match error {
         GroupError::BadRequest(_) => (400, "bad-request"),

@@ -1,11 +1,11 @@
-//! Name space `w:g2`: groups (PROTOCOL.md 23). Communities are not served.
+//! Name space `w:g2`: groups (PROTOCOL.md 23).
 
 use std::sync::Arc;
 
 use compact_str::CompactString;
 use wa_binary::{Jid, Node, Server};
 
-use super::{Answer, Answered, Context, IqError, Request};
+use super::{Answer, Answered, Context, IqError, Request, communities};
 use crate::{
     Addressing,
     account::Account,
@@ -34,7 +34,7 @@ pub(super) fn answer(context: &Context<'_>, request: &Request<'_>) -> Answered {
 }
 
 impl Context<'_> {
-    fn sender(&self) -> Sender<'_> {
+    pub(super) fn sender(&self) -> Sender<'_> {
         Sender { account: self.account, device: self.device }
     }
 
@@ -60,6 +60,10 @@ fn shown(context: &Context<'_>, group: &Arc<Group>, asked: &Node<'_>) -> Answere
     match asked.tag() {
         "query" if stanza::text(&asked.attrs, "request") == "interactive" => Ok(group.node(&record).into()),
         "query" => Err(IqError::BadRequest("a group is queried interactively")),
+        "sub_groups" => {
+            drop(record);
+            communities::groups(context, group)
+        }
         "invite" if rank < Rank::Admin => Err(GroupError::NotAuthorized.into()),
         "invite" => Ok(Node::new("invite").attr("code", record.invite().clone()).into()),
         "membership_approval_requests" if rank < Rank::Admin => Err(GroupError::Forbidden.into()),
@@ -83,7 +87,11 @@ fn join(context: &Context<'_>, invite: &Node<'_>) -> Answered {
 }
 
 fn create(context: &Context<'_>, create: &Node<'_>) -> Answered {
+    if let Some(parent) = create.get_child("parent") {
+        return communities::create(context, create, parent);
+    }
     let mut settings = Settings::default();
+    let mut community = None;
     let mut members = Vec::new();
     let mut unknown = Vec::new();
     for child in create.children() {
@@ -97,8 +105,10 @@ fn create(context: &Context<'_>, create: &Node<'_>) -> Answered {
             "ephemeral" => settings.expiration = child.require_number("expiration")?,
             "member_add_mode" => settings.turn(Switch::AllAdd, all_add(child)?),
             "membership_approval_mode" => settings.turn(Switch::Approval, approval(child)?),
-            // A community, or a group in one.
-            "parent" | "linked_parent" => return Err(IqError::NotImplemented),
+            "linked_parent" => {
+                let found = context.world.group(child.require_jid("jid")?);
+                community = Some(found.ok_or(GroupError::NotFound)?);
+            }
             _ => return Err(IqError::BadRequest("a group has no such property")),
         }
     }
@@ -106,8 +116,11 @@ fn create(context: &Context<'_>, create: &Node<'_>) -> Answered {
     // Today's groups are keyed by LID, as far as their makers are.
     let is_lid = context.account.directory().lid_migrated;
     let addressing = if is_lid { Addressing::Lid } else { Addressing::Pn };
-    let wanted = NewGroup { subject, settings };
-    let (group, done) = context.world.make_group(context.sender(), addressing, wanted, members)?;
+    let wanted = NewGroup { subject, settings, ..NewGroup::default() };
+    let (group, done) = match community {
+        Some(community) => context.world.make_group_in(context.sender(), &community, wanted, members)?,
+        None => context.world.make_group(context.sender(), addressing, wanted, members)?,
+    };
     let refused = refusals(&group, &done, &unknown);
     let node = group.node(&group.record());
     Ok(node.with_children(refused).into())
@@ -127,6 +140,11 @@ fn leave(context: &Context<'_>, leave: &Node<'_>) -> Answered {
 fn changed(context: &Context<'_>, group: &Arc<Group>, wanted: &Node<'_>) -> Answered {
     // Whoever isn't in the group learns nothing else of it.
     context.rank_in(group)?;
+    match wanted.tag() {
+        "links" => return communities::link(context, group, wanted),
+        "unlink" => return communities::unlink(context, group, wanted),
+        _ => {}
+    }
     let mut unknown = Vec::new();
     let accounts = |list: &Node<'_>, unknown: &mut Vec<Jid>| accounts(context, list, unknown);
     let change = match wanted.tag() {

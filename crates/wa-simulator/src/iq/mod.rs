@@ -3,12 +3,14 @@
 mod account;
 mod app_state;
 mod bundles;
+mod communities;
 mod encrypt;
 mod error;
 mod groups;
 mod media;
 mod mex;
 mod misc;
+mod newsletters;
 mod pairing;
 mod picture;
 mod privacy;
@@ -150,8 +152,10 @@ fn dispatch(context: &Context<'_>, request: &Request<'_>) -> Answered {
         "w:g2" => groups::answer(context, request),
         "urn:xmpp:whatsapp:dirty" => account::clean(request),
         "disappearing_mode" => account::disappearing_mode(context, request),
-        // Notices that somebody has seen, and figures that nobody looks at.
-        "tos" | "w:stats" if !request.is_get => Ok(Answer::empty()),
+        "tos" if !request.is_get => newsletters::agree(context, request),
+        // Figures that nobody looks at.
+        "w:stats" if !request.is_get => Ok(Answer::empty()),
+        "newsletter" => newsletters::posts(context, request),
         "w:mex" if request.is_get => mex::answer(context, request),
         _ => Err(IqError::NotImplemented),
     }

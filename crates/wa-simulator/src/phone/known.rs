@@ -78,10 +78,8 @@ impl Phone {
     /// Names a message of a chat, as this phone sees it.
     pub(super) fn key(&self, chat: &Chat, known: &Known) -> MessageKey {
         let from_me = known.author == self.account;
-        let participant = match chat {
-            Chat::Group(group) if !from_me => Some(group.address(&known.author, 0).to_string()),
-            _ => None,
-        };
+        let addressing = chat.addressing().filter(|_| !from_me);
+        let participant = addressing.map(|addressing| known.author.jid(addressing, 0).to_string());
         MessageKey {
             remote_jid: Some(chat.name().into_string()),
             from_me: Some(from_me),
@@ -94,7 +92,7 @@ impl Phone {
     pub(super) fn administers(&self, chat: &Chat, account: &Account) -> bool {
         match chat {
             Chat::Group(group) => group.record().rank(account).is_some_and(|rank| rank >= Rank::Admin),
-            Chat::Person(_) => false,
+            Chat::Person(_) | Chat::Status(_) => false,
         }
     }
 

@@ -259,7 +259,7 @@ impl Phone {
         self.world.trace.record(&self.peer(), Direction::Sent, &plain);
         let Ok(node) = wa_binary::decode(&plain) else { return };
         match node.tag() {
-            "message" => self.receive(&node),
+            "message" | "status" => self.receive(&node),
             "receipt" if stanza::text(&node.attrs, "type") == "server-error" => self.reupload(&node),
             "receipt" => self.receipt(&node),
             _ => {}

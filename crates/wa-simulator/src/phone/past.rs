@@ -108,6 +108,8 @@ impl Phone {
                 let name = Some(group.subject());
                 PastChat { id, pn: None, lid: None, name, push_name: None, messages }
             }
+            // Statuses of the past have a place of their own, and none a day later.
+            Chat::Status(_) => return None,
         })
     }
 
@@ -126,10 +128,8 @@ impl Phone {
         }
         let chat = self.world.chat_named(chat)?;
         let author = from.and_then(|from| self.world.resolve(&from.parse().ok()?));
-        let participant = match &chat {
-            Chat::Group(group) => author.map(|author| group.address(&author, 0).to_string()),
-            Chat::Person(_) => None,
-        };
+        let participant = author.zip(chat.addressing());
+        let participant = participant.map(|(author, addressing)| author.jid(addressing, 0).to_string());
         Some(WebMessageInfo {
             key: Some(MessageKey {
                 remote_jid: Some(self.named(&chat)),

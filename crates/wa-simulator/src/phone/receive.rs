@@ -18,9 +18,7 @@ use super::{
 use crate::{
     Addressing, ControlError,
     account::{Account, CLOUD},
-    adv,
-    group::Group,
-    stanza,
+    adv, stanza,
     world::Chat,
 };
 
@@ -60,7 +58,7 @@ pub(super) struct Source {
     jid: Jid,
     id: CompactString,
     /// Where it was written, if not to this account alone.
-    group: Option<Arc<Group>>,
+    shared: Option<Chat>,
 }
 
 impl Phone {
@@ -102,16 +100,16 @@ impl Phone {
 
     fn source(&self, node: &Node<'_>) -> Option<Source> {
         let from = node.attrs.jid("from")?;
-        let group = self.world.group(from);
-        let jid = if group.is_some() { node.attrs.jid("participant")? } else { from }.clone();
+        let shared = self.world.chat(from).filter(|chat| chat.addressing().is_some());
+        let jid = if shared.is_some() { node.attrs.jid("participant")? } else { from }.clone();
         let account = self.world.resolve(&jid)?;
-        Some(Source { account, device: jid.device, jid, id: stanza::text(&node.attrs, "id"), group })
+        Some(Source { account, device: jid.device, jid, id: stanza::text(&node.attrs, "id"), shared })
     }
 
     /// The content of a message; none if it only handed out a key.
     fn open(&mut self, source: &Source, node: &Node<'_>) -> Result<Option<Bytes>, ReadError> {
-        match &source.group {
-            Some(group) => self.open_in_group(&group.clone(), source, node),
+        match source.shared.as_ref().and_then(Chat::circle) {
+            Some(circle) => self.open_in_circle(&circle, source, node),
             None => {
                 let enc = node.get_child("enc").ok_or(ReadError::Empty)?;
                 self.open_one(source, node, enc).map(Some)
@@ -283,13 +281,8 @@ impl Phone {
         let entry = inbox.find(id).ok_or_else(|| ControlError::UnknownMessage(id.to_owned()))?;
         let chat = chat.cloned().or_else(|| self.world.chat_named(&entry.chat));
         let chat = chat.ok_or_else(|| ControlError::UnknownRecipient(entry.chat.clone()))?;
-        let author = match &chat {
-            Chat::Group(group) => {
-                let author = self.world.resolve(&entry.from.parse().unwrap_or_else(|_| Jid::server()));
-                author.map(|author| group.address(&author, 0))
-            }
-            Chat::Person(_) => None,
-        };
+        let author = self.world.resolve(&entry.from.parse().unwrap_or_else(|_| Jid::server()));
+        let author = author.zip(chat.addressing()).map(|(author, addressing)| author.jid(addressing, 0));
         Ok((chat.jid(Addressing::Lid), author))
     }
 
@@ -319,17 +312,14 @@ impl Phone {
 impl Source {
     /// The chat that a message which was not sent by an own device belongs to.
     fn chat(&self) -> Chat {
-        match &self.group {
-            Some(group) => Chat::Group(group.clone()),
-            None => Chat::Person(self.account.clone()),
-        }
+        self.shared.clone().unwrap_or_else(|| Chat::Person(self.account.clone()))
     }
 
     /// `<receipt>` for who wrote it.
     fn receipt<'n>(&self) -> Node<'n> {
         let node = Node::new("receipt").attr("id", self.id.clone());
-        match &self.group {
-            Some(group) => node.attr("to", group.jid()).attr("participant", &self.jid),
+        match &self.shared {
+            Some(chat) => node.attr("to", chat.jid(Addressing::Lid)).attr("participant", &self.jid),
             None => node.attr("to", &self.jid),
         }
     }

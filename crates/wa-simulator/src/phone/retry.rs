@@ -15,7 +15,8 @@ impl Phone {
     /// Reads a receipt for what the phone sent.
     pub(super) fn receipt(&mut self, node: &Node<'_>) {
         let Some(from) = node.attrs.jid("from") else { return };
-        let from = node.attrs.jid("participant").filter(|_| from.is_group()).unwrap_or(from);
+        let is_shared = from.is_group() || from.is_status();
+        let from = node.attrs.jid("participant").filter(|_| is_shared).unwrap_or(from);
         let Some(account) = self.world.resolve(from) else { return };
         match &*stanza::text(&node.attrs, "type") {
             "retry" => self.send_again(&account, from, node),
@@ -89,23 +90,23 @@ impl Phone {
     ) -> Option<Node<'static>> {
         let is_own = *account == self.account;
         let jid = chat.jid(Addressing::of(device).unwrap_or(Addressing::Lid));
-        let content = match chat {
-            Chat::Person(_) => content.clone(),
-            Chat::Group(group) => self.with_key(group, content)?,
+        let content = match chat.circle() {
+            None => content.clone(),
+            Some(circle) => self.with_key(&circle, content)?,
         };
         let plaintext = if is_own { device_sent(&jid, &content) } else { content };
         let enc = self.encrypted(account, device.device, &plaintext)?;
         let enc = envelope.sealed(enc).attr("count", count);
-        Some(match chat {
-            Chat::Person(_) => envelope
+        Some(match chat.addressing() {
+            None => envelope
                 .message(device, id)
                 .attr("device_fanout", "false")
                 .opt_attr("recipient", is_own.then_some(jid))
                 .child(enc),
-            Chat::Group(group) => envelope
+            Some(addressing) => envelope
                 .message(&jid, id)
                 .attr("participant", device)
-                .opt_attr("addressing_mode", (group.addressing == Addressing::Lid).then_some("lid"))
+                .opt_attr("addressing_mode", (addressing == Addressing::Lid).then_some("lid"))
                 .child(enc),
         })
     }

@@ -252,10 +252,7 @@ impl Phone {
         if let Say::Raw(raw) = say {
             return Ok(Composed { content: raw.clone(), envelope: TEXT });
         }
-        let addressing = match to {
-            Chat::Group(group) => group.addressing,
-            Chat::Person(_) => addressing,
-        };
+        let addressing = to.addressing().unwrap_or(addressing);
         let about = match say.target() {
             Some(id) => {
                 Some(self.known_in(to, id).ok_or_else(|| ControlError::UnknownMessage(id.to_owned()))?)

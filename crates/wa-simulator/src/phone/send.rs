@@ -53,7 +53,10 @@ impl Phone {
         let composed = self.compose(to, say, *addressing)?;
         let node = match to {
             Chat::Person(account) => self.sealed_for_person(account, id, &composed, *addressing),
-            Chat::Group(group) => self.sealed_for_group(group, id, &composed)?,
+            Chat::Group(_) | Chat::Status(_) => {
+                let circle = to.circle().ok_or(ControlError::Reset)?;
+                self.sealed_for_circle(&circle, id, &composed)?
+            }
         };
         let node = self.introduced(node);
         // Receipts may come back while the message is still being handed over.
@@ -223,6 +226,11 @@ impl Envelope {
             .attr("type", self.kind)
             .opt_attr("edit", self.edit)
             .with_children(self.meta.map(|(name, value)| Node::new("meta").attr(name, value)))
+    }
+
+    /// Whether it is something new, and not about another message.
+    pub(super) fn is_post(&self) -> bool {
+        self.kind != "reaction" && self.edit.is_none()
     }
 
     /// `<enc>` with what it says about its content.

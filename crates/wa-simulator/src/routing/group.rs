@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The most devices that one message hands its key to: a full group with all that its members may link.
-const MAX_COPIES: usize = 6_000;
+pub(super) const MAX_COPIES: usize = 6_000;
 /// The least that a group's message is long: what comes before the ciphertext, one block and the signature.
 const MIN_SEALED: usize = 1 + 4 + 16 + 64;
 
@@ -43,12 +43,15 @@ pub(super) fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result
         Some(device) => post.again(device).map(|()| None),
         None => post.to_all(),
     }?;
-    Ok(Taken { expected, is_stale: false })
+    Ok(Taken { expected, ..Taken::default() })
 }
 
 fn check_sender(sender: Sender<'_>, group: &Group) -> Result<(), Refusal> {
     let record = group.record();
     let rank = record.rank(sender.account).ok_or(Refusal::NotMember)?;
+    if group.is_community {
+        return Err(Refusal::Announcement);
+    }
     if record.settings().is_announcement && rank < Rank::Admin { Err(Refusal::Announcement) } else { Ok(()) }
 }
 
@@ -73,6 +76,20 @@ fn check_addressing(node: &Node<'_>, group: &Group) -> Result<(), Refusal> {
     if said == group.addressing { Ok(()) } else { Err(Refusal::Mixed) }
 }
 
+/// The ciphertext for everybody: `<enc v="2" type="skmsg">`.
+pub(super) fn sealed<'n>(node: &'n Node<'n>) -> Result<&'n Node<'n>, Refusal> {
+    let mut ciphertexts = node.children_named("enc");
+    let (Some(enc), None) = (ciphertexts.next(), ciphertexts.next()) else {
+        return Err(Refusal::Ciphertext);
+    };
+    let bytes = enc.bytes().ok_or(Refusal::Ciphertext)?;
+    let is_sound = stanza::text(&enc.attrs, "v") == "2"
+        && stanza::text(&enc.attrs, "type") == "skmsg"
+        && bytes.first() == Some(&0x33)
+        && bytes.len() >= MIN_SEALED;
+    if is_sound { Ok(enc) } else { Err(Refusal::Ciphertext) }
+}
+
 /// A message on its way to a group.
 struct Post<'a> {
     world: &'a World,
@@ -85,7 +102,7 @@ struct Post<'a> {
 impl Post<'_> {
     /// The one ciphertext goes to everybody; who got a copy of their own, with the key in it, has that first.
     fn to_all(&self) -> Result<Option<String>, Refusal> {
-        let sealed = self.sealed()?;
+        let sealed = sealed(self.node)?;
         let copies = self.copies()?;
         check_device_identity(self.sender, self.node, &copies, Route::Fanout)?;
         let places = self.places();
@@ -117,20 +134,6 @@ impl Post<'_> {
         }
         self.world.deliver(&account, device.device, self.stanza(&[enc]));
         Ok(())
-    }
-
-    /// The ciphertext for everybody: `<enc v="2" type="skmsg">`.
-    fn sealed(&self) -> Result<&Node<'_>, Refusal> {
-        let mut ciphertexts = self.node.children_named("enc");
-        let (Some(enc), None) = (ciphertexts.next(), ciphertexts.next()) else {
-            return Err(Refusal::Ciphertext);
-        };
-        let bytes = enc.bytes().ok_or(Refusal::Ciphertext)?;
-        let is_sound = stanza::text(&enc.attrs, "v") == "2"
-            && stanza::text(&enc.attrs, "type") == "skmsg"
-            && bytes.first() == Some(&0x33)
-            && bytes.len() >= MIN_SEALED;
-        if is_sound { Ok(enc) } else { Err(Refusal::Ciphertext) }
     }
 
     /// The key of the sender, for those who don't have it yet.

@@ -36,7 +36,7 @@ pub(crate) enum Refusal {
     Kind,
     #[error("it is for no user")]
     Destination,
-    #[error("lists and channels are not served yet")]
+    #[error("it changes a post, which is not served yet")]
     NotServed,
     #[error("its sender is not in the group")]
     NotMember,
@@ -44,6 +44,10 @@ pub(crate) enum Refusal {
     Announcement,
     #[error("only administrators of a group take back what others wrote")]
     Administrator,
+    #[error(
+        "a post to the status names all who see it by LID, the own account among them, and says how they were chosen"
+    )]
+    StatusShape,
     #[error("it has a file, and its ciphertexts don't say of which kind")]
     MediaType,
     #[error("it has no ciphertext, or one of a wrong shape")]
@@ -116,9 +120,6 @@ impl<'n> Letter<'n> {
     pub(crate) fn parse(sender: Sender<'_>, node: &'n Node<'n>) -> Result<Self, Refusal> {
         let id = id_of(node)?;
         let to = node.attrs.jid("to").cloned().ok_or(Refusal::Destination)?;
-        if to.is_newsletter() || to.is_status() {
-            return Err(Refusal::NotServed);
-        }
         let addressing = Addressing::of(&to).ok_or(Refusal::Destination)?;
         let route = route(node, &to)?;
         if route == Route::Peer && !sender.account.owns(&to) {

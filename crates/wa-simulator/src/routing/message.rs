@@ -5,7 +5,7 @@ use wa_binary::{Jid, Node, phash};
 use super::{
     Sender, admission, group,
     letter::{Coverage, Letter, Refusal, Route},
-    stale,
+    newsletter, stale, status,
 };
 use crate::{
     Addressing,
@@ -32,9 +32,10 @@ pub(crate) fn message(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Nod
         (*kind == FaultKind::WrongPhash).then(|| "2:AAAAAAAA".to_owned())
     });
     match taken {
-        Ok(Taken { expected, is_stale }) => {
-            ack.opt_attr("phash", wrong.or(expected)).opt_attr("refresh_lid", is_stale.then_some("true"))
-        }
+        Ok(Taken { expected, is_stale, server_id }) => ack
+            .opt_attr("phash", wrong.or(expected))
+            .opt_attr("refresh_lid", is_stale.then_some("true"))
+            .opt_attr("server_id", server_id),
         Err(refusal) => {
             tracing::debug!(%refusal, "a message is refused");
             ack.attr("error", refusal.code())
@@ -51,17 +52,26 @@ fn refused_by_fault(world: &World, sender: Sender<'_>) -> Result<(), Refusal> {
 }
 
 /// What the sender hears of a message that was taken.
+#[derive(Default)]
 pub(super) struct Taken {
     /// The hash of the devices that there are, if the sender thought of others.
     pub(super) expected: Option<String>,
     /// The recipient's LID is to be asked for again.
     pub(super) is_stale: bool,
+    /// The number of a post in its newsletter.
+    pub(super) server_id: Option<u32>,
 }
 
 /// Delivers a message.
 fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Taken, Refusal> {
     if node.attrs.jid("to").is_some_and(Jid::is_group) {
         return group::take(world, sender, node);
+    }
+    if node.attrs.jid("to").is_some_and(Jid::is_status) {
+        return status::take(world, sender, node);
+    }
+    if node.attrs.jid("to").is_some_and(Jid::is_newsletter) {
+        return newsletter::take(world, sender, node);
     }
     let letter = Letter::parse(sender, node)?;
     let recipient = world.resolve(&letter.to).ok_or(Refusal::Nobody)?;
@@ -72,9 +82,9 @@ fn take(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Result<Taken, Ref
             admission::admit(world, sender, &recipient, node)?;
             let expected = post.fan_out()?;
             let is_stale = stale::is_stale(world, sender, &recipient, &letter);
-            Ok(Taken { expected, is_stale })
+            Ok(Taken { expected, is_stale, ..Taken::default() })
         }
-        Route::Again | Route::Peer => post.single().map(|()| Taken { expected: None, is_stale: false }),
+        Route::Again | Route::Peer => post.single().map(|()| Taken::default()),
     }
 }
 

@@ -4,9 +4,11 @@ mod admission;
 mod group;
 mod letter;
 mod message;
+mod newsletter;
 mod presence;
 mod receipt;
 mod stale;
+mod status;
 
 use std::sync::Arc;
 

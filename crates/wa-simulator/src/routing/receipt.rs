@@ -7,10 +7,9 @@ use super::Sender;
 use crate::{
     Addressing,
     account::Account,
-    group::Group,
     queue::{Class, Stanza},
     stanza,
-    world::World,
+    world::{Chat, World},
 };
 
 /// What the server does with a receipt besides acknowledging it (PROTOCOL.md 13).
@@ -58,10 +57,22 @@ pub(crate) fn receipt(world: &World, sender: Sender<'_>, node: &Node<'_>) -> Nod
         .attr("from", stanza::destination(node))
         .opt_attr("type", (!kind.is_empty()).then(|| kind.clone()))
         .opt_attr("participant", node.attrs.jid("participant").cloned());
+    if let Some(newsletter) = node.attrs.jid("to").and_then(|to| world.newsletter(to)) {
+        if kind == "view" {
+            world.view_in(sender.account, &newsletter, &viewed(node));
+        }
+        return ack;
+    }
     match pass_on(world, sender, node, &kind, fate) {
         Ok(()) => ack,
         Err(Malformed) => ack.attr("error", 479_u16),
     }
+}
+
+/// The posts that were looked at: `<list><item server_id/>…</list>`.
+fn viewed(node: &Node<'_>) -> Vec<u32> {
+    let items = node.get_child("list").map(Node::children).unwrap_or_default().iter();
+    items.filter_map(|item| item.attrs.number("server_id")?.ok()).collect()
 }
 
 /// The receipt has not the shape of its type.
@@ -92,10 +103,10 @@ fn pass_on(
         return Err(Malformed);
     }
     let to = node.attrs.jid("to").ok_or(Malformed)?;
-    let group = world.group(to);
+    let shared = world.chat(to).filter(|chat| chat.addressing().is_some());
     // In groups and lists the participant has written.
     let to = node.attrs.jid("participant").filter(|_| Addressing::of(to).is_none()).unwrap_or(to);
-    let receipt = Passing { world, sender, node, kind, group };
+    let receipt = Passing { world, sender, node, kind, shared };
     match fate {
         Fate::Settles => {}
         Fate::Phone => {
@@ -153,7 +164,7 @@ struct Passing<'a> {
     node: &'a Node<'a>,
     kind: &'a CompactString,
     /// Where the message was written, if not to the reader alone.
-    group: Option<Arc<Group>>,
+    shared: Option<Chat>,
 }
 
 impl Passing<'_> {
@@ -173,7 +184,7 @@ impl Passing<'_> {
     /// Tells the reader's other devices that a chat was read, in the words of the one where it was.
     fn share(&self, chat: &Jid) {
         let Some(addressing) = Addressing::of(chat) else { return };
-        let recipient = self.group.is_none().then(|| chat.to_user());
+        let recipient = self.shared.is_none().then(|| chat.to_user());
         let node = self.addressed(addressing).opt_attr("recipient", recipient);
         let account = self.sender.account;
         let devices = account.directory().devices();
@@ -187,8 +198,9 @@ impl Passing<'_> {
         let children = self.node.children().iter().cloned();
         let names_chat = matches!(&**self.kind, "retry" | "sender");
         let (account, device) = (self.sender.account, self.sender.device);
-        let (from, participant) = match &self.group {
-            Some(group) => (group.jid(), Some(group.address(account, device))),
+        let shared = self.shared.as_ref().and_then(|chat| Some((chat.jid(addressing), chat.addressing()?)));
+        let (from, participant) = match shared {
+            Some((chat, named)) => (chat, Some(account.jid(named, device))),
             None => (account.jid(addressing, device), None),
         };
         Node::new("receipt")

@@ -1,4 +1,4 @@
-//! Where a phone writes to: somebody, or a group.
+//! Where a phone writes to: somebody, a group, or the status.
 
 use std::sync::Arc;
 
@@ -13,6 +13,18 @@ use crate::{Addressing, account::Account, group::Group};
 pub(crate) enum Chat {
     Person(Arc<Account>),
     Group(Arc<Group>),
+    /// The status; what is posted there goes to these and to the own account.
+    Status(Vec<Arc<Account>>),
+}
+
+/// Those who read what is written under one key of its sender: a group, or those who see a status.
+pub(crate) struct Circle {
+    /// Under which keys are kept.
+    pub(crate) id: CompactString,
+    pub(crate) jid: Jid,
+    /// How all are named.
+    pub(crate) addressing: Addressing,
+    pub(crate) members: Vec<Arc<Account>>,
 }
 
 impl Chat {
@@ -21,6 +33,7 @@ impl Chat {
         match self {
             Self::Person(account) => account.pn().to_compact_string(),
             Self::Group(group) => group.jid().to_compact_string(),
+            Self::Status(_) => Jid::status().to_compact_string(),
         }
     }
 
@@ -29,6 +42,31 @@ impl Chat {
         match self {
             Self::Person(account) => account.jid(addressing, 0),
             Self::Group(group) => group.jid(),
+            Self::Status(_) => Jid::status(),
+        }
+    }
+
+    /// Those who read it, if it is for many.
+    pub(crate) fn circle(&self) -> Option<Circle> {
+        let jid = self.jid(Addressing::Lid);
+        let id = jid.user.clone();
+        let (addressing, members) = match self {
+            Self::Person(_) => return None,
+            Self::Group(group) => {
+                (group.addressing, group.members().into_iter().map(|member| member.account).collect())
+            }
+            // Nobody is called by number there (PROTOCOL.md 25).
+            Self::Status(audience) => (Addressing::Lid, audience.clone()),
+        };
+        Some(Circle { id, jid, addressing, members })
+    }
+
+    /// How those who write are named there, if not they alone do.
+    pub(crate) fn addressing(&self) -> Option<Addressing> {
+        match self {
+            Self::Person(_) => None,
+            Self::Group(group) => Some(group.addressing),
+            Self::Status(_) => Some(Addressing::Lid),
         }
     }
 }
@@ -38,6 +76,9 @@ impl World {
     pub(crate) fn chat(&self, jid: &Jid) -> Option<Chat> {
         if jid.is_group() {
             return self.group(jid).map(Chat::Group);
+        }
+        if jid.is_status() {
+            return Some(Chat::Status(Vec::new()));
         }
         self.resolve(jid).map(Chat::Person)
     }

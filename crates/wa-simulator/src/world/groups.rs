@@ -88,7 +88,7 @@ impl World {
         let before = group.members();
         let done = group.change(by.account, change, self.clock.unix_seconds())?;
         let entrance = match change {
-            Change::Add(_) | Change::Decide { lets_in: true, .. } => Some(Entrance::Added),
+            Change::Add(_) | Change::Bring(_) | Change::Decide { lets_in: true, .. } => Some(Entrance::Added),
             Change::Join => Some(Entrance::Link),
             _ => None,
         };
@@ -101,6 +101,7 @@ impl World {
         if let Some(entrance) = entrance {
             let welcome = group.welcome(entrance);
             done.accounts.iter().for_each(|account| self.tell(by, group, account, &welcome));
+            self.bring_along(by, group, &done.accounts)?;
         }
         Ok(done)
     }
@@ -111,7 +112,7 @@ impl World {
     }
 
     /// Tells a member's companions what has happened, but not the one that did it (PROTOCOL.md 23).
-    fn tell(&self, by: Sender<'_>, group: &Group, member: &Arc<Account>, what: &Node<'static>) {
+    pub(super) fn tell(&self, by: Sender<'_>, group: &Group, member: &Arc<Account>, what: &Node<'static>) {
         let is_lid = group.addressing == Addressing::Lid;
         let node = Node::new("notification")
             .attr("from", group.jid())
@@ -125,6 +126,6 @@ impl World {
     }
 }
 
-fn invite_code(rng: &mut impl Rng) -> CompactString {
+pub(super) fn invite_code(rng: &mut impl Rng) -> CompactString {
     (0..INVITE).map(|_| char::from(rng.sample(Alphanumeric))).collect()
 }

@@ -165,7 +165,7 @@ async fn what_is_not_served_says_so() {
     let (_client, mut line) = scene.companion(1).await;
     for (kind, xmlns, child, code) in [
         ("get", "w:mex", Node::new("query"), "501"),
-        ("get", "newsletter", Node::new("messages"), "501"),
+        ("get", "newsletter", Node::new("messages"), "400"),
         ("get", "w:nothing", Node::new("x"), "501"),
         ("set", "w:nothing", Node::new("x"), "501"),
         ("set", "disappearing_mode", Node::new("x"), "400"),

@@ -4,6 +4,7 @@
 mod addresses;
 #[cfg(test)]
 mod client;
+mod communities;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
@@ -35,6 +36,8 @@ mod media;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod newsletters;
+#[cfg(test)]
 mod odd_messages;
 #[cfg(test)]
 mod pairing;
@@ -48,5 +51,7 @@ mod references;
 mod refresh;
 #[cfg(test)]
 mod scene;
+#[cfg(test)]
+mod statuses;
 #[cfg(test)]
 mod trust;

@@ -2,11 +2,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use storage::{
-    CallData, CauseKind, Chat, ChatStateData, ConnectedData, DisconnectedData, EventData, EventId,
-    ExpiryData, Failure, FailureCause, GroupData, HistoryData, IdentityData, InstanceAction, InstanceData,
-    InstanceId, LimitData, LimitsData, MediaData, MediaFault, MediaState, MessageData, MessageKind,
-    MessageMediaData, MessageStatus, PersonData, PresenceData, QrData, StatusData, TimeLockData, Timestamp,
-    UndecryptableData, UndecryptableReason, UnreadableData, WebhookData, WebhookPausedData,
+    CallData, CauseKind, ChannelData, Chat, ChatStateData, ConnectedData, DisconnectedData, EventData,
+    EventId, ExpiryData, Failure, FailureCause, GroupData, HistoryData, IdentityData, InstanceAction,
+    InstanceData, InstanceId, LimitData, LimitsData, MediaData, MediaFault, MediaState, MessageData,
+    MessageKind, MessageMediaData, MessageStatus, PersonData, PostFigures, PresenceData, QrData, StatusData,
+    TimeLockData, Timestamp, UndecryptableData, UndecryptableReason, UnreadableData, WebhookData,
+    WebhookPausedData,
 };
 
 use super::*;
@@ -30,6 +31,8 @@ fn event(data: EventData) -> Event {
             | EventKind::PresenceUpdated
             | EventKind::ChatState
             | EventKind::Call
+            | EventKind::PostReceived
+            | EventKind::ChannelUpdated
     );
     Event {
         seq: 7,
@@ -309,8 +312,40 @@ fn samples() -> Vec<(EventData, &'static str)> {
             r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","action":"added","by":"1@s.whatsapp.net","participants":[{"jid":"2@s.whatsapp.net","pn":"2@s.whatsapp.net","lid":"3@lid"}],"concernsMe":true,"timestamp":7"#,
         ),
         (
+            EventData::GroupUpdated(GroupData {
+                action: "linked".to_owned(),
+                reason: Some("community".to_owned()),
+                other_group: Some("1@g.us".to_owned()),
+                timestamp: 7,
+                ..GroupData::default()
+            }),
+            r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","action":"linked","participants":[],"concernsMe":false,"reason":"community","otherGroup":"1@g.us","timestamp":7"#,
+        ),
+        (
             EventData::IdentityChanged(IdentityData::default()),
             r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","timestamp":"2023-01-01T12:00:00.123Z""#,
+        ),
+        (
+            EventData::PostReceived(MessageData {
+                text: Some("out for tea".to_owned()),
+                participant: Some("155512345@s.whatsapp.net".to_owned()),
+                ..message(MessageKind::Text)
+            }),
+            r#""messageId":"3EB0","remoteJid":"79001234567@s.whatsapp.net","from":"155512345@s.whatsapp.net","fromMe":false,"body":"out for tea","type":"conversation","timestamp":1672531200,"hasMedia":false,"status":"received","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","participant":"155512345@s.whatsapp.net","metadata":{"timestamp":1672531200}"#,
+        ),
+        (
+            EventData::ChannelUpdated(ChannelData {
+                action: "counted".to_owned(),
+                name: None,
+                posts: vec![PostFigures {
+                    server_id: 7,
+                    message_id: None,
+                    views: Some(12),
+                    reactions: vec![("👍".to_owned(), 3)],
+                }],
+                timestamp: 7,
+            }),
+            r#""remoteJid":"79001234567@s.whatsapp.net","pn":"79001234567@s.whatsapp.net","lid":"555000111@lid","action":"counted","posts":[{"serverId":7,"views":12,"reactions":[{"emoji":"👍","count":3}]}],"timestamp":7"#,
         ),
         (
             EventData::InstanceChanged(InstanceData {

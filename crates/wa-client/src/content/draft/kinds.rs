@@ -21,6 +21,9 @@ pub const MAX_OPTION: usize = 100;
 /// Longest question, in characters: the same.
 pub const MAX_QUESTION: usize = 255;
 
+/// What a colour has that nothing shines through.
+const OPAQUE: u32 = 0xff00_0000;
+
 /// Why something is no poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAPoll {
@@ -67,6 +70,17 @@ impl Draft {
             ..LiveLocationMessage::default()
         };
         Self::new(Message { live_location_message: Some(Box::new(location)), ..Message::default() })
+    }
+
+    /// A text for the status: white letters on a ground of this colour, `0xRRGGBB`.
+    pub fn status_text(text: impl Into<String>, ground: u32) -> Self {
+        let text = ExtendedTextMessage {
+            text: Some(text.into()),
+            text_argb: Some(u32::MAX),
+            background_argb: Some(OPAQUE | ground),
+            ..ExtendedTextMessage::default()
+        };
+        Self::new(Message { extended_text_message: Some(Box::new(text)), ..Message::default() })
     }
 
     /// Contact cards. `title` is shown above several of them.

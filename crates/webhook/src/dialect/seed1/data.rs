@@ -34,7 +34,7 @@ pub(crate) enum Data<'a> {
 impl<'a> Data<'a> {
     pub(crate) fn of(event: &'a Event) -> Self {
         match &event.data {
-            EventData::MessageReceived(data) => {
+            EventData::MessageReceived(data) | EventData::PostReceived(data) => {
                 Self::Message(Box::new(MessageJson::readable(event, data, false)))
             }
             EventData::MessageSent(data) => Self::Message(Box::new(MessageJson::readable(event, data, true))),
@@ -68,6 +68,7 @@ impl<'a> Data<'a> {
             EventData::PresenceUpdated(data) => Self::Happening(Happening::presence(event, data)),
             EventData::ChatState(data) => Self::Happening(Happening::chat_state(event, data)),
             EventData::Call(data) => Self::Happening(Happening::call(event, data)),
+            EventData::ChannelUpdated(data) => Self::Happening(Happening::channel(event, data)),
             EventData::Unreadable(UnreadableData { kind }) => {
                 Self::Unreadable(Unreadable { instance_id: event.instance, kind: *kind })
             }

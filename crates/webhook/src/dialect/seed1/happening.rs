@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use storage::{
-    CallData, Chat, ChatStateData, Event, GroupData, InstanceId, PersonData, PresenceData, Timestamp,
+    CallData, ChannelData, Chat, ChatStateData, Event, GroupData, InstanceId, PersonData, PostFigures,
+    PresenceData, Timestamp,
 };
 
-/// `group_updated`, `presence_updated`, `chat_state` or `call`: which chat it is, and what happens there.
+/// `group_updated`, `presence_updated`, `chat_state`, `call` or `channel_updated`: which chat it is, and what happens there.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Happening<'a> {
@@ -32,6 +33,14 @@ enum What<'a> {
         state: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         participant: Option<&'a str>,
+    },
+    Channel {
+        action: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        posts: Vec<Post<'a>>,
+        timestamp: i64,
     },
     Call {
         call_id: &'a str,
@@ -66,7 +75,27 @@ struct Group<'a> {
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_group: Option<&'a str>,
     timestamp: i64,
+}
+
+/// How a post is received.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Post<'a> {
+    server_id: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    views: Option<u64>,
+    reactions: Vec<Reaction<'a>>,
+}
+
+#[derive(Serialize)]
+struct Reaction<'a> {
+    emoji: &'a str,
+    count: u64,
 }
 
 #[derive(Serialize)]
@@ -96,6 +125,7 @@ impl<'a> Happening<'a> {
             expiration: data.expiration,
             code: data.code.as_deref(),
             reason: data.reason.as_deref(),
+            other_group: data.other_group.as_deref(),
             timestamp: data.timestamp,
         };
         Self::new(event, What::Group(Box::new(group)))
@@ -118,6 +148,26 @@ impl<'a> Happening<'a> {
             group: data.group.as_deref(),
             video: data.video,
             reason: data.reason.as_deref(),
+            timestamp: data.timestamp,
+        };
+        Self::new(event, what)
+    }
+
+    pub(super) fn channel(event: &'a Event, data: &'a ChannelData) -> Self {
+        let post = |post: &'a PostFigures| Post {
+            server_id: post.server_id,
+            message_id: post.message_id.as_deref(),
+            views: post.views,
+            reactions: post
+                .reactions
+                .iter()
+                .map(|(emoji, count)| Reaction { emoji, count: *count })
+                .collect(),
+        };
+        let what = What::Channel {
+            action: &data.action,
+            name: data.name.as_deref(),
+            posts: data.posts.iter().map(post).collect(),
             timestamp: data.timestamp,
         };
         Self::new(event, what)
