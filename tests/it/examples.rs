@@ -13,7 +13,7 @@ use test_support::until_within;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use trunkline_tests::{Gateway, GatewayOptions, Simulator, WebhookReceiver};
+use trunkline_tests::{Gateway, GatewayOptions, Simulator, WebhookReceiver, example};
 
 const ACCOUNT: &str = "15550100001";
 const FRIEND: &str = "15550100002";
@@ -209,9 +209,5 @@ async fn the_node_receiver_takes_real_webhooks_alone() {
 
 #[tokio::test]
 async fn the_rust_receiver_takes_real_webhooks_alone() {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["run", "--locked", "--quiet", "-p", "webhook", "--example", "receiver", "--"])
-        .current_dir(at(""));
-    a_receiver_takes_nothing_else(&mut cargo).await;
+    a_receiver_takes_nothing_else(&mut Command::new(example("webhook", "receiver"))).await;
 }

@@ -17,6 +17,6 @@ pub mod soak;
 mod usage;
 
 pub use files::FileTraffic;
-pub use process::Trunkline;
+pub use process::{Trunkline, example};
 pub use receiver::{Hook, WebhookReceiver, events_by_message, message_id};
 pub use rest::{Gateway, GatewayOptions, Simulator, call};

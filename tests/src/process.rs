@@ -113,16 +113,40 @@ pub(crate) fn binary() -> &'static Path {
         if let Some(named) = std::env::var_os("TRUNKLINE") {
             return named.into();
         }
-        let running = std::env::current_exe().expect("path of this executable");
-        let profile =
-            running.ancestors().find(|folder| folder.join(".fingerprint").is_dir()).expect("profile folder");
+        let profile = profile();
         let release = profile.file_name().is_some_and(|name| name == "release");
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo.args(["build", "--locked", "--quiet", "--bin", "trunkline"]);
         cargo.args(release.then_some("--release")).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         assert!(cargo.status().expect("cargo runs").success(), "trunkline builds");
         profile.join("trunkline")
     })
+}
+
+/// The program that an example of a crate is: the one that `cargo test` has left beside the running test, built when it
+/// is missing or older than its source. However long that takes: it counts for no time limit of a test.
+pub fn example(package: &str, name: &str) -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let source = changed(&workspace.join(format!("crates/{package}/examples/{name}.rs")));
+    let program = profile().join("examples").join(name);
+    if changed(&program).is_none_or(|built| source.is_none_or(|source| built < source)) {
+        let mut cargo = cargo();
+        cargo.args(["build", "--locked", "--quiet", "-p", package, "--example", name]).current_dir(workspace);
+        assert!(cargo.status().expect("cargo runs").success(), "{name} builds");
+    }
+    program
+}
+
+/// The folder of the build that the running test or bench belongs to.
+fn profile() -> PathBuf {
+    let running = std::env::current_exe().expect("path of this executable");
+    let profile = running.ancestors().find(|folder| folder.join(".fingerprint").is_dir());
+    profile.expect("profile folder").to_owned()
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 fn announced(child: &mut Child, args: &[&str]) -> Announced {

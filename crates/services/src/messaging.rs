@@ -204,7 +204,7 @@ impl MessagingService {
         if let Some(first) = self.left_before(caller, running, &message, terms).await? {
             return Ok(first);
         }
-        self.hand_in(caller, running, to, message, keyed, limit, deadline).await
+        self.hand_in(caller, running, to, message, keyed, limit, (deadline, terms.queued)).await
     }
 
     /// Has a message stored and sent, and waits for the end of its way.
@@ -217,7 +217,7 @@ impl MessagingService {
         mut message: Message,
         keyed: Option<Keyed>,
         limit: Option<Limit>,
-        deadline: Instant,
+        (deadline, queued): (Instant, bool),
     ) -> Result<Sent, ServiceError> {
         if limit.is_some() {
             message.status = MessageStatus::Held;
@@ -226,9 +226,10 @@ impl MessagingService {
         let answer = answered(&id, to, chat.as_deref());
         let claim = keyed.as_ref().map(|keyed| Claim { answer, ..keyed.claim.clone() });
         let admitted = self.admit(running, &message).await?;
-        let answer = running.recorder.submit(message, claim.map(Condition::Claim)).map_err(|Full| {
-            ServiceError::Unavailable { message: "too many messages wait for WhatsApp's answer" }
-        })?;
+        let answer =
+            running.recorder.submit(message, claim.map(Condition::Claim), queued).map_err(|Full| {
+                ServiceError::Unavailable { message: "too many messages wait for WhatsApp's answer" }
+            })?;
         drop(admitted);
         match timeout_at(deadline, answer).await {
             Ok(Ok(Answer::Taken(earlier))) => {

@@ -272,6 +272,7 @@ fn unsupported(envelope: &Envelope<'_>) -> MessageData {
         details: None,
         status: status(envelope.info.from_me),
         by_us: false,
+        queued: false,
     }
 }
 
