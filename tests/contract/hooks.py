@@ -44,6 +44,19 @@ ENDING = {
     "POST /api/instances/{id}/reconnect",
     "POST /api/instances/{id}/witi/rotate",
     "PUT /api/instances/{id}",
+    "PUT /api/sessions/{session}",
+    "DELETE /api/sessions/{session}",
+    "POST /api/sessions/{session}/start",
+    "POST /api/sessions/{session}/stop",
+    "POST /api/sessions/{session}/restart",
+    "POST /api/sessions/{session}/logout",
+    "GET /api/{session}/auth/qr",
+    "POST /api/{session}/auth/request-code",
+    "GET /instance/connect/{instance}",
+    "PUT /instance/restart/{instance}",
+    "POST /instance/restart/{instance}",
+    "DELETE /instance/logout/{instance}",
+    "DELETE /instance/delete/{instance}",
 }
 # The same of what is in an instance.
 REMOVING = {
@@ -66,6 +79,9 @@ def before_call(context, case, kwargs):
         case.path_parameters = {**case.path_parameters, **there_is(label, case.path_parameters)}
     if is_right(ParameterLocation.QUERY) and case.query:
         case.query = quick(case.query)
+        # What programs written for WAHA call a session is an instance's name.
+        if label.split(" ")[1].startswith("/api/contacts/") and case.query.get("session"):
+            case.query = {**case.query, "session": FACTS["name"]}
     if is_right(ParameterLocation.BODY) and isinstance(case.body, dict):
         # What a form says has been drawn from what there is; its bytes can't be looked at again, its times can.
         is_form = case.media_type == "multipart/form-data"
@@ -86,6 +102,9 @@ def there_is(label, given):
     if path.startswith("/api/users/") and given.get("id") == FACTS["user"]:
         # Who disables themselves, or is another's from now on, can't go on.
         found["id"] = str(uuid.uuid4())
+    for name in ("session", "instance"):
+        if f"{{{name}}}" in path:
+            found[name] = "spare" if label in ENDING else FACTS["name"]
     if path.startswith("/qr/"):
         found["unique_id"] = FACTS["sessions"][-1]
     if label in REMOVING:
@@ -95,6 +114,8 @@ def there_is(label, given):
     if "{message}" in path:
         of_list = {"/scheduled/": FACTS["scheduled"], "/polls/": FACTS["poll"], "/media": FACTS["picture"]}
         found["message"] = next((id for part, id in of_list.items() if part in path), FACTS["text"])
+    if path == "/api/{session}/chats/{chat}/messages/{message}":
+        found["message"] = FACTS["own"]
     return found
 
 
@@ -115,7 +136,15 @@ def said_right(label, body):
         body["WhatsappID"] = FACTS["sessions"][0]
     if path.startswith("/api/whatsapp/{id}/") and "phone" in body:
         body = in_time(body)
-    rule = RULES.get(label) or RULES.get(path.rsplit("/", 1)[-1])
+    if "session" in body and "chatId" in body or label == "PUT /api/reaction":
+        body["session"] = FACTS["name"]
+        if body.get("reply_to"):
+            body["reply_to"] = f"true_{FRIEND}@c.us_{FACTS['text']}"
+    if body.get("quoted"):
+        body["quoted"] = {"key": {"id": FACTS["text"]}}
+    # Nobody waits here.
+    body = {**body, "delay": 1} if body.get("delay") else body
+    rule = RULES.get(label) or RULES.get(path.split("/{")[0]) or RULES.get(path.rsplit("/", 1)[-1])
     return rule(body) if rule else body
 
 
@@ -164,7 +193,7 @@ def only_one_of(*names):
 
     def rule(body):
         given = [name for name in names if body.get(name)] or [names[0]]
-        value = body.get(given[0]) or {"base64": FACTS["png"], "contact": FRIEND, "number": FRIEND}[names[0]]
+        value = body.get(given[0]) or {"base64": FACTS["png"], "data": FACTS["png"], "contact": FRIEND, "number": FRIEND}[names[0]]
         return {**{name: it for name, it in body.items() if name not in names}, given[0]: value}
 
     return rule
@@ -189,6 +218,27 @@ def cards(body):
 
 def poll(body):
     return {**body, "choices": min(body.get("choices", 1), len(body["options"]))}
+
+
+def file(body):
+    """A picture is all that there is."""
+    body = {**body, "file": only_one_of("data", "url")(body["file"])}
+    return {name: value for name, value in body.items() if name != "asNote"}
+
+
+def hooks_of_waha(body):
+    """Nothing of a configuration is drawn but where events go: what there is of proxies and headers stands elsewhere."""
+    hook = {"url": f"{FACTS['receiver']}/hook", "events": ["message"]}
+    return {name: value for name, value in body.items() if name != "config"} | {"config": {"webhooks": [hook]}}
+
+
+def hook_of_evolution(body):
+    hook = {"url": f"{FACTS['receiver']}/hook", "events": ["MESSAGES_UPSERT"]}
+    return {"webhook": hook}
+
+
+def key_of_message(message_id):
+    return {"remoteJid": f"{FRIEND}@s.whatsapp.net", "fromMe": message_id != FACTS["received"], "id": message_id}
 
 
 def session(body):
@@ -246,6 +296,25 @@ RULES = {
     "send_contact.aspx": only_one_of("contact", "vcard"),
     "send_presence.aspx": presence,
     "session-create": session,
+    # Of WAHA.
+    "sendImage": file,
+    "sendFile": file,
+    "sendContactVcard": lambda body: {**body, "contacts": [{"fullName": "main", "phoneNumber": FRIEND}]},
+    "PUT /api/reaction": lambda body: {**body, "messageId": f"true_{FRIEND}@c.us_{FACTS['text']}"},
+    "sendSeen": lambda body: {**body, "messageIds": [FACTS["received"]], "messageId": FACTS["received"]},
+    "/api/sessions": lambda body: hooks_of_waha({name: value for name, value in body.items() if name != "name"}),
+    "POST /api/{session}/presence": lambda body: {**body, "chatId": FRIEND},
+    "POST /api/{session}/auth/request-code": lambda body: {**body, "phoneNumber": "15550100077"},
+    # Of Evolution API.
+    "POST /instance/create": lambda body: {"instanceName": str(uuid.uuid4()), "qrcode": False},
+    "/webhook/set": hook_of_evolution,
+    "/message/sendMedia": lambda body: {**body, "media": FACTS["png"], "mediatype": "image"},
+    "/message/sendContact": lambda body: {**body, "contact": [{"fullName": "main", "phoneNumber": FRIEND}]},
+    "/message/sendPoll": lambda body: {**body, "selectableCount": min(body.get("selectableCount", 1), len(body["values"]))},
+    "/message/sendReaction": lambda body: {**body, "key": key_of_message(FACTS["text"])},
+    "/chat/deleteMessageForEveryone": lambda body: key_of_message(FACTS["own"]),
+    "/chat/markMessageAsRead": lambda body: {"readMessages": [key_of_message(FACTS["received"])]},
+    "/chat/sendPresence": lambda body: {"number": body["number"], "presence": "composing", "delay": 1},
     "send": lambda body: message(body) if "recipient" in body else body,
     "seen": recipient,
     "POST /api/v1/typing": recipient,

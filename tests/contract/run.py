@@ -195,6 +195,8 @@ class World:
             "key": key,
             "user": who["id"],
             "linked": linked,
+            # Instances are found by their names, too.
+            "name": number,
             "spare": spare,
             "people": self.people,
             "group": done(self.url, "POST", f"/api/whatsapp/{linked}/groups", group, key)["id"],

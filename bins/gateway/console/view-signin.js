@@ -1,5 +1,5 @@
 // Signing in: the first screen, and what stands before a page whose token has ended.
-import { LOGIN, Refusal, call, read } from './api.js';
+import { LOGIN, Refusal, call, request } from './api.js';
 import { sentence } from './dialog.js';
 import { h, redraw } from './dom.js';
 import { t } from './i18n.js';
@@ -29,15 +29,11 @@ async function signIn(after) {
   redraw();
 }
 
-/** What only administrators may see answers whether one is. */
+/** Who is signed in is told with what they may do. */
 async function isAdmin() {
-  try {
-    await read('/api/stats/system');
-    return true;
-  } catch (error) {
-    if (error instanceof Refusal && error.status === 403) return false;
-    throw error;
-  }
+  const response = await request('GET', { path: '/api/auth/me' });
+  if (!response.ok) throw new Refusal(response.status, (await response.json().catch(() => null))?.error);
+  return response.headers.get('x-user-role') === 'admin';
 }
 
 /** With a page behind it, that has its own main part. */

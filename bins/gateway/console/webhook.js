@@ -1,7 +1,8 @@
 // What is the matter with a webhook.
 import { ago, t } from './i18n.js';
 
-export const FORMATS = ['seed1', 'seed0', 'witi', 'witi-bulk', 'witi-bulkgz', 'whatsgate'];
+export const FORMATS = ['seed1', 'seed0', 'witi', 'witi-bulk', 'witi-bulkgz', 'whatsgate', 'waha', 'waha-any',
+  'evolution', 'standard-webhooks'];
 
 /** In words, colour and shape. */
 export function health({ enabled, url, pausedAt, failingSince, receiver, unreadable }) {

@@ -11,6 +11,7 @@ use actix_web::{App, web};
 use bucket::Bucket;
 use outbound::AddressGuard;
 use rand::Rng as _;
+use reqwest::Url;
 use services::{
     AuthConfig, AuthService, BucketObjects, Dependencies, FirstAdmin, KeepFor, MediaOptions, Programs,
     ServiceError, Services,
@@ -303,6 +304,7 @@ async fn services(
         guard: guard.clone(),
         resolver,
         authorities: whatsapp::authorities("WEBHOOK_CA_FILE", config.webhook_ca_file.as_deref())?,
+        public_url: config.public_url.as_ref().map_or_else(String::new, public_url),
         ..webhook::Options::default()
     };
     Services::new(Dependencies {
@@ -322,6 +324,11 @@ async fn services(
         media: media_options(config)?,
     })
     .map_err(|error| StartError::Services(error.into()))
+}
+
+/// Without a slash at its end, as paths follow it.
+fn public_url(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 fn media_options(config: &Config) -> Result<MediaOptions, OutboundError> {

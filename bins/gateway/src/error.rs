@@ -79,6 +79,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
+    /// 409: it doesn't stand as it would have to.
+    #[must_use]
+    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
     /// 503: not at the moment, but in a moment perhaps.
     #[must_use]
     pub fn unavailable(message: impl Into<String>) -> Self {

@@ -15,7 +15,7 @@ use services::{
     MAX_USER_NAME, MAX_WEBHOOK_NAME, MIN_PASSWORD, RETENTION_DAYS, RETRY_INTERVAL, SECRET,
 };
 use storage::{AttemptOutcome, AuditAction, EventKind, MessageKind, MessageStatus, Scope};
-use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use wa_client::content::{MAX_OPTION, MAX_OPTIONS, MAX_QUESTION};
@@ -239,14 +239,20 @@ forms! {
     RecipientOrNone = phone(&p::any_or_none(&[p::NUMBER, p::PERSON, p::GROUP, p::GROUP_NUMBER]));
     /// How a session is; empty for any.
     SessionWord = words(["PENDING", "AUTH", "READY", "DESTROYING", ""]);
-    /// A day such as 2022-10-11; empty for none.
+    /// A day such as 2022-10-11, or a time of one such as 2022-10-11 19:30:14; empty for none.
     DayOrNone = text(0, usize::MAX).pattern(Some(p::DAY_OR_NONE)).shown("2022-10-11");
-    /// One to a hundred.
-    Hundred = whole(1_u32, 100_u32);
-    /// Counted from 1.
-    SessionPage = whole(1_u32, MAX_INSTANCES);
-    /// Counted from 1.
-    ChatPage = whole(1_u32, 100_000_u32);
+    /// One to a hundred, as a number or as text.
+    HundredOrText = counted(100_u64);
+    /// One to a thousand, as a number or as text.
+    ThousandOrText = counted(1_000_u64);
+    /// Counted from 1, as a number or as text.
+    SessionPage = counted(MAX_INSTANCES);
+    /// Counted from 1, as a number or as text.
+    ChatPage = counted(100_000_u64);
+    /// As what a file is sent: a word, or the type of the file; empty for what its content says.
+    FileKind = text(0, usize::MAX).pattern(Some(p::FILE_KIND_OR_NONE)).shown("image/jpeg");
+    /// What nobody guesses: 20 to 128 characters of ASCII without spaces; empty for one that is made.
+    EvoTokenOrNone = text(0, 128).pattern(Some(p::TOKEN_OR_NONE));
     /// What a browser calls itself; 512 bytes at most.
     UserAgent = text(0, 512).format(Some(custom("ascii")));
     /// The form in which many events are told at once.
@@ -307,6 +313,12 @@ fn whole(least: impl Into<u64>, most: impl Into<u64>) -> ObjectBuilder {
         .maximum(bound(most.into()))
 }
 
+/// A number from 1 on, or the same as text.
+fn counted(most: u64) -> Schema {
+    let digits = text(0, usize::MAX).pattern(Some(p::digits(most)));
+    OneOfBuilder::new().item(whole(1_u64, most)).item(digits).build().into()
+}
+
 fn degrees(most: i32) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Number)
@@ -347,6 +359,7 @@ fn described(mut schema: Schema, said: &str) -> Schema {
     match &mut schema {
         Schema::Object(object) => object.description = said,
         Schema::Array(array) => array.description = said,
+        Schema::OneOf(one) => one.description = said,
         _ => {}
     }
     schema

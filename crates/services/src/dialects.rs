@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use storage::{AuditAction, DialectAccess, InstanceId, Storage, StorageError};
+use storage::{ApiKey, AuditAction, DialectAccess, InstanceId, Json, Missing, Storage, StorageError};
 
 use crate::audit::AuditService;
-use crate::auth::Caller;
+use crate::auth::{Caller, random_text};
 use crate::error::ServiceError;
 
 /// How often a change is made anew that met another one.
 const TRIES: usize = 5;
+/// Instances that are looked at at once for one with a name.
+const BATCH: u64 = 1_000;
 
 /// Use cases about what dialects keep of an instance. Clones are the same service.
 #[derive(Clone)]
@@ -74,6 +76,66 @@ impl DialectService {
             }
         }
         Err(ServiceError::Stale)
+    }
+
+    /// The caller's instance that is called so, for dialects that know instances by their names; where several are, one of
+    /// them, and always the same. Once it was found, its key here leads to it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn named(
+        &self,
+        caller: &Caller,
+        dialect: &str,
+        name: &str,
+    ) -> Result<InstanceId, ServiceError> {
+        let key = ApiKey::new(format!("{}/{name}", caller.user));
+        if let Some((owner, id)) = self.storage.dialect_instance(dialect, key.hash()).await?
+            && owner == caller.user
+        {
+            let instance = self.storage.instance(owner, id).await?;
+            if instance.is_some_and(|instance| instance.name == name) {
+                return Ok(id);
+            }
+            // It is called something else now.
+            self.lead(caller, id, dialect, ApiKey::new(random_text::<32>())).await?;
+        }
+        let id = self.search(caller, name).await?;
+        self.lead(caller, id, dialect, key).await?;
+        Ok(id)
+    }
+
+    async fn search(&self, caller: &Caller, name: &str) -> Result<InstanceId, ServiceError> {
+        let mut skip = 0;
+        loop {
+            let page = self.storage.instances(caller.user, BATCH, skip).await?;
+            skip += page.items.len() as u64;
+            if let Some((found, _)) = page.items.iter().find(|(instance, _)| instance.name == name) {
+                return Ok(found.id);
+            }
+            if !page.has_more || page.items.is_empty() {
+                return Err(ServiceError::NotFound { what: Missing::Instance });
+            }
+        }
+    }
+
+    /// Has a key lead to an instance. One that leads elsewhere by now will be looked at when it is used next.
+    async fn lead(
+        &self,
+        caller: &Caller,
+        id: InstanceId,
+        dialect: &str,
+        key: ApiKey,
+    ) -> Result<(), ServiceError> {
+        let fresh = || DialectAccess { key: key.clone(), notes: Json::default() };
+        let leading = |access| DialectAccess { key: key.clone(), ..access };
+        match self.change(caller, id, dialect, fresh, leading).await {
+            Ok(_)
+            | Err(ServiceError::Conflict { .. } | ServiceError::Stale | ServiceError::NotFound { .. }) => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Has this dialect keep something else of an instance, be it unreadable. A key that it had before reaches nothing from

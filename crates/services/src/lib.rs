@@ -131,6 +131,8 @@ pub use versions::{VersionKeeper, VersionOrigin, VersionSource, VersionStatus};
 pub use wa_client::ChatState;
 /// As what a file is sent.
 pub use wa_client::MediaKind;
+/// What a member of a group may do.
+pub use wa_client::Rank;
 /// What [`InstanceService::pairing_code`] and [`InstanceService::passkey`] answer.
 pub use wa_client::{PairingCode, PasskeyStep};
 pub use webhooks::{

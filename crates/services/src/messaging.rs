@@ -206,7 +206,7 @@ impl MessagingService {
         if let Some(first) = self.left_before(caller, running, &message, terms).await? {
             return Ok(first);
         }
-        self.hand_in(caller, running, to, message, keyed, limit, deadline).await
+        self.hand_in(caller, running, to, message, keyed, limit, (deadline, terms.queued)).await
     }
 
     /// Has a message stored and sent, and waits for the end of its way.
@@ -219,7 +219,7 @@ impl MessagingService {
         mut message: Message,
         keyed: Option<Keyed>,
         limit: Option<Limit>,
-        deadline: Instant,
+        (deadline, queued): (Instant, bool),
     ) -> Result<Sent, ServiceError> {
         if limit.is_some() {
             message.status = MessageStatus::Held;
@@ -230,9 +230,10 @@ impl MessagingService {
         let admitted = self.admit(running, &message).await?;
         let (instance, kind) = (running.instance, message.kind.as_str());
         let span = tracing::debug_span!("send", %instance, kind);
-        let answer = running.recorder.submit(message, claim.map(Condition::Claim)).map_err(|Full| {
-            ServiceError::Unavailable { message: "too many messages wait for WhatsApp's answer" }
-        })?;
+        let answer =
+            running.recorder.submit(message, claim.map(Condition::Claim), queued).map_err(|Full| {
+                ServiceError::Unavailable { message: "too many messages wait for WhatsApp's answer" }
+            })?;
         drop(admitted);
         match timeout_at(deadline, answer).instrument(span).await {
             Ok(Ok(Answer::Taken(earlier))) => {

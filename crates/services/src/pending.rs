@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage::{
-    Amendment, Backoff, Claim, Due, Failure, Message, MessageStatus, StatusUpdate, StorageError, StoredClaim,
-    Usage,
+    Amendment, Backoff, Claim, Due, EventData, Failure, Message, MessageStatus, StatusUpdate, StorageError,
+    StoredClaim, Usage,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -94,6 +94,8 @@ struct Pending {
     order: u64,
     message: Arc<Message>,
     stage: Stage,
+    /// Whether its event tells its sender what became of it.
+    queued: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +152,8 @@ impl PendingMessages {
     pub(crate) fn load(&mut self, messages: Vec<Message>, now: Instant) {
         for message in messages {
             let id = message.message_id.clone();
-            let order = self.insert(message, Stage::Ready);
+            // Whoever waited for it was not answered.
+            let order = self.insert(message, Stage::Ready, true);
             self.left.add(self.messages.get(&id).map(|pending| &pending.message));
             self.ready.insert(order, id);
         }
@@ -174,6 +177,7 @@ impl PendingMessages {
         &mut self,
         message: Message,
         condition: Option<Condition>,
+        queued: bool,
     ) -> Result<oneshot::Receiver<Answer>, Full> {
         let is_held = message.status == MessageStatus::Held;
         let waiting = self.held.len();
@@ -181,7 +185,7 @@ impl PendingMessages {
             return Err(Full);
         }
         let id = message.message_id.clone();
-        self.insert(message, Stage::Submitted);
+        self.insert(message, Stage::Submitted, queued);
         self.submitted.push((id.clone(), condition));
         Ok(self.add_waiter(id))
     }
@@ -359,10 +363,12 @@ impl PendingMessages {
     /// The way of a message that is under way has ended. Who waits hears of a success at once, since WhatsApp's word
     /// holds whatever becomes of ours; of a failure when it is durable.
     pub(crate) fn settle(&mut self, settled: impl Into<Settled>, fate: Fate, now: Instant) {
-        let settled = settled.into();
+        let mut settled = settled.into();
         let id = settled.update.message_id.clone();
-        if !self.messages.contains_key(&id) {
-            return;
+        let Some(pending) = self.messages.get(&id) else { return };
+        if let Some(EventData::MessageSent(told)) = settled.update.event.as_mut().map(|event| &mut event.data)
+        {
+            told.queued = pending.queued;
         }
         let is_sent = matches!(fate, Fate::Sent(_));
         let due = if is_sent { now + LINGER } else { now };
@@ -410,11 +416,11 @@ impl PendingMessages {
         self.waiters.clear();
     }
 
-    fn insert(&mut self, message: Message, stage: Stage) -> u64 {
+    fn insert(&mut self, message: Message, stage: Stage, queued: bool) -> u64 {
         self.numbers += 1;
         let order = self.numbers;
-        self.messages
-            .insert(message.message_id.clone(), Pending { order, message: Arc::new(message), stage });
+        let id = message.message_id.clone();
+        self.messages.insert(id, Pending { order, message: Arc::new(message), stage, queued });
         order
     }
 

@@ -126,7 +126,8 @@ impl InstanceRecorder {
         self.facts.lock().own_jid.clone()
     }
 
-    /// Takes a message to store as pending and to send. Nothing of that depends on whether the answer is waited for.
+    /// Takes a message to store as pending and to send. Nothing of that depends on whether the answer is waited for; its event
+    /// says whether it was `queued`.
     ///
     /// # Errors
     /// [`Full`], and nothing was taken.
@@ -134,8 +135,9 @@ impl InstanceRecorder {
         &self,
         message: Message,
         condition: Option<Condition>,
+        queued: bool,
     ) -> Result<oneshot::Receiver<Answer>, Full> {
-        let answer = self.pending.lock().submit(message, condition)?;
+        let answer = self.pending.lock().submit(message, condition, queued)?;
         self.unrecorded.notify_one();
         self.hurry();
         Ok(answer)

@@ -55,6 +55,7 @@ fn values() -> Vec<EventData> {
         details: None,
         status: MessageStatus::Received,
         by_us: false,
+        queued: false,
     };
     let least = MessageData {
         participant: None,
@@ -242,6 +243,7 @@ fn worded() -> Vec<EventData> {
         details: None,
         status,
         by_us: false,
+        queued: false,
     };
     let progress = |status, failure| {
         let message_id = "3EB0".into();
@@ -314,6 +316,7 @@ fn what_the_first_version_wrote_is_read() {
         details: None,
         status: MessageStatus::Received,
         by_us: false,
+        queued: false,
     };
     assert!(old(EventKind::MessageReceived, &received) == EventData::MessageReceived(told));
     let status = json!({

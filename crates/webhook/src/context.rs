@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use tracing::field::{Empty, display};
 
 use crate::courier::{Courier, Failure};
+use crate::dialect::Account;
 use crate::gate::Gate;
 use crate::observer::Observer;
 use crate::target::{Target, Tested};
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) observer: Arc<dyn Observer>,
     /// After this long without a success a webhook is only probed.
     pub(crate) patience: Duration,
+    /// Under which URL others reach the gateway, without a slash at its end; empty where it wasn't told.
+    pub(crate) public_url: String,
     /// By which those who read the log hear of what is recorded here; set before anything is.
     journal: OnceLock<Journal>,
     courier: Courier,
@@ -37,10 +40,10 @@ impl Context {
         storage: Arc<dyn Storage>,
         guard: AddressGuard,
         courier: Courier,
-        per_webhook: usize,
-        in_flight: usize,
+        (per_webhook, in_flight): (usize, usize),
         observer: Arc<dyn Observer>,
         patience: Duration,
+        public_url: String,
     ) -> Self {
         Self {
             storage,
@@ -50,6 +53,7 @@ impl Context {
             abandoned: CancellationToken::new(),
             observer,
             patience,
+            public_url,
             journal: OnceLock::new(),
             courier,
         }
@@ -76,11 +80,17 @@ impl Context {
         number: u32,
         replayed: bool,
     ) -> Result<u16, Failure> {
+        let account = match target.tells_account() {
+            true => self.account(event.instance).await?,
+            false => None,
+        };
+        let of = (account.as_ref(), self.public_url.as_str());
         let (instance, kind) = (event.instance, event.kind().as_str());
         let span = tracing::debug_span!(
             parent: None, "call webhook", %instance, event = kind, attempt = number, status = Empty, error = Empty
         );
-        let delivered = target.deliver(&self.courier, event, number, replayed).instrument(span.clone()).await;
+        let delivered =
+            target.deliver(&self.courier, event, (number, replayed), of).instrument(span.clone()).await;
         match &delivered {
             Ok(status) => span.record("status", *status),
             Err(failure) => {
@@ -91,6 +101,13 @@ impl Context {
             }
         };
         delivered
+    }
+
+    /// What the account of an instance is called now.
+    async fn account(&self, instance: InstanceId) -> Result<Option<Account>, Failure> {
+        let found = self.storage.fleet_instance(instance).await;
+        let found = found.map_err(|error| Failure::Local(format!("the store failed: {error}")))?;
+        Ok(found.as_ref().map(Account::of))
     }
 
     /// A call that tells of nothing but itself.

@@ -45,6 +45,9 @@ pub struct Options {
     pub observer: Arc<dyn Observer>,
     /// After this long without a success a webhook is paused: probes are made, and events wait.
     pub patience: Duration,
+    /// Under which URL others reach the gateway, without a slash at its end: where a dialect tells addresses of files. Empty
+    /// for paths alone.
+    pub public_url: String,
 }
 
 impl Default for Options {
@@ -57,6 +60,7 @@ impl Default for Options {
             per_webhook: 32,
             observer: Arc::new(Unobserved),
             patience: PATIENCE,
+            public_url: String::new(),
         }
     }
 }
@@ -81,11 +85,13 @@ impl Dispatcher {
     /// # Errors
     /// [`SetupError`] if the HTTP client can't be built.
     pub fn new(storage: Arc<dyn Storage>, options: Options) -> Result<Self, SetupError> {
-        let Options { guard, resolver, authorities, in_flight, per_webhook, observer, patience } = options;
+        let Options { guard, resolver, authorities, in_flight, per_webhook, observer, patience, public_url } =
+            options;
         let http =
             HttpClient::new(Dialer::new(guard.clone(), resolver).within(CONNECT_TIMEOUT), &authorities)?;
         let courier = Courier::new(http);
-        let context = Context::new(storage, guard, courier, per_webhook, in_flight, observer, patience);
+        let at_once = (per_webhook, in_flight);
+        let context = Context::new(storage, guard, courier, at_once, observer, patience, public_url);
         Ok(Self { roster: Arc::new(Roster::new(context)) })
     }
 

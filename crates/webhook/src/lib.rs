@@ -34,8 +34,8 @@ mod signature;
 
 pub use courier::ATTEMPT_TIMEOUT;
 pub use dialect::{
-    Call, Dialect, Pace, Receipt, Seed0, Seed1, Whatsgate, Witi, dialect, media_path, message_key,
-    session_webhook,
+    Account, Attempt, Call, Dialect, Evolution, Pace, Receipt, Seed0, Seed1, Standard, Telling, Waha,
+    Whatsgate, Witi, dialect, media_path, message_key, session_webhook,
 };
 pub use dispatcher::{CALLS_GRACE, Dispatcher, Options, PATIENCE};
 pub use gate::Reachability;

@@ -1,6 +1,8 @@
 //! `X-Webhook-Signature`: lower-case hexadecimal HMAC-SHA256 of the body's exact bytes. `X-Webhook-Signature-V2`: the same
 //! of the attempt's time, a dot and the body, so that a receiver can refuse what was recorded and is played again.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use storage::{SecretText, Timestamp, Webhook};
 
@@ -30,12 +32,25 @@ impl Signers {
 #[derive(Clone)]
 pub struct Signer {
     key: hmac::Key,
+    /// For receivers that want HMAC-SHA512.
+    sha512: hmac::Key,
+    /// For those that know Standard Webhooks, whose secrets are base64.
+    standard: hmac::Key,
 }
+
+/// What the secrets of Standard Webhooks begin with.
+const STANDARD_PREFIX: &str = "whsec_";
 
 impl Signer {
     /// A signer for `secret`, used as it is, byte for byte.
     pub fn new(secret: &str) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) }
+        let encoded = secret.strip_prefix(STANDARD_PREFIX).and_then(|encoded| STANDARD.decode(encoded).ok());
+        let standard = encoded.as_deref().unwrap_or(secret.as_bytes());
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
+            sha512: hmac::Key::new(hmac::HMAC_SHA512, secret.as_bytes()),
+            standard: hmac::Key::new(hmac::HMAC_SHA256, standard),
+        }
     }
 
     /// The header's value for `body`.
@@ -70,6 +85,20 @@ impl Signer {
         format!("t={time},v1={}{next}", signature(self))
     }
 
+    /// Lower-case hexadecimal HMAC-SHA512 of `body`.
+    pub(crate) fn sign_sha512(&self, body: &[u8]) -> String {
+        hex::encode(hmac::sign(&self.sha512, body))
+    }
+
+    /// A signature of Standard Webhooks: `v1,` and the HMAC-SHA256 of id, time in Unix seconds and `body`, with dots between,
+    /// in base64. A secret `whsec_<base64>` stands for those bytes, any other one for its own.
+    pub(crate) fn sign_standard(&self, id: &str, time: i64, body: &[u8]) -> String {
+        let mut context = hmac::Context::with_key(&self.standard);
+        context.update(format!("{id}.{time}.").as_bytes());
+        context.update(body);
+        format!("v1,{}", STANDARD.encode(context.sign()))
+    }
+
     /// What a receiver does: true if `signature` is that of `body`. Takes the same time wherever they differ.
     pub fn verify(&self, body: &[u8], signature: &str) -> bool {
         hex::decode(signature).is_ok_and(|tag| hmac::verify(&self.key, body, &tag).is_ok())
@@ -94,6 +123,25 @@ mod tests {
             signer.sign(b"Hi There"),
             "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
         );
+    }
+
+    /// The example of WAHA's documentation.
+    #[test]
+    fn sha512_is_what_waha_documents() {
+        let body = br#"{"event":"message","session":"default","engine":"WEBJS"}"#;
+        assert_eq!(
+            Signer::new("my-secret-key").sign_sha512(body),
+            "208f8a55dde9e05519e898b10b89bf0d0b3b0fdf11fdbf09b6b90476301b98d8097c462b2b17a6ce93b6b47a136cf2e78a33a63f6752c2c1631777076153fa89"
+        );
+    }
+
+    /// The example of the Standard Webhooks libraries.
+    #[test]
+    fn standard_signatures_are_those_of_the_libraries() {
+        let signer = Signer::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let signed =
+            signer.sign_standard("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use storage::{Event, EventFilter, EventId, InstanceId, Timestamp, UserId, Webhoo
 use tokio::time::Instant;
 
 use crate::courier::{Courier, Failure};
-use crate::dialect::{Call, Dialect, Receipt, dialect};
+use crate::dialect::{Account, Attempt, Call, Dialect, Receipt, Telling, dialect};
 use crate::gate::Route;
 use crate::headers::saved_headers;
 use crate::policy::RetryPolicy;
@@ -30,6 +30,7 @@ const SIGNATURE_V2: HeaderName = HeaderName::from_static("x-webhook-signature-v2
 /// A webhook's settings, as they were read.
 pub(crate) struct Target {
     name: String,
+    url: String,
     dialect: &'static dyn Dialect,
     filter: EventFilter,
     destination: Result<(Destination, Arc<Route>), Failure>,
@@ -52,6 +53,7 @@ impl Target {
         let dialect = dialect(webhook.format);
         Some(Self {
             name: webhook.name.clone(),
+            url: url.to_owned(),
             dialect,
             filter: webhook.filter.clone(),
             destination: destination.map_err(Failure::Refused),
@@ -75,6 +77,11 @@ impl Target {
         self.filter.wants_event(event) && self.dialect.tells(event)
     }
 
+    /// Whether the account is to be looked up for each call.
+    pub(crate) fn tells_account(&self) -> bool {
+        self.dialect.tells_account()
+    }
+
     pub(crate) fn policy(&self) -> &RetryPolicy {
         &self.policy
     }
@@ -84,11 +91,12 @@ impl Target {
         &self,
         courier: &Courier,
         event: &Event,
-        number: u32,
-        replayed: bool,
+        (number, replayed): (u32, bool),
+        (account, public_url): (Option<&Account>, &str),
     ) -> Result<u16, Failure> {
         let (destination, _) = self.destination.as_ref().map_err(Clone::clone)?;
-        let call = self.dialect.webhook(event, &self.name);
+        let to = Telling { webhook: &self.name, url: &self.url, account, public_url };
+        let call = self.dialect.webhook(event, &to);
         let mut headers = self.request_headers(event.id, event.timestamp, number, &call);
         if replayed {
             headers.insert(REPLAYED, HeaderValue::from_static("true"));
@@ -131,13 +139,22 @@ impl Target {
             (SIGNATURE_V2, signer.map(|signer| signer.sign_at(&call.body, now.timestamp(), next))),
         ];
         for (name, text) in texts {
-            if let Some(value) = text.and_then(|text| HeaderValue::from_maybe_shared(Bytes::from(text)).ok())
-            {
+            if let Some(value) = text.and_then(header) {
                 headers.insert(name, value);
+            }
+        }
+        let attempt = Attempt { id, at: now.into(), body: &call.body, signer, next };
+        for (name, text) in self.dialect.headers(&attempt) {
+            if let Some(value) = header(text) {
+                headers.insert(HeaderName::from_static(name), value);
             }
         }
         headers
     }
+}
+
+fn header(text: String) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
 /// What came of a test call.

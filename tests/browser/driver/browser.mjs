@@ -9,6 +9,8 @@ import { chromium } from 'playwright-core';
 /** Debian's; another one by its path. */
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const screenshots = process.env.SCREENSHOTS ?? fileURLToPath(new URL('../../../target/screenshots', import.meta.url));
+/** How long what a page is to show may take, in milliseconds: browser, gateway and simulator share the machine with whatever else runs. */
+const PATIENCE = 30_000;
 /** With this folder, the console's files come from there and not from the binary: to see a change without building. */
 const folder = process.env.CONSOLE_FOLDER;
 
@@ -28,7 +30,7 @@ export class Browser {
     const context = await this.browser.newContext({ viewport: { width, height }, locale, colorScheme, timezoneId: 'UTC', ...more });
     if (folder) await fromFolder(context);
     const page = await context.newPage();
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(PATIENCE);
     this.watch(page);
     return page;
   }

@@ -16,5 +16,5 @@ export async function outlive(page, url, ask) {
   const { token } = await page.evaluate(() => JSON.parse(sessionStorage.getItem('trunkline.session')));
   await until('the end of the token', async () => (await fetch(`${url}/api/auth/me`, { headers: { authorization: `Bearer ${token}` } })).status === 401);
   await ask();
-  await page.getByText('Your sign-in has ended.').waitFor({ timeout: 30_000 });
+  await page.getByText('Your sign-in has ended.').waitFor({ timeout: 60_000 });
 }

@@ -5,13 +5,15 @@
 #[macro_use]
 mod table;
 
+mod evolution;
+mod waha;
 mod whatsgate;
 mod witi;
 
 use actix_web::web::ServiceConfig;
 use utoipa::openapi::OpenApi;
 
-const ALL: &[Dialect] = &[witi::DIALECT, whatsgate::DIALECT];
+const ALL: &[Dialect] = &[witi::DIALECT, whatsgate::DIALECT, waha::DIALECT, evolution::DIALECT];
 
 /// What a folder brings.
 struct Dialect {

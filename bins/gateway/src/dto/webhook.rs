@@ -103,6 +103,12 @@ enum Format {
     #[schema(rename = "witi-bulkgz")]
     WitiBulkGz,
     Whatsgate,
+    Waha,
+    #[schema(rename = "waha-any")]
+    WahaAny,
+    Evolution,
+    #[schema(rename = "standard-webhooks")]
+    Standard,
 }
 
 impl NewWebhookRequest {

@@ -53,8 +53,13 @@ pub(super) const PLACE: &str = "^[0-9a-fA-F]{1,16}-[0-9a-fA-F]{1,16}$";
 pub(super) const NUMBER_OF_A_PLACE: &str = "^[0-9]{1,18}$";
 /// Words have letters or digits.
 pub(super) const SEARCH: &str = r"[\p{L}\p{N}]";
-/// What follows a day doesn't count.
-pub(super) const DAY_OR_NONE: &str = "^(?:[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])(?:[ T].*)?)?$";
+/// A day, or a second of one.
+pub(super) const DAY_OR_NONE: &str = "^(?:[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])(?:[ T](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])?)?$";
+/// A word, or a type of files.
+pub(super) const FILE_KIND_OR_NONE: &str =
+    "^(?:(?:image|audio|video|file|document|application|text)(?:/[A-Za-z0-9.+-]{1,100})?)?$";
+/// What can be seen, long enough not to be guessed.
+pub(super) const TOKEN_OR_NONE: &str = "^(?:[!-~]{20,128})?$";
 /// Without the bits that the last character of an odd number of bytes would leave over.
 pub(super) const BASE64: &str =
     "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
@@ -67,6 +72,12 @@ pub(super) const BASE64URL: &str =
 /// The same, or nothing.
 pub(super) const BASE64URL_OR_NONE: &str =
     "^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?=*$";
+
+/// A whole number from 1 on, of fewer digits than the first that is too large, or that of the round number below it.
+pub(super) fn digits(most: u64) -> String {
+    let digits = most.to_string().len();
+    format!("^(?:[1-9][0-9]{{0,{}}}|10{{{}}})?$", digits.saturating_sub(2), digits - 1)
+}
 
 /// One of these, and nothing beside it.
 pub(super) fn any(forms: &[&str]) -> String {

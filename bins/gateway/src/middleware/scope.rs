@@ -19,12 +19,14 @@ const OWN: [&str; 4] = ["/api/auth/", "/api/users", "/api/keys", "/api/audit"];
 
 /// Looking at these, and at what is below them, begins a linking, and what they show links a phone, or opens all of an
 /// instance.
-pub(crate) const LINKING: [&str; 5] = [
+pub(crate) const LINKING: [&str; 7] = [
     "/api/instances/{id}/qr",
     "/api/instances/{id}/passkey",
     "/api/instances/{id}/link",
     "/api/instances/{id}/witi",
     "/api/whatsapp/{id}/qr",
+    "/api/{session}/auth/qr",
+    "/instance/connect/{instance}",
 ];
 
 /// What tells somebody something, like all whose names begin with `send`.
@@ -44,6 +46,9 @@ const SENDING: [&str; 14] = [
     "presence",
     "check",
 ];
+
+/// The same of dialects that take a user's key: all calls whose paths begin so.
+const SENDING_OF_DIALECTS: [&str; 4] = ["/api/send", "/api/startTyping", "/api/stopTyping", "/message/"];
 
 /// What is to be sent later: whoever may send it may change and cancel it.
 const SCHEDULED: &str = "/api/instances/{id}/scheduled/{message}";
@@ -65,8 +70,11 @@ pub(crate) fn need(method: &Method, route: &str) -> Need {
     }
 }
 
-/// Whether it is a call right below an account that sends.
+/// Whether it is a call right below an account that sends, or a dialect's.
 fn sends(route: &str) -> bool {
+    if SENDING_OF_DIALECTS.iter().any(|start| route.starts_with(start)) {
+        return true;
+    }
     let call = route.strip_prefix("/api/whatsapp/{id}/").unwrap_or_default();
     SENDING.contains(&call) || (call.starts_with("send") && !call.contains('/'))
 }
@@ -133,6 +141,13 @@ mod tests {
             (Method::POST, "/api/whatsapp/{id}/react", send),
             (Method::POST, "/api/whatsapp/{id}/channels/{channel}/react", send),
             (Method::POST, "/api/whatsapp/{id}/channels/{channel}/follow", manage),
+            (Method::POST, "/api/sendText", send),
+            (Method::POST, "/message/sendText/{instance}", send),
+            (Method::POST, "/api/sessions", manage),
+            (Method::POST, "/instance/create", manage),
+            (Method::GET, "/api/{session}/auth/qr", manage),
+            (Method::GET, "/instance/connect/{instance}", manage),
+            (Method::GET, "/instance/connectionState/{instance}", read),
             (Method::POST, "/api/whatsapp/{id}/send-later/{message}", manage),
             (Method::POST, "/api/whatsapp/{id}/presence/subscribe", manage),
             (Method::PUT, "/api/whatsapp/{id}/send", manage),

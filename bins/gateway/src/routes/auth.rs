@@ -1,4 +1,5 @@
-use actix_web::web;
+use actix_web::http::header::HeaderName;
+use actix_web::{HttpResponse, web};
 use storage::SecretText;
 
 use crate::dto::auth::{
@@ -10,6 +11,9 @@ use crate::error::Refused;
 use crate::extract::{Call, ClientAddress, JsonBody};
 use crate::field;
 use crate::state::AppState;
+
+/// What whoever calls may do, for pages that show no more than that.
+const USER_ROLE: HeaderName = HeaderName::from_static("x-user-role");
 
 /// Exchanges e-mail and password for a token.
 #[utoipa::path(
@@ -35,11 +39,21 @@ pub(super) async fn login(
     get,
     path = "/api/auth/me",
     tag = "auth",
-    responses((status = 200, description = "The user.", body = UserResponse), Refused)
+    responses(
+        (
+            status = 200,
+            description = "The user.",
+            body = UserResponse,
+            headers(("x-user-role" = String, description = "`admin` or `user`."))
+        ),
+        Refused
+    )
 )]
-pub(super) async fn me(call: Call) -> Result<web::Json<UserResponse>, ApiError> {
+pub(super) async fn me(call: Call) -> Result<HttpResponse, ApiError> {
     let user = call.services().auth.me(&call.caller).await?;
-    Ok(web::Json(UserResponse::from(&user)))
+    // The body has the fields that are documented, and no others.
+    let role = (USER_ROLE, user.role.as_str());
+    Ok(HttpResponse::Ok().insert_header(role).json(UserResponse::from(&user)))
 }
 
 /// Changes one's own names.

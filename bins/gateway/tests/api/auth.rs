@@ -18,10 +18,11 @@ async fn a_login_gives_a_token_and_the_api_key_and_both_open_every_door() {
         anonymous.with_token(login["token"].as_str().unwrap()),
         anonymous.with_key(login["user"]["apiKey"].as_str().unwrap()),
     ] {
-        let me = client.get("/api/auth/me").await.expect(200);
+        let me = client.get("/api/auth/me").await;
         let known =
             json!({"id": login["user"]["id"], "email": EMAIL, "firstName": "Admin", "lastName": "User"});
-        assert_eq!(me, known);
+        assert_eq!(me.header("x-user-role"), "admin");
+        assert_eq!(me.expect(200), known);
         assert_eq!(client.get("/api/instances").await.expect(200)["instances"], json!([]));
     }
     app.stop().await;

@@ -310,6 +310,7 @@ fn bare(envelope: &Envelope<'_>, kind: MessageKind) -> MessageData {
         details: None,
         status: status(envelope.info.from_me),
         by_us: false,
+        queued: false,
     }
 }
 

@@ -57,6 +57,7 @@ impl<'a> Shown<'a> {
             details: (details != MessageDetails::default()).then(|| Box::new(details)),
             status,
             by_us: false,
+            queued: false,
         }
     }
 

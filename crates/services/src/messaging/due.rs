@@ -74,7 +74,7 @@ impl MessagingService {
             message.status = storage::MessageStatus::Held;
         }
         let admitted = self.admit(running, &message).await?;
-        let answer = running.recorder.submit(message, Some(Condition::Due(due.due())));
+        let answer = running.recorder.submit(message, Some(Condition::Due(due.due())), true);
         drop(admitted);
         let answer =
             answer.map_err(|Full| ServiceError::Unavailable { message: "too many messages wait" })?;

@@ -150,7 +150,7 @@ impl MessagingService {
         }
         message.media = Some(self.kept(&message, &prepared).await?);
         let deadline = Instant::now() + terms.patience;
-        self.hand_in(caller, &running, &to, message, keyed, limit, deadline).await
+        self.hand_in(caller, &running, &to, message, keyed, limit, (deadline, terms.queued)).await
     }
 
     /// Keeps a file that is to be sent later.

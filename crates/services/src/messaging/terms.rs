@@ -22,6 +22,8 @@ pub struct SendTerms {
     pub repeats: Repeats,
     /// How long to wait for WhatsApp's ack; [`MAX_SEND_WAIT`] at most.
     pub patience: Duration,
+    /// Whether the caller answers whoever wants it sent before anything is known: then its event tells them.
+    pub queued: bool,
     /// When to send it, if not now.
     pub later: Option<Later>,
 }
@@ -33,6 +35,7 @@ impl Default for SendTerms {
             on_limit: OnLimit::default(),
             repeats: Repeats::default(),
             patience: ACK_TIMEOUT,
+            queued: false,
             later: None,
         }
     }

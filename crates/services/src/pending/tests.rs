@@ -36,7 +36,7 @@ fn fresh() -> PendingMessages {
 
 /// Submits and stores a message.
 fn stored(pending: &mut PendingMessages, id: &str) -> oneshot::Receiver<Answer> {
-    let answer = pending.submit(message(id), None).unwrap();
+    let answer = pending.submit(message(id), None, false).unwrap();
     assert_eq!(pending.take_unrecorded().submitted.len(), 1);
     pending.stored(id);
     answer
@@ -59,7 +59,7 @@ async fn a_message_is_sent_once_it_is_stored_and_forgotten_once_its_end_is() {
     let mut pending = fresh();
     let now = Instant::now();
     assert_eq!(pending.due(now), None);
-    let mut answer = pending.submit(message("1"), None).unwrap();
+    let mut answer = pending.submit(message("1"), None, false).unwrap();
     assert_eq!(pending.due(now), Some(now), "somebody waits for it");
     assert!(ready(&mut pending).is_empty() && pending.find("1").is_none());
     let unrecorded = pending.take_unrecorded();
@@ -160,7 +160,7 @@ async fn several_may_wait_and_nobody_who_left_is_remembered() {
 #[tokio::test]
 async fn what_is_not_stored_is_not_sent() {
     let mut pending = fresh();
-    let mut answer = pending.submit(message("1"), None).unwrap();
+    let mut answer = pending.submit(message("1"), None, false).unwrap();
     pending.take_unrecorded();
     pending.refused("1", Answer::NotStored(Arc::new(StorageError::Overloaded)));
     assert!(matches!(answer.try_recv(), Ok(Answer::NotStored(_))));
@@ -191,18 +191,18 @@ async fn a_chat_that_gets_another_name_keeps_its_messages() {
 async fn room_is_bounded_and_given_back() {
     let mut pending = fresh();
     for n in 0..CAPACITY {
-        drop(pending.submit(message(&n.to_string()), None).unwrap());
+        drop(pending.submit(message(&n.to_string()), None, false).unwrap());
     }
-    assert_eq!(pending.submit(message("x"), None).err(), Some(Full));
+    assert_eq!(pending.submit(message("x"), None, false).err(), Some(Full));
     pending.refused("0", Answer::NotStored(Arc::new(StorageError::Overloaded)));
-    assert!(pending.submit(message("x"), None).is_ok());
+    assert!(pending.submit(message("x"), None, false).is_ok());
 }
 
 #[test]
 fn only_what_nobody_has_begun_to_store_can_be_withdrawn() {
     let mut pending = fresh();
-    drop(pending.submit(message("A"), None).unwrap());
-    drop(pending.submit(message("B"), None).unwrap());
+    drop(pending.submit(message("A"), None, false).unwrap());
+    drop(pending.submit(message("B"), None, false).unwrap());
     assert!(pending.withdraw("A"));
     assert!(!pending.withdraw("A") && !pending.holds("A"));
     let taken = pending.take_unrecorded().submitted;

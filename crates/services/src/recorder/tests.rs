@@ -16,7 +16,7 @@ async fn settled() -> (Arc<MemoryStorage>, storage::UserId, InstanceRecorder, St
     let recorder = InstanceRecorder::new(&instance, epoch, journal, Arc::new(ScriptedCompanions::default()));
     recorder.load().await;
     let message = sample_outgoing(instance.id, "79001234567", "A", 1_000).message;
-    drop(recorder.submit(message.clone(), None).unwrap());
+    drop(recorder.submit(message.clone(), None, false).unwrap());
     recorder.flush().await;
     assert_eq!(recorder.take_ready().len(), 1);
     recorder.settle(mapping::sent(&message, None, 1_700_000_000), Fate::Sent(None));

@@ -274,6 +274,7 @@ fn message_data(message_id: &str, status: MessageStatus) -> MessageData {
         details: None,
         status,
         by_us: false,
+        queued: false,
     }
 }
 

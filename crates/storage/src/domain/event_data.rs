@@ -203,6 +203,9 @@ pub struct MessageData {
     /// Whether it left through this gateway, and not through another device of the account.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_us: bool,
+    /// Whether its sender was not answered with what became of it: this event tells them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queued: bool,
 }
 
 /// The file of a message has come further: it is there, or can't be had.

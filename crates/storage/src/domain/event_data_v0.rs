@@ -80,6 +80,7 @@ impl From<OldMessage> for MessageData {
             details: None,
             status: old.status,
             by_us: false,
+            queued: false,
         }
     }
 }

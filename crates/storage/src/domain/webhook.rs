@@ -25,6 +25,14 @@ words! {
         WitiBulkGz = "witi-bulkgz",
         /// The callback of whatsgate.
         Whatsgate = "whatsgate",
+        /// The webhooks of WAHA.
+        Waha = "waha",
+        /// Of these only the event of all messages, those of the account's own included.
+        WahaAny = "waha-any",
+        /// The webhooks of Evolution API.
+        Evolution = "evolution",
+        /// Standard Webhooks: their envelope and their headers.
+        Standard = "standard-webhooks",
     }
 }
 

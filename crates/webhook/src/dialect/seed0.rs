@@ -1,7 +1,7 @@
 use storage::{Event, EventKind, Json};
 
 use super::seed1::{Data, Envelope, Listed, Seed1, json};
-use super::{Call, Dialect};
+use super::{Call, Dialect, Telling};
 
 /// The older revision of the multi-instance API: other names for the ends of a connection, otherwise [`Seed1`].
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ impl Dialect for Seed0 {
         }
     }
 
-    fn webhook(&self, event: &Event, _webhook: &str) -> Call {
+    fn webhook(&self, event: &Event, _to: &Telling<'_>) -> Call {
         Envelope::new(self.name(event.kind()), event).call()
     }
 

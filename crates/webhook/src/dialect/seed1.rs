@@ -7,7 +7,7 @@ use serde::Serialize;
 use storage::{Event, EventId, EventKind, Json, Timestamp};
 
 pub(super) use self::data::Data;
-use super::{Call, Dialect, JSON};
+use super::{Call, Dialect, JSON, Telling};
 
 /// Room for the body of a usual text, so that writing it allocates once.
 const USUAL_BODY: usize = 768;
@@ -21,7 +21,7 @@ impl Dialect for Seed1 {
         kind.as_str()
     }
 
-    fn webhook(&self, event: &Event, _webhook: &str) -> Call {
+    fn webhook(&self, event: &Event, _to: &Telling<'_>) -> Call {
         Envelope::new(self.name(event.kind()), event).call()
     }
 

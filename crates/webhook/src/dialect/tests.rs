@@ -62,6 +62,7 @@ fn message(kind: MessageKind) -> MessageData {
         details: None,
         status: MessageStatus::Received,
         by_us: false,
+        queued: false,
     }
 }
 
@@ -395,12 +396,12 @@ fn every_kind_of_event_has_exactly_these_bytes_in_every_dialect() {
             let body = format!(r#"{{"id":"{ID}","event":"{name}","data":{data},"timestamp":"{timestamp}"}}"#);
             let listed =
                 format!(r#"{{"id":"{ID}","type":"{name}","timestamp":"{timestamp}","data":{data}}}"#);
-            let call = dialect.webhook(&event, "default");
+            let call = dialect.webhook(&event, &Telling::default());
             assert_eq!(call.content_type, "application/json");
             assert_eq!((call.event, std::str::from_utf8(&call.body).unwrap()), (name, body.as_str()));
             assert_eq!(dialect.listed(&event).text(), listed);
             assert_eq!(dialect.data(&event).text(), data);
-            assert_eq!(dialect.webhook(&event, "default"), call, "the same bytes again");
+            assert_eq!(dialect.webhook(&event, &Telling::default()), call, "the same bytes again");
             assert!(serde_json::from_str::<Value>(&body).unwrap().is_object());
             assert!(serde_json::from_str::<Value>(&listed).unwrap().is_object());
         }
@@ -465,7 +466,7 @@ fn a_name_that_is_known_is_told_in_both_places() {
 
 #[test]
 fn debug_shows_no_body() {
-    let shown = format!("{:?}", Seed1.webhook(&event(received()), "default"));
+    let shown = format!("{:?}", Seed1.webhook(&event(received()), &Telling::default()));
     assert!(
         shown.starts_with("Call { event: \"message_received\", bytes: ") && !shown.contains("你好"),
         "{shown}"
@@ -480,19 +481,99 @@ fn the_bulk_forms_hold_the_same_event() {
     use base64::engine::general_purpose::STANDARD;
 
     let event = event(received());
-    let raw = Witi::Raw.webhook(&event, "witi").body;
+    let raw = Witi::Raw.webhook(&event, &Telling::default()).body;
     let opened = |list: &[u8]| {
         let list: Vec<String> = serde_json::from_slice(list).unwrap();
         assert_eq!(list.len(), 1);
         STANDARD.decode(&list[0]).unwrap()
     };
-    let bulk = Witi::Bulk.webhook(&event, "witi");
+    let bulk = Witi::Bulk.webhook(&event, &Telling::default());
     assert_eq!(opened(bulk.body.strip_prefix(b"BULK,").unwrap()), raw);
-    let zipped = Witi::BulkGz.webhook(&event, "witi");
+    let zipped = Witi::BulkGz.webhook(&event, &Telling::default());
     let zlib = STANDARD.decode(zipped.body.strip_prefix(b"BULKGZ,").unwrap()).unwrap();
     let mut list = Vec::new();
     flate2::read::ZlibDecoder::new(&zlib[..]).read_to_end(&mut list).unwrap();
     assert_eq!(opened(&list), raw);
     assert_eq!((bulk.content_type, zipped.content_type), ("text/plain", "text/plain"));
-    assert_eq!(Witi::BulkGz.webhook(&event, "witi"), zipped, "the same bytes again");
+    assert_eq!(Witi::BulkGz.webhook(&event, &Telling::default()), zipped, "the same bytes again");
+}
+
+/// What these dialects tell of a message that came in, with the account that it came to.
+#[test]
+fn other_apis_have_their_own_envelopes() {
+    let account = Account {
+        name: "shop".to_owned(),
+        phone: Some("79990000000".to_owned()),
+        push_name: Some("Shop".to_owned()),
+    };
+    let to = Telling {
+        webhook: "x",
+        url: "https://bot.example/hook",
+        account: Some(&account),
+        public_url: "https://gateway.example",
+    };
+    let event = event(received());
+    let told = |format| -> Value {
+        let call = dialect(format).webhook(&event, &to);
+        assert_eq!(call, dialect(format).webhook(&event, &to), "the same bytes again");
+        serde_json::from_slice(&call.body).unwrap()
+    };
+    let waha = told(WebhookFormat::Waha);
+    assert_eq!((&waha["event"], &waha["session"]), (&"message".into(), &"shop".into()));
+    assert_eq!(waha["id"], format!("evt_{}", ID.replace('-', "")));
+    assert_eq!((&waha["me"]["id"], &waha["me"]["pushName"]), (&"79990000000@c.us".into(), &"Shop".into()));
+    let payload = &waha["payload"];
+    assert_eq!((&payload["from"], &payload["to"]), (&"79001234567@c.us".into(), &"79990000000@c.us".into()));
+    assert_eq!((&payload["fromMe"], &payload["body"]), (&false.into(), &"你好".into()));
+    assert_eq!(told(WebhookFormat::WahaAny)["event"], "message.any");
+    let evolution = told(WebhookFormat::Evolution);
+    assert_eq!((&evolution["event"], &evolution["instance"]), (&"messages.upsert".into(), &"shop".into()));
+    assert_eq!(evolution["destination"], "https://bot.example/hook");
+    assert_eq!(evolution["data"]["key"]["remoteJid"], PN);
+    let standard = told(WebhookFormat::Standard);
+    assert_eq!((&standard["type"], &standard["data"]["body"]), (&"message_received".into(), &"你好".into()));
+}
+
+/// Every kind of event is told or passed over, and what is told is JSON with a name that its API knows.
+#[test]
+fn other_apis_tell_what_they_know() {
+    for format in [WebhookFormat::Waha, WebhookFormat::WahaAny, WebhookFormat::Evolution] {
+        let dialect = dialect(format);
+        for (data, _) in samples() {
+            let event = event(data);
+            let call = dialect.webhook(&event, &Telling::default());
+            let told: Value = serde_json::from_slice(&call.body).unwrap();
+            assert_eq!(told["event"], call.event);
+            let is_theirs = call.event.contains('.') || ["message", "call"].contains(&call.event);
+            assert!(is_theirs || !dialect.tells(&event), "{format} {}", event.kind());
+            assert!(dialect.listed(&event).parse::<Value>().unwrap().is_object());
+        }
+    }
+    assert!(!Waha::Any.tells(&event(EventData::Connected(ConnectedData { jid: None }))));
+}
+
+#[test]
+fn headers_are_those_of_the_api() {
+    let (signer, next) = (Signer::new("a secret of mine"), Signer::new("another secret of mine"));
+    let attempt = Attempt {
+        id: ID.parse().unwrap(),
+        at: Timestamp::from_millis(1_672_574_400_123),
+        body: b"{}",
+        signer: Some(&signer),
+        next: Some(&next),
+    };
+    let value = |format, name: &str| {
+        let headers = dialect(format).headers(&attempt);
+        headers.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    };
+    assert_eq!(value(WebhookFormat::Seed1, "webhook-id"), None);
+    assert_eq!(value(WebhookFormat::Waha, "x-webhook-timestamp").as_deref(), Some("1672574400123"));
+    assert_eq!(value(WebhookFormat::Waha, "x-webhook-hmac"), Some(signer.sign_sha512(b"{}")));
+    assert_eq!(value(WebhookFormat::Standard, "webhook-timestamp").as_deref(), Some("1672574400"));
+    let both = [&signer, &next].map(|signer| signer.sign_standard(ID, 1_672_574_400, b"{}")).join(" ");
+    assert_eq!(value(WebhookFormat::Standard, "webhook-signature"), Some(both));
+    let unsigned = Attempt { signer: None, next: None, ..attempt };
+    let named =
+        |headers: Vec<(&'static str, String)>| headers.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(named(Standard.headers(&unsigned)), ["webhook-id", "webhook-timestamp"]);
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use storage::{Event, EventData, EventKind, Json, MediaState, MessageKind, MessageStatus};
 
 use super::seed1::json;
-use super::{Call, Dialect, JSON, Pace, Receipt};
+use super::{Account, Call, Dialect, JSON, Pace, Receipt, Telling};
 
 /// The callback of whatsgate: `ready`, `message`, `ack`, `media`, `sent`, `error`, `disconnect`, `create`. Of events that
 /// it doesn't know nothing is told. A receiver confirms each with `{"result": "OK", "id": <its id>}`.
@@ -25,7 +25,7 @@ pub fn message_key(from_me: bool, chat: &str, message_id: &str) -> String {
 }
 
 /// People are at `c.us` here.
-fn chat_id(jid: &str) -> String {
+pub(super) fn chat_id(jid: &str) -> String {
     jid.strip_suffix("@s.whatsapp.net").map_or_else(|| jid.to_owned(), |number| format!("{number}@c.us"))
 }
 
@@ -44,25 +44,30 @@ impl Dialect for Whatsgate {
 
     fn action(&self, event: &Event) -> &'static str {
         match &event.data {
-            EventData::MessageSent(sent) if sent.by_us => "sent",
+            EventData::MessageSent(sent) if sent.queued => "sent",
             EventData::MessageStatus(told) if told.status == MessageStatus::Failed => "error",
             _ => self.name(event.kind()),
         }
     }
 
-    fn webhook(&self, event: &Event, webhook: &str) -> Call {
+    fn webhook(&self, event: &Event, to: &Telling<'_>) -> Call {
         let action = self.action(event);
-        let callback = Callback::of(event, action, webhook);
+        let account = to.account.cloned().unwrap_or_default();
+        let callback = Callback::of(event, action, to.webhook, &account);
         let body = serde_json::to_vec(&callback).unwrap_or_default();
         Call { event: action, content_type: JSON, body: Bytes::from(body) }
     }
 
     fn listed(&self, event: &Event) -> Json {
-        json(&Callback::of(event, self.action(event), ""))
+        json(&Callback::of(event, self.action(event), "", &Account::default()))
     }
 
     fn data(&self, event: &Event) -> Json {
-        json(&Told::of(event))
+        json(&Told::of(event, &Account::default()))
+    }
+
+    fn tells_account(&self) -> bool {
+        true
     }
 
     fn tells(&self, event: &Event) -> bool {
@@ -103,12 +108,13 @@ struct Callback<'a> {
     whatsapp_id: String,
     event_action: &'static str,
     event_date: String,
-    status_code: u32,
+    /// What WhatsApp refused a message with; `null` of what isn't refused.
+    status_code: Option<u32>,
     event_data: Told<'a>,
 }
 
 impl<'a> Callback<'a> {
-    fn of(event: &'a Event, action: &'static str, webhook: &str) -> Self {
+    fn of(event: &'a Event, action: &'static str, webhook: &str, account: &'a Account) -> Self {
         let session = webhook.strip_prefix(PREFIX).map(str::to_owned);
         let failure = match &event.data {
             EventData::MessageStatus(told) => told.failure.as_ref(),
@@ -120,8 +126,8 @@ impl<'a> Callback<'a> {
             whatsapp_id: session.unwrap_or_else(|| event.instance.to_string()),
             event_action: action,
             event_date: date(&event.timestamp.to_string()),
-            status_code: failure.map_or(200, |failure| failure.code.unwrap_or(500)),
-            event_data: Told::of(event),
+            status_code: failure.map(|failure| failure.code.unwrap_or(500)),
+            event_data: Told::of(event, account),
         }
     }
 }
@@ -151,7 +157,7 @@ struct Message<'a> {
     ack: i8,
     #[serde(skip_serializing_if = "Option::is_none")]
     has_media: Option<bool>,
-    /// Names the file to `get-media`: the message's own id does.
+    /// Names the file to `get-media`: the message's own id does. Empty without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     media_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,15 +183,15 @@ struct Message<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn of(event: &'a Event) -> Self {
+    fn of(event: &'a Event, account: &'a Account) -> Self {
         let chat = event.lane().unwrap_or_default();
         let key = |from_me, id: &str| message_key(from_me, chat, id);
         match &event.data {
             EventData::Connected(told) => {
                 let number = told.jid.as_deref().map(|jid| jid.split('@').next().unwrap_or_default());
-                Self::Ready { pushname: None, number }
+                Self::Ready { pushname: account.push_name.as_deref(), number }
             }
-            EventData::MessageReceived(_) | EventData::MessageSent(_) => Self::message(event, chat),
+            EventData::MessageReceived(_) | EventData::MessageSent(_) => Self::message(event, chat, account),
             EventData::MessageMedia(told) => Self::Message {
                 message: Box::new(Message {
                     own_id: &told.message_id,
@@ -218,7 +224,7 @@ impl<'a> Told<'a> {
         }
     }
 
-    fn message(event: &'a Event, chat: &str) -> Self {
+    fn message(event: &'a Event, chat: &str, account: &Account) -> Self {
         let (told, from_me) = match &event.data {
             EventData::MessageReceived(told) => (told, false),
             EventData::MessageSent(told) => (told, true),
@@ -230,14 +236,14 @@ impl<'a> Told<'a> {
                 own_id: &told.message_id,
                 ack: ack(told.status),
                 has_media: Some(told.media.is_some()),
-                media_key: told.media.is_some().then(|| id.clone()),
+                media_key: Some(if told.media.is_some() { id.clone() } else { String::new() }),
                 id,
                 body: Some(told.text.as_deref().unwrap_or_default()),
                 kind: Some(word(told.kind)),
                 timestamp: told.timestamp,
-                from: (!from_me).then(|| chat_id(chat)),
+                from: if from_me { account.contact_id() } else { Some(chat_id(chat)) },
                 from_name: told.push_name.as_deref(),
-                to: from_me.then(|| chat_id(chat)),
+                to: if from_me { Some(chat_id(chat)) } else { account.contact_id() },
                 author: told.participant.as_deref().map(chat_id),
                 is_forwarded: Some(told.details.as_ref().is_some_and(|details| details.forwarded)),
                 mimetype: told.media.as_ref().and_then(|media| media.mime_type.as_deref()),
@@ -290,7 +296,7 @@ mod tests {
         }
     }
 
-    fn message(by_us: bool) -> MessageData {
+    fn message(queued: bool) -> MessageData {
         MessageData {
             message_id: "3EB0".to_owned(),
             participant: None,
@@ -303,12 +309,16 @@ mod tests {
             media: None,
             details: None,
             status: MessageStatus::Sent,
-            by_us,
+            by_us: true,
+            queued,
         }
     }
 
     fn body(event: &Event) -> String {
-        String::from_utf8(Whatsgate.webhook(event, &session_webhook("63454")).body.to_vec()).unwrap()
+        let webhook = session_webhook("63454");
+        let account = Account { phone: Some("79999999999".to_owned()), ..Account::default() };
+        let to = Telling { webhook: &webhook, account: Some(&account), ..Telling::default() };
+        String::from_utf8(Whatsgate.webhook(event, &to).body.to_vec()).unwrap()
     }
 
     #[test]
@@ -316,9 +326,9 @@ mod tests {
         let told = event(EventData::MessageReceived(message(false)));
         assert_eq!(
             body(&told),
-            r#"{"id":7,"whatsapp_id":"63454","event_action":"message","event_date":"2023-01-01 12:00:00","status_code":200,"event_data":{"message":{"_id":"3EB0","id":"false_79001234567@c.us_3EB0","ack":1,"hasMedia":false,"body":"hi","type":"chat","timestamp":1672574400,"from":"79001234567@c.us","from_name":"Zoë","isForwarded":false}}}"#
+            r#"{"id":7,"whatsapp_id":"63454","event_action":"message","event_date":"2023-01-01 12:00:00","status_code":null,"event_data":{"message":{"_id":"3EB0","id":"false_79001234567@c.us_3EB0","ack":1,"hasMedia":false,"mediaKey":"","body":"hi","type":"chat","timestamp":1672574400,"from":"79001234567@c.us","from_name":"Zoë","to":"79999999999@c.us","isForwarded":false}}}"#
         );
-        let unnamed = Whatsgate.webhook(&told, "default").body;
+        let unnamed = Whatsgate.webhook(&told, &Telling::default()).body;
         assert!(String::from_utf8_lossy(&unnamed).contains("22222222-2222-2222-2222-222222222222"));
     }
 
@@ -347,7 +357,7 @@ mod tests {
         ] {
             let event = event(data);
             assert!(Whatsgate.tells(&event), "{action}");
-            assert_eq!(Whatsgate.webhook(&event, "").event, action);
+            assert_eq!(Whatsgate.webhook(&event, &Telling::default()).event, action);
             assert!(body(&event).contains(&format!(r#""event_action":"{action}""#)));
         }
         let code = QrData { code: "1".into(), attempt: 1, expires_at: None };

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use storage::{Event, EventKind, Json};
 
-use super::{Call, Dialect, Seed1};
+use super::{Call, Dialect, Seed1, Telling};
 
 /// The type of bulk bodies, which are JSON behind a word.
 const TEXT: &str = "text/plain";
@@ -29,8 +29,8 @@ impl Dialect for Witi {
         Seed1.name(kind)
     }
 
-    fn webhook(&self, event: &Event, webhook: &str) -> Call {
-        let call = Seed1.webhook(event, webhook);
+    fn webhook(&self, event: &Event, to: &Telling<'_>) -> Call {
+        let call = Seed1.webhook(event, to);
         let list = || format!("[\"{}\"]", STANDARD.encode(&call.body));
         let body = match self {
             Self::Raw => return call,

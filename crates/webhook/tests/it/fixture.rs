@@ -186,6 +186,7 @@ pub(crate) fn text(n: i64) -> MessageData {
         details: None,
         status: MessageStatus::Received,
         by_us: false,
+        queued: false,
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) struct WgKeyedFile {
 #[allow(dead_code, reason = "only described: it is written as it is read")]
 pub(super) struct WgFile {
     result: &'static str,
-    data: WgFileData,
+    media: WgFileData,
 }
 
 /// A file in base64.
@@ -101,7 +101,7 @@ fn answer(file: OpenFile) -> HttpResponse {
     // `{"mimetype":…,"filename":…,"data":""}`, open where the file is to stand.
     let told = serde_json::to_string(&told).unwrap_or_default();
     let head = told.strip_suffix("\"}").unwrap_or(&told);
-    let head = Bytes::from(format!("{{\"result\":\"OK\",\"data\":{head}"));
+    let head = Bytes::from(format!("{{\"result\":\"OK\",\"media\":{head}"));
     let pieces = stream::try_unfold(Some(file.reader), |reader| async move {
         let Some(mut reader) = reader else { return Ok(None) };
         let piece = piece(&mut reader).await?;

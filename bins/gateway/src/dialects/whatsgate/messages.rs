@@ -108,8 +108,8 @@ struct WgSentMessage {
     /// 0 while WhatsApp doesn't have it yet, 1 once it does.
     ack: u8,
     has_media: bool,
-    /// Names the file to `get-media`.
-    media_key: Option<String>,
+    /// Names the file to `get-media`; empty without one.
+    media_key: String,
     body: String,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -163,7 +163,8 @@ pub(super) async fn send(
     let phone = body.recipient.phone()?;
     let is_async = body.is_async;
     let (kind, text) = (body.message.kind, body.message.body.clone().unwrap_or_default());
-    let sent = body.message.send(&call, id, phone.clone()).await?;
+    let terms = SendTerms { queued: is_async, ..SendTerms::default() };
+    let sent = body.message.send(&call, id, phone.clone(), terms).await?;
     if is_async {
         return Ok(web::Json(WgSendResult::Taken(WgDone::OK)));
     }
@@ -172,14 +173,20 @@ pub(super) async fn send(
 }
 
 impl WgMessage {
-    async fn send(self, call: &Call, id: InstanceId, phone: String) -> Result<Sent, ApiError> {
+    async fn send(
+        self,
+        call: &Call,
+        id: InstanceId,
+        phone: String,
+        terms: SendTerms,
+    ) -> Result<Sent, ApiError> {
         let quoted = self.quote.filter(|quote| !quote.is_empty());
         let quoted = quoted.map(|quote| message_id(&quote).to_owned());
         let text = self.body.unwrap_or_default();
         let kind = match self.kind {
             WgMessageKind::Text => {
                 let content = Compose::Text(ComposeText { text, quoted, ..ComposeText::default() });
-                let message = SendMessage { phone, content, terms: SendTerms::default() };
+                let message = SendMessage { phone, content, terms };
                 let send = move |call: Call| async move {
                     call.services().messages.send_message(&call.caller, id, message).await
                 };
@@ -204,7 +211,7 @@ impl WgMessage {
             mime_type: media.mimetype,
             kind: Some(kind),
             quoted,
-            terms: SendTerms::default(),
+            terms,
         };
         let send = move |call: Call| async move {
             call.services().messages.send_media(&call.caller, id, message).await
@@ -242,7 +249,7 @@ impl WgSentMessage {
             own_id: sent.id,
             ack: u8::from(sent.progress == Progress::Sent),
             has_media,
-            media_key: has_media.then(|| key.clone()),
+            media_key: if has_media { key.clone() } else { String::new() },
             id: key,
             body,
             kind: match kind {

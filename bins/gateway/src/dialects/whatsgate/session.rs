@@ -9,11 +9,11 @@ use webhook::session_webhook;
 
 use super::access::Refused;
 use super::settings::hook;
-use super::text::{SessionStatus, chat_id, date, instance_of, session_number};
+use super::text::{SessionStatus, WgNumber, chat_id, date, instance_of, session_number};
 use crate::error::ApiError;
 use crate::extract::{Call, JsonBody};
 use crate::field;
-use crate::forms::{HookUrl, Hundred, Name, PhoneNumberOrNone, SessionPage, SessionWord};
+use crate::forms::{HookUrl, HundredOrText, Name, PhoneNumberOrNone, SessionPage, SessionWord};
 use crate::language::Language;
 use crate::public;
 
@@ -66,11 +66,11 @@ pub(super) struct WgList {
     #[schema(value_type = Option<SessionWord>)]
     status: Option<String>,
     /// Sessions of a page, 100 at most.
-    #[schema(value_type = Option<Hundred>)]
-    page_cnt: Option<u64>,
+    #[schema(value_type = Option<HundredOrText>)]
+    page_cnt: Option<WgNumber>,
     /// From 1.
     #[schema(value_type = Option<SessionPage>)]
-    page: Option<u64>,
+    page: Option<WgNumber>,
 }
 
 /// A session.
@@ -261,8 +261,8 @@ pub(super) async fn list(
     request: HttpRequest,
     JsonBody(query): JsonBody<WgList>,
 ) -> Result<web::Json<WgSessions>, ApiError> {
-    let count = within("page_cnt", query.page_cnt.unwrap_or(MOST), MOST)?;
-    let page = within("page", query.page.unwrap_or(1), MAX_INSTANCES)?;
+    let count = within("page_cnt", WgNumber::or("page_cnt", query.page_cnt.clone(), MOST)?, MOST)?;
+    let page = within("page", WgNumber::or("page", query.page.clone(), 1)?, MAX_INSTANCES)?;
     let found = query.found(&call).await?;
     let elements = found.len() as u64;
     let mut data = Vec::new();

@@ -126,7 +126,7 @@ async fn what_is_wrong_is_told_in_its_words() {
         ("sessions-get", json!({"page_cnt": 101})),
         ("sessions-get", json!({"page": 0})),
         ("sessions-get", json!({"pages": 1})),
-        ("events-get", json!({})),
+        ("events-get", json!({"page": "x"})),
     ] {
         refused(&call(&app, command, body).await, 400, "Bad Request");
     }
@@ -261,9 +261,9 @@ async fn messages_of_every_type_are_sent() {
         let mut body = json!({"WhatsappID": session});
         body[name] = key.clone();
         let file = call(&app, command, body).await.expect(200);
-        assert_eq!((&file["result"], &file["data"]["data"]), (&json!("OK"), &json!(PNG)));
+        assert_eq!((&file["result"], &file["media"]["data"]), (&json!("OK"), &json!(PNG)));
         assert_eq!(
-            (&file["data"]["mimetype"], &file["data"]["filename"]),
+            (&file["media"]["mimetype"], &file["media"]["filename"]),
             (&json!("image/png"), &json!("a.png"))
         );
     }
@@ -281,7 +281,7 @@ async fn a_large_file_comes_in_one_piece() {
     let sent = call(&app, "send", body).await.expect(200);
     let body = json!({"WhatsappID": session, "MessageID": sent["result"]["id"]});
     let file = call(&app, "get-messagemedia", body).await.expect(200);
-    assert_eq!(STANDARD.decode(file["data"]["data"].as_str().unwrap()).unwrap(), bytes);
+    assert_eq!(STANDARD.decode(file["media"]["data"].as_str().unwrap()).unwrap(), bytes);
     app.stop().await;
 }
 
@@ -312,7 +312,60 @@ async fn chats_are_shown_and_numbers_checked() {
     })
     .await;
     let found = chats["data"].as_array().unwrap().iter().find(|chat| chat["id"] == format!("{BOB}@c.us"));
-    assert!(found.expect("Bob")["timestamp"].is_i64(), "{chats}");
+    let found = found.expect("Bob");
+    assert!(found["timestamp"].is_i64(), "{chats}");
+    let fields = [
+        "archived",
+        "id",
+        "isGroup",
+        "isMuted",
+        "isReadOnly",
+        "muteExpiration",
+        "name",
+        "pinned",
+        "timestamp",
+        "unreadCount",
+    ];
+    assert_eq!((keys(found), &found["unreadCount"]), (fields.to_vec(), &json!(0)));
+    groups_are_described(&app, &session).await;
+    app.stop().await;
+}
+
+async fn groups_are_described(app: &TestApp, session: &str) {
+    let id = instance(app).await;
+    let body = json!({"name": "Test group", "participants": [BOB]});
+    let made = app.client().post(&format!("/api/whatsapp/{id}/groups"), body).await.expect(200);
+    app.client().call(&format!("/api/instances/{id}/contacts/import")).await.expect(200);
+    let jid = made["id"].as_str().expect("an id");
+    let chats = call(app, "get-chats", json!({"WhatsappID": session})).await.expect(200);
+    let group = chats["data"].as_array().unwrap().iter().find(|chat| chat["id"] == jid);
+    let described = &group.expect("the group")["groupMetadata"];
+    assert_eq!(keys(described), ["creation", "id", "owner", "participants", "size"]);
+    assert_eq!((&described["id"], &described["size"]), (&json!(jid), &json!(2)));
+    let members = described["participants"].as_array().unwrap();
+    assert!(members.iter().all(|member| keys(member) == ["id", "isAdmin", "isSuperAdmin"]), "{described}");
+    assert_eq!(members.iter().filter(|member| member["isSuperAdmin"] == true).count(), 1);
+}
+
+#[tokio::test]
+async fn events_of_all_sessions_are_told_together() {
+    let app = TestApp::start().await;
+    let alice = linked(&app, None).await;
+    let created = call(&app, "session-create", json!({"name": "Carol"})).await.expect(200);
+    let carol = created["data"]["unique_id"].as_str().unwrap().to_owned();
+    let listed = app.client().get("/api/instances").await.expect(200);
+    let is_hers = |instance: &&Value| instance["name"] == "Carol";
+    let id = listed["instances"].as_array().unwrap().iter().find(is_hers).unwrap()["id"].clone();
+    app.link(id.as_str().unwrap(), "15550100003").await;
+    let ready = until("both are ready", || async {
+        let all = call(&app, "events-get", json!({"action": "ready"})).await.expect(200);
+        (all["elements"] == 2).then_some(all)
+    })
+    .await;
+    let told: Vec<_> = ready["data"].as_array().unwrap().iter().map(|event| &event["whatsapp_id"]).collect();
+    assert_eq!(told, [&json!(alice), &json!(carol)]);
+    let one = call(&app, "events-get", json!({"action": "ready", "WhatsappID": carol})).await.expect(200);
+    assert_eq!((&one["elements"], &one["data"][0]), (&json!(1), &ready["data"][1]));
     app.stop().await;
 }
 
@@ -340,14 +393,34 @@ async fn events_are_called_back_until_their_receipt_comes() {
     let sent = receiver.wait_for_call(|call| action(call, "sent")).await;
     assert_eq!(sent.body["event_data"]["message"]["body"], "yo");
     receiver.wait_for_call(|call| action(call, "ack")).await;
+    // What was answered at once is not told so.
+    let body = json!({"WhatsappID": session, "recipient": {"id": BOB}, "message": {"body": "now"}});
+    let now = call(&app, "send", body).await.expect(200);
+    let of_now =
+        |call: &crate::receiver::Call| call.body["event_data"]["message"]["id"] == now["result"]["id"];
+    let made = receiver.wait_for_call(|call| of_now(call) && !action(call, "ack")).await;
+    assert_eq!(made.body["event_action"], "create");
 
     let page =
         call(&app, "events-get", json!({"WhatsappID": session, "action": "message"})).await.expect(200);
     assert_eq!((&page["elements"], &page["data"][0]), (&json!(1), &message.body));
-    let all = call(&app, "events-get", json!({"page_cnt": 2})).await.expect(200);
-    assert_eq!(all["elements"], 2);
+    assert_eq!((&page["pages"], &page["page"]), (&json!(1), &json!(1)));
+    let all = call(&app, "events-get", json!({"page_cnt": "2", "page": "1"})).await.expect(200);
+    assert_eq!(all["data"].as_array().unwrap().len(), 2);
+    let elements = all["elements"].as_u64().unwrap();
+    assert!(elements > 2 && all["pages"] == elements.div_ceil(2), "{all}");
+    // Whoever goes on from the date of an event gets that second and what is later.
+    let date = message.body["event_date"].clone();
+    let later = call(&app, "events-get", json!({"date": date, "page_cnt": 100})).await.expect(200);
+    let told = later["data"].as_array().unwrap();
+    assert!(
+        told.contains(&message.body)
+            && told.iter().all(|event| event["event_date"].as_str() >= date.as_str())
+    );
     let second = call(&app, "events-get", json!({"page_cnt": 1, "page": 2})).await.expect(200);
     assert_eq!(second["data"][0], all["data"][1]);
+    assert_eq!(message.body["event_data"]["message"]["to"], format!("{ALICE}@c.us"));
+    assert_eq!(message.body["status_code"], Value::Null);
     let past = call(&app, "events-get", json!({"date": "2099-01-01"})).await.expect(200);
     assert_eq!(past["elements"], 0);
     for body in [json!({"date": "soon"}), json!({"page_cnt": 101}), json!({"page": 101})] {
@@ -379,7 +452,7 @@ async fn a_page_of_long_events_is_asked_for_in_smaller_ones() {
     assert!(answer.body["message"].as_str().unwrap().contains("page_cnt"), "{answer:?}");
     let mut seen = 0;
     for page in 1..=3 {
-        seen += call(&app, "events-get", ask(8, page)).await.expect(200)["elements"].as_u64().unwrap();
+        seen += call(&app, "events-get", ask(8, page)).await.expect(200)["data"].as_array().unwrap().len();
     }
     assert_eq!(seen, 24);
     app.stop().await;

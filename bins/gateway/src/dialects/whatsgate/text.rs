@@ -1,5 +1,6 @@
 //! How this API writes ids, times and states.
 
+use serde::Deserialize;
 use services::{InstanceView, Status};
 use storage::{InstanceId, Timestamp};
 
@@ -30,6 +31,31 @@ pub(super) fn chat_id(jid: &str) -> String {
 /// The WhatsApp id in the name of a message, `true_79001234567@c.us_3EB0…`; one that stands alone is it.
 pub(super) fn message_id(name: &str) -> &str {
     name.splitn(3, '_').nth(2).map_or(name, |rest| rest.split('_').next().unwrap_or(rest))
+}
+
+/// A whole number, as one or as text: programs write both.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum WgNumber {
+    Number(u64),
+    Text(String),
+}
+
+impl WgNumber {
+    /// The number that a field holds; what it is without one.
+    ///
+    /// # Errors
+    /// 400 for a text that is none.
+    pub(super) fn or(field: &'static str, given: Option<Self>, default: u64) -> Result<u64, ApiError> {
+        match given {
+            Some(Self::Number(number)) => Ok(number),
+            Some(Self::Text(text)) if text.is_empty() => Ok(default),
+            Some(Self::Text(text)) => text.parse().map_err(|_| {
+                ApiError::invalid(format!("{field:?} must be a whole number.")).with_field(field)
+            }),
+            None => Ok(default),
+        }
+    }
 }
 
 /// What a session does.

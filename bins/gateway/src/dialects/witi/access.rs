@@ -135,6 +135,10 @@ pub(super) struct Failed {
     status: u8,
     success: bool,
     sucesso: bool,
+    /// Where a command that sends tells its message.
+    message: Option<&'static str>,
+    /// Where a command about somebody tells their profile.
+    mensagem: Option<&'static str>,
     error: String,
     /// For programs: it stays.
     code: &'static str,
@@ -159,6 +163,8 @@ impl Failed {
             status: 0,
             success: false,
             sucesso: false,
+            message: None,
+            mensagem: None,
             error: error.message().to_owned(),
             code: error.code(),
             field: error.field().map(str::to_owned),

@@ -1,14 +1,18 @@
 //! Whom the account knows, and the chats with them.
 
-use actix_web::web;
+use std::collections::HashMap;
+
+use actix_web::{HttpRequest, web};
 use serde::Serialize;
-use services::MAX_PAGE;
-use storage::{Contact, ContactQuery, InstanceId, Timestamp};
+use services::{MAX_FOUND, MAX_PAGE};
+use storage::{Clock, Contact, ContactQuery, InstanceId, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Opened, Refused};
+use super::key::Kept;
 use crate::error::ApiError;
 use crate::extract::{Call, FromQuery, Parameters, Query};
+use crate::public;
 
 /// `chats.aspx` and `contacts.aspx`.
 #[derive(IntoParams)]
@@ -42,10 +46,10 @@ pub(super) struct WitiChat {
     jid: String,
     name: String,
     spam: bool,
-    /// How many messages in it are unread; that isn't known.
-    count: Option<u64>,
-    /// Until when it makes no noise, in Unix seconds; 0 while it does.
-    mute: i64,
+    /// How many messages in it are unread; more than 100 are not counted.
+    count: u64,
+    /// Until when it makes no noise, in Unix seconds; empty while it does.
+    mute: String,
     /// When something was last written in it, in Unix seconds.
     t: i64,
     archive: bool,
@@ -58,38 +62,6 @@ pub(super) struct WitiChat {
     last_update: Timestamp,
 }
 
-/// Somebody whom the account knows.
-#[derive(Serialize, ToSchema)]
-pub(super) struct WitiContact {
-    #[schema(example = "5511987654321@s.whatsapp.net")]
-    jid: String,
-    /// By the address book, by WhatsApp, by themselves, or their number.
-    name: String,
-    /// The name that they gave themselves.
-    notify: String,
-    /// The first word of their name.
-    short: String,
-    /// Where their picture is; empty where that isn't known.
-    picture: String,
-}
-
-impl WitiContact {
-    fn of(contact: Contact) -> Self {
-        Self {
-            name: contact.name().to_owned(),
-            short: short(contact.name()),
-            notify: contact.push_name.unwrap_or_default(),
-            picture: contact.picture.unwrap_or_default(),
-            jid: contact.jid,
-        }
-    }
-}
-
-/// The first word of a name.
-pub(super) fn short(name: &str) -> String {
-    name.split_whitespace().next().unwrap_or_default().to_owned()
-}
-
 impl WitiChat {
     /// `None` of somebody with whom nothing was written.
     fn of(contact: Contact) -> Option<Self> {
@@ -97,8 +69,8 @@ impl WitiChat {
         Some(Self {
             name: contact.name().to_owned(),
             spam: false,
-            count: None,
-            mute: contact.muted_until.map_or(0, Timestamp::seconds),
+            count: 0,
+            mute: contact.muted_until.map_or_else(String::new, |until| until.seconds().to_string()),
             t: last.seconds(),
             archive: contact.archived,
             modify_tag: contact.updated_at.millis().to_string(),
@@ -112,37 +84,44 @@ impl WitiChat {
 /// How many chats there are.
 pub(super) async fn count<S>(call: &Call<S>, instance: InstanceId) -> Result<u64, ApiError> {
     let mut count = 0;
-    each(call, instance, |_| {
-        count += 1;
-        true
-    })
-    .await?;
+    each(call, instance, |_| count += 1).await?;
     Ok(count)
 }
 
-/// Goes through the chats until it is enough.
+/// Goes through the chats.
 async fn each<S>(
     call: &Call<S>,
     instance: InstanceId,
-    mut goes_on: impl FnMut(WitiChat) -> bool,
+    mut see: impl FnMut(WitiChat),
 ) -> Result<(), ApiError> {
     let mut query = ContactQuery { limit: MAX_PAGE, ..ContactQuery::default() };
     loop {
         let page = call.services().contacts.stored(&call.caller, instance, &query).await?;
         query.skip += page.items.len() as u64;
         let is_last = !page.has_more || page.items.is_empty();
-        for chat in page.items.into_iter().filter_map(WitiChat::of) {
-            if !goes_on(chat) {
-                return Ok(());
-            }
-        }
+        page.items.into_iter().filter_map(WitiChat::of).for_each(&mut see);
         if is_last {
             return Ok(());
         }
     }
 }
 
-/// The chats of the account, by name.
+/// How many messages are unread in each of the chats that were written in last, as many as these.
+async fn unread(call: &Call<Opened>, chats: usize) -> Result<HashMap<String, u64>, ApiError> {
+    let (mut unread, mut after) = (HashMap::new(), None);
+    while unread.len() < chats {
+        let events = &call.services().events;
+        let page = events.chats(&call.caller, call.subject.id, after, MAX_FOUND).await?;
+        unread.extend(page.items.into_iter().map(|chat| (chat.chat, chat.unread)));
+        match page.next.filter(|_| page.has_more) {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    Ok(unread)
+}
+
+/// The chats of the account, those first that were written in last.
 #[utoipa::path(
     get,
     path = "/chats.aspx",
@@ -155,16 +134,116 @@ pub(super) async fn chats(
     call: Call<Opened>,
     Query(window): Query<WitiWindow>,
 ) -> Result<web::Json<Vec<WitiChat>>, ApiError> {
-    let (mut skip, mut chats) = (window.skip, Vec::new());
-    each(&call, call.subject.id, |chat| {
-        match skip {
-            0 => chats.push(chat),
-            _ => skip -= 1,
+    let mut chats = Vec::new();
+    each(&call, call.subject.id, |chat| chats.push(chat)).await?;
+    chats.sort_by(|one, other| (other.t, &one.jid).cmp(&(one.t, &other.jid)));
+    let place = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    let end = place(window.skip).saturating_add(place(window.limit)).min(chats.len());
+    let unread = unread(&call, end).await?;
+    let shown = chats.into_iter().take(end).skip(place(window.skip)).map(|chat| {
+        let count = unread.get(&chat.jid).copied().unwrap_or(0);
+        WitiChat { count, ..chat }
+    });
+    Ok(web::Json(shown.collect()))
+}
+
+/// Somebody whom the account knows, or a group.
+#[derive(Serialize, ToSchema)]
+pub(super) struct WitiContact {
+    #[schema(example = "5511987654321@s.whatsapp.net")]
+    jid: String,
+    /// The name that they gave themselves.
+    notify: String,
+    /// The name that WhatsApp has verified, of a business.
+    verify: String,
+    vname: String,
+    /// The first word of their name.
+    short: String,
+    /// By the address book, by WhatsApp, by themselves, or their number.
+    name: String,
+    /// Where their picture is.
+    picture: String,
+    #[serde(rename = "Lastupdate")]
+    #[schema(value_type = String, format = DateTime)]
+    last_update: Timestamp,
+    /// When something was last written in the chat with them, in Unix seconds; 0 for never.
+    #[serde(rename = "LastMessageTime")]
+    last_message_time: i64,
+    /// Whether WhatsApp has verified them as a business.
+    biz: bool,
+    /// 200 of somebody who has WhatsApp.
+    status: u16,
+    tag: Option<String>,
+    /// Unread messages are counted by `chats.aspx`.
+    #[serde(rename = "Count")]
+    count: u64,
+    #[serde(rename = "Mute")]
+    mute: bool,
+    #[serde(rename = "Spam")]
+    spam: bool,
+    #[serde(rename = "Archive")]
+    archive: bool,
+    #[serde(rename = "isGroup")]
+    is_group: bool,
+}
+
+impl WitiContact {
+    /// `picture` is where their picture is asked for, if it isn't known.
+    pub(super) fn of(contact: Contact, picture: String) -> Self {
+        let verified = contact.verified_name.clone().unwrap_or_default();
+        Self {
+            name: contact.name().to_owned(),
+            short: short(contact.name()),
+            notify: contact.push_name.unwrap_or_default(),
+            vname: verified.clone(),
+            biz: !verified.is_empty(),
+            verify: verified,
+            picture: contact.picture.unwrap_or(picture),
+            last_update: contact.updated_at,
+            last_message_time: contact.last_activity.map_or(0, Timestamp::seconds),
+            status: 200,
+            tag: None,
+            count: 0,
+            mute: contact.muted_until.is_some_and(|until| until > Clock::system().now()),
+            spam: false,
+            archive: contact.archived,
+            is_group: contact.is_group,
+            jid: contact.jid,
         }
-        (chats.len() as u64) < window.limit
-    })
-    .await?;
-    Ok(web::Json(chats))
+    }
+
+    /// Somebody of whom nothing is stored.
+    pub(super) fn unknown(jid: String, is_group: bool) -> Self {
+        Self {
+            jid,
+            notify: String::new(),
+            verify: String::new(),
+            vname: String::new(),
+            short: String::new(),
+            name: String::new(),
+            picture: String::new(),
+            last_update: Clock::system().now(),
+            last_message_time: 0,
+            biz: false,
+            status: 200,
+            tag: None,
+            count: 0,
+            mute: false,
+            spam: false,
+            archive: false,
+            is_group,
+        }
+    }
+
+    /// Shows this picture, and this verified name of a business.
+    pub(super) fn shown(self, picture: Option<String>, is_business: bool) -> Self {
+        Self { picture: picture.unwrap_or_default(), biz: self.biz || is_business, ..self }
+    }
+}
+
+/// The first word of a name.
+fn short(name: &str) -> String {
+    name.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
 /// The contacts of the account, by name.
@@ -178,10 +257,18 @@ pub(super) async fn chats(
 )]
 pub(super) async fn contacts(
     call: Call<Opened>,
+    request: HttpRequest,
     Query(window): Query<WitiWindow>,
 ) -> Result<web::Json<Vec<WitiContact>>, ApiError> {
     let WitiWindow { limit, skip } = window;
+    let id = call.subject.id;
+    let wid = Kept::of(&call, id).await?.wid;
     let query = ContactQuery { limit, skip, ..ContactQuery::default() };
-    let page = call.services().contacts.stored(&call.caller, call.subject.id, &query).await?;
-    Ok(web::Json(page.items.into_iter().map(WitiContact::of).collect()))
+    let page = call.services().contacts.stored(&call.caller, id, &query).await?;
+    let shown = page.items.into_iter().map(|contact| {
+        let path = format!("/get_picture.aspx?WID={wid}&jid={}", contact.jid);
+        let picture = public::address(call.public_url(), &request, &path);
+        WitiContact::of(contact, picture)
+    });
+    Ok(web::Json(shown.collect()))
 }

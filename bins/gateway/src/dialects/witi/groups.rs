@@ -1,17 +1,25 @@
 //! Groups of instances, over which what is asked is spread. A group is whatever keys somebody names together.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::web;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use services::ServiceError;
 use storage::InstanceId;
+use tokio::time::Instant;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::access::{Group, Refused};
-use super::people::{WitiPerson, WitiProfile};
+use super::chats::WitiContact;
+use super::people::seen;
 use crate::error::ApiError;
 use crate::extract::{Call, JsonBody};
+use crate::forms::Recipient;
+
+/// People whom one call may ask about: each is a question to WhatsApp.
+const MOST_PEOPLE: usize = 100;
 
 /// Whose turn it is: each question goes to the next instance.
 static TURN: AtomicUsize = AtomicUsize::new(0);
@@ -24,14 +32,34 @@ pub(super) struct WitiGroup {
     info: WitiGroupInfo,
 }
 
+/// What became of a command.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct WitiOutcome {
+pub(super) struct WitiOutcome {
     /// 0 when it was done.
     codigo_resultado: u8,
     mensagem: String,
-    /// The group's keys.
+    /// Another one for each command.
+    #[schema(example = "7bd11041-196e-3a38-bc26-4aa81437cd38")]
     chave: String,
+    /// Nothing is charged here.
+    cobrado: bool,
+    valor_cobrado: f64,
+    #[serde(rename = "ElapsedTimeMS")]
+    elapsed_ms: u64,
+}
+
+impl WitiOutcome {
+    fn new(began: Instant, mensagem: String) -> Self {
+        Self {
+            codigo_resultado: 0,
+            mensagem,
+            chave: Uuid::new_v4().to_string(),
+            cobrado: false,
+            valor_cobrado: 0.0,
+            elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -40,9 +68,11 @@ struct WitiGroupInfo {
     gid: String,
     #[serde(rename = "WIDs")]
     wids: Vec<String>,
-    /// `active` while one of its instances is connected.
+    #[serde(rename = "APIURL")]
+    api_url: Option<String>,
+    /// 1 while one of its instances is connected, else 0.
     #[serde(rename = "Status")]
-    status: &'static str,
+    status: u8,
     instancias: Vec<WitiMember>,
 }
 
@@ -55,6 +85,46 @@ struct WitiMember {
     status: &'static str,
 }
 
+/// `query_profile.aspx` of a group.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WitiPeople {
+    /// JIDs, or numbers in any usual notation; one may stand by itself.
+    number: WitiNumbers,
+    /// Whether to ask for their pictures, too.
+    #[serde(default = "yes", rename = "queryPicture")]
+    query_picture: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One number, or several.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum WitiNumbers {
+    One(#[schema(value_type = Recipient)] String),
+    Several(#[schema(value_type = Vec<Recipient>)] Vec<String>),
+}
+
+/// What can be seen of somebody, or why nothing can.
+#[derive(Serialize, ToSchema)]
+struct WitiPersonSeen {
+    number: String,
+    sucesso: bool,
+    mensagem: Option<WitiContact>,
+}
+
+/// What can be seen of people.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct WitiProfiles {
+    resultado: WitiOutcome,
+    /// In the order in which they were named.
+    profiles: Vec<WitiPersonSeen>,
+}
+
 /// The group, and how its instances stand.
 #[utoipa::path(
     get,
@@ -64,7 +134,35 @@ struct WitiMember {
     responses((status = 200, description = "The group.", body = WitiGroup), Refused)
 )]
 pub(super) async fn getstatus(call: Call<Group>) -> Result<web::Json<WitiGroup>, ApiError> {
-    Ok(web::Json(WitiGroup::of(&call, String::new()).await?))
+    let began = Instant::now();
+    let (mut instancias, mut can_restore) = (Vec::new(), 0);
+    for (wid, id) in &call.subject.0 {
+        let view = match call.services().instances.find(&call.caller, *id).await {
+            Ok(view) => view,
+            // Deleted since its key was looked up.
+            Err(ServiceError::NotFound { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let (connected, status) = (view.connection.ready(), view.connection.status.as_str());
+        can_restore += usize::from(!connected && view.instance.jid.is_some());
+        instancias.push(WitiMember { wid: wid.clone(), connected, status });
+    }
+    let (all, connected) = (instancias.len(), instancias.iter().filter(|member| member.connected).count());
+    let disconnected = all - connected - can_restore;
+    let mensagem = format!(
+        "{all} instances. Connected={connected}, canRestore={can_restore}, disconnected={disconnected}"
+    );
+    let wids: Vec<_> = call.subject.0.iter().map(|(wid, _)| wid.clone()).collect();
+    Ok(web::Json(WitiGroup {
+        resultado: WitiOutcome::new(began, mensagem),
+        info: WitiGroupInfo {
+            gid: wids.join(","),
+            wids,
+            api_url: None,
+            status: u8::from(connected > 0),
+            instancias,
+        },
+    }))
 }
 
 /// Connects the instances of the group.
@@ -73,9 +171,10 @@ pub(super) async fn getstatus(call: Call<Group>) -> Result<web::Json<WitiGroup>,
     path = "/witime/group/Start.aspx",
     tag = "witi",
     security(("gid" = [])),
-    responses((status = 200, description = "The group.", body = WitiGroup), Refused)
+    responses((status = 200, description = "They are begun.", body = WitiOutcome), Refused)
 )]
-pub(super) async fn start(call: Call<Group>) -> Result<web::Json<WitiGroup>, ApiError> {
+pub(super) async fn start(call: Call<Group>) -> Result<web::Json<WitiOutcome>, ApiError> {
+    let began = Instant::now();
     let start = |call: Call<Group>| async move {
         for (_, id) in &call.subject.0 {
             call.services().instances.resume(&call.caller, *id).await?;
@@ -83,7 +182,8 @@ pub(super) async fn start(call: Call<Group>) -> Result<web::Json<WitiGroup>, Api
         Ok(())
     };
     call.clone().complete(start).await?;
-    Ok(web::Json(WitiGroup::of(&call, "started".to_owned()).await?))
+    let (gid, count) = (gid(&call), call.subject.0.len());
+    Ok(web::Json(WitiOutcome::new(began, format!("GID {gid} started successfully. {count} wids"))))
 }
 
 /// Ends the connections of the group's instances, which stay linked.
@@ -92,9 +192,10 @@ pub(super) async fn start(call: Call<Group>) -> Result<web::Json<WitiGroup>, Api
     path = "/witime/group/End.aspx",
     tag = "witi",
     security(("gid" = [])),
-    responses((status = 200, description = "The group.", body = WitiGroup), Refused)
+    responses((status = 200, description = "They have ended.", body = WitiOutcome), Refused)
 )]
-pub(super) async fn end(call: Call<Group>) -> Result<web::Json<WitiGroup>, ApiError> {
+pub(super) async fn end(call: Call<Group>) -> Result<web::Json<WitiOutcome>, ApiError> {
+    let began = Instant::now();
     let end = |call: Call<Group>| async move {
         for (_, id) in &call.subject.0 {
             call.services().instances.pause(&call.caller, *id).await?;
@@ -102,24 +203,55 @@ pub(super) async fn end(call: Call<Group>) -> Result<web::Json<WitiGroup>, ApiEr
         Ok(())
     };
     call.clone().complete(end).await?;
-    Ok(web::Json(WitiGroup::of(&call, "ended".to_owned()).await?))
+    let gid = gid(&call);
+    Ok(web::Json(WitiOutcome::new(began, format!("GID {gid} successfully terminated"))))
 }
 
-/// What can be seen of somebody, asked through one of the group's connected instances.
+/// What can be seen of people, each asked for through one of the group's connected instances.
 #[utoipa::path(
     post,
     path = "/witime/group/query_profile.aspx",
     tag = "witi",
     security(("gid" = [])),
-    request_body = WitiPerson,
-    responses((status = 200, description = "Their profile.", body = WitiProfile), Refused)
+    request_body = WitiPeople,
+    responses((status = 200, description = "Their profiles.", body = WitiProfiles), Refused)
 )]
 pub(super) async fn group_profile(
     call: Call<Group>,
-    JsonBody(body): JsonBody<WitiPerson>,
-) -> Result<web::Json<WitiProfile>, ApiError> {
-    let id = next(&call).await?;
-    Ok(web::Json(WitiProfile::of(&call, id, &body.number).await?))
+    JsonBody(body): JsonBody<WitiPeople>,
+) -> Result<web::Json<WitiProfiles>, ApiError> {
+    let began = Instant::now();
+    let numbers = match body.number {
+        WitiNumbers::One(number) => vec![number],
+        WitiNumbers::Several(numbers) => numbers,
+    };
+    if numbers.is_empty() || numbers.len() > MOST_PEOPLE {
+        let message = format!("\"number\" must have 1 to {MOST_PEOPLE} numbers.");
+        return Err(ApiError::invalid(message).with_field("number"));
+    }
+    let (mut profiles, mut outcomes) = (Vec::new(), BTreeMap::new());
+    for number in numbers {
+        let id = next(&call).await?;
+        let mensagem = match seen(&call, id, &number).await {
+            Ok(contact) if body.query_picture => Some(contact),
+            Ok(contact) => Some(contact.shown(None, false)),
+            // Whoever has no WhatsApp is no reason to say nothing about the others.
+            Err(error) if error.field().is_some() => None,
+            Err(error) => return Err(error),
+        };
+        let sucesso = mensagem.is_some();
+        *outcomes.entry(if sucesso { "200" } else { "404" }).or_insert(0) += 1;
+        profiles.push(WitiPersonSeen { number, sucesso, mensagem });
+    }
+    let outcomes = serde_json::to_string(&outcomes).unwrap_or_default();
+    let resultado = WitiOutcome::new(began, format!("{} profiles queried. {outcomes}", profiles.len()));
+    Ok(web::Json(WitiProfiles { resultado, profiles }))
+}
+
+/// What the group is called: by all of its keys.
+fn gid(call: &Call<Group>) -> String {
+    let wids: Vec<_> = call.subject.0.iter().map(|(wid, _)| wid.as_str()).collect();
+    wids.join(",")
 }
 
 /// The connected instance whose turn it is; where none is, the first, which says why.
@@ -132,32 +264,4 @@ async fn next(call: &Call<Group>) -> Result<InstanceId, ApiError> {
         }
     }
     all.first().map(|(_, id)| *id).ok_or_else(|| ApiError::not_found("The group has no instances."))
-}
-
-impl WitiGroup {
-    async fn of(call: &Call<Group>, mensagem: String) -> Result<Self, ApiError> {
-        let mut instancias = Vec::new();
-        for (wid, id) in &call.subject.0 {
-            let status = match call.services().instances.status(&call.caller, *id).await {
-                Ok(status) => status,
-                // Deleted since its key was looked up.
-                Err(ServiceError::NotFound { .. }) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            let (connected, status) = (status.ready(), status.status.as_str());
-            instancias.push(WitiMember { wid: wid.clone(), connected, status });
-        }
-        let wids: Vec<_> = call.subject.0.iter().map(|(wid, _)| wid.clone()).collect();
-        let gid = wids.join(",");
-        let is_active = instancias.iter().any(|member| member.connected);
-        Ok(Self {
-            resultado: WitiOutcome { codigo_resultado: 0, mensagem, chave: gid.clone() },
-            info: WitiGroupInfo {
-                gid,
-                wids,
-                status: if is_active { "active" } else { "inactive" },
-                instancias,
-            },
-        })
-    }
 }

@@ -11,7 +11,9 @@ use super::access::{Opened, Refused};
 use crate::error::ApiError;
 use crate::extract::{Call, JsonBody, LargeJsonBody, bytes_of};
 use crate::field;
-use crate::forms::{Caption, FileContent, FileName, FileUrl, MessageIds, PhoneNumber, Recipient, Words};
+use crate::forms::{
+    Caption, FileContent, FileKind, FileName, FileUrl, MessageIds, PhoneNumber, Recipient, Words,
+};
 use crate::public;
 
 /// `send_message.aspx`.
@@ -36,25 +38,17 @@ pub(super) struct WitiFile {
     caption: Option<String>,
     #[schema(value_type = Option<FileUrl>)]
     url: Option<String>,
-    /// As what it is sent; without it, as its content says.
+    /// As what it is sent: `image`, `file`, `audio`, `video`, or the type of the file such as `image/jpeg`. Without it, as
+    /// its content says.
     #[serde(rename = "type")]
-    kind: Option<WitiFileKind>,
+    #[schema(value_type = Option<FileKind>)]
+    kind: Option<String>,
     #[schema(value_type = Option<FileName>)]
     filename: Option<String>,
     /// What it is; its content is believed rather.
     mimetype: Option<String>,
     #[schema(value_type = Option<FileContent>)]
     base64: Option<String>,
-}
-
-/// As what a file is sent.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum WitiFileKind {
-    Image,
-    File,
-    Audio,
-    Video,
 }
 
 /// `send_contact.aspx`: a card, or the number that one is made of.
@@ -109,9 +103,9 @@ struct WitiFileMessage {
     message_id: String,
     /// Where the file is to be had for a week, without a credential.
     url: String,
-    /// A small picture of it, where there is one; here there is none.
+    /// A small picture of it in base64; empty, as there is none here.
     #[serde(rename = "jpegThumbnail")]
-    thumbnail: Option<String>,
+    thumbnail: &'static str,
 }
 
 /// That it was done.
@@ -210,13 +204,16 @@ pub(super) async fn send_message_file(
     let (sent, link) = call.clone().complete(send).await.map_err(ApiError::named(named))?;
     let path = link.map(|link| format!("/media/{}", link.token));
     let url = path.map(|path| public::address(call.public_url(), &request, &path)).unwrap_or_default();
-    let message = WitiFileMessage { message_id: sent.id, url, thumbnail: None };
+    let message = WitiFileMessage { message_id: sent.id, url, thumbnail: "" };
     Ok(web::Json(WitiFileSent { success: true, message }))
 }
 
 impl WitiFile {
     async fn into_send(self, call: &Call<Opened>) -> Result<SendMedia, ApiError> {
-        let source = match (self.url, self.base64) {
+        let kind = self.kind.as_deref().filter(|kind| !kind.is_empty()).map(kind_of).transpose()?;
+        let is_type = |kind: &String| kind.contains('/');
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let source = match (given(self.url), given(self.base64)) {
             (Some(url), None) => MediaGiven::Url(url),
             (None, Some(text)) => {
                 let bytes = bytes_of(&text, "base64")?;
@@ -229,22 +226,31 @@ impl WitiFile {
                 return Err(ApiError::invalid(message).with_field("url"));
             }
         };
-        let kind = self.kind.map(|kind| match kind {
-            WitiFileKind::Image => MediaKind::Image,
-            WitiFileKind::File => MediaKind::Document,
-            WitiFileKind::Audio => MediaKind::Audio,
-            WitiFileKind::Video => MediaKind::Video,
-        });
         Ok(SendMedia {
             phone: self.number,
             source,
             caption: self.caption,
             file_name: self.filename.filter(|name| !name.is_empty()),
-            mime_type: self.mimetype,
+            mime_type: given(self.mimetype).or(self.kind.filter(is_type)),
             kind,
             quoted: None,
             terms: SendTerms::default(),
         })
+    }
+}
+
+/// As what a file is sent: this API says it by a word, or by the type of the file.
+fn kind_of(kind: &str) -> Result<MediaKind, ApiError> {
+    match kind.split('/').next().unwrap_or(kind) {
+        "image" => Ok(MediaKind::Image),
+        "audio" => Ok(MediaKind::Audio),
+        "video" => Ok(MediaKind::Video),
+        "file" | "document" | "application" | "text" => Ok(MediaKind::Document),
+        _ => {
+            let message =
+                "\"type\" is image, file, audio or video, or the type of the file such as image/jpeg.";
+            Err(ApiError::invalid(message).with_field("type"))
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! People: what they show, and what they are shown.
 
-use actix_web::web;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use services::{ChatState, Profile};
 use storage::{ContactQuery, InstanceId};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Opened, Refused};
-use super::chats::short;
+use super::chats::WitiContact;
 use super::messages::{WitiDone, named};
 use crate::error::ApiError;
 use crate::extract::{Call, FromQuery, JsonBody, Parameters, Query};
@@ -76,23 +77,7 @@ pub(super) struct WitiPicture {
 #[derive(Serialize, ToSchema)]
 pub(super) struct WitiProfile {
     sucesso: bool,
-    mensagem: WitiSeen,
-}
-
-#[derive(Serialize, ToSchema)]
-struct WitiSeen {
-    #[schema(example = "5511987654321@s.whatsapp.net")]
-    jid: String,
-    /// The name that they gave themselves.
-    notify: String,
-    /// The first word of their name.
-    short: String,
-    /// Their name in the address book, else the one above.
-    name: String,
-    /// Where WhatsApp has their picture for some time; empty where they show none.
-    picture: String,
-    /// What they say about themselves.
-    status: String,
+    mensagem: WitiContact,
 }
 
 /// Has events tell whether somebody is online, until the connection ends.
@@ -183,45 +168,60 @@ pub(super) async fn query_profile(
     Ok(web::Json(WitiProfile::of(&call, call.subject.id, &body.number).await?))
 }
 
-/// Where somebody's picture is.
+/// Where somebody's picture is. A browser that is to show it is led there.
 #[utoipa::path(
     get,
     path = "/get_picture.aspx",
     tag = "witi",
     security(("wid" = [])),
     params(WitiPictureQuery),
-    responses((status = 200, description = "The picture.", body = WitiPicture), Refused)
+    responses(
+        (status = 200, description = "The picture.", body = WitiPicture),
+        (status = 302, description = "For what asks for an image or a page: where it is."),
+        Refused
+    )
 )]
 pub(super) async fn get_picture(
     call: Call<Opened>,
+    request: HttpRequest,
     Query(query): Query<WitiPictureQuery>,
-) -> Result<web::Json<WitiPicture>, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let names = |field| if field == services::Field::Recipient { "jid" } else { named(field) };
     let profile = call.services().people.profile(&call.caller, call.subject.id, &query.jid).await;
     let profile = profile.map_err(ApiError::named(names))?;
     let picture = profile.picture.map(|picture| picture.url).unwrap_or_default();
-    Ok(web::Json(WitiPicture { jid: query.jid, picture }))
+    let accepted = request.headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    let shows = accepted.is_some_and(|types| types.contains("image/") || types.contains("text/html"));
+    match (shows, picture.is_empty()) {
+        (false, _) => Ok(HttpResponse::Ok().json(WitiPicture { jid: query.jid, picture })),
+        (true, false) => Ok(HttpResponse::Found().insert_header((header::LOCATION, picture)).finish()),
+        (true, true) => Err(ApiError::not_found("They show no picture.")),
+    }
 }
 
 impl WitiProfile {
-    pub(super) async fn of<S>(call: &Call<S>, instance: InstanceId, number: &str) -> Result<Self, ApiError> {
-        let services = call.services();
-        let profile = services.people.profile(&call.caller, instance, number).await;
-        let Profile { person, about, picture, .. } = profile.map_err(ApiError::named(named))?;
-        let jid = person.pn.or(person.lid).map(|jid| jid.to_string()).unwrap_or_default();
-        let search = Some(jid.split('@').next().unwrap_or_default().to_owned());
-        let alike = ContactQuery { search, limit: MOST_ALIKE, ..ContactQuery::default() };
-        let known = services.contacts.stored(&call.caller, instance, &alike).await?;
-        let known = known.items.into_iter().find(|contact| contact.jid == jid);
-        let name = known.as_ref().map(|contact| contact.name().to_owned()).unwrap_or_default();
-        let mensagem = WitiSeen {
-            jid,
-            notify: known.and_then(|contact| contact.push_name).unwrap_or_default(),
-            short: short(&name),
-            name,
-            picture: picture.map(|picture| picture.url).unwrap_or_default(),
-            status: about.unwrap_or_default(),
-        };
-        Ok(Self { sucesso: true, mensagem })
+    async fn of<S>(call: &Call<S>, instance: InstanceId, number: &str) -> Result<Self, ApiError> {
+        Ok(Self { sucesso: true, mensagem: seen(call, instance, number).await? })
     }
+}
+
+/// What can be seen of somebody, and what is stored of them.
+pub(super) async fn seen<S>(
+    call: &Call<S>,
+    instance: InstanceId,
+    number: &str,
+) -> Result<WitiContact, ApiError> {
+    let services = call.services();
+    let profile = services.people.profile(&call.caller, instance, number).await;
+    let Profile { person, picture, business, .. } = profile.map_err(ApiError::named(named))?;
+    let jid = person.pn.or(person.lid).map(|jid| jid.to_string()).unwrap_or_default();
+    let search = Some(jid.split('@').next().unwrap_or_default().to_owned());
+    let alike = ContactQuery { search, limit: MOST_ALIKE, ..ContactQuery::default() };
+    let known = services.contacts.stored(&call.caller, instance, &alike).await?;
+    let known = known.items.into_iter().find(|contact| contact.jid == jid);
+    let contact = match known {
+        Some(contact) => WitiContact::of(contact, String::new()),
+        None => WitiContact::unknown(jid, false),
+    };
+    Ok(contact.shown(picture.map(|picture| picture.url), business.is_some()))
 }

@@ -1,7 +1,7 @@
 //! What `status.aspx` tells.
 
 use serde::Serialize;
-use services::{InstanceView, Status};
+use services::{ConnectionStatus, InstanceView, Status};
 use storage::{ContactQuery, InstanceId, Webhook};
 use utoipa::ToSchema;
 
@@ -25,8 +25,7 @@ impl Standing {
     const CLOSED: Self = Self(11, "WhatsAppAuthenticatedConnectionClosed");
     const NOT_AUTHENTICATED: Self = Self(13, "WhatsAppNotAuthenticated");
 
-    fn of(view: &InstanceView, notes: &Notes) -> Self {
-        let connection = &view.connection;
+    fn of(connection: &ConnectionStatus, is_linked: bool, notes: &Notes) -> Self {
         match connection.status {
             Status::Connected => Self::AUTHENTICATED,
             Status::Qr => Self::QR,
@@ -36,7 +35,7 @@ impl Standing {
             Status::Connecting => Self::OPENING,
             Status::Paused => Self::NO_CONNECTION,
             Status::Disconnected | Status::LoggedOut if notes.closed => Self::NO_CONNECTION,
-            Status::Disconnected if view.instance.jid.is_some() => Self::CLOSED,
+            Status::Disconnected if is_linked => Self::CLOSED,
             Status::Disconnected | Status::LoggedOut => Self::NOT_AUTHENTICATED,
         }
     }
@@ -133,8 +132,9 @@ impl WitiStatus {
         let webhooks = services.webhooks.list(&call.caller, instance).await?;
         let webhook = webhooks.into_iter().find(|webhook| webhook.name == WEBHOOK);
         let files = services.media.usage(&call.caller, instance).await?;
-        let Standing(status, status_string) = standing.unwrap_or_else(|| Standing::of(&view, &kept.notes));
         let linked = view.instance.jid.is_some();
+        let Standing(status, status_string) =
+            standing.unwrap_or_else(|| Standing::of(&view.connection, linked, &kept.notes));
         Ok(Self {
             status,
             status_string,
@@ -200,5 +200,36 @@ impl WitiFolder {
         let sub = |name: &str, bytes, files| Self { name: name.to_owned(), bytes, files, subs: None };
         let subs = vec![sub("media", bytes, files), sub("profile", 0, 0), sub("thumb", 0, 0)];
         Self { subs: Some(subs), ..sub(name, bytes, files) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(status: Status, socket: bool) -> ConnectionStatus {
+        ConnectionStatus { status, cause: None, has_qr: false, socket, retry_at: None }
+    }
+
+    /// The numbers and the spellings of the documentation.
+    #[test]
+    fn every_state_has_its_documented_number_and_name() {
+        let (open, closed) = (Notes::default(), Notes { closed: true, ..Notes::default() });
+        for (status, socket, is_linked, notes, number, name) in [
+            (Status::Paused, false, true, &open, 0, "noConnection"),
+            (Status::Disconnected, false, true, &closed, 0, "noConnection"),
+            (Status::LoggedOut, false, false, &closed, 0, "noConnection"),
+            (Status::Connecting, false, false, &open, 1, "webSocketOpenining"),
+            (Status::Connecting, true, false, &open, 2, "webSocketOpen"),
+            (Status::Qr, true, false, &open, 3, "waitForQRAuthentication"),
+            (Status::Passkey, true, false, &open, 4, "Starting"),
+            (Status::Connected, true, true, &open, 10, "WhatsAppAuthenticated"),
+            (Status::Disconnected, false, true, &open, 11, "WhatsAppAuthenticatedConnectionClosed"),
+            (Status::Disconnected, false, false, &open, 13, "WhatsAppNotAuthenticated"),
+            (Status::LoggedOut, false, false, &open, 13, "WhatsAppNotAuthenticated"),
+        ] {
+            let standing = Standing::of(&connection(status, socket), is_linked, notes);
+            assert_eq!(standing, Standing(number, name), "{status}");
+        }
     }
 }

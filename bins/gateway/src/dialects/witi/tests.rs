@@ -55,6 +55,9 @@ fn refused(answer: &Answer, status: u16, code: &str) {
         assert_eq!(answer.body[mark], value, "{}", answer.body);
     }
     assert!(answer.body["error"].is_string());
+    for told in ["message", "mensagem"] {
+        assert_eq!(answer.body.get(told), Some(&Value::Null), "{}", answer.body);
+    }
 }
 
 /// An instance that a phone has linked by a code of this API.
@@ -251,17 +254,27 @@ async fn messages_of_every_kind_reach_the_phone() {
         "mimetype": "image/png", "base64": PNG});
     let file = program.post("send_message_file", file).await.expect(200);
     assert_eq!(keys(&file["message"]), ["MessageID", "Url", "jpegThumbnail"]);
+    for (kind, sent_as) in [("image/jpeg", "image"), ("file", "document"), ("application/pdf", "document")] {
+        let file = json!({"number": to, "type": kind, "filename": "", "base64": PNG});
+        let file = program.post("send_message_file", file).await.expect(200);
+        let arrived = until("the phone has it", || async {
+            let inbox = app.phones().entries(BOB).await;
+            inbox.into_iter().find(|entry| entry["id"] == file["message"]["MessageID"])
+        })
+        .await;
+        assert_eq!(arrived["kind"], sent_as, "{kind}");
+    }
     let card = json!({"number": to, "name": "Carol", "contact": "+1 555 010 0003"});
     let card = program.post("send_contact", card).await.expect(200);
     let inbox = until("the phone has all", || async {
         let inbox = app.phones().entries(BOB).await;
-        (inbox.len() == 3).then_some(inbox)
+        (inbox.len() == 6).then_some(inbox)
     })
     .await;
     let shown: Vec<_> = inbox.iter().map(|entry| (&entry["id"], &entry["text"])).collect();
     assert_eq!(shown[0], (&text["message"]["Id"], &json!("hello")));
     assert_eq!(shown[1], (&file["message"]["MessageID"], &json!("look")));
-    assert_eq!(shown[2], (&card["message"]["Id"], &json!("Carol")));
+    assert_eq!(shown[5], (&card["message"]["Id"], &json!("Carol")));
     // The address of the file needs no credential.
     let url = file["message"]["Url"].as_str().unwrap();
     let bytes = crate::client::http().get(url).send().await.unwrap().bytes().await.unwrap();
@@ -273,6 +286,7 @@ async fn messages_of_every_kind_reach_the_phone() {
         ("send_message", json!({"number": BOB}), "message"),
         ("send_message_file", json!({"number": BOB}), "url"),
         ("send_message_file", json!({"number": BOB, "base64": "?"}), "base64"),
+        ("send_message_file", json!({"number": BOB, "base64": PNG, "type": "tea"}), "type"),
         ("send_message_file", json!({"number": BOB, "url": "http://10.0.0.1/a"}), "url"),
         ("send_contact", json!({"number": BOB, "name": "C"}), "vcard"),
     ] {
@@ -300,22 +314,49 @@ async fn chats_contacts_and_people_are_shown() {
     let fields =
         ["Lastupdate", "archive", "count", "jid", "modify_tag", "mute", "name", "picture", "spam", "t"];
     assert_eq!((keys(&chats[0]), &chats[0]["jid"]), (fields.to_vec(), &json!(jid)));
+    assert_eq!((&chats[0]["count"], &chats[0]["mute"]), (&json!(1), &json!("")));
     assert_eq!(program.get("status").await.expect(200)["stats"]["Chats"], 1);
     let contacts = program.get("contacts").await.expect(200);
-    assert_eq!(keys(&contacts[0]), ["jid", "name", "notify", "picture", "short"]);
+    let of_a_contact = [
+        "Archive",
+        "Count",
+        "LastMessageTime",
+        "Lastupdate",
+        "Mute",
+        "Spam",
+        "biz",
+        "isGroup",
+        "jid",
+        "name",
+        "notify",
+        "picture",
+        "short",
+        "status",
+        "tag",
+        "verify",
+        "vname",
+    ];
+    assert_eq!(keys(&contacts[0]), of_a_contact);
+    let picture = contacts[0]["picture"].as_str().unwrap();
+    assert!(picture.ends_with(&format!("/get_picture.aspx?WID={}&jid={jid}", program.wid)), "{picture}");
     let answer = program.client.get(&format!("/contacts.aspx?wid={}&limit=0", program.wid)).await;
     refused(&answer, 400, "invalid_request");
 
     for command in ["get_profile", "query_profile"] {
         let seen = program.post(command, json!({"number": jid})).await.expect(200);
         assert_eq!((&seen["sucesso"], &seen["mensagem"]["jid"]), (&json!(true), &json!(jid)));
+        assert_eq!(keys(&seen["mensagem"]), of_a_contact);
         for field in ["notify", "short", "name", "picture"] {
             assert!(seen["mensagem"][field].is_string(), "{seen}");
         }
+        refused(&program.post(command, json!({"number": "15550100099"})).await, 400, "invalid_request");
     }
     let picture = program.client.get(&format!("/get_picture.aspx?WID={}&jid={jid}", program.wid)).await;
     assert_eq!(picture.expect(200)["jid"], jid);
     refused(&program.get("get_picture").await, 400, "invalid_request");
+    let path = format!("/get_picture.aspx?wid={}&jid={jid}", program.wid);
+    let request = program.client.request(reqwest::Method::GET, &path).header("accept", "image/*");
+    refused(&program.client.send(request).await, 404, "not_found");
 
     let done = json!({"success": true});
     assert_eq!(program.post("subscribe", json!({"number": jid})).await.expect(200), done);
@@ -376,19 +417,35 @@ async fn a_group_is_the_keys_that_are_named_together() {
     let group = |command: &str| format!("/witime/group/{command}.aspx?gid={gid}");
     let client = app.anonymous();
     let shown = client.get(&group("getstatus")).await.expect(200);
-    assert_eq!(shown["Resultado"], json!({"CodigoResultado": 0, "Mensagem": "", "Chave": gid}));
+    let outcome = &shown["Resultado"];
+    let fields = ["Chave", "Cobrado", "CodigoResultado", "ElapsedTimeMS", "Mensagem", "ValorCobrado"];
+    assert_eq!((keys(outcome), &outcome["CodigoResultado"]), (fields.to_vec(), &json!(0)));
+    assert_eq!(outcome["Mensagem"], "2 instances. Connected=1, canRestore=0, disconnected=1");
     let info = &shown["Info"];
-    assert_eq!(keys(info), ["GID", "Status", "WIDs", "instancias"]);
-    assert_eq!((&info["Status"], &info["WIDs"]), (&json!("active"), &json!([program.wid, other.wid])));
-    for _ in 0..3 {
-        let seen = client.post(&group("query_profile"), json!({"number": BOB})).await.expect(200);
-        assert_eq!(seen["sucesso"], true);
+    assert_eq!(keys(info), ["APIURL", "GID", "Status", "WIDs", "instancias"]);
+    assert_eq!((&info["Status"], &info["WIDs"]), (&json!(1), &json!([program.wid, other.wid])));
+    for number in [json!(BOB), json!([BOB, "15550100099", ALICE])] {
+        let seen = client.post(&group("query_profile"), json!({"number": number})).await.expect(200);
+        assert_eq!(keys(&seen["Resultado"]), fields);
+        assert_eq!(
+            (&seen["profiles"][0]["number"], &seen["profiles"][0]["sucesso"]),
+            (&json!(BOB), &json!(true))
+        );
+        assert_eq!(seen["profiles"][0]["mensagem"]["jid"], format!("{BOB}@s.whatsapp.net"));
+        if number.is_array() {
+            assert_eq!(seen["Resultado"]["Mensagem"], r#"3 profiles queried. {"200":2,"404":1}"#);
+            assert_eq!(seen["profiles"][1]["mensagem"], Value::Null);
+        }
     }
-    assert_eq!(client.get(&group("End")).await.expect(200)["Info"]["Status"], "inactive");
-    client.get(&group("Start")).await.expect(200);
+    refused(&client.post(&group("query_profile"), json!({"number": []})).await, 400, "invalid_request");
+    let ended = client.get(&group("End")).await.expect(200);
+    assert_eq!((keys(&ended), &ended["CodigoResultado"]), (fields.to_vec(), &json!(0)));
+    assert_eq!(client.get(&group("getstatus")).await.expect(200)["Info"]["Status"], 0);
+    let started = client.get(&group("Start")).await.expect(200);
+    assert_eq!(started["Mensagem"], format!("GID {gid} started successfully. 2 wids"));
     until("the group is active again", || async {
         let shown = client.get(&group("getstatus")).await.expect(200);
-        (shown["Info"]["Status"] == "active").then_some(())
+        (shown["Info"]["Status"] == 1).then_some(())
     })
     .await;
     refused(&client.get("/witime/group/getstatus.aspx?gid=x").await, 401, "unauthorized");
