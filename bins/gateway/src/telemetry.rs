@@ -12,7 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::{Config, LogFormat};
-use crate::whatsapp;
+use crate::names;
 
 pub(crate) use traces::{Traces, TracesError, probe};
 
@@ -44,7 +44,7 @@ pub(crate) fn start_with_traces(config: &Config) -> Result<Option<Traces>, Trace
         start(&config.log, config.log_format);
         return Ok(None);
     };
-    let (spans, traces) = Traces::start(settings, whatsapp::resolver(config))?;
+    let (spans, traces) = Traces::start(settings, names::resolver(config))?;
     let filter = EnvFilter::new(format!("{QUIET},{}", config.log));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)

@@ -24,13 +24,14 @@ const LONGEST_DELAY: u64 = 20_000;
 
 /// How a message is sent.
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct EvoOptions {
     /// For how many milliseconds the chat shows first that the account types; 20,000 at most.
     delay: Option<u64>,
     /// The message that it answers: of this, its id.
     pub(super) quoted: Option<EvoQuoted>,
     /// Whether it names everybody in the group.
+    #[serde(default)]
     mentions_every_one: bool,
     /// Whom the text names as `@number`.
     #[schema(value_type = Option<Named>)]

@@ -56,7 +56,7 @@ pub(super) struct WgNamed {
 
 /// `sessions-get`: what is left out, or empty, restricts nothing.
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WgList {
     #[serde(rename = "WhatsappID")]
     whatsapp_id: Option<String>,

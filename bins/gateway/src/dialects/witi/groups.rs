@@ -16,7 +16,6 @@ use super::chats::WitiContact;
 use super::people::seen;
 use crate::error::ApiError;
 use crate::extract::{Call, JsonBody};
-use crate::forms::Recipient;
 
 /// People whom one call may ask about: each is a question to WhatsApp.
 const MOST_PEOPLE: usize = 100;
@@ -104,8 +103,8 @@ fn yes() -> bool {
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum WitiNumbers {
-    One(#[schema(value_type = Recipient)] String),
-    Several(#[schema(value_type = Vec<Recipient>)] Vec<String>),
+    One(String),
+    Several(Vec<String>),
 }
 
 /// What can be seen of somebody, or why nothing can.
