@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 use trunkline_tests::WebhookReceiver;
 
 use super::super::seeded::Seeded;
-use super::tenant::Tenant;
+use super::tenant::{Calls, Tenant};
 use super::{LATEST, LOGGED_IN, QUICK, SLOWER};
 
 /// What a tenant who does nothing wrong saw in some time.
 pub(super) struct Phase {
     calls: Vec<Duration>,
+    looks: Vec<Duration>,
+    sends: Vec<Duration>,
     webhooks: Vec<Duration>,
     logins: Vec<Duration>,
     /// Cores that the gateway kept busy.
@@ -36,7 +38,16 @@ impl Phase {
         let webhooks = tenant.lateness(receiver).await;
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or_default().to_owned();
-        Self { calls: sorted(calls), webhooks: sorted(webhooks), logins: sorted(logins), cores, load }
+        let Calls { looks, sends } = calls;
+        Self {
+            calls: sorted([&looks[..], &sends].concat()),
+            looks: sorted(looks),
+            sends: sorted(sends),
+            webhooks: sorted(webhooks),
+            logins: sorted(logins),
+            cores,
+            load,
+        }
     }
 
     /// Whether attacks have left the tenant in peace, who saw this before them.
@@ -55,8 +66,14 @@ impl Phase {
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (what, taken) in [("calls", &self.calls), ("webhooks", &self.webhooks), ("log-ins", &self.logins)]
-        {
+        let kinds = [
+            ("calls", &self.calls),
+            ("looks among them", &self.looks),
+            ("texts among them", &self.sends),
+            ("webhooks", &self.webhooks),
+            ("log-ins", &self.logins),
+        ];
+        for (what, taken) in kinds {
             let [half, most, all] = [0.5, 0.99, 1.0].map(|share| part(taken, share).as_millis());
             write!(f, "{} {what}: p50 {half} ms, p99 {most} ms, longest {all} ms; ", taken.len())?;
         }

@@ -19,6 +19,15 @@ const TEXTS: Duration = Duration::from_millis(500);
 /// Between two log-ins.
 const LOGINS: Duration = Duration::from_secs(10);
 
+/// How long calls took.
+#[derive(Default)]
+pub(super) struct Calls {
+    /// Of what is stored already.
+    pub(super) looks: Vec<Duration>,
+    /// Of texts, each durable and with WhatsApp before its answer.
+    pub(super) sends: Vec<Duration>,
+}
+
 /// Somebody with a linked instance, who sends, receives, looks, and logs in now and then.
 pub(super) struct Tenant {
     instance: String,
@@ -34,8 +43,8 @@ impl Tenant {
         Self { instance, awaited: Mutex::default() }
     }
 
-    /// Calls the API, one call after the other, until then; how long each took.
-    pub(super) async fn call_until(&self, stage: &Seeded, end: Instant) -> Vec<Duration> {
+    /// Calls the API, one call after the other, until then.
+    pub(super) async fn call_until(&self, stage: &Seeded, end: Instant) -> Calls {
         let id = &self.instance;
         let looks = [
             "/api/instances".to_owned(),
@@ -43,14 +52,17 @@ impl Tenant {
             format!("/api/instances/{id}/chats/{PEER}/messages?limit=20"),
             format!("/api/instances/{id}/events?limit=20"),
         ];
-        let mut took = Vec::new();
+        let mut took = Calls::default();
         while Instant::now() < end {
-            let begun = Instant::now();
-            match took.len() % (looks.len() + 1) {
-                n if n < looks.len() => drop(stage.get(&looks[n]).await),
-                _ => self.send(stage, took.len()).await,
+            for path in &looks {
+                let begun = Instant::now();
+                drop(stage.get(path).await);
+                took.looks.push(begun.elapsed());
+                tokio::time::sleep(CALLS).await;
             }
-            took.push(begun.elapsed());
+            let begun = Instant::now();
+            self.send(stage, took.sends.len()).await;
+            took.sends.push(begun.elapsed());
             tokio::time::sleep(CALLS).await;
         }
         took
