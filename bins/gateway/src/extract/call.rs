@@ -71,6 +71,14 @@ impl<S> Call<S> {
         }
     }
 
+    /// Counts this as a call about an instance of the caller's that its body names.
+    ///
+    /// # Errors
+    /// 429 beyond what the owner of the instance allows.
+    pub(crate) async fn count(&self, instance: InstanceId) -> Result<(), ApiError> {
+        Ok(self.state.count_call(&self.caller, instance).await?)
+    }
+
     /// Keeps in the audit log what was done, see [`services::AuditService::tell`].
     pub(crate) async fn tell(&self, action: AuditAction, target: String, details: serde_json::Value) {
         let key = self.key.as_ref().map(|key| key.id);
