@@ -9,7 +9,7 @@ use actix_server::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use bucket::Bucket;
-use outbound::AddressGuard;
+use outbound::{AddressGuard, Sockets};
 use rand::Rng as _;
 use reqwest::Url;
 use services::{
@@ -27,6 +27,7 @@ use crate::config::{AdminConfig, Config, MediaStore};
 use crate::data_dir::Found;
 use crate::dialects;
 use crate::first_start::FirstStart;
+use crate::in_flight::InFlight;
 use crate::middleware::edge;
 use crate::names;
 use crate::node::{Node, NodeError};
@@ -34,6 +35,7 @@ use crate::openapi;
 use crate::routes;
 use crate::server::{self, CertificateError, Gate, Limits, Tls};
 use crate::state::AppState;
+use crate::streams::Streams;
 use crate::whatsapp::{self, OutboundError, Route};
 
 // A stop takes less than 5 s whatever hangs: service managers kill after 10, and all that was promised is stored anyway.
@@ -123,7 +125,9 @@ impl Application {
         let document = openapi::document(config.public_url.as_ref());
         let limits = Limits::of(server::descriptor_limit());
         let paths_with_files = dialects::paths_with_files();
-        let state = AppState::new(services, backend, &config, &document, paths_with_files, limits.all);
+        let (streams, in_flight) = (Streams::among(limits.all), InFlight::new(limits.per_address));
+        let state =
+            AppState::new(services, backend, &config, &document, paths_with_files, streams, in_flight);
         let state = web::Data::new(state);
         let (server, address) = listen(&config, limits, tls.clone(), state.clone())?;
         guard.close(address);
@@ -300,8 +304,10 @@ async fn services(
     let route = Route::new(config, guard, resolver.clone())?;
     let versions = route.versions(&config.whatsapp, Arc::clone(&storage))?;
     let companions = route.companions(backend.clone(), versions.clone())?;
+    let sockets = outgoing(server::descriptor_limit());
     let webhooks = webhook::Options {
         guard: guard.clone(),
+        sockets: sockets.clone(),
         resolver,
         authorities: whatsapp::authorities("WEBHOOK_CA_FILE", config.webhook_ca_file.as_deref())?,
         public_url: config.public_url.as_ref().map_or_else(String::new, public_url),
@@ -321,7 +327,7 @@ async fn services(
             dead_letters: config.dead_letter_retention,
             audit: config.audit_retention,
         },
-        media: media_options(config)?,
+        media: media_options(config, sockets)?,
     })
     .map_err(|error| StartError::Services(error.into()))
 }
@@ -331,22 +337,33 @@ fn public_url(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-fn media_options(config: &Config) -> Result<MediaOptions, OutboundError> {
+/// The sockets of webhooks, of files by address and of the store of files: a quarter of what may be open, as for clients. The
+/// rest is for what must not fail because of them, a socket for each instance above all.
+fn outgoing(descriptors: u64) -> Sockets {
+    /// Each takes some 40 KB with TLS.
+    const MOST: usize = 4096;
+    /// With fewer nobody could work.
+    const FEWEST: usize = 32;
+    Sockets::new(usize::try_from(descriptors / 4).unwrap_or(usize::MAX).clamp(FEWEST, MOST))
+}
+
+fn media_options(config: &Config, sockets: Sockets) -> Result<MediaOptions, OutboundError> {
     let folder = config.data_dir.join("media");
     let local = MediaOptions {
         download: config.media_download,
+        most_per_user: config.media_quota,
         programs: programs(),
         ..MediaOptions::local(&folder)
     };
-    let Some(bucket) = bucket(config)? else { return Ok(local) };
+    let Some(bucket) = bucket(config, sockets)? else { return Ok(local) };
     Ok(MediaOptions { objects: Arc::new(BucketObjects::new(bucket, folder.join("files"))), ..local })
 }
 
 /// The bucket that files are kept in, if they are.
-pub(crate) fn bucket(config: &Config) -> Result<Option<Bucket>, OutboundError> {
+pub(crate) fn bucket(config: &Config, sockets: Sockets) -> Result<Option<Bucket>, OutboundError> {
     let MediaStore::Bucket(settings) = &config.media_store else { return Ok(None) };
     let authorities = whatsapp::authorities("S3_CA_FILE", config.s3_ca_file.as_deref())?;
-    Ok(Some(Bucket::new((**settings).clone(), names::resolver(config), &authorities)?))
+    Ok(Some(Bucket::new((**settings).clone(), names::resolver(config), &authorities, sockets)?))
 }
 
 /// The programs of this machine that make pictures. What is missing is said once.
@@ -407,7 +424,15 @@ fn listen(
     let gate = Gate::new(config.allowed_ips.clone(), config.trusted_proxies.clone(), limits);
     let listener = server::bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let app = move || App::new().app_data(state.clone()).wrap(from_fn(edge)).configure(routes::configure);
+    let app = move || {
+        let workers = state.workers.clone();
+        App::new()
+            .app_data(state.clone())
+            // In each worker, once.
+            .data_factory(move || std::future::ready(Ok::<_, ()>(actix_web::rt::spawn(workers.beat()))))
+            .wrap(from_fn(edge))
+            .configure(routes::configure)
+    };
     let server = server::serve(listener, gate, tls, app).map_err(failed)?;
     Ok((server, bound))
 }

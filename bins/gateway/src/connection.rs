@@ -12,6 +12,8 @@ use actix_web::http::header;
 use actix_web::web::Bytes;
 use tokio::time::Instant;
 
+use crate::in_flight::UnderWay;
+
 /// What may come of a body of unknown length before anybody reads it: behind its end could stand other requests.
 const AHEAD: usize = 8 * 1024;
 
@@ -91,7 +93,11 @@ impl Watch {
 }
 
 /// A request is being answered, until this is dropped.
-pub(crate) struct Answering(Option<Watch>);
+pub(crate) struct Answering {
+    watch: Option<Watch>,
+    /// Its place among those of its client.
+    place: Option<UnderWay>,
+}
 
 impl Answering {
     /// From now on the connection gives no more than the body of this request, and bears that nothing of it comes, and nothing
@@ -101,12 +107,17 @@ impl Answering {
         if let Some(watch) = &watch {
             watch.enter(Phase::Answering { body: announced(request).min(longest), patience });
         }
-        Self(watch)
+        Self { watch, place: None }
+    }
+
+    /// The request takes a place until it is answered.
+    pub(crate) fn takes(&mut self, place: UnderWay) {
+        self.place = Some(place);
     }
 
     /// The body of the answer; when it has been handed over, the request is answered.
     pub(crate) fn until_sent(self, body: BoxBody) -> BoxBody {
-        if self.0.is_none() {
+        if self.watch.is_none() && self.place.is_none() {
             return body;
         }
         BoxBody::new(Sent { body, _until: self })
@@ -115,7 +126,7 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        if let Some(watch) = &self.0 {
+        if let Some(watch) = &self.watch {
             watch.enter(Phase::Idle);
             watch.release();
         }

@@ -234,6 +234,9 @@ impl ApiError {
             ServiceError::TooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message).with_field("file")
             }
+            ServiceError::NoRoom { .. } => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "media_quota_exceeded", message)
+            }
             ServiceError::FilePending => {
                 Self::new(StatusCode::CONFLICT, "media_pending", message).with_retry_after(SOON)
             }

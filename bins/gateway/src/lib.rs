@@ -29,6 +29,7 @@ mod extract;
 
 mod state;
 mod watchdog;
+mod workers;
 
 mod listing;
 mod sliced;
@@ -63,6 +64,7 @@ mod console;
 mod field;
 mod forms;
 mod http_times;
+mod in_flight;
 mod language;
 mod networks;
 mod private_file;

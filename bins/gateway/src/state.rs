@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::web::Bytes;
 use ipnet::IpNet;
 use reqwest::Url;
-use services::Services;
-use storage::ApiKey;
+use services::{Caller, ServiceError, Services};
+use storage::{ApiKey, InstanceId};
 use storage_sql::WriteFailure;
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
@@ -18,10 +18,12 @@ use crate::completion::Completion;
 use crate::config::{Config, CorsOrigins, QrPageParents};
 use crate::counts::{Counts, InstanceCounter};
 use crate::http_times::HttpTimes;
+use crate::in_flight::InFlight;
 use crate::rates::Rates;
 use crate::streams::Streams;
 use crate::vitals::Failure;
 use crate::watchdog::Watchdog;
+use crate::workers::Workers;
 
 /// Shared by all workers of one gateway.
 pub(crate) struct AppState {
@@ -46,6 +48,10 @@ pub(crate) struct AppState {
     /// Which database it is, and how it does.
     pub(crate) backend: Backend,
     pub(crate) watchdog: Watchdog,
+    /// The threads that answer.
+    pub(crate) workers: Workers,
+    /// The requests of clients behind proxies.
+    pub(crate) in_flight: InFlight,
     /// The URL under which others reach the gateway, if it was told.
     pub(crate) public_url: Option<Url>,
     /// Paths of dialects whose bodies may hold a file.
@@ -63,14 +69,15 @@ pub(crate) struct AppState {
 }
 
 impl AppState {
-    /// `connections`: how many clients may have.
+    /// With what bounds the answers that go on, and the requests of clients behind proxies.
     pub(crate) fn new(
         services: Services,
         backend: Backend,
         config: &Config,
         document: &OpenApi,
         paths_with_files: Vec<&'static str>,
-        connections: usize,
+        streams: Streams,
+        in_flight: InFlight,
     ) -> Self {
         Self {
             allowed_ips: config.allowed_ips.clone(),
@@ -81,7 +88,7 @@ impl AppState {
             rates: Rates::new(config.rate_limit),
             bodies: Bodies::default(),
             answers: Answers::default(),
-            streams: Streams::among(connections),
+            streams,
             // It is ours, and has a JSON form.
             document: serde_json::to_vec(document).unwrap_or_default().into(),
             public_url: config.public_url.clone(),
@@ -93,6 +100,8 @@ impl AppState {
             counter: InstanceCounter::new(backend.storage()),
             backend,
             watchdog: Watchdog::new(),
+            workers: Workers::default(),
+            in_flight,
             ready: AtomicBool::new(false),
             services,
         }
@@ -114,6 +123,19 @@ impl AppState {
         }
         let hangs = || self.watchdog.hangs().map(|what| format!("{what} hangs"));
         self.watchdog.trouble().or_else(hangs).map(|error| Failure { since: None, error })
+    }
+
+    /// Counts a call about an instance of the caller's that its path doesn't name: those that do are counted by the layer
+    /// around them.
+    ///
+    /// # Errors
+    /// `LimitExceeded` beyond what its owner allows.
+    pub(crate) async fn count_call(&self, caller: &Caller, instance: InstanceId) -> Result<(), ServiceError> {
+        if self.services.quotas.limits_calls(caller.user, instance) {
+            self.services.quotas.check_call(instance).await?;
+        }
+        self.services.meter.api_call(instance);
+        Ok(())
     }
 
     /// Instances by state; nothing if the database can't tell.

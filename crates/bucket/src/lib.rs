@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use outbound::{AddressGuard, Dialer, HttpClient, HttpError, Resolver, SetupError, Url};
+use outbound::{AddressGuard, Dialer, HttpClient, HttpError, Resolver, SetupError, Sockets, Url};
 use thiserror::Error;
 use tokio::io::AsyncRead;
 
@@ -136,7 +136,7 @@ impl Settings {
 
 impl Bucket {
     /// A bucket with these settings, whose names are looked up by this resolver and whose certificates these authorities have
-    /// signed.
+    /// signed, reached by these sockets.
     ///
     /// # Errors
     /// [`SetupError`] when TLS can't be set up; what is wrong with the settings [`Settings::check`] says before.
@@ -144,6 +144,7 @@ impl Bucket {
         settings: Settings,
         resolver: Resolver,
         authorities: &Authorities,
+        sockets: Sockets,
     ) -> Result<Self, SetupError> {
         let Settings { endpoint, bucket, prefix, region, access_key, secret_key } = settings;
         let name = endpoint.host_str().unwrap_or_default();
@@ -154,7 +155,7 @@ impl Bucket {
             None => name.to_owned(),
         };
         Ok(Self {
-            client: HttpClient::new(Dialer::new(guard.clone(), resolver), authorities)?,
+            client: HttpClient::new(Dialer::new(guard.clone(), resolver).among(sockets), authorities)?,
             guard,
             endpoint: format!("{}://{host}", endpoint.scheme()),
             host,

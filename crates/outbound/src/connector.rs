@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use crate::dialer::{DialError, Dialer};
+use crate::sockets::Place;
 
 /// Connects to the host of a URL, with TLS for `https`.
 #[derive(Clone)]
@@ -32,10 +33,10 @@ impl Connector {
     }
 }
 
-/// A connection of either kind.
+/// A connection of either kind, with its place among all.
 pub(crate) enum Socket {
-    Plain(TokioIo<TcpStream>),
-    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+    Plain { stream: TokioIo<TcpStream>, _place: Place },
+    Tls { stream: Box<TokioIo<TlsStream<TcpStream>>>, _place: Place },
 }
 
 impl Service<Uri> for Connector {
@@ -53,14 +54,15 @@ impl Service<Uri> for Connector {
             let is_tls = uri.scheme_str() == Some("https");
             let host = uri.host().unwrap_or_default();
             let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+            let place = dialer.place().await?;
             let stream = dialer.dial(host, port).await?;
             if !is_tls {
-                return Ok(Socket::Plain(TokioIo::new(stream)));
+                return Ok(Socket::Plain { stream: TokioIo::new(stream), _place: place });
             }
             let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
             let name = ServerName::try_from(bare).map_err(io::Error::other)?;
             let stream = tls.connect(name, stream).await?;
-            Ok(Socket::Tls(Box::new(TokioIo::new(stream))))
+            Ok(Socket::Tls { stream: Box::new(TokioIo::new(stream)), _place: place })
         })
     }
 }
@@ -78,8 +80,8 @@ impl Read for Socket {
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Plain { stream, .. } => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls { stream, .. } => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -87,29 +89,29 @@ impl Read for Socket {
 impl Write for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Plain { stream, .. } => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls { stream, .. } => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Plain { stream, .. } => Pin::new(stream).poll_flush(cx),
+            Self::Tls { stream, .. } => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Plain { stream, .. } => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls { stream, .. } => Pin::new(stream).poll_shutdown(cx),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Plain { stream, .. } => stream.is_write_vectored(),
+            Self::Tls { stream, .. } => stream.is_write_vectored(),
         }
     }
 
@@ -119,8 +121,8 @@ impl Write for Socket {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Plain { stream, .. } => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls { stream, .. } => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::guard::{AddressGuard, Range, Reach, Refused};
 use crate::proxy::{Proxy, ProxyError};
 use crate::resolver::{NamedBy, ResolveError, Resolver};
+use crate::sockets::{Place, Sockets};
 
 /// Opens connections. With a proxy, all of them go through it: one that fails is an error, never a reason to connect
 /// directly.
@@ -20,6 +21,7 @@ pub struct Dialer {
     resolver: Resolver,
     via: Option<Via>,
     address_timeout: Duration,
+    sockets: Sockets,
 }
 
 #[derive(Clone, Debug)]
@@ -57,13 +59,25 @@ const PROXY_TIMEOUT: Duration = Duration::from_secs(20);
 impl Dialer {
     /// Direct connections to what the guard lets through.
     pub fn new(guard: AddressGuard, resolver: Resolver) -> Self {
-        Self { guard, resolver, via: None, address_timeout: ADDRESS_TIMEOUT }
+        let sockets = Sockets::default();
+        Self { guard, resolver, via: None, address_timeout: ADDRESS_TIMEOUT, sockets }
     }
 
     /// The same, with this much time for each address to answer.
     #[must_use]
     pub fn within(self, address_timeout: Duration) -> Self {
         Self { address_timeout, ..self }
+    }
+
+    /// The same for HTTP clients that share these sockets with others.
+    #[must_use]
+    pub fn among(self, sockets: Sockets) -> Self {
+        Self { sockets, ..self }
+    }
+
+    /// A place for a connection of an HTTP client.
+    pub(crate) async fn place(&self) -> Result<Place, DialError> {
+        Ok(self.sockets.take().await?)
     }
 
     /// The same through a proxy that the gateway's own configuration names, wherever that is.

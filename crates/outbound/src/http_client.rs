@@ -66,7 +66,8 @@ pub enum HttpError {
     TooLong,
 }
 
-const IDLE_CONNECTION: Duration = Duration::from_secs(60);
+/// How long a connection is kept for a later request; it takes a place from others.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 /// Connections to one host that are kept for later requests; each holds a descriptor.
 const IDLE_PER_HOST: usize = 64;
 /// Bytes of a body in pieces that are in hand at a time.

@@ -14,6 +14,7 @@ mod dns;
 mod guard;
 mod proxy;
 mod resolver;
+mod sockets;
 mod tls;
 
 pub use dialer::{DialError, Dialer};
@@ -21,5 +22,6 @@ pub use guard::{AddressGuard, AllowError, Destination, MAX_URL_LENGTH, OutboundA
 pub use http_client::{HttpClient, HttpError, Response};
 pub use proxy::{InvalidProxy, Proxy, ProxyError};
 pub use resolver::{Lookup, ResolveError, Resolver};
+pub use sockets::Sockets;
 pub use tls::{Authorities, CaError, SetupError};
 pub use url::Url;

@@ -36,7 +36,7 @@ pub struct Profile {
 pub struct ChatMarks {
     /// Whether it is put away, which unpins it.
     pub archived: Option<bool>,
-    /// Whether it is kept on top.
+    /// Whether it is kept on top, which takes it out of the archive.
     pub pinned: Option<bool>,
     /// Until when it makes no noise; `Some(None)` lets it be heard.
     pub muted_until: Option<Option<Timestamp>>,

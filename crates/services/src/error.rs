@@ -108,6 +108,12 @@ pub enum ServiceError {
         /// What is allowed, in bytes; `None` where WhatsApp says so.
         longest: Option<u64>,
     },
+    /// As many bytes of files are kept of the user as may be.
+    #[error("the files that are kept of your messages have as many bytes as they may have, {most}")]
+    NoRoom {
+        /// What is allowed, in bytes.
+        most: u64,
+    },
     /// A message's file is on its way; asking again in a moment makes sense.
     #[error("the file is being fetched; ask again in a moment")]
     FilePending,

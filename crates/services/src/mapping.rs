@@ -17,7 +17,7 @@ use storage::{
     NewEvent, Outcome, StateChange, TimeLockData, Timestamp,
 };
 use wa_binary::Jid;
-use wa_client::{Event, Limits};
+use wa_client::{Event, Limits, PeerMessage};
 
 pub(crate) use connection::Facts;
 pub(crate) use details::{chosen_text, one_line};
@@ -159,6 +159,9 @@ impl Mapping<'_> {
             Event::Presence(update) => self.mapped.entries.push(Entry::Event(happening::presence(update))),
             Event::ChatState(update) => self.mapped.entries.push(Entry::Event(happening::chat_state(update))),
             Event::Call(update) => self.mapped.entries.push(Entry::Event(happening::call(update))),
+            Event::Peer(PeerMessage::Unreadable(_)) => {
+                self.mapped.entries.push(Entry::Event(InstanceAction::Unreadable.told_of(&["lidMap"])));
+            }
             Event::Receipt(receipt) => receipt::add(receipt, self.pending, &mut self.mapped),
             Event::Qr(code) => {
                 let change = self.mapped.facts.qr(code);

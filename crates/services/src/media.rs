@@ -9,6 +9,7 @@ mod preview;
 mod programs;
 mod queue;
 mod remote;
+mod room;
 mod service;
 mod spool;
 mod sweep;
@@ -31,6 +32,7 @@ pub(crate) use fetch::{FetchError, FetchUrl};
 pub(crate) use fetcher::MediaFetcher;
 pub(crate) use preview::{Preview, preview, preview_by};
 pub(crate) use programs::Pictured;
+pub(crate) use room::MediaRoom;
 pub(crate) use spool::Spool;
 pub(crate) use sweep::keep_clean;
 pub(crate) use voice_note::{voice_note, voice_of};
@@ -46,6 +48,8 @@ pub struct MediaOptions {
     pub download: MediaDownload,
     /// Longest file that callers may send, in bytes.
     pub longest_sent: u64,
+    /// Bytes of files that are kept of one user; `None` without a bound.
+    pub most_per_user: Option<u64>,
     /// What makes pictures of videos and documents.
     pub programs: Programs,
 }
@@ -62,6 +66,7 @@ impl MediaOptions {
             spool: folder.join("partial"),
             download: MediaDownload::Arrival,
             longest_sent: LONGEST_SENT,
+            most_per_user: None,
             programs: Programs::default(),
         }
     }

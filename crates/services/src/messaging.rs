@@ -28,7 +28,7 @@ use crate::bell::Bell;
 use crate::cause;
 use crate::error::{ConflictCause, ServiceError};
 use crate::mapping::{self, ChatNames};
-use crate::media::{FetchUrl, MediaObjects, Programs, Spool};
+use crate::media::{FetchUrl, MediaObjects, MediaRoom, Programs, Spool};
 use crate::pending::{Answer, Condition, Full};
 use crate::quota::Quotas;
 use crate::running::RunningInstance;
@@ -97,6 +97,7 @@ pub struct MessagingService {
     supervisor: Supervisor,
     objects: Arc<dyn MediaObjects>,
     spool: Spool,
+    room: MediaRoom,
     programs: Programs,
     fetch: FetchUrl,
     bell: Bell,
@@ -109,12 +110,12 @@ impl MessagingService {
     pub(crate) fn new(
         storage: Arc<dyn Storage>,
         supervisor: Supervisor,
-        (objects, spool, programs): (Arc<dyn MediaObjects>, Spool, Programs),
+        (objects, spool, programs, room): (Arc<dyn MediaObjects>, Spool, Programs, MediaRoom),
         fetch: FetchUrl,
         quotas: Quotas,
         (bell, alarm): (Bell, Alarm),
     ) -> Self {
-        Self { storage, supervisor, objects, spool, programs, fetch, bell, quotas, alarm }
+        Self { storage, supervisor, objects, spool, room, programs, fetch, bell, quotas, alarm }
     }
 
     /// Sends a text: see [`Self::send_message`].

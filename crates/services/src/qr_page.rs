@@ -2,6 +2,7 @@
 
 mod link;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -156,16 +157,17 @@ impl QrPageService {
         Ok(made.code)
     }
 
-    /// What an address leads to: one that was [made for a while](Self::link), or a [permanent one](Self::unique_id).
+    /// What an address leads to: one that was [made for a while](Self::link), or a [permanent one](Self::unique_id). `from` is
+    /// where the visitor comes from.
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn visit(&self, address: &str) -> Result<Visit, ServiceError> {
+    /// `RateLimited` for whoever tries many addresses that lead nowhere; when the store fails.
+    pub async fn visit(&self, address: &str, from: IpAddr) -> Result<Visit, ServiceError> {
         let instance = match self.links().await?.read(address, now()) {
             Read::Good(instance) => instance,
             Read::Expired => return Ok(Visit::Expired),
             Read::Unknown => {
-                let page = self.auth.by_public_key(PAGE, address).await?;
+                let page = self.auth.by_public_key(PAGE, address, from).await?;
                 let page = page.map(|(caller, instance)| Visit::Page(QrPage { caller, instance }));
                 return Ok(page.unwrap_or(Visit::Nowhere));
             }

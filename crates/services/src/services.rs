@@ -25,7 +25,9 @@ use crate::groups::GroupService;
 use crate::housekeeping::{self, KeepFor};
 use crate::instance::{self, InstanceService};
 use crate::keys::KeyService;
-use crate::media::{self, FetchUrl, MediaFetcher, MediaObjects, MediaOptions, MediaService, Spool};
+use crate::media::{
+    self, FetchUrl, MediaFetcher, MediaObjects, MediaOptions, MediaRoom, MediaService, Spool,
+};
 use crate::messaging::MessagingService;
 use crate::meter::Meter;
 use crate::node::Node;
@@ -128,10 +130,11 @@ impl Services {
         let quotas = Quotas::new(store(), meter.clone());
         webhooks.observer = Arc::new(quotas.clone());
         let guard = webhooks.guard.clone();
-        let dialer = Dialer::new(guard.clone(), webhooks.resolver.clone());
+        let dialer = Dialer::new(guard.clone(), webhooks.resolver.clone()).among(webhooks.sockets.clone());
         let fetch = FetchUrl::new(HttpClient::new(dialer, &webhooks.authorities)?, guard.clone());
         let spool = Spool::new(media.spool.clone(), media.longest_sent);
-        let fetcher = MediaFetcher::new(store(), &media, spool.clone());
+        let room = MediaRoom::new(store(), Arc::clone(&media.objects), media.most_per_user);
+        let fetcher = MediaFetcher::new(store(), &media, spool.clone(), room.clone());
         let deliveries = Dispatcher::new(store(), webhooks)?;
         let bell = Bell::default();
         let alarm = Alarm::default();
@@ -177,7 +180,7 @@ impl Services {
             messages: MessagingService::new(
                 store(),
                 supervisor.clone(),
-                (Arc::clone(&media.objects), spool.clone(), media.programs.clone()),
+                (Arc::clone(&media.objects), spool.clone(), media.programs.clone(), room),
                 fetch,
                 quotas.clone(),
                 (bell.clone(), alarm.clone()),

@@ -1,10 +1,13 @@
 //! The app state (PROTOCOL.md 18): what is new in it is fetched, verified and told; what the embedder changes is written.
 //! One thing at a time, beside everything else.
 
+mod writing;
+
 mod flow;
+
 mod step;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +21,8 @@ use crate::context::Context;
 use crate::look_up::{Answered, AppStateOutcome};
 use crate::request::RequestError;
 use crate::shared::Random;
-use flow::Flow;
+use flow::{Flow, News};
+use writing::Wanted;
 
 /// How long the phone has to answer before it is asked for a key or a collection once more, in milliseconds: as whatsmeow.
 const ASKED_EVERY: i64 = 24 * 60 * 60 * 1000;
@@ -26,12 +30,14 @@ const ASKED_EVERY: i64 = 24 * 60 * 60 * 1000;
 const PAUSE: Duration = Duration::from_secs(60);
 /// Changes that wait for their turn; further ones are refused.
 const MAX_WAITING: usize = 256;
+/// Changes that go out together, so that a patch stays far below what others may refuse.
+const MAX_TOGETHER: usize = 64;
 
 /// Keeps the app state in step.
 #[derive(Debug, Default)]
 pub(crate) struct AppState {
     is_busy: bool,
-    waiting: VecDeque<(Vec<Draft>, Reply<()>)>,
+    waiting: VecDeque<Wanted>,
     /// When what failed is tried again.
     retry_at: Option<Instant>,
     /// When the phone was asked last for keys and for collections, in Unix milliseconds, by their ids and names.
@@ -45,44 +51,49 @@ impl AppState {
         self.go_on(context);
     }
 
-    /// Writes these changes, in one patch for each collection.
+    /// Writes these changes, together with all others that wait: in one patch for each collection.
     pub(crate) fn write(&mut self, context: &mut Context<'_>, drafts: Vec<Draft>, reply: Reply<()>) {
         if self.waiting.len() >= MAX_WAITING {
             let text = "too many changes of the app state wait".to_owned();
             let _ = reply.send(Err(RequestError::Invalid(text)));
             return;
         }
-        self.waiting.push_back((drafts, reply));
+        self.waiting.push_back(Wanted { drafts, reply });
         self.go_on(context);
     }
 
-    /// Begins what comes next, if there is something.
+    /// Begins what comes next, if there is something: what is new is fetched and what waits is written in one go, so that
+    /// neither has to wait for the other to have an end.
     pub(crate) fn go_on(&mut self, context: &mut Context<'_>) {
         // Keys that came along are stored first.
         if self.is_busy || !context.mirror.changes.app_state_keys.is_empty() {
             return;
         }
-        let is_pausing = self.retry_at.is_some_and(|retry_at| Instant::now() < retry_at);
-        let mirror = &mut *context.mirror;
-        let is_stale = !mirror.stale_collections.is_empty() || !mirror.recoveries.is_empty();
-        let has_news = is_stale && !is_pausing;
-        let next = if has_news { None } else { self.waiting.pop_front() };
-        if !has_news && next.is_none() {
+        let news = self.news(context);
+        let count = self.waiting.len().min(MAX_TOGETHER);
+        let wanted: Vec<Wanted> = self.waiting.drain(..count).collect();
+        if news.is_empty() && wanted.is_empty() {
             return;
         }
-        let wanted = if has_news { std::mem::take(&mut mirror.stale_collections) } else { BTreeSet::new() };
-        let recoveries = if has_news { std::mem::take(&mut mirror.recoveries) } else { Vec::new() };
         self.is_busy = true;
         let (store, transfers) = (context.shared.store.clone(), Arc::clone(&context.shared.transfers));
         let (computing, random) =
             (context.shared.config.computing.app_state.clone(), Random::from_rng(context.random));
         context.look_up(|asker| async move {
             let flow = Flow::new(asker, store, transfers, computing, random);
-            Answered::AppState(Box::new(match next {
-                Some((drafts, reply)) => flow.write(drafts, reply).await,
-                None => flow.update(wanted, recoveries).await,
-            }))
+            Answered::AppState(Box::new(flow.run(news, wanted).await))
         });
+    }
+
+    /// What there is to fetch now.
+    fn news(&self, context: &mut Context<'_>) -> News {
+        if self.retry_at.is_some_and(|retry_at| Instant::now() < retry_at) {
+            return News::default();
+        }
+        News {
+            stale: std::mem::take(&mut context.mirror.stale_collections),
+            recoveries: std::mem::take(&mut context.mirror.recoveries),
+        }
     }
 
     /// Work has ended: asks the phone for what is missing, and begins what comes next.
@@ -108,7 +119,7 @@ impl AppState {
             context.mirror.stale_collections.extend(Collection::ALL);
             context.timers.until(retry_at);
         }
-        if let Some((reply, written)) = outcome.written {
+        for (reply, written) in outcome.written {
             let _ = reply.send(written);
         }
         self.go_on(context);
@@ -128,7 +139,7 @@ impl AppState {
 
     /// The connection is gone: nobody waits any longer.
     pub(crate) fn abandon(&mut self, error: &RequestError) {
-        for (_, reply) in self.waiting.drain(..) {
+        for Wanted { reply, .. } in self.waiting.drain(..) {
             let _ = reply.send(Err(error.clone()));
         }
     }

@@ -9,6 +9,8 @@ use crate::cause::Pace;
 pub(crate) struct Backoff {
     quick: Steps,
     slow: Steps,
+    /// How many connections have ended for a reason that nobody knows since one has lasted.
+    unsure: u32,
     /// Tries without a pause since the last success.
     at_once: u32,
 }
@@ -28,7 +30,7 @@ impl Backoff {
     /// Pauses from `first` to `max`, at either pace.
     pub(crate) fn new(first: Duration, max: Duration) -> Self {
         let steps = || Steps { first, max, attempts: 0 };
-        Self { quick: steps(), slow: steps(), at_once: 0 }
+        Self { quick: steps(), slow: steps(), unsure: 0, at_once: 0 }
     }
 
     /// The same with other pauses at the slow pace.
@@ -46,10 +48,25 @@ impl Backoff {
         self.quick.attempts.saturating_add(self.slow.attempts)
     }
 
+    /// Whether connections end for a reason that nobody knows.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.unsure > 0
+    }
+
+    /// A connection has lasted, or whoever may has asked for one.
     pub(crate) fn reset(&mut self) {
+        self.unsure = 0;
+        self.achieved();
+    }
+
+    /// Something was done with a connection. Where connections end for a reason that nobody knows, that may be the very
+    /// thing, so that the pauses go on growing.
+    pub(crate) fn achieved(&mut self) {
         self.quick.attempts = 0;
-        self.slow.attempts = 0;
         self.at_once = 0;
+        if self.unsure == 0 {
+            self.slow.attempts = 0;
+        }
     }
 
     /// Whether the next try may come without a pause: not in a circle.
@@ -65,9 +82,11 @@ impl Backoff {
 
     /// The pause before the next try: between half and all of `first · 2^n`, at most `max`.
     pub(crate) fn pause(&mut self, pace: Pace, rng: &mut impl Rng) -> Duration {
+        self.unsure = self.unsure.saturating_add(u32::from(pace == Pace::Unsure));
         let steps = match pace {
             Pace::Quick => &mut self.quick,
-            Pace::Slow => &mut self.slow,
+            Pace::Unsure if self.unsure == 1 => &mut self.quick,
+            Pace::Slow | Pace::Unsure => &mut self.slow,
         };
         let full = steps.first.saturating_mul(1 << steps.attempts.min(20)).min(steps.max);
         steps.attempts = steps.attempts.saturating_add(1);
@@ -109,6 +128,23 @@ mod tests {
         assert!(pauses[0] >= minute / 2 && pauses[0] <= minute, "{pauses:?}");
         assert!(pauses[7] >= minute * 30 && pauses[7] <= minute * 60, "{pauses:?}");
         assert_eq!(backoff.attempts(), 28);
+    }
+
+    #[test]
+    fn what_ends_each_connection_for_an_unknown_reason_is_met_ever_more_rarely() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let mut backoff = Backoff::new(second, minute).slowly(minute, minute * 60);
+        let pauses = [(); 8].map(|()| {
+            // Whatever is done between.
+            backoff.achieved();
+            backoff.pause(Pace::Unsure, &mut rng)
+        });
+        assert!(pauses[0] <= second && pauses[1] >= minute / 2, "{pauses:?}");
+        assert!(pauses[7] >= minute * 30, "{pauses:?}");
+        // One that lasts ends it.
+        backoff.reset();
+        assert!(backoff.pause(Pace::Unsure, &mut rng) <= second);
     }
 
     #[test]

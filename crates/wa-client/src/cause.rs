@@ -41,7 +41,8 @@ pub enum Cause {
         /// The `reason` attribute.
         reason: u32,
     },
-    /// A stream error that has no variant of its own; 503 and unknown ones are retried.
+    /// A stream error that has no variant of its own; 503 and unknown ones are retried, the latter with ever longer pauses
+    /// if they end each connection.
     StreamError {
         /// The `code` attribute; without one the name of what the error holds, if anything.
         code: String,
@@ -84,6 +85,10 @@ pub enum Cause {
     Shutdown,
 }
 
+/// Codes and names of stream errors that are known to be temporary: 401 without the word that the device was removed, too
+/// many connections, the server's own trouble, and an answer that it misses (PROTOCOL.md 7.5).
+const KNOWN_STREAM_ERRORS: [&str; 5] = ["401", "429", "500", "503", "ack"];
+
 /// How soon another try is worth it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -91,6 +96,8 @@ pub(crate) enum Pace {
     Quick,
     /// The server has refused, and will hardly think otherwise in a moment.
     Slow,
+    /// Nobody knows: it may work again in a moment, but hardly so if it comes again.
+    Unsure,
 }
 
 impl Cause {
@@ -133,6 +140,7 @@ impl Cause {
             Self::Failure { .. } | Self::AccessToken { .. } | Self::NotFound | Self::ClientUnknown => {
                 Pace::Slow
             }
+            Self::StreamError { code } if !KNOWN_STREAM_ERRORS.contains(&&**code) => Pace::Unsure,
             _ => Pace::Quick,
         }
     }

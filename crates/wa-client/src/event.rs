@@ -8,7 +8,7 @@ use std::fmt;
 
 use wa_binary::Jid;
 use wa_protobuf::e2e;
-use wa_store::{AppStateKey, Limits};
+use wa_store::{AppStateKey, Limits, PeerData};
 
 use crate::cause::{Cause, PairingFailure};
 use crate::group::GroupUpdate;
@@ -112,6 +112,9 @@ pub enum Event {
 pub enum PeerMessage {
     /// Keys of the app state collections.
     AppStateKeys(Vec<AppStateKey>),
+    /// Something that can't be read. It is kept as it came ([`wa_store::Store::peer_data`]), and tried again by each new
+    /// start.
+    Unreadable(PeerData),
     /// Any other protocol message of the phone.
     Other(Box<e2e::ProtocolMessage>),
 }
@@ -120,6 +123,7 @@ impl fmt::Debug for PeerMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AppStateKeys(_) => "AppStateKeys",
+            Self::Unreadable(_) => "Unreadable",
             Self::Other(_) => "Other",
         })
     }

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use wa_media::MediaKind;
 use wa_protobuf::e2e::HistorySyncNotification;
-use wa_store::PeerDataKey;
+use wa_store::{PeerData, PeerDataKey, PeerDataSort};
 
 use crate::context::Context;
 use crate::end::End;
 use crate::event::{Event, HistoryPart};
+use crate::lid_map;
 use crate::look_up::Answered;
 use crate::media::RemoteFile;
 use crate::pieces::{self, HistoryReader, Opened, Piece};
@@ -51,7 +52,7 @@ async fn step(reader: &mut HistoryReader, context: &mut Context<'_>) -> Result<(
         return Ok(());
     }
     let part = read_part(piece, context).await?;
-    let told = (!part.ends).then_some(piece.position);
+    let told = piece.mark(part.ends);
     let key = piece.key.clone();
     if part.ends {
         reader.open = None;
@@ -75,6 +76,9 @@ async fn open_next(reader: &mut HistoryReader, context: &mut Context<'_>) -> Res
     let Some(data) = pieces.into_iter().next() else { return Ok(()) };
     let key = data.key();
     reader.passed.insert(key.clone());
+    if data.sort != PeerDataSort::History {
+        return read_again(context, &data).await;
+    }
     let told = store.history_progress(&key).await?;
     match Piece::open(&data, told) {
         Opened::Piece(piece) => reader.open = Some(piece),
@@ -82,8 +86,22 @@ async fn open_next(reader: &mut HistoryReader, context: &mut Context<'_>) -> Res
             context.mirror.changes.history_progress.push((key, None));
             context.timers.in_use();
         }
+        Opened::Unreadable => {
+            tracing::warn!("a notification of history can't be read, and is kept as it came")
+        }
         Opened::Elsewhere(notification) => fetch(reader, context, key, notification),
     }
+    Ok(())
+}
+
+/// What could not be read when it came may be readable for this version.
+async fn read_again(context: &mut Context<'_>, data: &PeerData) -> Result<(), End> {
+    let Some(pairs) = lid_map::pairs(data.sort, &data.raw) else { return Ok(()) };
+    for (pn, lid) in pairs {
+        context.learn_lid(&pn, &lid).await?;
+    }
+    context.mirror.changes.history_progress.push((data.key(), None));
+    context.timers.in_use();
     Ok(())
 }
 
@@ -164,9 +182,11 @@ async fn read_part(piece: &mut Piece, context: &mut Context<'_>) -> Result<Histo
     for _ in 0..PART_ITEMS {
         let Some(item) = piece.next() else {
             part.ends = true;
+            part.unreadable += u32::from(piece.has_new_damage());
             break;
         };
-        reading.take(item, &mut part, &mut piece.progress).await?;
+        let place = (&piece.key, piece.position);
+        reading.take(item, place, &mut part, &mut piece.progress).await?;
         if reading.bytes >= PART_BYTES {
             break;
         }

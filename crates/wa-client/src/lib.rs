@@ -44,6 +44,7 @@ mod alias;
 mod inbox;
 mod letters;
 mod lid;
+mod lid_map;
 mod missed;
 mod pieces;
 mod ratchets;
@@ -117,7 +118,7 @@ pub use wa_binary::Jid;
 pub use wa_media::{self as media_files, DirectPath, MediaKey, MediaKind};
 pub use wa_noise::TrustRoot;
 pub use wa_protobuf::companion::device_props::PlatformType;
-pub use wa_store::{AppStateKey, Limits, NewChats, Store, StoreError, TimeLock};
+pub use wa_store::{AppStateKey, Limits, NewChats, PeerData, PeerDataSort, Store, StoreError, TimeLock};
 
 pub use address_book::AddressBook;
 pub use batch::{AcceptError, Batch, Events};

@@ -124,8 +124,8 @@ pub(crate) struct AppStateOutcome {
     pub(crate) broken: BTreeSet<Collection>,
     /// What kept it from being brought up to date.
     pub(crate) failure: Option<RequestError>,
-    /// What became of a change, and who asked for it.
-    pub(crate) written: Option<(Reply<()>, Result<(), RequestError>)>,
+    /// What became of changes, and who asked for them.
+    pub(crate) written: Vec<(Reply<()>, Result<(), RequestError>)>,
 }
 
 /// How the server is supplied with one-time keys.

@@ -41,9 +41,21 @@ pub(crate) struct Piece {
     pub(crate) position: u64,
     /// Items that had been told before it was opened.
     told: u64,
+    damage: Damage,
     /// What it says of itself.
     pub(crate) kind: HistoryKind,
     pub(crate) progress: Option<u32>,
+}
+
+/// Whether a piece can be read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Damage {
+    /// As far as it has been read.
+    None,
+    /// It can't, which is still to be told.
+    Found,
+    /// It can't, which was told before.
+    Known,
 }
 
 impl HistoryReader {
@@ -64,19 +76,17 @@ pub(crate) enum Opened {
     Piece(Box<Piece>),
     /// There is nothing in it that is not known.
     Nothing,
+    /// It can't be read, and stays for who can.
+    Unreadable,
     /// It lies on a media host.
     Elsewhere(Box<HistorySyncNotification>),
 }
 
 impl Piece {
     pub(crate) fn open(data: &PeerData, told: u64) -> Opened {
-        // A map of LIDs that an earlier version has kept was read when it came, as maps are now.
-        if data.sort != PeerDataSort::History {
-            return Opened::Nothing;
-        }
-        let Ok(mut notification) = HistorySyncNotification::decode(data.raw.clone()) else {
-            tracing::warn!("an unreadable notification of history is dropped");
-            return Opened::Nothing;
+        let notification = HistorySyncNotification::decode(data.raw.clone());
+        let Some(mut notification) = notification.ok().filter(|_| data.sort == PeerDataSort::History) else {
+            return Opened::Unreadable;
         };
         let Some(inline) = notification.initial_hist_bootstrap_inline_payload.take() else {
             let is_elsewhere = notification.direct_path.is_some();
@@ -100,6 +110,7 @@ impl Piece {
             source,
             is_surveyed: false,
             position: 0,
+            damage: Damage::None,
             key,
             notification,
             told,
@@ -133,7 +144,11 @@ impl Piece {
     /// Passes over what was told before. Whether there may be more of that.
     pub(crate) fn skip(&mut self) -> bool {
         for _ in 0..SKIPPED_AT_ONCE {
-            if self.position >= self.told || !matches!(self.items.next(), Some(Ok(_))) {
+            let item = if self.position < self.told { self.items.next() } else { None };
+            if !matches!(item, Some(Ok(_))) {
+                if item.is_some() {
+                    self.damage = Damage::Known;
+                }
                 self.told = self.position;
                 return false;
             }
@@ -150,9 +165,24 @@ impl Piece {
                 Some(item)
             }
             Err(error) => {
-                tracing::warn!(%error, "a piece of the history ends early");
+                tracing::warn!(%error, "a piece of the history ends early, and is kept as it came");
+                self.damage = Damage::Found;
                 None
             }
+        }
+    }
+
+    /// Whether it can't be read to its end, and nobody has been told.
+    pub(crate) fn has_new_damage(&self) -> bool {
+        self.damage == Damage::Found
+    }
+
+    /// How much has been told of it once what was read is accepted; `None` if that is all there is. That it is damaged
+    /// counts as an item.
+    pub(crate) fn mark(&self, ends: bool) -> Option<u64> {
+        match self.damage {
+            Damage::None => (!ends).then_some(self.position),
+            Damage::Found | Damage::Known => Some(self.position.saturating_add(1)),
         }
     }
 }

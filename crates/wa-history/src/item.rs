@@ -56,6 +56,8 @@ pub enum Item {
         part: Part,
         /// Why it isn't.
         why: Refusal,
+        /// What came, for who wants to keep it; empty for a chat, and for what is too long.
+        raw: Bytes,
     },
 }
 

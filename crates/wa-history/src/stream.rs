@@ -99,9 +99,10 @@ impl<R: Read> History<R> {
             }
             Some(length) if key.wire == WireType::LengthDelimited && is_known(key.tag) => {
                 let value = part(&mut self.stream, length)?;
+                let raw = value.clone().unwrap_or_default();
                 Ok(Some(value.and_then(|value| known(key.tag, &value)).unwrap_or_else(|why| {
                     let part = Part::Field(key.tag);
-                    Item::Refused { part, why }
+                    Item::Refused { part, why, raw }
                 })))
             }
             Some(length) => self.stream.skip(length).map(|()| None),
@@ -154,9 +155,10 @@ impl OpenChat {
     }
 
     fn message(&self, value: Result<Bytes, Refusal>) -> Item {
+        let raw = value.clone().unwrap_or_default();
         match value.and_then(|value| decode::<HistorySyncMsg>(&value)) {
             Ok(message) => Item::Message { chat: self.id.clone(), message: Box::new(message) },
-            Err(why) => Item::Refused { part: Part::Message, why },
+            Err(why) => Item::Refused { part: Part::Message, why, raw },
         }
     }
 
@@ -194,7 +196,7 @@ impl OpenChat {
         };
         match chat {
             Ok(chat) => Item::Chat(Box::new(chat)),
-            Err(why) => Item::Refused { part: Part::Chat, why },
+            Err(why) => Item::Refused { part: Part::Chat, why, raw: Bytes::new() },
         }
     }
 }

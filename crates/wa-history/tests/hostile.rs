@@ -59,7 +59,7 @@ fn large_chat(count: u64) -> Vec<u8> {
 
 fn refused(items: &[Item]) -> Vec<(Part, Refusal)> {
     let refused = |item: &Item| match item {
-        Item::Refused { part, why } => Some((*part, *why)),
+        Item::Refused { part, why, .. } => Some((*part, *why)),
         _ => None,
     };
     items.iter().filter_map(refused).collect()

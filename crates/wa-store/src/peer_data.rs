@@ -56,6 +56,8 @@ pub enum PeerDataSort {
     History,
     /// 2: a `LIDMigrationMappingSyncMessage`, the phone's map of phone numbers to LIDs.
     LidMap,
+    /// 3: a `PhoneNumberToLidMapping`, a pair in a piece of the history that could not be read.
+    LidPair,
 }
 
 impl PeerDataSort {
@@ -64,6 +66,7 @@ impl PeerDataSort {
         match self {
             Self::History => 1,
             Self::LidMap => 2,
+            Self::LidPair => 3,
         }
     }
 
@@ -72,6 +75,7 @@ impl PeerDataSort {
         match number {
             1 => Some(Self::History),
             2 => Some(Self::LidMap),
+            3 => Some(Self::LidPair),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use outbound::{AddressGuard, Authorities, Dialer, HttpClient, Resolver, SetupError};
+use outbound::{AddressGuard, Authorities, Dialer, HttpClient, Resolver, SetupError, Sockets};
 use storage::{
     Attempt, AttemptQuery, Consumer, Delivery, DeliveryQuery, Epoch, Event, InstanceId, Journal, Listener,
     Page, Recorded, Storage, StorageError, UserId, Webhook, Write,
@@ -37,6 +37,8 @@ pub struct Options {
     pub resolver: Resolver,
     /// Certificate authorities that receivers' certificates are checked against.
     pub authorities: Authorities,
+    /// The sockets that they share with other HTTP clients.
+    pub sockets: Sockets,
     /// Requests under way at once, over all webhooks.
     pub in_flight: usize,
     /// Requests under way at once for one webhook (one per chat).
@@ -56,6 +58,7 @@ impl Default for Options {
             guard: AddressGuard::default(),
             resolver: Resolver::system(),
             authorities: Authorities::public(),
+            sockets: Sockets::default(),
             in_flight: 512,
             per_webhook: 32,
             observer: Arc::new(Unobserved),
@@ -85,10 +88,19 @@ impl Dispatcher {
     /// # Errors
     /// [`SetupError`] if the HTTP client can't be built.
     pub fn new(storage: Arc<dyn Storage>, options: Options) -> Result<Self, SetupError> {
-        let Options { guard, resolver, authorities, in_flight, per_webhook, observer, patience, public_url } =
-            options;
-        let http =
-            HttpClient::new(Dialer::new(guard.clone(), resolver).within(CONNECT_TIMEOUT), &authorities)?;
+        let Options {
+            guard,
+            resolver,
+            authorities,
+            sockets,
+            in_flight,
+            per_webhook,
+            observer,
+            patience,
+            public_url,
+        } = options;
+        let dialer = Dialer::new(guard.clone(), resolver).within(CONNECT_TIMEOUT).among(sockets);
+        let http = HttpClient::new(dialer, &authorities)?;
         let courier = Courier::new(http);
         let at_once = (per_webhook, in_flight);
         let context = Context::new(storage, guard, courier, at_once, observer, patience, public_url);

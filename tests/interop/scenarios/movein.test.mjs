@@ -7,11 +7,6 @@ import { World } from '../driver/world.mjs';
 import { run } from '../driver/process.mjs';
 import { until } from '../driver/until.mjs';
 
-if (process.env.SIMULATOR_PROFILE === 'hostile') {
-  console.error('movein: SKIPPED LOUDLY under hostile: it has not passed there yet');
-  process.exit(0);
-}
-
 // A Baileys that has talked with two others, one of them of the gateway, is stopped, and the gateway goes on in its place.
 const PEER = '15550000092';
 const FRIEND = '15550000093';
@@ -44,10 +39,20 @@ async function past(number, folder) {
   return { old, group };
 }
 
-/** How often a device of this account has asked for a message again, or was asked. */
-async function retries(number) {
+/** The ids of what a device of this account has asked for again, or was asked for. */
+async function askedAgain(number) {
   const trace = await world.simulator.call('GET', `/sim/trace?number=${number}`, undefined, { accept: 'application/json' });
-  return trace.body.filter((entry) => /type=.{0,2}retry/.test(JSON.stringify(entry))).length;
+  const retries = trace.body.filter(({ xml }) => /<(receipt|ack)[^>]* type="retry"/.test(xml));
+  return new Set(retries.map(({ xml }) => xml.match(/ id="([^"]+)"/)[1]));
+}
+
+/**
+ * Both sides go on in the sessions that there were: nothing is asked for again. The server of the hostile profile brings at each
+ * login what was acknowledged last once more: Baileys has had that, and the gateway hasn't, and asks for it.
+ */
+async function goesOnInItsSessions(number, before) {
+  const asked = [...(await askedAgain(number))].filter((id) => !before.has(id));
+  assert.ok(asked.length <= (process.env.SIMULATOR_PROFILE === 'hostile' ? 1 : 0), `asked again: ${asked}`);
 }
 
 /** Everybody writes, and everybody reads it. */
@@ -101,7 +106,7 @@ describe('by the command', () => {
   });
 
   test('the gateway goes on in the place of Baileys, without a scan', async () => {
-    const before = await retries(number);
+    const before = await askedAgain(number);
     await world.gateway.stop();
     const args = ['import', folder, '--user', 'admin@interop.test', '--name', 'moved', '--old-side-stopped'];
     const { code, output } = await run(args, { DATA_DIR: world.folder });
@@ -112,7 +117,7 @@ describe('by the command', () => {
     instance = await world.known(id, number);
     await instance.connected();
     await talksOn(instance, group);
-    assert.equal(await retries(number), before, 'nothing had to be asked for again');
+    await goesOnInItsSessions(number, before);
   });
 
   test('the phone lists the one device that it has linked, and no other', async () => {
@@ -144,13 +149,13 @@ describe('by the API', () => {
     assert.equal(dry.status, 200, JSON.stringify(dry));
     assert.deepEqual([dry.body.jid, dry.body.leftOut], [`${number}@s.whatsapp.net`, []]);
     assert.ok(dry.body.sessions >= 4 && dry.body.senderKeys >= 3 && dry.body.prekeys > 0, JSON.stringify(dry.body));
-    const before = await retries(number);
+    const before = await askedAgain(number);
     const taken = await world.gateway.call('POST', path, { baileys: store, oldSideStopped: true });
     assert.equal(taken.status, 200, JSON.stringify(taken));
     await instance.connected();
     const again = await world.gateway.call('POST', path, { baileys: store, oldSideStopped: true });
     assert.deepEqual([again.status, again.body.error.cause], [409, 'already_linked']);
     await talksOn(instance, group);
-    assert.equal(await retries(number), before, 'nothing had to be asked for again');
+    await goesOnInItsSessions(number, before);
   });
 });

@@ -1,6 +1,6 @@
 //! A fleet on a hostile WhatsApp for many minutes: texts go both ways through every instance, while connections break,
-//! messages arrive damaged, twice or in another order, the gateway is killed and restarted, and WhatsApp's clock jumps by
-//! days. At the end nothing is lost, nothing is there twice, no instance is stuck, and memory has not grown.
+//! messages arrive damaged, twice or in another order, people have new phones and more or fewer devices, the gateway is
+//! killed and restarted, and WhatsApp's clock jumps by days. At the end nothing is lost, nothing is there twice, no instance is stuck, and memory has not grown.
 
 mod report;
 mod talker;

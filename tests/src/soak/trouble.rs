@@ -16,8 +16,10 @@ use crate::{Gateway, GatewayOptions, Simulator};
 const PACE: std::ops::Range<u64> = 300..1_500;
 /// How long a condition lasts, in milliseconds.
 const LASTS: std::ops::Range<u64> = 500..6_000;
-/// One trouble in so many is a restart, and one a jump of the clock.
+/// One trouble in so many is a restart, one a jump of the clock, and two are changes of who is who.
 const RARE: u32 = 40;
+/// Devices that one account has beside its phone and the gateway.
+const MOST_DEVICES: usize = 2;
 /// How far WhatsApp's clock goes ahead of the machine's or falls behind it, in days: its certificates outlast that.
 const DAYS: std::ops::RangeInclusive<i64> = -9..=9;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
@@ -41,12 +43,15 @@ pub(super) struct Troubles<'a> {
     rng: ChaCha8Rng,
     began: Instant,
     counts: Counts,
+    /// Devices that were linked, by the number of their account.
+    devices: BTreeMap<String, Vec<u64>>,
 }
 
 impl<'a> Troubles<'a> {
     pub(super) fn new(simulator: &'a Arc<Simulator>, talkers: &'a [Arc<Talker>], seed: u64) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        Self { simulator, talkers, seed, rng, began: Instant::now(), counts: Counts::default() }
+        let (counts, devices) = (Counts::default(), BTreeMap::new());
+        Self { simulator, talkers, seed, rng, began: Instant::now(), counts, devices }
     }
 
     /// One after another until then; with a gateway, it is killed and restarted, too.
@@ -64,6 +69,7 @@ impl<'a> Troubles<'a> {
                         self.restart(gateway, options);
                     }
                 }
+                2 | 3 => self.change_who_is_who().await,
                 _ => self.strike().await,
             }
         }
@@ -95,6 +101,31 @@ impl<'a> Troubles<'a> {
             self.count("restart");
         }
         gateway.start_again(self.simulator, options);
+    }
+
+    /// The peer of a talker has a new phone, of which others are told or not; or it, or the talker, links a device or unlinks
+    /// one.
+    async fn change_who_is_who(&mut self) {
+        let Talker { number, peer, .. } = &**self.talkers.choose(&mut self.rng).expect("talkers");
+        if self.rng.random_ratio(1, 3) {
+            // Its devices are gone with the old one.
+            self.devices.remove(peer);
+            let quiet: bool = self.rng.random();
+            self.simulator.post(&format!("/sim/phones/{peer}/reinstall"), json!({ "quiet": quiet })).await;
+            self.count(if quiet { "new phone, untold" } else { "new phone" });
+            return;
+        }
+        let number = if self.rng.random() { peer } else { number };
+        let linked = self.devices.entry(number.clone()).or_default();
+        let path = format!("/sim/phones/{number}/devices");
+        let is_more = linked.is_empty() || linked.len() < MOST_DEVICES && self.rng.random();
+        if is_more {
+            let device = self.simulator.post(&path, json!({})).await;
+            linked.push(device["device"].as_u64().expect("device"));
+        } else if let Some(device) = linked.pop() {
+            self.simulator.delete(&format!("{path}/{device}")).await;
+        }
+        self.count(if is_more { "device linked" } else { "device unlinked" });
     }
 
     /// A fault for one of the talkers.

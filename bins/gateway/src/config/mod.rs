@@ -65,6 +65,8 @@ pub struct Config {
     pub message_retention: Option<Duration>,
     /// How long the files of messages are kept; `None` keeps them as long as their messages.
     pub media_retention: Option<Duration>,
+    /// Bytes of files that are kept of one user; `None` without a bound.
+    pub media_quota: Option<u64>,
     /// Where the files of messages are kept.
     pub media_store: MediaStore,
     /// PEM file with further certificate authorities for the store of files.
@@ -254,6 +256,7 @@ impl Config {
             audit_retention: DEFAULT_AUDIT_RETENTION,
             message_retention: None,
             media_retention: None,
+            media_quota: None,
             media_store: MediaStore::Local,
             s3_ca_file: None,
             media_download: MediaDownload::Arrival,

@@ -42,6 +42,23 @@ pub(super) fn retention(text: &str) -> Result<Option<Duration>, String> {
     life_span(text).map(Some).map_err(|_| wrong())
 }
 
+/// A number of bytes such as `500MB`, `20GB` or `1TB`, or `unlimited`.
+pub(super) fn size(text: &str) -> Result<Option<u64>, String> {
+    if text == "unlimited" {
+        return Ok(None);
+    }
+    let wrong = || format!("must be a size such as 500MB, 20GB or 1TB, or unlimited, not {text:?}.");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        _ => return Err(wrong()),
+    };
+    let count = digits.parse::<u64>().ok().filter(|count| *count > 0);
+    count.and_then(|count| count.checked_mul(unit)).map(Some).ok_or_else(wrong)
+}
+
 /// So many calls a second, a minute or an hour: `100/s`, `6000/m`, `100000/h`.
 pub(super) fn rate_limit(text: &str) -> Result<RateLimit, String> {
     const MOST: u32 = 1_000_000;

@@ -44,6 +44,7 @@ impl Config {
                 .unwrap_or(DEFAULT_AUDIT_RETENTION),
             message_retention: parsed(environment, "MESSAGE_RETENTION", parse::retention)?.unwrap_or(None),
             media_retention: parsed(environment, "MEDIA_RETENTION", parse::retention)?.unwrap_or(None),
+            media_quota: parsed(environment, "MEDIA_QUOTA", parse::size)?.unwrap_or(None),
             media_store: media_store(environment)?,
             s3_ca_file: file(environment, "S3_CA_FILE")?,
             media_download: parsed(environment, "MEDIA_DOWNLOAD", media_download)?

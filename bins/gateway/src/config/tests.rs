@@ -77,6 +77,8 @@ fn every_malformed_value_is_refused_by_name() {
         ("EVENT_RETENTION", "0d"),
         ("MESSAGE_RETENTION", "a while"),
         ("MEDIA_RETENTION", "long"),
+        ("MEDIA_QUOTA", "much"),
+        ("MEDIA_QUOTA", "0GB"),
         ("MEDIA_STORE", "ftp://files"),
         ("AUDIT_RETENTION", "0"),
         ("QR_PAGE_PARENTS", "app.example/page"),

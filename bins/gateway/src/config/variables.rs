@@ -131,6 +131,11 @@ pub const VARIABLES: &[Variable] = &[
         "How long the files of messages are kept: 12h, 30d, or forever (as their messages). Each instance may say otherwise.",
     ),
     plain(
+        "MEDIA_QUOTA",
+        "unlimited",
+        "How many bytes of files are kept of one user: 500MB, 20GB, 1TB, or unlimited. Messages come beyond it, without their files.",
+    ),
+    plain(
         "MEDIA_STORE",
         "local",
         "Where the files of messages are kept: local (below DATA_DIR), or s3://bucket/prefix in a bucket of an S3-compatible store.",

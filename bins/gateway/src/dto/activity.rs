@@ -78,7 +78,7 @@ struct ActivityEntry {
     /// That of the event that tells of it.
     id: String,
     instance_id: String,
-    /// `created`, `updated`, `connecting`, `reconnect` (it was asked for), `pairing_code`, `paired`, `logged_out`, or the
+    /// `created`, `updated`, `connecting`, `reconnect` (it was asked for), `pairing_code`, `paired`, `logged_out`, `unreadable`, or the
     /// type of an event: `connected`, `disconnected`, `qr_received`, `webhook_updated`, `limit_exceeded`,
     /// `limits_changed`, `client_expiring`.
     action: &'static str,

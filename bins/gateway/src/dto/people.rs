@@ -87,7 +87,7 @@ impl From<StateRequest> for ChatState {
 pub(crate) struct MarksRequest {
     /// Whether the chat is put away, which unpins it.
     archived: Option<bool>,
-    /// Whether it is kept on top.
+    /// Whether it is kept on top, which takes it out of the archive; not together with `archived`.
     pinned: Option<bool>,
     /// Until when it makes no noise, ISO 8601; `null` lets it be heard.
     #[serde(default, with = "double_option")]
@@ -97,6 +97,10 @@ pub(crate) struct MarksRequest {
 
 impl MarksRequest {
     pub(crate) fn checked(self) -> Result<ChatMarks, ApiError> {
+        if self.archived == Some(true) && self.pinned == Some(true) {
+            let problem = "A chat is put away or kept on top, never both.";
+            return Err(ApiError::invalid(problem).with_field("pinned"));
+        }
         let muted_until = self
             .muted_until
             .map(|until| until.map(|until| time("mutedUntil", &until)).transpose())

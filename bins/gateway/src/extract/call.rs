@@ -71,6 +71,14 @@ impl<S> Call<S> {
         }
     }
 
+    /// Counts this as a call about an instance of the caller's that its body names.
+    ///
+    /// # Errors
+    /// 429 beyond what the owner of the instance allows.
+    pub(crate) async fn count(&self, instance: InstanceId) -> Result<(), ApiError> {
+        Ok(self.state.count_call(&self.caller, instance).await?)
+    }
+
     /// Answers with a list, as its reader takes it.
     ///
     /// # Errors

@@ -58,13 +58,13 @@ pub(crate) async fn edge(
     let id = RequestId::of(request.headers());
     let manner = Manner::of(&request);
     let (longest, time) = allowance(&request);
-    let answering = Answering::begin(request.request(), longest, time);
+    let mut answering = Answering::begin(request.request(), longest, time);
     let parent = TraceParent::text_of(request.headers());
     let (method, route, status) = (request.method(), Empty, Empty);
     let span = tracing::info_span!("request", %id, %method, traceparent = parent, route, status);
     let (began, method) = (Instant::now(), request.method().clone());
     let state = request.app_data::<web::Data<AppState>>().cloned();
-    let answer = within_limits(request, &manner.sharing, next).instrument(span.clone()).await;
+    let answer = within_limits(request, &manner.sharing, &mut answering, next).instrument(span.clone()).await;
     let answered = Answered::of(&answer);
     if let Some(state) = state {
         state.http.took(answered.route, &method, answered.status, began.elapsed());
@@ -157,9 +157,10 @@ impl Manner {
 async fn within_limits(
     request: ServiceRequest,
     sharing: &Sharing,
+    answering: &mut Answering,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match client(&request) {
+    match client(&request, answering) {
         Ok(client) => {
             request.extensions_mut().insert(client);
         }
@@ -175,16 +176,20 @@ async fn within_limits(
     Ok(in_our_shape(response.map_into_boxed_body()))
 }
 
-/// Whom the request comes from, if they are served. A peer that isn't, was refused before it could ask; this is for those
-/// who come through a proxy.
-fn client(request: &ServiceRequest) -> Result<ClientAddress, ApiError> {
+/// Whom the request comes from, if they are served now. A peer that isn't, was refused before it could ask; this is for
+/// those who come through a proxy.
+fn client(request: &ServiceRequest, answering: &mut Answering) -> Result<ClientAddress, ApiError> {
     let state = request.app_data::<web::Data<AppState>>().ok_or_else(ApiError::internal)?;
     let peer = request.peer_addr().ok_or_else(forbidden)?.ip();
     let client = ClientAddress::of(peer, request.headers(), &state.trusted_proxies)?;
-    if state.allowed_ips.is_empty() || networks::contains(&state.allowed_ips, client.0) {
-        return Ok(client);
+    if !state.allowed_ips.is_empty() && !networks::contains(&state.allowed_ips, client.0) {
+        return Err(forbidden());
     }
-    Err(forbidden())
+    // The connections of a proxy are not those of one client, and not counted by address.
+    if client.0 != peer.to_canonical() {
+        answering.takes(state.in_flight.begin(client.0).ok_or_else(too_many)?);
+    }
+    Ok(client)
 }
 
 /// The framework answers a wrong method with an empty body; ours tells what is wrong.
@@ -202,6 +207,12 @@ fn in_our_shape(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> 
 
 fn forbidden() -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "forbidden", "This gateway does not serve your address.")
+}
+
+fn too_many() -> ApiError {
+    let message = "Too many requests of your address are under way.";
+    let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message);
+    error.with_retry_after(Duration::from_secs(1))
 }
 
 fn wrong_method() -> ApiError {

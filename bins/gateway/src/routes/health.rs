@@ -6,7 +6,8 @@ use crate::error::Refused;
 use crate::extract::{ClientAddress, identify};
 use crate::state::AppState;
 
-/// The process answers, and what everything rests on goes on: the database was written and read within the last minutes.
+/// The process answers, with each of its threads, and what everything rests on goes on: the database was written and read
+/// within the last minutes.
 #[utoipa::path(
     method(get, head),
     path = "/livez",
@@ -15,7 +16,7 @@ use crate::state::AppState;
     responses((status = 200, description = "It does.", body = Alive), Refused)
 )]
 pub(super) async fn live(state: web::Data<AppState>) -> Result<web::Json<Alive>, ApiError> {
-    match state.watchdog.hangs() {
+    match state.watchdog.hangs().or_else(|| state.workers.hangs()) {
         Some(what) => Err(ApiError::unavailable(format!("The gateway hangs: it waits for {what}."))),
         None => Ok(web::Json(Alive::new())),
     }

@@ -11,7 +11,7 @@ use crate::config::QrPageParents;
 use crate::dto::path::{InstancePath, QrPath};
 use crate::dto::qr::{PageResponse, QrLinkRequest, QrLinkResponse, Words};
 use crate::error::{ApiError, Refused};
-use crate::extract::{InstanceCall, OptionalJsonBody};
+use crate::extract::{ClientAddress, InstanceCall, OptionalJsonBody};
 use crate::language::Language;
 use crate::public;
 use crate::state::AppState;
@@ -32,9 +32,10 @@ const PAGE: &str = include_str!("../pages/qr.html");
 pub(super) async fn page(
     state: web::Data<AppState>,
     address: web::Path<String>,
+    from: ClientAddress,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let first = match state.services.qr_pages.visit(&address).await? {
+    let first = match state.services.qr_pages.visit(&address, from.0).await? {
         Visit::Page(_) => "loading",
         Visit::Expired => "error",
         Visit::Nowhere => "broken",
@@ -80,10 +81,11 @@ pub(super) async fn page(
 pub(super) async fn start(
     state: web::Data<AppState>,
     address: web::Path<String>,
+    from: ClientAddress,
 ) -> Result<web::Json<PageResponse>, ApiError> {
     let pages = state.services.qr_pages.clone();
     let begin = |page: QrPage| async move { pages.begin(page).await };
-    shown(&state, &address, begin).await
+    shown(&state, &address, from, begin).await
 }
 
 /// What the page shows.
@@ -98,10 +100,11 @@ pub(super) async fn start(
 pub(super) async fn look(
     state: web::Data<AppState>,
     address: web::Path<String>,
+    from: ClientAddress,
 ) -> Result<web::Json<PageResponse>, ApiError> {
     let pages = state.services.qr_pages.clone();
     let look = |page: QrPage| async move { pages.state(page).await };
-    shown(&state, &address, look).await
+    shown(&state, &address, from, look).await
 }
 
 /// Says that the phone shows the code that is to be compared. Only for a person to say.
@@ -116,21 +119,23 @@ pub(super) async fn look(
 pub(super) async fn confirm(
     state: web::Data<AppState>,
     address: web::Path<String>,
+    from: ClientAddress,
 ) -> Result<web::Json<PageResponse>, ApiError> {
     let pages = state.services.qr_pages.clone();
     let confirm = |page: QrPage| async move { pages.confirm(page).await };
-    shown(&state, &address, confirm).await
+    shown(&state, &address, from, confirm).await
 }
 
 async fn shown<F>(
     state: &web::Data<AppState>,
     address: &str,
+    from: ClientAddress,
     act: impl FnOnce(QrPage) -> F,
 ) -> Result<web::Json<PageResponse>, ApiError>
 where
     F: Future<Output = Result<PageState, ServiceError>> + Send + 'static,
 {
-    let shown = match state.services.qr_pages.visit(address).await? {
+    let shown = match state.services.qr_pages.visit(address, from.0).await? {
         Visit::Page(page) => state.changes.complete(act(page)).await?,
         Visit::Expired => PageState::Failed,
         Visit::Nowhere => PageState::Gone,

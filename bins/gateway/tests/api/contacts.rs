@@ -101,6 +101,15 @@ async fn chats_are_marked_on_all_devices() {
         (contact["archived"] == true && contact["mutedUntil"].is_null()).then_some(contact)
     });
     assert_eq!(shown.await["pinnedAt"], Value::Null);
+
+    let both = json!({"archived": true, "pinned": true});
+    app.client().put(&path, both).await.expect_error(400, "invalid_request").about("pinned");
+    app.client().put(&path, json!({"pinned": true})).await.expect(200);
+    until("the contact shows that it is on top, and put away no more", || async {
+        let contact = stored(&app, &alice, "Bob").await;
+        (contact["archived"] == false && !contact["pinnedAt"].is_null()).then_some(())
+    })
+    .await;
     let wrong = json!({"mutedUntil": "tomorrow"});
     app.client().put(&path, wrong).await.expect_error(400, "invalid_request").about("mutedUntil");
     app.stop().await;

@@ -421,3 +421,32 @@ async fn an_instance_says_when_its_files_are_fetched() {
     }
     app.stop().await;
 }
+
+#[tokio::test]
+async fn files_beyond_what_a_user_may_keep_are_not_kept_and_no_message_waits() {
+    let app = TestApp::configured(|config| config.media_quota = Some(1_000)).await;
+    let alice = app.paired(ALICE).await;
+    app.phones().create(BOB).await;
+    let send = |size: usize| {
+        use base64::Engine as _;
+        let file = base64::engine::general_purpose::STANDARD.encode(vec![7; size]);
+        json!({"phone": BOB, "base64": file, "type": "document", "filename": "a.bin"})
+    };
+    let path = format!("/api/whatsapp/{alice}/send-media");
+    app.client().post(&path, send(600)).await.expect(200);
+    app.client().post(&path, send(600)).await.expect_error(507, "media_quota_exceeded");
+    // What others send comes, with its file as long as there is room.
+    for (size, state, error) in [(300, "ready", Value::Null), (300, "failed", json!("not_stored"))] {
+        let media = json!({"type": "document", "size": size, "fileName": "b.bin"});
+        let id = app.phones().change(BOB, ALICE, json!({"media": media})).await;
+        app.event(&alice, "message_received", |data| data["messageId"] == id.as_str()).await;
+        let told = app.event(&alice, "message_media", |data| data["messageId"] == id.as_str()).await;
+        assert_eq!(told["data"]["media"]["state"], state, "{told}");
+        assert_eq!(told["data"]["media"]["error"], error, "{told}");
+    }
+    app.client()
+        .post(&format!("/api/whatsapp/{alice}/send"), json!({"phone": BOB, "message": "a text"}))
+        .await
+        .expect(200);
+    app.stop().await;
+}

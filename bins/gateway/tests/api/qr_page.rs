@@ -118,3 +118,26 @@ async fn only_the_pages_that_are_named_may_frame_it() {
     );
     app.stop().await;
 }
+
+#[tokio::test]
+async fn whoever_tries_addresses_has_to_wait_and_who_has_one_does_not() {
+    let app = TestApp::start().await;
+    let id = app.create("linked by a page").await;
+    let path = link(&app, &id, json!({"expiresIn": 600})).await;
+    let client = app.anonymous();
+    let look = async |number: u32| client.get(&format!("/qr/{number:024}/state")).await;
+    for number in 0..30 {
+        assert_eq!(look(number).await.expect(200), json!({"state": "broken"}));
+    }
+    // The waits double, so they become longer than a look takes on any machine.
+    let mut refused = None;
+    for number in 30..45 {
+        refused = Some(look(number).await).filter(|answer| answer.status == 429);
+        if refused.is_some() {
+            break;
+        }
+    }
+    refused.expect("never slowed down").expect_error(429, "rate_limited");
+    client.get(&format!("{path}/state")).await.expect(200);
+    app.stop().await;
+}

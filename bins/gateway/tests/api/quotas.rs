@@ -130,6 +130,30 @@ async fn calls_are_limited_and_the_limit_can_always_be_changed() {
 }
 
 #[tokio::test]
+async fn calls_in_the_words_of_others_are_calls() {
+    let app = TestApp::start().await;
+    let (client, anonymous) = (app.client(), app.anonymous());
+    let id = app.create("busy").await;
+    let wid = client.get(&format!("/api/instances/{id}/witi")).await.expect(200)["wid"].clone();
+    let status = format!("/status.aspx?wid={}", wid.as_str().unwrap());
+    let sessions = client.post("/api/v1/sessions-get", json!({})).await.expect(200);
+    let session = sessions["data"][0]["unique_id"].clone();
+    limit(&app, &id, json!({"maxApiCalls": 5})).await;
+    for _ in 0..2 {
+        anonymous.get(&status).await.expect(200);
+    }
+    let chats = async || client.post("/api/v1/get-chats", json!({"WhatsappID": session})).await;
+    assert_ne!(chats().await.status, 429);
+    assert_eq!(chats().await.status, 429);
+    let refused = anonymous.get(&status).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (429, &json!("limit_exceeded")));
+    client.post("/api/v1/sessions-get", json!({})).await.expect(200);
+    let usage = client.get(&format!("/api/stats/instances/{id}")).await.expect(200);
+    assert_eq!(usage["usage"]["apiCalls"], 5, "{usage}");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn webhooks_wait_for_the_next_period() {
     let (app, receiver) = (TestApp::start().await, Receiver::start());
     let alice = app.paired(ALICE).await;

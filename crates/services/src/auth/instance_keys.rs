@@ -27,24 +27,36 @@ impl AuthService {
             }
             Some((user, instance)) => Ok((Caller::new(user.id, user.role), instance)),
             None => {
-                let missed = self.inner.tries.lock().miss(from, Instant::now());
-                missed.map_err(|retry_after| ServiceError::RateLimited { retry_after })?;
+                self.missed(from)?;
                 Err(ServiceError::Unauthorized { message: "the key is invalid" })
             }
         }
     }
 
-    /// The same for a key that stands in an address which is handed on: a page for whoever has it.
+    /// The same for a key that stands in an address which is handed on: a page for whoever has it. `None` if there is none
+    /// such.
     ///
     /// # Errors
-    /// When the store fails.
+    /// `RateLimited` for whoever tries many that there aren't; when the store fails.
     pub async fn by_public_key(
         &self,
         dialect: &str,
         key: &str,
+        from: IpAddr,
     ) -> Result<Option<(Caller, InstanceId)>, ServiceError> {
         let opened = self.opened(dialect, key).await?;
+        if opened.is_none() {
+            self.missed(from)?;
+        }
         Ok(opened.map(|(user, instance)| (Caller::new(user.id, user.role), instance)))
+    }
+
+    /// Whether a key opens an instance. A no counts for nothing: it may open something else, where it is looked at next.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn opens_instance(&self, dialect: &str, key: &str) -> Result<bool, ServiceError> {
+        Ok(self.opened(dialect, key).await?.is_some())
     }
 
     /// A user as a caller, whose instance somebody has the address of; `None` for one who is disabled.
@@ -54,6 +66,12 @@ impl AuthService {
     pub(crate) async fn by_id(&self, user: UserId) -> Result<Option<Caller>, ServiceError> {
         let user = self.inner.storage.user(user).await?.filter(|user| user.disabled_at.is_none());
         Ok(user.map(|user| Caller::new(user.id, user.role)))
+    }
+
+    /// Counts a key that opens nothing.
+    fn missed(&self, from: IpAddr) -> Result<(), ServiceError> {
+        let missed = self.inner.tries.lock().miss(from, Instant::now());
+        missed.map_err(|retry_after| ServiceError::RateLimited { retry_after })
     }
 
     async fn opened(&self, dialect: &str, key: &str) -> Result<Option<(User, InstanceId)>, ServiceError> {

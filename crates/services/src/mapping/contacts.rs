@@ -86,11 +86,15 @@ impl Mapping<'_> {
                 };
                 ContactChange { muted_until: Some(until.filter(|_| !change.removed)), ..of(chat) }
             }
+            // As phones do it, a chat is on top or put away, never both (PROTOCOL.md 18.5).
             Action::Pin { chat, pinned } => {
-                ContactChange { pinned_at: Some((*pinned && !change.removed).then_some(written)), ..of(chat) }
+                let pinned_at = (*pinned && !change.removed).then_some(written);
+                let archived = pinned_at.map(|_| false);
+                ContactChange { pinned_at: Some(pinned_at), archived, ..of(chat) }
             }
             Action::Archive { chat, archived, .. } => {
-                ContactChange { archived: Some(*archived && !change.removed), ..of(chat) }
+                let archived = *archived && !change.removed;
+                ContactChange { archived: Some(archived), pinned_at: archived.then_some(None), ..of(chat) }
             }
             _ => return,
         };

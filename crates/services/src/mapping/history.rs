@@ -1,6 +1,6 @@
 //! What the phone tells of the time before: stored, and told as one event a piece.
 
-use storage::{Entry, EventData, HistoryData, MessageStatus};
+use storage::{Entry, EventData, HistoryData, InstanceAction, MessageStatus};
 use wa_client::{HistoryMessage, HistoryPart, HistoryStatus, IncomingMessage};
 
 use super::Mapping;
@@ -19,6 +19,9 @@ impl Mapping<'_> {
         }
         for contact in &part.contacts {
             self.history_contact(contact);
+        }
+        if part.unreadable > 0 {
+            self.mapped.entries.push(Entry::Event(InstanceAction::Unreadable.told_of(&["history"])));
         }
         let count = |items: usize| u64::try_from(items).unwrap_or(u64::MAX);
         let so_far = &mut self.mapped.facts.history;

@@ -556,12 +556,33 @@ fn the_address_book_and_marks_of_chats_are_learned_from_the_app_state() {
         told(Action::Mute { chat: chat(), mute: Mute::Until(9_000) }),
         told(Action::Pin { chat: chat(), pinned: true }),
         told(Action::Archive { chat: chat(), archived: true, range: None }),
+        told(Action::Archive { chat: chat(), archived: false, range: None }),
+        told(Action::Pin { chat: chat(), pinned: false }),
         told(Action::PushName("Me".into())),
     ]);
-    let [mute, pin, archive] = &learned[..] else { panic!("{learned:?}") };
+    let [mute, pin, archive, taken_out, unpinned] = &learned[..] else { panic!("{learned:?}") };
     assert_eq!((mute.jid.as_str(), mute.muted_until), (LID, Some(Some(Timestamp::from_millis(9_000)))));
-    assert_eq!(pin.pinned_at, Some(Some(Timestamp::from_millis(5_000))));
-    assert_eq!(archive.archived, Some(true));
+    // On top or put away, never both.
+    assert_eq!((pin.pinned_at, pin.archived), (Some(Some(Timestamp::from_millis(5_000))), Some(false)));
+    assert_eq!((archive.pinned_at, archive.archived), (Some(None), Some(true)));
+    assert_eq!((taken_out.pinned_at, taken_out.archived), (None, Some(false)));
+    assert_eq!((unpinned.pinned_at, unpinned.archived), (Some(None), None));
+}
+
+#[test]
+fn what_the_phone_sends_and_nobody_can_read_is_told() {
+    use wa_client::{Bytes, HistoryKind, HistoryPart, PeerData, PeerDataSort, PeerMessage};
+    let raw = Bytes::from_static(b"\xff");
+    let map = PeerData { sort: PeerDataSort::LidMap, id: "3EB0".into(), timestamp: 1, raw };
+    let mut part = HistoryPart::new(HistoryKind::Initial);
+    part.unreadable = 2;
+    let mapped = mapped(&[Event::Peer(PeerMessage::Unreadable(map)), Event::History(Box::new(part))]);
+    let told = events(&mapped);
+    let [EventData::InstanceChanged(of_map), EventData::InstanceChanged(of_history)] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((of_map.action, &of_map.fields[..]), (InstanceAction::Unreadable, &["lidMap".to_owned()][..]));
+    assert_eq!(of_history.fields, ["history"]);
 }
 
 #[test]

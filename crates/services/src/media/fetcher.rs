@@ -22,7 +22,7 @@ use wa_client::{DownloadError, MediaOrigin, RemoteFile, RequestError};
 
 use super::content::described;
 use super::queue::{Job, Queue, pause};
-use super::{MediaObjects, MediaOptions, Spool};
+use super::{MediaObjects, MediaOptions, MediaRoom, Spool};
 use crate::mapping;
 use crate::recipient::{STATUS, is_shared};
 use crate::running::RunningInstance;
@@ -47,6 +47,7 @@ struct Inner {
     storage: Arc<dyn Storage>,
     objects: Arc<dyn MediaObjects>,
     spool: Spool,
+    room: MediaRoom,
     /// When files are fetched where the instance doesn't say otherwise.
     download: MediaDownload,
     /// Set before the first event.
@@ -76,11 +77,17 @@ enum Tried {
 }
 
 impl MediaFetcher {
-    pub(crate) fn new(storage: Arc<dyn Storage>, options: &MediaOptions, spool: Spool) -> Self {
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        options: &MediaOptions,
+        spool: Spool,
+        room: MediaRoom,
+    ) -> Self {
         let inner = Inner {
             storage,
             objects: Arc::clone(&options.objects),
             spool,
+            room,
             download: options.download,
             context: OnceLock::new(),
             queue: Mutex::default(),
@@ -235,6 +242,10 @@ impl MediaFetcher {
         let Some((file, origin)) = named(message) else {
             return (Tried::Settled, Some(failed(MediaFault::Incomplete)));
         };
+        if !self.has_room(running, &known).await {
+            let is_told = known.state == MediaState::Failed && known.fault == Some(MediaFault::NotStored);
+            return (Tried::Settled, (!is_told).then(|| failed(MediaFault::NotStored)));
+        }
         match self.download(running, message, &known, &file, &origin).await {
             Ok(media) => (Tried::Settled, Some(media)),
             Err(DownloadError::Request(RequestError::NotConnected { .. } | RequestError::Stopped)) => {
@@ -247,6 +258,18 @@ impl MediaFetcher {
                 let is_told = known.state == MediaState::Failed && known.fault == Some(fault(&error));
                 let media = (is_over && !is_told).then(|| failed(fault(&error)));
                 (if is_over { Tried::Settled } else { Tried::Later }, media)
+            }
+        }
+    }
+
+    /// Whether the owner may have another file kept, as long as the sender says that it is. Who asks for it once there is
+    /// room has it fetched.
+    async fn has_room(&self, running: &RunningInstance, known: &StoredMedia) -> bool {
+        match self.inner.room.has(running.owner, known.size.unwrap_or(1)).await {
+            Ok(has) => has,
+            Err(error) => {
+                tracing::warn!(instance = %running.instance, %error, "it can't be said how many files there are");
+                true
             }
         }
     }
@@ -268,6 +291,7 @@ impl MediaFetcher {
         let size = downloaded?.verified.length();
         let media = self.arrived(known, &path, size).await?;
         self.inner.objects.put(message.instance, &object, &path).await?;
+        self.inner.room.took(running.owner, size);
         Ok(StoredMedia { object: Some(object), ..media })
     }
 

@@ -100,6 +100,7 @@ impl MessagingService {
                 return Ok(GivenFile::Again(self.spool.look()));
             }
         }
+        self.room.check(caller.user, 1).await?;
         Ok(GivenFile::New(self.spool.create().await.map_err(SpoolError::from)?))
     }
 
@@ -132,6 +133,7 @@ impl MessagingService {
         let said = Said { name: file_name.as_deref(), mime_type: mime_type.as_deref(), kind };
         let mut prepared = self.prepared(caller.user, source, said).await?;
         check_kind(&to, Some(prepared.kind))?;
+        self.room.check(caller.user, prepared.file.length()).await?;
         // Asked again when the message is about to leave: this is for what needn't be uploaded.
         drop(self.quotas.admit(&running, prepared.file.length()).await?);
         let names = self.names_to_write_to(&running, &to, limit).await?;
@@ -149,6 +151,7 @@ impl MessagingService {
             return Ok(first);
         }
         message.media = Some(self.kept(&message, &prepared).await?);
+        self.room.took(caller.user, prepared.file.length());
         let deadline = Instant::now() + terms.patience;
         self.hand_in(caller, &running, &to, message, keyed, limit, (deadline, terms.queued)).await
     }
@@ -169,10 +172,12 @@ impl MessagingService {
         let said = Said { name: file_name.as_deref(), mime_type: mime_type.as_deref(), kind };
         let prepared = self.prepared(caller.user, source, said).await?;
         check_kind(to, Some(prepared.kind))?;
+        self.room.check(caller.user, prepared.file.length()).await?;
         let (object, caption) = (StoredMessageId::generate(), caption.unwrap_or_default());
         let name = object.to_string();
         let put = self.objects.put(instance, &name, prepared.file.path()).await;
         put.map_err(ServiceError::internal)?;
+        self.room.took(caller.user, prepared.file.length());
         let what = Planned::File(PlannedFile {
             kind: PlannedFile::word(prepared.kind),
             mime_type: mime_type_of(&prepared),

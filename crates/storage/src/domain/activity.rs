@@ -18,6 +18,9 @@ words! {
         Paired = "paired",
         /// The account was unlinked: its credentials are gone.
         LoggedOut = "logged_out",
+        /// The phone has sent something that this version can't read, and that is kept as it came; `fields` say what:
+        /// `lidMap`, who is who, or `history`.
+        Unreadable = "unreadable",
     }
 }
 
@@ -26,7 +29,7 @@ words! {
 pub struct InstanceData {
     /// What it was.
     pub action: InstanceAction,
-    /// The settings that were changed, under the API's names; never what they are.
+    /// The settings that were changed, under the API's names; never what they are. Or what the action says of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
 }
@@ -34,7 +37,13 @@ pub struct InstanceData {
 impl InstanceAction {
     /// The event that tells of it.
     pub fn told(self) -> NewEvent {
-        NewEvent::new(None, EventData::InstanceChanged(InstanceData { action: self, fields: Vec::new() }))
+        self.told_of(&[])
+    }
+
+    /// The event that tells of it, and what of it.
+    pub fn told_of(self, fields: &[&str]) -> NewEvent {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        NewEvent::new(None, EventData::InstanceChanged(InstanceData { action: self, fields }))
     }
 }
 

@@ -200,8 +200,9 @@ impl ContactChange {
             picture: missing(&other.picture, &contact.picture),
             about: missing(&other.about, &contact.about),
             last_activity: other.last_activity,
-            archived: other.archived.then_some(true),
-            pinned_at: other.pinned_at.filter(|_| contact.pinned_at.is_none()).map(Some),
+            // Never both.
+            archived: (other.archived && contact.pinned_at.is_none()).then_some(true),
+            pinned_at: other.pinned_at.filter(|_| contact.pinned_at.is_none() && !contact.archived).map(Some),
             muted_until: other.muted_until.filter(|_| contact.muted_until.is_none()).map(Some),
             ..Self::of(contact.id, contact.jid.clone())
         }

@@ -3,13 +3,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
-use wa_appstate::{BuildError, Collection, Draft, KeyId, Keyring, Keys, Received, Recovery, Snapshot, State};
+use wa_appstate::{Collection, KeyId, Keyring, Keys, Received, Recovery, Snapshot, State};
 use wa_media::MediaKind;
 use wa_protobuf::appstate::ExternalBlobReference;
 use wa_store::{AppStateKey, Store};
 
 use super::step::{Held, Trouble, whole};
-use crate::command::Reply;
 use crate::computing::Turns;
 use crate::iq;
 use crate::look_up::AppStateOutcome;
@@ -18,30 +17,41 @@ use crate::request::RequestError;
 use crate::requests::Asker;
 use crate::shared::Random;
 
-/// How often a patch is written anew when others were faster.
-const TRIES: usize = 5;
 /// Answers that one update takes at most; what is left then comes with the next.
 const MAX_ROUNDS: usize = 200;
 /// Bytes of the largest blob that is fetched: hundreds of thousands of records.
 const MAX_BLOB: usize = 64 << 20;
-/// Code of the error for whoever was too late.
-const CONFLICT: u32 = 409;
 
 /// One piece of work on the app state.
 pub(super) struct Flow {
-    asker: Asker,
-    store: Store,
+    pub(super) asker: Asker,
+    pub(super) store: Store,
     transfers: Arc<Transfers>,
     computing: Turns,
-    random: Random,
-    outcome: AppStateOutcome,
+    pub(super) random: Random,
+    pub(super) outcome: AppStateOutcome,
+}
+
+/// What there is to fetch.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Collections in which there is something new.
+    pub(super) stale: BTreeSet<Collection>,
+    /// What the phone has sent of some in the clear.
+    pub(super) recoveries: Vec<Bytes>,
+}
+
+impl News {
+    pub(super) fn is_empty(&self) -> bool {
+        self.stale.is_empty() && self.recoveries.is_empty()
+    }
 }
 
 /// The keys that there are.
-struct Ring {
-    keys: Keyring,
+pub(super) struct Ring {
+    pub(super) keys: Keyring,
     /// What is written with.
-    newest: KeyId,
+    pub(super) newest: KeyId,
 }
 
 impl Flow {
@@ -56,89 +66,37 @@ impl Flow {
     }
 
     /// Brings collections up to date, beginning with what the phone has sent of some in the clear.
-    pub(super) async fn update(
-        mut self,
-        wanted: BTreeSet<Collection>,
-        recoveries: Vec<Bytes>,
-    ) -> AppStateOutcome {
-        if let Err(error) = self.try_update(wanted, recoveries).await {
-            self.outcome.failure = Some(error);
-        }
-        self.outcome
-    }
-
-    async fn try_update(
-        &mut self,
-        wanted: BTreeSet<Collection>,
-        recoveries: Vec<Bytes>,
-    ) -> Result<(), RequestError> {
+    pub(super) async fn update(&mut self, news: News) -> Result<(), RequestError> {
         // Without any key the phone hasn't shared them yet; it does so by itself.
         let Some(ring) = self.ring().await? else { return Ok(()) };
-        for recovery in recoveries {
+        for recovery in news.recoveries {
             self.recover(recovery, &ring).await?;
         }
-        self.fetch(wanted, &ring).await
+        self.fetch(news.stale, &ring).await
     }
 
-    /// Writes changes, and tells who asked for them.
-    pub(super) async fn write(mut self, drafts: Vec<Draft>, reply: Reply<()>) -> AppStateOutcome {
-        let written = self.try_write(drafts).await;
-        self.outcome.written = Some((reply, written));
-        self.outcome
-    }
-
-    async fn try_write(&mut self, drafts: Vec<Draft>) -> Result<(), RequestError> {
-        let Some(ring) = self.ring().await? else {
-            return Err(RequestError::Invalid("the phone has not shared its keys yet".into()));
-        };
-        let mut by_collection = BTreeMap::<Collection, Vec<Draft>>::new();
-        for draft in drafts {
-            by_collection.entry(draft.collection()).or_default().push(draft);
-        }
-        for (collection, drafts) in by_collection {
-            self.write_patch(collection, &drafts, &ring).await?;
-        }
-        Ok(())
-    }
-
-    /// Writes a patch, after what others wrote meanwhile.
-    async fn write_patch(
+    /// Takes in what the server says to a patch that came too late, which holds what others wrote; fetches it where it doesn't.
+    pub(super) async fn catch_up(
         &mut self,
-        collection: Collection,
-        drafts: &[Draft],
+        missed: iq::app_state::Answer,
         ring: &Ring,
     ) -> Result<(), RequestError> {
-        for _ in 0..TRIES {
-            let mut held = self.held(collection).await?;
-            if held.state.version == 0 {
-                self.fetch(BTreeSet::from([collection]), ring).await?;
-                held = self.held(collection).await?;
-            }
-            held.load(&self.store, drafts.iter().flat_map(|draft| draft.indexes(&ring.keys))).await?;
-            let built = held.state.build(drafts, &ring.newest, &ring.keys, &mut self.random);
-            let built = match built {
-                Ok(built) => built,
-                // It is gone already.
-                Err(BuildError::NothingToRemove(_)) if drafts.len() == 1 => return Ok(()),
-                Err(error) => return Err(RequestError::Invalid(error.to_string())),
-            };
-            let request = iq::app_state::push(collection, held.state.version, built.patch);
-            let answers = iq::app_state::parse(&self.asker.ask(request).await?)?;
-            let answer = answers.into_iter().find(|answer| answer.collection == collection);
-            match answer.ok_or_else(|| RequestError::Malformed("no word of the collection".into()))?.error {
-                None => {
-                    held.take(built.change);
-                    return self.keep(held).await;
-                }
-                Some((CONFLICT, _)) => self.fetch(BTreeSet::from([collection]), ring).await?,
-                Some((code, text)) => return Err(RequestError::Refused { code, text }),
-            }
+        let collection = missed.collection;
+        let held = self.held(collection).await?;
+        let before = held.state.version;
+        match self.advance(held, iq::app_state::Answer { error: None, ..missed }, ring).await {
+            Ok(held) if held.state.version > before => self.keep(held).await,
+            // Whoever fetches finds out what is wrong with it.
+            _ => self.fetch(BTreeSet::from([collection]), ring).await,
         }
-        Err(RequestError::Refused { code: CONFLICT, text: "others were faster each time".into() })
     }
 
     /// Fetches what is new in these collections.
-    async fn fetch(&mut self, wanted: BTreeSet<Collection>, ring: &Ring) -> Result<(), RequestError> {
+    pub(super) async fn fetch(
+        &mut self,
+        wanted: BTreeSet<Collection>,
+        ring: &Ring,
+    ) -> Result<(), RequestError> {
         let mut open: BTreeMap<Collection, Held> = BTreeMap::new();
         for collection in wanted {
             open.insert(collection, self.held(collection).await?);
@@ -276,7 +234,7 @@ impl Flow {
     }
 
     /// Stores how far a collection is, and has told what that changed.
-    async fn keep(&mut self, held: Held) -> Result<(), RequestError> {
+    pub(super) async fn keep(&mut self, held: Held) -> Result<(), RequestError> {
         let mut gone = Vec::new();
         if held.is_whole() {
             gone = self.store.app_state_indexes(held.state.collection.name()).await.map_err(failed)?;
@@ -285,13 +243,13 @@ impl Flow {
         self.asker.change(move |mirror| mirror.apply_app_state(applied)).await
     }
 
-    async fn held(&self, collection: Collection) -> Result<Held, RequestError> {
+    pub(super) async fn held(&self, collection: Collection) -> Result<Held, RequestError> {
         let known = self.store.app_state(collection.name()).await.map_err(failed)?;
         Ok(known.map_or_else(|| Held::empty(collection), |known| Held::known(collection, &known)))
     }
 
     /// The keys that the phone has shared; none if it hasn't.
-    async fn ring(&self) -> Result<Option<Ring>, RequestError> {
+    pub(super) async fn ring(&self) -> Result<Option<Ring>, RequestError> {
         let stored = self.store.all_app_state_keys().await.map_err(failed)?;
         let (mut keys, mut newest) = (Keyring::default(), None);
         for AppStateKey { id, data, timestamp, .. } in stored {

@@ -30,9 +30,12 @@ impl Client {
         self.set_state(Action::Mute { chat: named(chat), mute }).await
     }
 
-    /// Keeps a chat on top, or doesn't any more.
+    /// Keeps a chat on top, which takes it out of the archive, or doesn't any more.
     pub async fn pin(&self, chat: &Jid, pinned: bool) -> Result<(), RequestError> {
-        self.set_state(Action::Pin { chat: named(chat), pinned }).await
+        let mut actions = vec![Action::Pin { chat: named(chat), pinned }];
+        let range = Some(self.range(None));
+        actions.extend(pinned.then(|| Action::Archive { chat: named(chat), archived: false, range }));
+        self.change_state(&actions, &[]).await
     }
 
     /// Puts a chat away, which unpins it, or takes it out again.
@@ -170,7 +173,7 @@ impl Client {
     ///
     /// # Errors
     /// `Invalid` where the phone has not shared the account's keys yet; `Refused` by the server, with 409 if others were
-    /// faster five times in a row.
+    /// faster twelve times in a row.
     pub async fn change_state(&self, set: &[Action], removed: &[Action]) -> Result<(), RequestError> {
         let now = self.server_millis();
         let set = set.iter().map(|action| Draft::set(action, now));

@@ -25,6 +25,9 @@ impl Companion {
     /// Draws the consequences of an ended connection.
     pub(super) async fn after(&mut self, end: End) -> Next {
         let attempts = self.backoff.attempts();
+        if end.cause.pace() == Pace::Unsure && !self.backoff.is_unsure() {
+            tracing::warn!(cause = %end.cause, "the server has ended the connection for a reason that is not known here");
+        }
         if Backoff::is_worth_telling(attempts) || !end.cause.reconnects() {
             tracing::info!(cause = %end.cause, attempts, "the connection ended");
         } else {

@@ -62,6 +62,10 @@ mod tests {
         assert_eq!(stream_error("516", None), Cause::LoggedOut);
         assert_eq!(stream_error("429", None), Cause::StreamError { code: "429".into() });
         assert_eq!(stream_error("413", None), Cause::AccessToken { code: 413 });
+        assert_eq!(
+            ["503", "429", "599"].map(|code| stream_error(code, None).pace()),
+            [Pace::Quick, Pace::Quick, Pace::Unsure]
+        );
         // A 401 without the word that the device was removed is no confirmed logout.
         assert_eq!(stream_error("401", None), Cause::StreamError { code: "401".into() });
     }

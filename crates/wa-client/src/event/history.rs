@@ -32,6 +32,9 @@ pub struct HistoryPart {
     pub names: Vec<(Jid, String)>,
     /// Entries of the phone's address book.
     pub contacts: Vec<HistoryContact>,
+    /// How much of it can't be read: pairs of phone number and LID, and what comes after damage. It is kept as it came
+    /// ([`wa_store::Store::peer_data`]).
+    pub unreadable: u32,
 }
 
 impl HistoryPart {
@@ -47,6 +50,7 @@ impl HistoryPart {
             chats: Vec::new(),
             names: Vec::new(),
             contacts: Vec::new(),
+            unreadable: 0,
         }
     }
 
@@ -57,6 +61,7 @@ impl HistoryPart {
             && self.chats.is_empty()
             && self.names.is_empty()
             && self.contacts.is_empty()
+            && self.unreadable == 0
     }
 }
 
@@ -71,6 +76,7 @@ impl fmt::Debug for HistoryPart {
             .field("chats", &self.chats.len())
             .field("names", &self.names.len())
             .field("contacts", &self.contacts.len())
+            .field("unreadable", &self.unreadable)
             .finish_non_exhaustive()
     }
 }

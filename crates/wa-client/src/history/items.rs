@@ -3,19 +3,22 @@
 use bytes::Bytes;
 use prost::Message as _;
 use wa_binary::Jid;
-use wa_history::Item;
+use wa_history::{Item, Part};
 use wa_protobuf::history::web_message_info::Status;
 use wa_protobuf::history::{Conversation, InlineContact, Pushname, WebMessageInfo};
-use wa_store::ChatTimer;
+use wa_store::{ChatTimer, PeerData, PeerDataKey, PeerDataSort};
 
 use crate::content::Content;
 use crate::context::Context;
 use crate::end::End;
 use crate::event::{HistoryChat, HistoryContact, HistoryMessage, HistoryPart, HistoryStatus, MessageInfo};
+use crate::lid_map;
 use crate::message::MessageId;
 use crate::server_clock::plausible;
 use crate::standing;
 
+/// The field of a chunk with the pairs of phone number and LID (PROTOCOL.md 20).
+const LID_PAIRS: Part = Part::Field(15);
 /// Longest name that is told, in bytes; longer ones are no names.
 const LONGEST_NAME: usize = 1024;
 
@@ -54,9 +57,11 @@ impl<'a, 'c> Reading<'a, 'c> {
         Ok(())
     }
 
+    /// Takes an item, which is at this place of its piece.
     pub(super) async fn take(
         &mut self,
         item: Item,
+        place: (&PeerDataKey, u64),
         part: &mut HistoryPart,
         progress: &mut Option<u32>,
     ) -> Result<(), End> {
@@ -77,15 +82,28 @@ impl<'a, 'c> Reading<'a, 'c> {
                     part.names.push((jid, name));
                 }
             }
-            Item::LidMapping(pair) => {
-                self.same_person(user(pair.pn_jid.as_deref()), user(pair.lid_jid.as_deref())).await?;
-            }
+            Item::LidMapping(pair) => match lid_map::of_pair(&pair) {
+                Some((pn, lid)) => self.context.learn_lid(&pn, &lid).await?,
+                None => self.keep_pair(pair.encode_to_vec().into(), place, part),
+            },
+            Item::Refused { part: LID_PAIRS, raw, .. } => self.keep_pair(raw, place, part),
             Item::NctSalt(salt) => self.context.mirror.learn_salt(salt),
             Item::Contact(contact) => part.contacts.extend(self.contact(contact).await?),
-            Item::Refused { part, why } => tracing::debug!(?part, %why, "an item of the history is left out"),
+            Item::Refused { part, why, .. } => {
+                tracing::debug!(?part, %why, "an item of the history is left out")
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Keeps a pair that can't be read, as it came.
+    fn keep_pair(&mut self, raw: Bytes, (piece, number): (&PeerDataKey, u64), part: &mut HistoryPart) {
+        tracing::warn!("a phone number and a LID in the history can't be read, and are kept as they came");
+        let id = format!("{}#{number}", piece.id).into();
+        let kept = PeerData { sort: PeerDataSort::LidPair, id, timestamp: piece.timestamp, raw };
+        self.context.mirror.changes.peer_data.push(kept);
+        part.unreadable += 1;
     }
 
     async fn same_person(&mut self, pn: Option<Jid>, lid: Option<Jid>) -> Result<(), End> {

@@ -33,7 +33,12 @@ impl Mirror {
             value: value.map(|value| value.0),
         });
         self.changes.app_state_records.extend(records);
-        for mutation in applied.mutations {
+        let mut mutations = applied.mutations;
+        if applied.is_whole {
+            // A snapshot has no order of its own, and marks replace each other: who is pinned later is archived no more.
+            mutations.sort_by_cached_key(written);
+        }
+        for mutation in mutations {
             let source = EventSource::AppState {
                 collection: applied.collection,
                 removed: mutation.operation() == Operation::Remove,
@@ -75,7 +80,12 @@ fn read(collection: Collection, mutation: &Mutation, initial: bool) -> AppStateC
         collection,
         action: Action::read(collection, mutation),
         removed: mutation.operation() == Operation::Remove,
-        timestamp: mutation.data().value.and_then(|value| value.timestamp).unwrap_or(0),
+        timestamp: written(mutation),
         initial,
     }
+}
+
+/// When it was written, in Unix milliseconds; 0 where it doesn't say.
+fn written(mutation: &Mutation) -> i64 {
+    mutation.data().value.and_then(|value| value.timestamp).unwrap_or(0)
 }

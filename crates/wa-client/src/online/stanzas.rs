@@ -88,7 +88,7 @@ impl Online<'_> {
     /// short pause again.
     pub(super) fn has_achieved_something(&mut self) {
         if self.phase == Phase::Ready {
-            self.backoff.reset();
+            self.backoff.achieved();
         }
     }
 

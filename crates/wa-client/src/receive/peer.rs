@@ -6,18 +6,15 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 use prost::Message as _;
 use wa_appstate::Collection;
-use wa_binary::Jid;
 use wa_protobuf::e2e::protocol_message::Type;
-use wa_protobuf::e2e::{
-    AppStateSyncKeyShare, LidMigrationMappingSyncPayload, PeerDataOperationRequestResponseMessage,
-    ProtocolMessage,
-};
+use wa_protobuf::e2e::{AppStateSyncKeyShare, PeerDataOperationRequestResponseMessage, ProtocolMessage};
 use wa_store::{AppStateKey, LidMigration, PeerData, PeerDataSort, Store, StoreError};
 
 use super::envelope::Envelope;
 use super::meaning::{Answer, Meaning};
 use crate::content::Content;
 use crate::event::{Event, PeerMessage};
+use crate::lid_map;
 use crate::mirror::Mirror;
 
 /// Length of an app state key; one of another length opens nothing (PROTOCOL.md 18).
@@ -25,9 +22,6 @@ const KEY_LENGTH: usize = 32;
 
 /// Bytes of the largest collection that is taken in the clear; it came in one message.
 const MAX_RECOVERY: u64 = 64 << 20;
-
-/// Pairs that one mapping sync may bring; more is not believed.
-const MAX_MAPPINGS: usize = 100_000;
 
 /// Reads a protocol message of the own account: what it shares is noted in the mirror, to be stored before it is
 /// acknowledged. `None` if it is a message for people.
@@ -66,12 +60,16 @@ pub(super) async fn of(
         mirror.recoveries.extend(recoveries(answer));
     }
     mirror.must_commit();
-    learn_lids(mirror, store, protocol).await?;
+    let unreadable = match keep(PeerDataSort::LidMap, raw.lid_map) {
+        Some(map) => learn_lids(mirror, store, map).await?,
+        None => None,
+    };
     let answer = match kind {
         Some(Type::HistorySyncNotification) => Answer::HistoryReceipt,
         _ => Answer::Receipt,
     };
-    Ok(Some(Meaning { event: told(kind, protocol).map(Event::Peer), answer }))
+    let told = unreadable.map(PeerMessage::Unreadable).or_else(|| told(kind, protocol));
+    Ok(Some(Meaning { event: told.map(Event::Peer), answer }))
 }
 
 /// What the embedder is told at once; the history is told as it is read.
@@ -85,27 +83,23 @@ fn told(kind: Option<Type>, protocol: &ProtocolMessage) -> Option<PeerMessage> {
     }
 }
 
+/// Learns who is who by a map of the phone's; gives it back if it can't be read, after it was noted to be kept.
 async fn learn_lids(
     mirror: &mut Mirror,
     store: &Store,
-    protocol: &ProtocolMessage,
-) -> Result<(), StoreError> {
-    let Some(sync) = &protocol.lid_migration_mapping_sync_message else { return Ok(()) };
-    let payload = sync.encoded_mapping_payload.as_deref().unwrap_or_default();
-    let Ok(payload) = LidMigrationMappingSyncPayload::decode(payload) else {
-        tracing::warn!("an unreadable LID mapping is passed over");
-        return Ok(());
+    map: PeerData,
+) -> Result<Option<PeerData>, StoreError> {
+    let Some(pairs) = lid_map::pairs(map.sort, &map.raw) else {
+        tracing::warn!("a map of LIDs can't be read, and is kept as it came");
+        mirror.changes.peer_data.push(map.clone());
+        return Ok(Some(map));
     };
     // The phone tells who is who once its chats have moved.
     mirror.set_lid_migration(LidMigration::Done);
-    for mapping in payload.pn_to_lid_mappings.iter().take(MAX_MAPPINGS) {
-        let lid = mapping.latest_lid.or(mapping.assigned_lid);
-        if let (Some(pn), Some(lid)) = (mapping.pn, lid) {
-            let (pn, lid) = (Jid::pn(pn.to_string()), Jid::lid(lid.to_string()));
-            mirror.learn_lid(store, &pn, &lid).await?;
-        }
+    for (pn, lid) in pairs {
+        mirror.learn_lid(store, &pn, &lid).await?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn keys(share: &AppStateSyncKeyShare) -> impl Iterator<Item = AppStateKey> {
@@ -141,6 +135,8 @@ fn recoveries(answer: &PeerDataOperationRequestResponseMessage) -> impl Iterator
 struct RawProtocolMessage {
     #[prost(bytes = "bytes", optional, tag = "6")]
     history: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "23")]
+    lid_map: Option<Bytes>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -180,14 +176,15 @@ mod tests {
         // Field 200, which nobody knows.
         raw.extend_from_slice(&[0xc0, 0x0c, 7]);
         let raw = Bytes::from(raw);
-        let protocol = RawProtocolMessage { history: Some(raw.clone()) }.encode_to_vec();
+        let protocol = RawProtocolMessage { history: Some(raw.clone()), lid_map: None };
+        let protocol = protocol.encode_to_vec();
         let message = RawMessage { protocol: Some(protocol.into()), device_sent: None };
         assert!(Message::decode(&message.encode_to_vec()[..]).unwrap().protocol_message.is_some());
         let sent = RawDeviceSent { message: Some(message.encode_to_vec().into()) };
         let wrapped = RawMessage { protocol: None, device_sent: Some(sent) };
         for message in [message, wrapped] {
             let found = RawProtocolMessage::inside(&message.encode_to_vec().into());
-            assert_eq!(found, RawProtocolMessage { history: Some(raw.clone()) });
+            assert_eq!(found, RawProtocolMessage { history: Some(raw.clone()), lid_map: None });
         }
     }
 

@@ -173,6 +173,106 @@ async fn who_is_too_late_every_time_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_is_written_together() {
+    let stage = Stage::new().await;
+    let alice = stage.phone("15550000001");
+    let chats = (2..=7).map(|last| stage.phone(&format!("1555000000{last}")).lid());
+    let companion = in_step(&stage, &alice).await;
+    nothing_waits(&alice).await;
+    let chats: Vec<Jid> = chats.collect();
+    let before = alice.state_version("regular_low");
+    let marks = chats.iter().map(|chat| companion.client.pin(chat, true));
+    for marked in futures_util::future::join_all(marks).await {
+        marked.unwrap();
+    }
+    assert_eq!(pinned(&alice), chats.len());
+    // The first leaves at once, the rest when its answer is there.
+    assert!(alice.state_version("regular_low") <= before + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_shares_a_patch_with_what_is_refused_does_not_share_its_fate() {
+    let stage = Stage::new().await;
+    let alice = stage.phone("15550000001");
+    let chats = [2, 3, 4].map(|last| stage.phone(&format!("1555000000{last}")).lid());
+    let companion = in_step(&stage, &alice).await;
+    let client = &companion.client;
+    // Longer than a record may be.
+    let endless = "x".repeat(1 << 20);
+    let (first, second, refused, third) = futures_util::join!(
+        client.label_chat("1", &chats[0], true),
+        client.label_chat("2", &chats[1], true),
+        client.label_chat(&endless, &chats[1], true),
+        client.label_chat("3", &chats[2], true),
+    );
+    for labelled in [first, second, third] {
+        labelled.unwrap();
+    }
+    assert!(matches!(refused, Err(RequestError::Invalid(_))), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_who_write_all_the_time_both_get_through() {
+    let stage = Stage::new().await;
+    let alice = stage.phone("15550000001");
+    let chats = [2, 3, 4, 5, 6].map(|last| stage.phone(&format!("1555000000{last}")).lid());
+    let (first, second) = (in_step(&stage, &alice).await, in_step(&stage, &alice).await);
+    let one_by_one = async {
+        for number in 0..40 {
+            let chat = &chats[number % chats.len()];
+            first.client.mark_chat_read(chat, number % 2 == 0, None).await.unwrap();
+        }
+    };
+    let all_at_once = async {
+        for _ in 0..4 {
+            for marked in
+                futures_util::future::join_all(chats.iter().map(|chat| second.client.pin(chat, true))).await
+            {
+                marked.unwrap();
+            }
+        }
+    };
+    futures_util::join!(one_by_one, all_at_once);
+    assert_eq!(pinned(&alice), chats.len());
+}
+
+/// In how many chats the phone has a pin.
+fn pinned(phone: &Phone) -> usize {
+    let records = phone.state_records();
+    records.iter().filter(|record| record.index[0] == "pin_v1" && record.said["pinned"] == true).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_is_on_top_or_put_away_and_never_both() {
+    let stage = Stage::new().await;
+    let [alice, bob] = ["15550000001", "15550000002"].map(|number| stage.phone(number));
+    let companion = in_step(&stage, &alice).await;
+    let marks = || {
+        let records = alice.state_records();
+        let is = |name: &str, mark: &str| {
+            let said = records.iter().find(|record| record.index[0] == name).map(|record| &record.said[mark]);
+            said.is_some_and(|said| *said == true)
+        };
+        (is("archive", "archived"), is("pin_v1", "pinned"))
+    };
+    companion.client.archive(&bob.lid(), true, None).await.unwrap();
+    assert_eq!(marks(), (true, false));
+    companion.client.pin(&bob.lid(), true).await.unwrap();
+    assert_eq!(marks(), (false, true));
+    companion.client.archive(&bob.lid(), true, None).await.unwrap();
+    assert_eq!(marks(), (true, false));
+    // And so does the phone.
+    let chat = || bob.number().to_owned();
+    alice.change_state(&[StateChange::Pin { chat: chat(), pinned: true }]).unwrap();
+    assert_eq!(marks(), (false, true));
+    told(&companion, |change| matches!(change.action, Action::Archive { archived: false, .. })).await;
+    alice.change_state(&[StateChange::Archive { chat: chat(), archived: true }]).unwrap();
+    assert_eq!(marks(), (true, false));
+    companion.client.pin(&bob.lid(), false).await.unwrap();
+    assert_eq!(marks(), (true, false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_changed_on_its_way_is_not_believed_and_fetched_again() {
     let stage = Stage::new().await;
     let [alice, bob] = ["15550000001", "15550000002"].map(|number| stage.phone(number));

@@ -116,6 +116,28 @@ async fn an_unknown_stream_error_reconnects_after_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_always_says_what_nobody_knows_is_left_alone_for_ever_longer() {
+    let (stage, alice, companion) = paired().await;
+    let bob = stage.phone("15550000002");
+    let kind = FaultKind::StreamError { code: "599".into(), conflict: None, when: Moment::Sent };
+    stage.sim.add_fault(wa_simulator::Fault::new(kind).times(10_000)).unwrap();
+    let start = Instant::now();
+    // Each connection does something before it ends: what was received is acknowledged.
+    while start.elapsed() < Duration::from_secs(3600) {
+        if companion.client.state() == State::Online {
+            bob.send(alice.number(), "something to do").await.unwrap();
+            let _ = companion.client.send(Outgoing::text(bob.jid(), "what ends it")).await;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    let logins = alice.devices()[0].logins;
+    assert!((3..15).contains(&logins), "{logins}");
+    stage.sim.clear_faults();
+    companion.client.reconnect().await;
+    companion.online().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replaced_connection_stays_away() {
     assert_eq!(after_stream_error("", Some("replaced")).await, (Cause::Replaced, false, true));
 }

@@ -2,8 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use wa_client::{Config, Event, HistoryDepth, HistoryKind, HistoryMessage, HistoryPart, Store};
+use prost::Message as _;
+use wa_client::{
+    Config, Event, HistoryDepth, HistoryKind, HistoryMessage, HistoryPart, PeerData, PeerDataSort,
+    PeerMessage, Store,
+};
+use wa_protobuf::history::PhoneNumberToLidMapping;
 use wa_simulator::{Fault, FaultKind, PastSize};
+use wa_store::Changes;
 
 use crate::stage::{Companion, Stage, all_told, nothing_waits};
 
@@ -187,4 +193,68 @@ async fn more_of_a_chat_is_told_when_it_is_asked_for() {
             .all(|message| { message.info.chat == chat && message.info.timestamp < oldest.info.timestamp })
     );
     assert!(answers.iter().all(|part| part.request.is_some()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pair_of_number_and_lid_that_can_not_be_read_is_kept_and_told() {
+    let stage = with_past(PastSize { chats: 3, messages: 30, text: 20 }).await;
+    let alice = stage.phone("15550000001");
+    stage.fault_for(&alice, FaultKind::LidMap);
+    let companion = stage.companion(&alice).await;
+    let parts = complete(&companion).await;
+    assert_eq!(parts.iter().map(|part| part.unreadable).sum::<u32>(), 1);
+    assert_eq!(messages_of(&parts).len(), 30, "the rest is told");
+    nothing_waits(&alice).await;
+    let store = companion.stop().await;
+    let kept = async || {
+        let mut kept = store.peer_data(None, usize::MAX).await.unwrap();
+        kept.retain(|data| data.sort == PeerDataSort::LidPair);
+        kept
+    };
+    let before = kept().await;
+    assert_eq!(before.iter().map(|pair| &pair.raw[..]).collect::<Vec<_>>(), [&[0xff][..]]);
+    // A later version may read it; this one keeps it, and doesn't tell it again.
+    let companion = stage.start(store.clone());
+    companion.online().await;
+    // It looks through what is kept before it is asked for anything: each question has its turn after that.
+    nothing_waits(&alice).await;
+    companion.client.resolve(&[alice.number().to_owned()]).await.unwrap();
+    assert_eq!(kept().await, before);
+    assert!(parts_of(&companion.diary.events()).iter().all(|part| part.unreadable == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_map_of_lids_that_can_not_be_read_is_kept_and_told() {
+    let stage = Stage::undisturbed().await;
+    let alice = stage.phone("15550000001");
+    let companion = stage.companion(&alice).await;
+    complete(&companion).await;
+    stage.fault_for(&alice, FaultKind::LidMap);
+    alice.migrate();
+    let is_it = |event: &&Event| matches!(event, Event::Peer(PeerMessage::Unreadable(_)));
+    let events = companion.diary.wait_for(|events| events.iter().any(|event| is_it(&event))).await;
+    let Some(Event::Peer(PeerMessage::Unreadable(map))) = events.iter().find(is_it) else { panic!() };
+    assert_eq!(map.sort, PeerDataSort::LidMap);
+    nothing_waits(&alice).await;
+    let kept = companion.store.peer_data(None, usize::MAX).await.unwrap();
+    assert!(kept.contains(map), "{kept:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_map_that_an_earlier_version_could_not_read_is_read_by_the_next_that_can() {
+    let stage = Stage::undisturbed().await;
+    let [alice, bob] = ["15550000001", "15550000002"].map(|number| stage.phone(number));
+    let companion = stage.companion(&alice).await;
+    complete(&companion).await;
+    let store = companion.stop().await;
+    let pair =
+        PhoneNumberToLidMapping { pn_jid: Some(bob.jid().to_string()), lid_jid: Some(bob.lid().to_string()) };
+    let raw = pair.encode_to_vec().into();
+    let kept = PeerData { sort: PeerDataSort::LidPair, id: "3EB0#7".into(), timestamp: 1, raw };
+    store.commit(Changes { peer_data: vec![kept.clone()], ..Changes::default() }).await.unwrap();
+    let companion = stage.start(store.clone());
+    let is_told = |event: &Event| matches!(event, Event::SamePerson { pn, lid } if (pn, lid) == (&bob.jid(), &bob.lid()));
+    companion.diary.wait_for(|events| events.iter().any(is_told)).await;
+    companion.stop().await;
+    assert!(!store.peer_data(None, usize::MAX).await.unwrap().contains(&kept));
 }

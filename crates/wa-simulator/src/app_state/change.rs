@@ -219,6 +219,15 @@ fn written(
 }
 
 impl StateChange {
+    /// What phones change with it: who is archived is unpinned, who is pinned is archived no more (PROTOCOL.md 18.5).
+    pub(crate) fn implied(&self) -> Option<Self> {
+        match self {
+            Self::Pin { chat, pinned: true } => Some(Self::Archive { chat: chat.clone(), archived: false }),
+            Self::Archive { chat, archived: true } => Some(Self::Pin { chat: chat.clone(), pinned: false }),
+            _ => None,
+        }
+    }
+
     /// As patches say it, at `now` in Unix milliseconds. `chat` knows what a chat is called in them.
     pub(crate) fn written(
         &self,

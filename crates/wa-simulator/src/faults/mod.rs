@@ -243,6 +243,8 @@ pub enum FaultKind {
         /// What goes wrong.
         what: StateFault,
     },
+    /// The next map of LIDs that the phone sends the device, or a pair in the next history with such pairs, can't be read.
+    LidMap,
     /// A prekey bundle of the device is wrong.
     Bundle {
         /// The part that is wrong.

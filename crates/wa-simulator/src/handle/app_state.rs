@@ -25,8 +25,11 @@ impl Phone {
         }
         let name = |chat: &str| self.name_in_state(chat);
         let now = self.world.millis();
-        let written =
-            changes.iter().map(|change| change.written(now, &name)).collect::<Result<Vec<_>, _>>()?;
+        let written = changes
+            .iter()
+            .flat_map(|change| std::iter::once(change.clone()).chain(change.implied()))
+            .map(|change| change.written(now, &name))
+            .collect::<Result<Vec<_>, _>>()?;
         for change in changes {
             if let StateChange::PushName { name } = change {
                 self.account.directory().name.clone_from(name);

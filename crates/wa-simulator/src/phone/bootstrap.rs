@@ -29,7 +29,7 @@ use super::{
     past::{PastChat, size_of},
     send::message_id,
 };
-use crate::{Addressing, KeySharing, app_state::blob, options::BootstrapStep};
+use crate::{Addressing, KeySharing, app_state::blob, faults::FaultKind, options::BootstrapStep};
 
 /// Messages of each chat that the first piece of history has.
 const LATEST: usize = 3;
@@ -56,6 +56,9 @@ impl KeyShare {
         }
     }
 }
+
+/// One byte that is no protobuf.
+const UNREADABLE: &[u8; 1] = &[0xff];
 
 impl Phone {
     /// Sends a new companion the keys of the app state and its history (PROTOCOL.md 20).
@@ -142,8 +145,19 @@ impl Phone {
         let mapping = self.lid_mapping();
         let devices: Vec<u16> = self.account.directory().companions.keys().copied().collect();
         for device in devices {
-            self.send_peer(device, mapping.clone());
+            let mut mapping = mapping.clone();
+            if let Some(sync) = mapping.lid_migration_mapping_sync_message.as_mut()
+                && self.lid_map_is_damaged(device)
+            {
+                sync.encoded_mapping_payload = Some(bytes::Bytes::from_static(UNREADABLE));
+            }
+            self.send_peer(device, mapping);
         }
+    }
+
+    fn lid_map_is_damaged(&self, device: u16) -> bool {
+        let is_it = |kind: &FaultKind| matches!(kind, FaultKind::LidMap).then_some(());
+        self.world.faults.strike(&self.account.number, device, is_it).is_some()
     }
 
     fn lid_mapping(&self) -> ProtocolMessage {
@@ -247,7 +261,12 @@ impl Phone {
     fn send_history(&mut self, device: u16, history: HistorySync, count: &mut u32, request: Option<&str>) {
         *count += 1;
         let history = HistorySync { chunk_order: Some(*count), ..history };
-        let plain = history.encode_to_vec();
+        let mut plain = history.encode_to_vec();
+        if !history.phone_number_to_lid_mappings.is_empty() && self.lid_map_is_damaged(device) {
+            // One pair more (field 15).
+            plain.extend_from_slice(&[(15 << 3) | 2, 1]);
+            plain.extend_from_slice(UNREADABLE);
+        }
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
         let compressed = encoder.write_all(&plain).and_then(|()| encoder.finish()).unwrap_or_default();
         let above = self.world.options.behaviour.history_blobs;

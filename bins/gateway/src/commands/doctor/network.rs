@@ -67,7 +67,7 @@ async fn traces(config: &Config) -> Option<Finding> {
 /// The bucket of files, where there is one.
 async fn store(config: &Config) -> Option<Finding> {
     const WHAT: &str = "files";
-    let bucket = match bucket(config) {
+    let bucket = match bucket(config, outbound::Sockets::default()) {
         Ok(bucket) => bucket?,
         Err(error) => return Some(Finding::broken(WHAT, sentence(&error))),
     };

@@ -117,11 +117,13 @@ async fn opened(
     let Some(token) = shown else { return Ok(None) };
     let auth = &state.services.auth;
     // What opens nothing may be a user's key: it is looked at, and counted, as such.
-    if auth.by_public_key(TOKENS, token).await?.is_none() {
+    if !auth.opens_instance(TOKENS, token).await? {
         return Ok(None);
     }
     let from = request.extensions().get::<ClientAddress>().copied().ok_or_else(ApiError::internal)?;
-    Ok(Some(auth.by_instance_key(TOKENS, token, from.0).await?))
+    let (caller, instance) = auth.by_instance_key(TOKENS, token, from.0).await?;
+    state.count_call(&caller, instance).await?;
+    Ok(Some((caller, instance)))
 }
 
 async fn go_on(

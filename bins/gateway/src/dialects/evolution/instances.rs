@@ -42,6 +42,7 @@ pub(super) struct EvoCreate {
     #[schema(value_type = Option<EvoTokenOrNone>)]
     token: Option<String>,
     /// Only `WHATSAPP-BAILEYS`: the protocol of linked devices.
+    #[expect(dead_code, reason = "reading it refuses every other one")]
     integration: Option<EvoIntegration>,
     proxy_host: Option<String>,
     proxy_port: Option<String>,

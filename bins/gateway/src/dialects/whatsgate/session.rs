@@ -9,7 +9,7 @@ use webhook::session_webhook;
 
 use super::access::Refused;
 use super::settings::hook;
-use super::text::{SessionStatus, WgNumber, chat_id, date, instance_of, session_number};
+use super::text::{SessionStatus, WgNumber, chat_id, date, session_number, shown_instance};
 use crate::error::ApiError;
 use crate::extract::{Call, JsonBody};
 use crate::field;
@@ -239,7 +239,7 @@ pub(super) async fn delete(
     request: HttpRequest,
     JsonBody(body): JsonBody<WgNamed>,
 ) -> Result<web::Json<WgSessionResult>, ApiError> {
-    let id = instance_of(&call, &body.whatsapp_id).await?;
+    let id = shown_instance(&call, &body.whatsapp_id).await?;
     let view = call.services().instances.find(&call.caller, id).await?;
     let data = WgSession::of(&call, &request, &view, SessionStatus::Destroying).await?;
     call.complete(move |call| async move { call.services().instances.delete(&call.caller, id).await })
@@ -290,7 +290,7 @@ impl WgList {
         });
         let status = status.transpose()?;
         let only = match given(&self.whatsapp_id) {
-            Some(id) => Some(instance_of(call, &id).await?),
+            Some(id) => Some(shown_instance(call, &id).await?),
             None => None,
         };
         let part = given(&self.name).map(|name| name.to_lowercase());

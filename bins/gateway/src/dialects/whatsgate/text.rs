@@ -110,6 +110,13 @@ impl SessionStatus {
 
 /// The caller's instance that a body names as `WhatsappID`.
 pub(super) async fn instance_of(call: &Call, whatsapp_id: &str) -> Result<InstanceId, ApiError> {
+    let id = shown_instance(call, whatsapp_id).await?;
+    call.count(id).await?;
+    Ok(id)
+}
+
+/// The same for a call that shows the instance or deletes it, which goes on when its calls are used up.
+pub(super) async fn shown_instance(call: &Call, whatsapp_id: &str) -> Result<InstanceId, ApiError> {
     Ok(call.services().qr_pages.by_unique_id(&call.caller, whatsapp_id).await?)
 }
 

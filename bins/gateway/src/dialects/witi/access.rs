@@ -55,7 +55,10 @@ pub(super) async fn by_wid(
         None => Err(refused()),
     };
     match opened {
-        Ok((caller, id)) => go_on(&state, request, next, caller, Opened { id }).await,
+        Ok((caller, id)) => match state.count_call(&caller, id).await {
+            Ok(()) => go_on(&state, request, next, caller, Opened { id }).await,
+            Err(error) => Ok(reworded(request.error_response(ApiError::from(error)), Failed::of)),
+        },
         Err(error) => Ok(reworded(request.error_response(error), Failed::of)),
     }
 }
@@ -68,7 +71,11 @@ pub(super) async fn by_gid(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match group(&state, &request).await {
-        Ok((caller, group)) => go_on(&state, request, next, caller, group).await,
+        Ok((caller, group)) => {
+            // It shows how they are, and begins and ends them: that they may even when their calls are used up.
+            group.0.iter().for_each(|(_, id)| state.services.meter.api_call(*id));
+            go_on(&state, request, next, caller, group).await
+        }
         Err(error) => Ok(reworded(request.error_response(error), Failed::of)),
     }
 }
