@@ -368,6 +368,7 @@ impl PendingMessages {
         let Some(pending) = self.messages.get(&id) else { return };
         if let Some(EventData::MessageSent(told)) = settled.update.event.as_mut().map(|event| &mut event.data)
         {
+            eprintln!("DBG {}", pending.queued);
             told.queued = pending.queued;
         }
         let is_sent = matches!(fate, Fate::Sent(_));

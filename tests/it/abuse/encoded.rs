@@ -40,7 +40,8 @@ async fn no_way_to_write_a_path_leads_past_the_credential() {
 fn is_right(open: bool, plain: bool, (line, body): &(String, Value)) -> bool {
     let nowhere = !plain && line.contains("404") && body["error"]["code"] == "not_found";
     // Dialects put it elsewhere.
-    let places = [&body["error"]["message"], &body["message"], &body["error"]];
+    let evolution = &body["response"]["message"][0];
+    let places = [evolution, &body["error"]["message"], &body["message"], &body["error"]];
     let told = places.into_iter().find_map(Value::as_str).unwrap_or_default();
     // The layer's words; the extractor behind it has others.
     let asks = line.contains("401") && (told.contains("x-api-key") || told.contains("?wid="));

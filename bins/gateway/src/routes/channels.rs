@@ -19,7 +19,7 @@ use crate::extract::{Call, InstanceCall, JsonBody, NamedOf, Query};
     params(InstancePath),
     responses((status = 200, description = "The channels.", body = ChannelsResponse), Refused)
 )]
-pub(super) async fn list(call: InstanceCall) -> Result<web::Json<ChannelsResponse>, ApiError> {
+pub(super) async fn list_channels(call: InstanceCall) -> Result<web::Json<ChannelsResponse>, ApiError> {
     let answer = call.services().channels.list(&call.caller, call.subject).await?;
     Ok(web::Json(ChannelsResponse::from(answer)))
 }
@@ -33,7 +33,7 @@ pub(super) async fn list(call: InstanceCall) -> Result<web::Json<ChannelsRespons
     request_body = NewChannelRequest,
     responses((status = 200, description = "The channel.", body = ChannelResponse), Refused)
 )]
-pub(super) async fn create(
+pub(super) async fn create_channel(
     call: InstanceCall,
     JsonBody(body): JsonBody<NewChannelRequest>,
 ) -> Result<web::Json<ChannelResponse>, ApiError> {
@@ -53,7 +53,7 @@ pub(super) async fn create(
     params(ChannelPath),
     responses((status = 200, description = "The channel.", body = ChannelResponse), Refused)
 )]
-pub(super) async fn find(call: Call<NamedOf>) -> Result<web::Json<ChannelResponse>, ApiError> {
+pub(super) async fn find_channel(call: Call<NamedOf>) -> Result<web::Json<ChannelResponse>, ApiError> {
     let NamedOf { instance, name } = &call.subject;
     let answer = call.services().channels.find(&call.caller, *instance, name).await?;
     Ok(web::Json(ChannelResponse::from(answer)))
@@ -133,7 +133,7 @@ pub(super) async fn live(call: Call<NamedOf>) -> Result<web::Json<LiveResponse>,
     request_body = PostReactionRequest,
     responses((status = 200, description = "It is there, or away.", body = Done), Refused)
 )]
-pub(super) async fn react(
+pub(super) async fn react_to_post(
     call: Call<NamedOf>,
     JsonBody(body): JsonBody<PostReactionRequest>,
 ) -> Result<web::Json<Done>, ApiError> {

@@ -18,7 +18,7 @@ use crate::extract::{Call, InstanceCall, JsonBody, NamedOf};
     request_body = NewCommunityRequest,
     responses((status = 200, description = "The community.", body = GroupResponse), Refused)
 )]
-pub(super) async fn create(
+pub(super) async fn create_community(
     call: InstanceCall,
     JsonBody(body): JsonBody<NewCommunityRequest>,
 ) -> Result<web::Json<GroupResponse>, ApiError> {

@@ -112,7 +112,7 @@ routes! {
     "/instances/{id}/webhooks/{name}/test" { post deliveries::test }
     "/instances/{id}/webhook/dead-letters" { get webhooks::default_dead_letters }
     "/instances/{id}/webhook/dead-letters/replay" { post webhooks::default_replay }
-    "/whatsapp/{id}/send-status" { post sending::status }
+    "/whatsapp/{id}/send-status" { post sending::post_status }
     "/whatsapp/{id}/send-status-media" { post files::send_status_media }
     "/whatsapp/{id}/revoke-status" { post sending::revoke_status }
     "/whatsapp/{id}/send-post" { post sending::post }
@@ -145,14 +145,14 @@ routes! {
     "/whatsapp/{id}/groups/{group}/invite/reset" { post groups::reset_invite }
     "/whatsapp/{id}/groups/{group}/picture" { get groups::picture, put groups::set_picture, delete groups::remove_picture }
     "/whatsapp/{id}/group-invites/{code}" { get groups::invited, post groups::join }
-    "/whatsapp/{id}/communities" { post communities::create }
+    "/whatsapp/{id}/communities" { post communities::create_community }
     "/whatsapp/{id}/communities/{community}/groups" { get communities::groups, post communities::link }
-    "/whatsapp/{id}/channels" { get channels::list, post channels::create }
-    "/whatsapp/{id}/channels/{channel}" { get channels::find }
+    "/whatsapp/{id}/channels" { get channels::list_channels, post channels::create_channel }
+    "/whatsapp/{id}/channels/{channel}" { get channels::find_channel }
     "/whatsapp/{id}/channels/{channel}/follow" { post channels::follow, delete channels::unfollow }
     "/whatsapp/{id}/channels/{channel}/posts" { get channels::posts }
     "/whatsapp/{id}/channels/{channel}/live" { post channels::live }
-    "/whatsapp/{id}/channels/{channel}/react" { post channels::react }
+    "/whatsapp/{id}/channels/{channel}/react" { post channels::react_to_post }
     "/whatsapp/{id}/read" { post people::read }
     "/whatsapp/{id}/presence" { post people::presence }
     "/whatsapp/{id}/presence/subscribe" { post people::subscribe }

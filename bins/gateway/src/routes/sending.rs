@@ -67,7 +67,7 @@ sending! {
     /// Takes a message back: of this account, or in a group that it administers of another.
     revoke: RevokeRequest at "/api/whatsapp/{id}/revoke";
     /// Posts a text to the status, for those whom the account's settings let see it.
-    status: StatusRequest at "/api/whatsapp/{id}/send-status";
+    post_status: StatusRequest at "/api/whatsapp/{id}/send-status";
     /// Posts a text to a channel that the account runs.
     post: PostRequest at "/api/whatsapp/{id}/send-post";
     /// Takes a post of this account back.

@@ -68,8 +68,12 @@ impl Receiver {
         let mut calls = self.calls.clone();
         let patience = std::time::Duration::from_secs(60);
         let waiting = calls.wait_for(|calls| calls.iter().any(&wanted));
-        let found = tokio::time::timeout(patience, waiting).await.expect("a call").expect("receiver lives");
-        found.iter().find(|call| wanted(call)).cloned().expect("it is there")
+        if let Ok(found) = tokio::time::timeout(patience, waiting).await {
+            let found = found.expect("receiver lives");
+            return found.iter().find(|call| wanted(call)).cloned().expect("it is there");
+        }
+        let came: Vec<_> = self.calls.borrow().iter().map(|call| call.body.to_string()).collect();
+        panic!("no such call among {came:#?}")
     }
 
     /// Calls are answered with their own receipt from now on: `{"result": "OK", "id"}`.

@@ -138,7 +138,7 @@ async fn what_is_wrong_with_a_request_is_named() {
     let longest = "é".repeat(MAX_TEXT);
     let table = [
         (SendText { phone: "call me".to_owned(), ..text("x") }, "recipient must be a phone number"),
-        (SendText { phone: "1203630@newsletter".to_owned(), ..text("x") }, "recipient is a channel"),
+        (SendText { phone: "1203630@broadcast".to_owned(), ..text("x") }, "recipient is a broadcast list"),
         (text(" \n "), "text must not be empty"),
         (text(&format!("{longest}x")), "text must have at most 65536 characters"),
         (keyed("x", ""), "idempotency_key must have 1 to 255"),

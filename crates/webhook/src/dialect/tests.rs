@@ -524,14 +524,17 @@ fn other_apis_have_their_own_envelopes() {
     assert_eq!((&waha["me"]["id"], &waha["me"]["pushName"]), (&"79990000000@c.us".into(), &"Shop".into()));
     let payload = &waha["payload"];
     assert_eq!((&payload["from"], &payload["to"]), (&"79001234567@c.us".into(), &"79990000000@c.us".into()));
-    assert_eq!((&payload["fromMe"], &payload["body"]), (&false.into(), &"你好".into()));
+    assert_eq!((&payload["fromMe"], &payload["body"]), (&false.into(), &"\"你好\"\n".into()));
     assert_eq!(told(WebhookFormat::WahaAny)["event"], "message.any");
     let evolution = told(WebhookFormat::Evolution);
     assert_eq!((&evolution["event"], &evolution["instance"]), (&"messages.upsert".into(), &"shop".into()));
     assert_eq!(evolution["destination"], "https://bot.example/hook");
     assert_eq!(evolution["data"]["key"]["remoteJid"], PN);
     let standard = told(WebhookFormat::Standard);
-    assert_eq!((&standard["type"], &standard["data"]["body"]), (&"message_received".into(), &"你好".into()));
+    assert_eq!(
+        (&standard["type"], &standard["data"]["body"]),
+        (&"message_received".into(), &"\"你好\"\n".into())
+    );
 }
 
 /// Every kind of event is told or passed over, and what is told is JSON with a name that its API knows.

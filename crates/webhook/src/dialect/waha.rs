@@ -176,7 +176,7 @@ fn event_id(id: EventId) -> String {
 enum Payload<'a> {
     Message(Box<Message<'a>>),
     Reaction(Reaction<'a>),
-    Revoked(Revoked<'a>),
+    Revoked(Box<Revoked<'a>>),
     Ack(Ack),
     Status(Status<'a>),
     Presence(Presence),
@@ -201,11 +201,11 @@ impl<'a> Payload<'a> {
                 timestamp: told.timestamp,
                 way,
             }),
-            MessageKind::Revoke => Self::Revoked(Revoked {
+            MessageKind::Revoke => Self::Revoked(Box::new(Revoked {
                 revoked_message_id: told.target.as_deref().unwrap_or_default(),
-                before: None,
+                before: (),
                 after: Message::of(event.instance, told, way, public_url),
-            }),
+            })),
             _ => Self::Message(Box::new(Message::of(event.instance, told, way, public_url))),
         }
     }
@@ -423,7 +423,8 @@ struct Emoji<'a> {
 #[derive(Serialize)]
 struct Revoked<'a> {
     after: Message<'a>,
-    before: Option<Message<'a>>,
+    /// It isn't told: always null.
+    before: (),
     #[serde(rename = "revokedMessageId")]
     revoked_message_id: &'a str,
 }

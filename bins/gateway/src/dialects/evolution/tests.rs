@@ -269,7 +269,7 @@ async fn events_are_told_in_its_words() {
     let program = Program(&app);
     let hook = json!({"url": receiver.url(), "byEvents": false, "base64": false, "headers": {"X-Mine": "yes"},
         "events": ["MESSAGES_UPSERT", "SEND_MESSAGE", "MESSAGES_UPDATE", "CONNECTION_UPDATE", "QRCODE_UPDATED"]});
-    let id = program.linked(Some(hook)).await;
+    let id = program.linked(Some(hook.clone())).await;
     let event = |name: &'static str| move |call: &Call| call.body["event"] == name;
     let open = receiver
         .wait_for_call(|call| event("connection.update")(call) && call.body["data"]["state"] == "open")
@@ -277,7 +277,11 @@ async fn events_are_told_in_its_words() {
     let fields = ["apikey", "data", "date_time", "destination", "event", "instance", "sender", "server_url"];
     assert_eq!((keys(&open.body), &open.body["instance"]), (fields.to_vec(), &json!("bot")));
     assert_eq!((&open.body["destination"], open.header("x-mine")), (&json!(receiver.url()), Some("yes")));
-    let code = receiver.wait_for_call(event("qrcode.updated")).await.body;
+    // The code of one that nobody scans: told late, another one would be told of nothing any more.
+    let waiting = json!({"instanceName": "waiting", "integration": "WHATSAPP-BAILEYS", "qrcode": true, "webhook": hook});
+    program.post("/instance/create", waiting).await.expect(201);
+    let of_waiting = |call: &Call| event("qrcode.updated")(call) && call.body["instance"] == "waiting";
+    let code = receiver.wait_for_call(of_waiting).await.body;
     assert!(code["data"]["qrcode"]["code"].is_string(), "{code}");
 
     let written = app.phones().write(BOB, ALICE, "hi").await;

@@ -389,7 +389,8 @@ async fn events_are_called_back_until_their_receipt_comes() {
     );
     let body =
         json!({"WhatsappID": session, "async": true, "recipient": {"id": BOB}, "message": {"body": "yo"}});
-    call(&app, "send", body).await.expect(200);
+    let taken = call(&app, "send", body).await.expect(200);
+    assert_eq!(taken, json!({"result": "OK"}));
     let sent = receiver.wait_for_call(|call| action(call, "sent")).await;
     assert_eq!(sent.body["event_data"]["message"]["body"], "yo");
     receiver.wait_for_call(|call| action(call, "ack")).await;

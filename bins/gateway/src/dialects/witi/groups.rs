@@ -121,6 +121,7 @@ struct WitiPersonSeen {
 pub(super) struct WitiProfiles {
     resultado: WitiOutcome,
     /// In the order in which they were named.
+    #[serde(rename = "profiles")]
     profiles: Vec<WitiPersonSeen>,
 }
 
