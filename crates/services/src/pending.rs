@@ -232,6 +232,15 @@ impl PendingMessages {
         self.messages.get(id).filter(|pending| pending.is_open()).map(|pending| &*pending.message)
     }
 
+    /// Has the event of a message that was sent say whether its sender waits to be told by it.
+    pub(crate) fn tell_if_queued(&self, update: &mut StatusUpdate) {
+        let pending = self.messages.get(&update.message_id);
+        let event = update.event.as_mut().map(|event| &mut event.data);
+        if let (Some(pending), Some(EventData::MessageSent(told))) = (pending, event) {
+            told.queued = pending.queued;
+        }
+    }
+
     /// All messages that are stored and not settled, in their order.
     pub(crate) fn open(&self) -> Vec<&Message> {
         let mut open: Vec<_> = self.messages.values().filter(|pending| pending.is_open()).collect();
@@ -365,12 +374,10 @@ impl PendingMessages {
     pub(crate) fn settle(&mut self, settled: impl Into<Settled>, fate: Fate, now: Instant) {
         let mut settled = settled.into();
         let id = settled.update.message_id.clone();
-        let Some(pending) = self.messages.get(&id) else { return };
-        if let Some(EventData::MessageSent(told)) = settled.update.event.as_mut().map(|event| &mut event.data)
-        {
-            eprintln!("DBG {}", pending.queued);
-            told.queued = pending.queued;
+        if !self.messages.contains_key(&id) {
+            return;
         }
+        self.tell_if_queued(&mut settled.update);
         let is_sent = matches!(fate, Fate::Sent(_));
         let due = if is_sent { now + LINGER } else { now };
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));

@@ -23,7 +23,8 @@ pub(super) fn add(receipt: &ReceiptUpdate, pending: &PendingMessages, mapped: &m
         if ours && let Some(message) = pending.find(id.as_str()) {
             let content = Content::decode(message.raw.clone()).ok();
             let view = content.as_ref().map(Content::view);
-            let sent = sent(message, view, receipt.timestamp);
+            let mut sent = sent(message, view, receipt.timestamp);
+            pending.tell_if_queued(&mut sent);
             let amends = amends(message, sent.at);
             mapped.entries.push(Entry::Status(sent));
             mapped.entries.extend(amends.map(|amends| Entry::Amend(Box::new(amends))));

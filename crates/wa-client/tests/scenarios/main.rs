@@ -6,6 +6,7 @@ mod addresses;
 mod app_states;
 #[cfg(test)]
 mod batches;
+#[cfg(test)]
 mod communities;
 #[cfg(test)]
 mod crashes;

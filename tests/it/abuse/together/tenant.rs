@@ -72,7 +72,8 @@ impl Tenant {
         std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            done.send(runtime.block_on(program.run_until(end)))
+            // Whoever gave up waiting has failed already.
+            drop(done.send(runtime.block_on(program.run_until(end))));
         });
         let Program { took, sent, .. } = ended.await.expect("the program goes on to its end");
         self.awaited.lock().extend(sent);

@@ -194,5 +194,5 @@ async fn send(
         Some("media") => error.with_field(field),
         _ => error,
     })?;
-    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &number, message_type, content)))
+    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &number, message_type, &content)))
 }

@@ -145,7 +145,7 @@ impl EvoSent {
         sent: Sent,
         number: &str,
         message_type: &'static str,
-        content: Value,
+        content: &Value,
     ) -> Self {
         let given = || parse_recipient(number).map(|jid| jid.to_string()).unwrap_or_default();
         let remote_jid = sent.chat.unwrap_or_else(given);
@@ -225,7 +225,7 @@ pub(super) async fn send_text(
         ..ComposeText::default()
     };
     let sent = sent(&call, id, body.number.clone(), Compose::Text(text)).await?;
-    let told = EvoSent::of(id, sent, &body.number, "conversation", json!(body.text));
+    let told = EvoSent::of(id, sent, &body.number, "conversation", &json!(body.text));
     Ok(HttpResponse::Created().json(told))
 }
 
@@ -258,7 +258,7 @@ pub(super) async fn send_location(
         ..ComposeLocation::default()
     };
     let sent = sent(&call, id, body.number.clone(), Compose::Location(place)).await?;
-    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &body.number, "locationMessage", content)))
+    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &body.number, "locationMessage", &content)))
 }
 
 /// Sends contact cards.
@@ -291,7 +291,7 @@ pub(super) async fn send_contact(
         [one] => ("contactMessage", one.clone()),
         _ => ("contactsArrayMessage", json!({ "contacts": shown })),
     };
-    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &body.number, kind, content)))
+    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &body.number, kind, &content)))
 }
 
 /// Sends a question with options.
@@ -317,7 +317,7 @@ pub(super) async fn send_poll(
     });
     let poll = Compose::Poll(body.name, body.values, body.selectable_count);
     let sent = sent(&call, id, body.number.clone(), poll).await?;
-    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &body.number, "pollCreationMessage", content)))
+    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &body.number, "pollCreationMessage", &content)))
 }
 
 /// Puts an emoji to a message, or takes it away.
@@ -344,7 +344,7 @@ pub(super) async fn send_reaction(
         Some("quoted.key.id") => error.with_field("key.id"),
         _ => error,
     })?;
-    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &chat, "reactionMessage", content)))
+    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &chat, "reactionMessage", &content)))
 }
 
 /// Takes a message back for everybody.
@@ -370,5 +370,5 @@ pub(super) async fn take_back(
         Some("number") => error.with_field("remoteJid"),
         _ => error,
     })?;
-    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &chat, "protocolMessage", content)))
+    Ok(HttpResponse::Created().json(EvoSent::of(id, sent, &chat, "protocolMessage", &content)))
 }

@@ -124,7 +124,7 @@ struct WgMember {
 }
 
 impl WgChat {
-    fn of(contact: Contact, now: Timestamp, unread_count: u64) -> Self {
+    fn of(contact: &Contact, now: Timestamp, unread_count: u64) -> Self {
         let muted_until = contact.muted_until.filter(|until| *until > now);
         let left = muted_until.map_or(0, |until| until.seconds() - now.seconds());
         Self {
@@ -309,7 +309,7 @@ pub(super) async fn get_chats(
     let (now, unread) = (Clock::system().now(), unread(&call, id, MOST_COUNTED).await?);
     let chat = |contact: Contact| {
         let unread = unread.get(&contact.jid).copied().unwrap_or(0);
-        WgChat::of(contact, now, unread)
+        WgChat::of(&contact, now, unread)
     };
     let mut data: Vec<_> = found.items.into_iter().map(chat).collect();
     describe_groups(&call, id, &mut data).await?;
