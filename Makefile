@@ -40,7 +40,7 @@ test: ## every test that needs nothing but the Rust toolchain (and a PostgreSQL,
 	SIMULATOR_PROFILE=hostile TRUNKLINE=$(TRUNKLINE) $(CARGO) test --locked --workspace --test acceptance kill
 
 # What Baileys itself doesn't survive; tests/interop/README.md says why.
-BAILEYS_DIES_OF := busy_pairing,devices_by_lid_only
+BAILEYS_DIES_OF := busy_pairing,devices_by_lid_only,history_blobs,app_state_blobs
 
 interop: build ## real clients (Baileys, from npm) against the simulator, under both of its profiles, and the gateway
 	@command -v $(NPM) >/dev/null || { echo "interop: SKIPPED LOUDLY: npm (Node.js 20 or later) is not installed" >&2; exit 1; }
